@@ -1,0 +1,154 @@
+//! The configuration: TOML in, a checked [`Config`] out, or every fault at once with its line.
+//!
+//! `raw` mirrors the file and is the only home of defaults; `validate` turns it into the types below, after which no
+//! later code checks again; `diff` says what a reload changes. Nothing here starts, stops or listens to anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::event::Subject;
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where and for whom the socket is.
+    pub socket: SocketConfig,
+    /// Which model, run how.
+    pub model: ModelConfig,
+    /// What to listen to; at least one.
+    pub sources: Vec<SourceConfig>,
+    /// What is reported, and when; one rule for each reported label or group.
+    pub rules: Vec<Rule>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Where and for whom the socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketConfig {
+    /// The socket's path; `None` means the place that `publish::socket::default_path` finds.
+    pub path: Option<PathBuf>,
+    /// The socket's permission bits, such as 0o660.
+    pub mode: u32,
+    /// The group that the socket belongs to and whose members may change the daemon.
+    pub group: Option<String>,
+}
+
+/// Which model, run how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// The model's folder: a name among the installed models, or a path.
+    pub dir: String,
+    /// The path of libonnxruntime; `None` means the places that `model::runtime` looks in.
+    pub runtime: Option<PathBuf>,
+    /// Threads within one inference.
+    pub threads: usize,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceConfig {
+    /// The name that events carry.
+    pub name: Arc<str>,
+    /// What to open.
+    pub input: Input,
+    /// Which of its channels to hear.
+    pub channel: Channel,
+    /// Gain applied before anything else, in dB.
+    pub gain_db: f32,
+}
+
+/// What a source opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The default capture device.
+    Default,
+    /// The capture device with this stable id, from `mimid devices`.
+    Device(String),
+    /// A recording, paced as real time.
+    File {
+        /// The recording's path.
+        path: PathBuf,
+        /// Whether it starts again at its end.
+        looped: bool,
+    },
+    /// Raw signed 16-bit little-endian mono PCM on standard input.
+    Stdin {
+        /// Its sample rate in Hz.
+        rate_hz: u32,
+    },
+}
+
+/// Which channels of a source are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The mean of all.
+    Mix,
+    /// This one, counted from 1.
+    Pick(u16),
+}
+
+/// When a label or a group of labels is reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// The name that its events carry.
+    pub subject: Arc<Subject>,
+    /// The labels whose highest score counts, by their index among the model's outputs; never empty.
+    pub members: Vec<usize>,
+    /// When and how long.
+    pub gate: Gate,
+}
+
+/// The numbers that turn a score curve into events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    /// An event begins when the score reaches this, 0…1.
+    pub threshold: f32,
+    /// An event ends when the score stays below this; at most the threshold.
+    pub release: f32,
+    /// An event begins only when this many …
+    pub confirm_k: usize,
+    /// … of the last so many windows reach the threshold.
+    pub confirm_n: usize,
+    /// Shorter events are not reported, in milliseconds.
+    pub min_duration_ms: u64,
+    /// Longer events end and begin anew, in milliseconds; `None` lets them last.
+    pub max_duration_ms: Option<u64>,
+    /// A gap below the release threshold is bridged up to this length, in milliseconds.
+    pub hangover_ms: u64,
+    /// After an event's end no other of its label begins for so long, in milliseconds.
+    pub cooldown_ms: u64,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least level that is logged.
+    pub level: LogLevel,
+    /// One line a record, for people or for machines.
+    pub format: LogFormat,
+}
+
+/// The least level that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what may fail soon.
+    Warn,
+    /// And what changed.
+    Info,
+    /// And why.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// How log records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

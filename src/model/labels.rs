@@ -1,0 +1,185 @@
+//! The labels of a model and the ontology they stand in: look-up by name, slug or id, and the nearest name to a wrong one.
+//!
+//! Never knows which model it serves: the names come from the files that the manifest points to.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::event::Subject;
+
+use super::manifest::ModelError;
+
+/// The labels of a model, in the order of its outputs.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    subjects: Vec<Arc<Subject>>,
+    by_key: HashMap<String, usize>,
+    ontology: Vec<Node>,
+}
+
+/// A node of the ontology; some are abstract, that is, not a label of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The id, AudioSet's `/m/…` or `/t/…`.
+    pub id: String,
+    /// The display name.
+    pub name: String,
+    /// The ids of the nodes above it.
+    pub parents: Vec<String>,
+}
+
+/// A display name as an identifier: lower case, runs of anything but ASCII letters and digits become one `_`.
+///
+/// ```
+/// assert_eq!(mimid::model::labels::slug("Smoke detector, smoke alarm"), "smoke_detector_smoke_alarm");
+/// ```
+pub fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('_') && c != '\'' {
+            slug.push('_');
+        }
+    }
+    slug.truncate(slug.trim_end_matches('_').len());
+    slug
+}
+
+impl Labels {
+    /// Labels from (id, name) pairs in the order of the model's outputs.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>, ontology: Vec<Node>) -> Self {
+        let mut labels = Labels { ontology, ..Labels::default() };
+        for (id, name) in pairs {
+            let index = labels.subjects.len();
+            let subject = Subject { slug: slug(&name), name, id };
+            // The first of two equal keys wins: names are unique in AudioSet, slugs nearly so, and each id is exact.
+            for key in [subject.id.to_lowercase(), subject.name.to_lowercase(), subject.slug.clone()] {
+                labels.by_key.entry(key).or_insert(index);
+            }
+            labels.subjects.push(Arc::new(subject));
+        }
+        labels
+    }
+
+    /// Reads `labels` (columns `id`, `name`, tab-separated, one header line) and, if there is one, `ontology` (columns `id`, `name`,
+    /// `parents`, the last separated by spaces).
+    pub fn read(labels: &Path, ontology: Option<&Path>) -> Result<Self, ModelError> {
+        let pairs = rows(labels)?.into_iter().map(|mut row| {
+            row.resize(2, String::new());
+            let name = row.pop().unwrap_or_default();
+            (row.pop().unwrap_or_default(), name)
+        });
+        let pairs: Vec<_> = pairs.collect();
+        if let Some(line) = pairs.iter().position(|(_, name)| name.trim().is_empty()) {
+            return Err(ModelError::BadTable { path: labels.into(), line: line + 2, what: "a label without a name".into() });
+        }
+        let nodes = match ontology {
+            None => Vec::new(),
+            Some(path) => rows(path)?
+                .into_iter()
+                .map(|row| {
+                    let column = |i: usize| row.get(i).cloned().unwrap_or_default();
+                    Node { id: column(0), name: column(1), parents: column(2).split_whitespace().map(str::to_owned).collect() }
+                })
+                .collect(),
+        };
+        Ok(Self::new(pairs, nodes))
+    }
+
+    /// How many labels there are: the length of a score row.
+    pub fn len(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// Whether there is no label at all.
+    pub fn is_empty(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
+    /// All labels in the order of the model's outputs.
+    pub fn subjects(&self) -> &[Arc<Subject>] {
+        &self.subjects
+    }
+
+    /// All nodes of the ontology, abstract ones included.
+    pub fn ontology(&self) -> &[Node] {
+        &self.ontology
+    }
+
+    /// The index of the label with this display name, slug or id, in any case.
+    pub fn find(&self, key: &str) -> Option<usize> {
+        self.by_key.get(&key.trim().to_lowercase()).copied()
+    }
+
+    /// The display name nearest to `key`, if one is near enough to be meant.
+    pub fn suggest(&self, key: &str) -> Option<&str> {
+        let names = self.subjects.iter().map(|s| s.name.as_str());
+        nearest(key, names)
+    }
+}
+
+/// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.trim().to_lowercase();
+    if word.is_empty() {
+        return None;
+    }
+    let likeness = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let whole = strsim::normalized_damerau_levenshtein(&word, &candidate);
+        // "smoke alarm" means "Smoke detector, smoke alarm": the parts between commas count too, a little less than the whole.
+        let part = candidate.split(", ").map(|part| 0.97 * strsim::normalized_damerau_levenshtein(&word, part)).fold(0.0, f64::max);
+        let contained = if word.len() >= 3 && candidate.contains(&word) { 0.75 } else { 0.0 };
+        whole.max(part).max(contained)
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (likeness(candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.len().cmp(&a.1.len())))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The rows of a tab-separated file after its header line.
+fn rows(path: &Path) -> Result<Vec<Vec<String>>, ModelError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
+    Ok(text.lines().skip(1).filter(|line| !line.is_empty()).map(|line| line.split('\t').map(str::to_owned).collect()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        let names = ["Dog", "Bark", "Smoke detector, smoke alarm", "Baby cry, infant cry", "Cat", "Car"];
+        Labels::new(names.iter().enumerate().map(|(i, n)| (format!("/m/{i}"), n.to_string())), Vec::new())
+    }
+
+    #[test]
+    fn a_label_is_found_by_name_slug_and_id_in_any_case() {
+        let labels = labels();
+        for key in ["Smoke detector, smoke alarm", "SMOKE_DETECTOR_SMOKE_ALARM", "/M/2", " smoke detector, smoke alarm "] {
+            assert_eq!(labels.find(key), Some(2), "{key}");
+        }
+        assert_eq!(labels.find("smoke"), None);
+    }
+
+    #[test]
+    fn a_wrong_name_brings_the_nearest() {
+        let labels = labels();
+        assert_eq!(labels.suggest("Barck"), Some("Bark"));
+        assert_eq!(labels.suggest("smoke alarm"), Some("Smoke detector, smoke alarm"));
+        assert_eq!(labels.suggest("baby crying"), Some("Baby cry, infant cry"));
+        assert_eq!(labels.suggest("xylophone"), None);
+    }
+
+    #[test]
+    fn slugs_hold_letters_digits_and_single_underscores() {
+        assert_eq!(slug("Baby cry, infant cry"), "baby_cry_infant_cry");
+        assert_eq!(slug("Bow-wow"), "bow_wow");
+        assert_eq!(slug("Children's shouting"), "childrens_shouting");
+        assert_eq!(slug("(odd) name!"), "odd_name");
+    }
+}

@@ -1,0 +1,133 @@
+//! Counters that any thread may bump and any thread may read, none of them on a lock.
+//!
+//! Never decides anything: a counter is read by people (`status`) and by tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// What state a source is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SourceState {
+    /// Being opened for the first time.
+    Opening = 0,
+    /// Delivering samples.
+    Live = 1,
+    /// Lost; being retried.
+    Lost = 2,
+    /// Paused by a request.
+    Paused = 3,
+    /// A recording or standard input that came to its end.
+    Ended = 4,
+}
+
+/// Counters of one source.
+#[derive(Debug)]
+pub struct SourceStats {
+    /// The source's name.
+    pub name: Arc<str>,
+    state: AtomicU8,
+    /// The rate the source delivers at, in Hz; 0 until it is open.
+    pub rate_hz: AtomicU32,
+    /// Samples taken out of the ring, at the source's rate.
+    pub samples: AtomicU64,
+    /// Samples lost because the ring was full.
+    pub overrun_samples: AtomicU64,
+    /// Windows that the model has scored.
+    pub windows: AtomicU64,
+    /// Events begun.
+    pub events: AtomicU64,
+    /// Times the source was lost.
+    pub losses: AtomicU64,
+    level_millidb: AtomicI64,
+    last_sample_ms: AtomicU64,
+    epoch: Instant,
+}
+
+/// Counters of the whole daemon.
+#[derive(Debug)]
+pub struct Stats {
+    /// When the daemon started.
+    pub started: Instant,
+    /// One entry a source, in the configuration's order.
+    pub sources: std::sync::RwLock<Vec<Arc<SourceStats>>>,
+    /// Inference runs.
+    pub inferences: AtomicU64,
+    /// Time spent in inference, in microseconds.
+    pub inference_us: AtomicU64,
+    /// Clients connected now.
+    pub clients: AtomicU64,
+    /// Lines that slow clients did not take.
+    pub dropped_lines: AtomicU64,
+    /// Reports that the publishing stage did not take in time.
+    pub dropped_reports: AtomicU64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            sources: std::sync::RwLock::default(),
+            inferences: AtomicU64::new(0),
+            inference_us: AtomicU64::new(0),
+            clients: AtomicU64::new(0),
+            dropped_lines: AtomicU64::new(0),
+            dropped_reports: AtomicU64::new(0),
+        }
+    }
+}
+
+impl SourceStats {
+    /// Counters at zero for the source `name`.
+    pub fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            state: AtomicU8::new(SourceState::Opening as u8),
+            rate_hz: AtomicU32::new(0),
+            samples: AtomicU64::new(0),
+            overrun_samples: AtomicU64::new(0),
+            windows: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+            level_millidb: AtomicI64::new(i64::MIN),
+            last_sample_ms: AtomicU64::new(u64::MAX),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The source's state.
+    pub fn state(&self) -> SourceState {
+        match self.state.load(Relaxed) {
+            1 => SourceState::Live,
+            2 => SourceState::Lost,
+            3 => SourceState::Paused,
+            4 => SourceState::Ended,
+            _ => SourceState::Opening,
+        }
+    }
+
+    /// Records a change of state.
+    pub fn enter(&self, state: SourceState) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// Records that samples arrived just now, with the level of the newest hop in dBFS.
+    pub fn heard(&self, samples: u64, level_dbfs: f32) {
+        self.samples.fetch_add(samples, Relaxed);
+        self.level_millidb.store((f64::from(level_dbfs) * 1000.0) as i64, Relaxed);
+        self.last_sample_ms.store(self.epoch.elapsed().as_millis() as u64, Relaxed);
+    }
+
+    /// The level of the newest hop in dBFS; `None` before the first.
+    pub fn level_dbfs(&self) -> Option<f32> {
+        let level = self.level_millidb.load(Relaxed);
+        (level != i64::MIN).then_some(level as f32 / 1000.0)
+    }
+
+    /// Milliseconds since the last sample; `None` before the first.
+    pub fn last_sample_age_ms(&self) -> Option<u64> {
+        let last = self.last_sample_ms.load(Relaxed);
+        (last != u64::MAX).then(|| (self.epoch.elapsed().as_millis() as u64).saturating_sub(last))
+    }
+}
