@@ -1,0 +1,164 @@
+//! One attached source: its ring, its ear, its place on the wall clock, and what its samples say of its health.
+//!
+//! The wall clock is read once, when the first samples are seen; every time of an event is counted in samples from there.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::Attachment;
+use crate::detect::Detection;
+use crate::detect::tracker::{Heard, Step};
+use crate::ear::Ear;
+use crate::event::{Report, SoundEvent};
+use crate::ring::Reader;
+use crate::stats::SourceStats;
+
+/// Digital silence of this length is reported once, in seconds.
+const SILENT_AFTER_S: u64 = 10;
+/// Clipping is looked at over stretches of this length, in seconds, and reported at most once in each.
+const CLIPPING_PERIOD_S: u64 = 10;
+/// So many samples at full scale within a stretch are called clipping.
+const CLIPPING_SAMPLES: u64 = 50;
+/// A sample this near to full scale counts as clipped.
+const FULL_SCALE: f32 = 0.9999;
+
+/// One attached source.
+pub(super) struct Slot {
+    pub source: Arc<str>,
+    pub rate_hz: u32,
+    pub reader: Reader,
+    pub ear: Ear,
+    pub stats: Arc<SourceStats>,
+    /// The scores of the newest window.
+    pub scores: Vec<f32>,
+    /// Whether the source has come to its end, so that only what is in the ring is still heard.
+    pub finishing: bool,
+    device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
+    anchor: Option<Anchor>,
+    /// For each rule, the id of its open event.
+    open: Vec<Uuid>,
+    zeros: u64,
+    clipping: Clipping,
+}
+
+/// Samples at full scale within the current stretch.
+#[derive(Debug, Default)]
+struct Clipping {
+    samples: u64,
+    looked_at: u64,
+    told: bool,
+}
+
+/// The wall-clock time of sample 0, by the first samples' arrival.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    start: Timestamp,
+}
+
+impl Anchor {
+    /// The wall-clock time of the sample index `at`.
+    fn time(&self, at: u64, rate_hz: u32) -> Timestamp {
+        let nanoseconds = u128::from(at) * 1_000_000_000 / u128::from(rate_hz);
+        let after = SignedDuration::from_nanos(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
+        self.start.checked_add(after).unwrap_or(Timestamp::MAX)
+    }
+}
+
+
+impl Slot {
+    /// A source that has just opened.
+    pub fn new(attachment: Attachment, ear: Ear, n_labels: usize) -> Self {
+        let Attachment { source, rate_hz, reader, device_latency_ns, stats, .. } = attachment;
+        let open = vec![Uuid::nil(); ear.rules().len()];
+        Self {
+            source,
+            rate_hz,
+            reader,
+            ear,
+            stats,
+            scores: vec![0.0; n_labels],
+            finishing: false,
+            device_latency_ns,
+            anchor: None,
+            open,
+            zeros: 0,
+            clipping: Clipping::default(),
+        }
+    }
+
+    /// The source as it was attached, to be attached again to another model.
+    pub fn into_attachment(self) -> Attachment {
+        let Slot { source, rate_hz, reader, device_latency_ns, stats, .. } = self;
+        Attachment { source, rate_hz, reader, device_latency_ns, stats, report: None }
+    }
+
+    /// Anchors the source to the wall clock when its first samples are seen, `popped` of them out of the ring already: sample 0
+    /// came when the ring was empty, and had been on its way before that as long as the device says.
+    pub fn anchor(&mut self, popped: usize) {
+        if self.anchor.is_some() {
+            return;
+        }
+        let in_ring = (popped + self.reader.available()) as u64 * 1_000_000_000 / u64::from(self.rate_hz);
+        let age = SignedDuration::from_nanos((in_ring + self.device_latency_ns.load(Relaxed)) as i64);
+        self.anchor = Some(Anchor { start: Timestamp::now().checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH) });
+    }
+
+    /// After the rules were replaced: each new rule goes on with the open event of the old one that it continues.
+    pub fn keep_open(&mut self, kept: &[Option<usize>]) {
+        self.open = kept.iter().map(|old| old.map_or(Uuid::nil(), |old| self.open[old])).collect();
+    }
+
+    /// A detection with its name, its times on the wall clock and its id.
+    pub fn report(&mut self, detection: &Detection) -> Option<Report> {
+        let anchor = self.anchor?;
+        let rate_hz = self.ear.model_rate_hz();
+        let rule = self.ear.rules().get(detection.rule)?;
+        let event = |heard: &Heard, id: Uuid, offset: Option<u64>| SoundEvent {
+            id,
+            subject: rule.subject.clone(),
+            source: self.source.clone(),
+            onset: anchor.time(heard.onset, rate_hz),
+            offset: offset.map(|offset| anchor.time(offset, rate_hz)),
+            score: heard.score,
+            peak_score: heard.peak_score,
+            threshold: heard.threshold,
+            level_dbfs: detection.level_dbfs,
+        };
+        match &detection.step {
+            Step::Start(heard) => {
+                let id = Uuid::now_v7();
+                self.open[detection.rule] = id;
+                self.stats.events.fetch_add(1, Relaxed);
+                Some(Report::EventStart(event(heard, id, None)))
+            }
+            Step::Update(heard) => Some(Report::EventUpdate(event(heard, self.open[detection.rule], None))),
+            Step::End { heard, offset, reason } => Some(Report::EventEnd(event(heard, self.open[detection.rule], Some(*offset)), *reason)),
+        }
+    }
+
+    /// What the samples themselves say of the source's health.
+    pub fn health(&mut self, samples: &[f32]) -> Option<Report> {
+        let rate = u64::from(self.rate_hz);
+        let was_silent = self.zeros >= SILENT_AFTER_S * rate;
+        match samples.iter().rposition(|sample| *sample != 0.0) {
+            None => self.zeros += samples.len() as u64,
+            Some(last) => self.zeros = (samples.len() - 1 - last) as u64,
+        }
+        if !was_silent && self.zeros >= SILENT_AFTER_S * rate {
+            tracing::warn!(source = %self.source, seconds = SILENT_AFTER_S, "the source delivers nothing but digital silence");
+            return Some(Report::SourceSilent { source: self.source.clone(), seconds: self.zeros as f64 / rate as f64 });
+        }
+        let clipping = &mut self.clipping;
+        clipping.looked_at += samples.len() as u64;
+        clipping.samples += samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count() as u64;
+        let told = (clipping.samples >= CLIPPING_SAMPLES && !clipping.told).then_some(clipping.samples);
+        clipping.told |= told.is_some();
+        if clipping.looked_at >= CLIPPING_PERIOD_S * rate {
+            *clipping = Clipping::default();
+        }
+        told.map(|samples| Report::SourceClipping { source: self.source.clone(), samples })
+    }
+}

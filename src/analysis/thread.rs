@@ -1,0 +1,354 @@
+//! The loop of the analysis thread: commands, rings, batches, reports.
+//!
+//! Its buffers are made once; it never waits but for its next command or sample.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, TrySendError};
+
+use super::slot::Slot;
+use super::{Analysis, Attachment, Command, Outcome};
+use crate::config::Rule;
+use crate::control::{SourceTop, TopLabel};
+use crate::detect::Detection;
+use crate::ear::{Ear, MAX_PUSH, Settling};
+use crate::event::{EndReason, Report};
+use crate::model::{Model, ModelError, Tagger};
+use crate::stats::SourceState;
+
+/// The longest sleep: a command, or a source whose clock runs fast, never waits longer.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// The shortest sleep, so that a source that is a little late does not spin the loop.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+/// Reports that are kept while the publishing stage takes none.
+const BACKLOG: usize = 8_192;
+
+/// The analysis with its buffers, which are made once.
+pub(super) struct Thread {
+    analysis: Analysis,
+    slots: Vec<Slot>,
+    popped: Vec<f32>,
+    input: Vec<f32>,
+    scores: Vec<f32>,
+    owners: Vec<usize>,
+    found: Vec<Detection>,
+    backlog: VecDeque<Report>,
+    /// Which slot's windows come first in the next batch, so that none starves.
+    turn: usize,
+}
+
+enum Next {
+    GoOn,
+    Stop,
+}
+
+impl Thread {
+    pub fn new(analysis: Analysis) -> Self {
+        let batch = analysis.tagger.max_batch();
+        Self {
+            slots: Vec::new(),
+            popped: vec![0.0; MAX_PUSH],
+            input: vec![0.0; batch * analysis.tagger.window_len()],
+            scores: Vec::with_capacity(batch * analysis.tagger.n_labels()),
+            owners: Vec::with_capacity(batch),
+            found: Vec::with_capacity(256),
+            backlog: VecDeque::with_capacity(64),
+            turn: 0,
+            analysis,
+        }
+    }
+
+    pub fn run(&mut self) -> Result<(), ModelError> {
+        loop {
+            match self.analysis.commands.recv_timeout(self.time_until_due()) {
+                Ok(command) => {
+                    if let Next::Stop = self.obey(command) {
+                        return self.shut_down();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.shut_down(),
+            }
+            self.step()?;
+            self.flush_backlog();
+        }
+    }
+
+    /// Takes what the sources delivered, and scores every window that is due.
+    fn step(&mut self) -> Result<(), ModelError> {
+        self.listen();
+        while self.infer()? > 0 {
+            self.listen();
+        }
+        self.retire();
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> Next {
+        match command {
+            Command::Attach(attachment) => self.attach(*attachment),
+            Command::Detach { source, reason, report } => {
+                if let Some(index) = self.slots.iter().position(|slot| slot.source == source) {
+                    self.end_events(index, reason);
+                    self.slots.remove(index);
+                }
+                if let Some(report) = report {
+                    self.publish(report);
+                }
+            }
+            Command::Finish { source } => {
+                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.source == source) {
+                    slot.finishing = true;
+                }
+            }
+            Command::Rules(rules) => self.replace_rules(rules),
+            Command::Model(replacement) => self.replace_model(*replacement),
+            Command::Top { k, reply } => {
+                // The asker may have gone meanwhile; then nobody misses the answer.
+                let _ = reply.send(self.slots.iter().map(|slot| self.top(slot, k)).collect());
+            }
+            Command::Shutdown => return Next::Stop,
+        }
+        Next::GoOn
+    }
+
+    fn attach(&mut self, mut attachment: Attachment) {
+        let report = attachment.report.take();
+        let ear = match Ear::new(&self.analysis.model, self.analysis.rules.clone(), attachment.rate_hz) {
+            Ok(ear) => ear,
+            Err(error) => {
+                tracing::error!(source = %attachment.source, %error, "the source cannot be heard");
+                self.publish(Report::SourceLost { source: attachment.source, reason: error.to_string() });
+                return;
+            }
+        };
+        if let Some(report) = report {
+            self.publish(report);
+        }
+        self.slots.retain(|slot| slot.source != attachment.source);
+        self.slots.push(Slot::new(attachment, ear, self.analysis.tagger.n_labels()));
+    }
+
+    /// Pops what the rings hold, as long as the windows that follow from it fit into one batch a source.
+    fn listen(&mut self) {
+        for index in 0..self.slots.len() {
+            let most_due = self.analysis.tagger.max_batch();
+            loop {
+                let slot = &mut self.slots[index];
+                if slot.ear.n_due() >= most_due {
+                    break;
+                }
+                let popped = slot.reader.pop(&mut self.popped);
+                if popped.count == 0 {
+                    if slot.finishing {
+                        slot.ear.end_input();
+                        if slot.ear.settle() == Settling::More {
+                            continue;
+                        }
+                    }
+                    break;
+                }
+                slot.anchor(popped.count);
+                if popped.gap_before > 0 {
+                    self.overrun(index, popped.gap_before);
+                }
+                let samples = &self.popped[..popped.count];
+                let slot = &mut self.slots[index];
+                slot.ear.push(samples);
+                slot.stats.heard(popped.count as u64, slot.ear.level_dbfs());
+                if let Some(report) = slot.health(samples) {
+                    self.publish(report);
+                }
+            }
+        }
+    }
+
+    /// Samples were lost because the ring was full: time goes on by as much, and subscribers are told.
+    fn overrun(&mut self, index: usize, samples: u64) {
+        self.found.clear();
+        let slot = &mut self.slots[index];
+        slot.ear.gap(samples, &mut self.found);
+        slot.stats.overrun_samples.fetch_add(samples, Relaxed);
+        let gap_ms = samples * 1_000 / u64::from(slot.rate_hz);
+        let source = slot.source.clone();
+        tracing::warn!(%source, samples, gap_ms, "samples were lost: the analysis could not keep up");
+        self.report_found(index);
+        self.publish(Report::Overrun { source, samples, gap_ms });
+    }
+
+    /// Scores one batch of due windows, and says how many they were.
+    fn infer(&mut self) -> Result<usize, ModelError> {
+        self.owners.clear();
+        let n_slots = self.slots.len();
+        let most = self.analysis.tagger.max_batch();
+        let length = self.analysis.tagger.window_len();
+        // One window of each source in turn, then the second of each, so that a backlog of one delays no other.
+        let mut ahead = 0;
+        loop {
+            let before = self.owners.len();
+            for step in 0..n_slots {
+                let index = (self.turn + step) % n_slots;
+                if self.owners.len() < most && self.slots[index].ear.n_due() > ahead {
+                    let place = self.owners.len() * length;
+                    self.slots[index].ear.copy_window(ahead, &mut self.input[place..place + length]);
+                    self.owners.push(index);
+                }
+            }
+            if self.owners.len() == before || self.owners.len() == most {
+                break;
+            }
+            ahead += 1;
+        }
+        let batch = self.owners.len();
+        if batch == 0 {
+            return Ok(0);
+        }
+        self.turn = (self.turn + 1) % n_slots;
+        let started = Instant::now();
+        self.analysis.tagger.score(batch, &self.input[..batch * length], &mut self.scores)?;
+        self.analysis.stats.inferences.fetch_add(1, Relaxed);
+        self.analysis.stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
+        let n_labels = self.analysis.tagger.n_labels();
+        for window in 0..batch {
+            let index = self.owners[window];
+            let slot = &mut self.slots[index];
+            let scores = &self.scores[window * n_labels..(window + 1) * n_labels];
+            self.found.clear();
+            slot.ear.take_scores(scores, &mut self.found);
+            slot.scores.copy_from_slice(scores);
+            slot.stats.windows.fetch_add(1, Relaxed);
+            self.report_found(index);
+        }
+        Ok(batch)
+    }
+
+    /// Lets go of the sources that have been heard to their end.
+    fn retire(&mut self) {
+        while let Some(index) = self.slots.iter().position(|slot| slot.finishing && slot.reader.available() == 0 && slot.ear.n_due() == 0) {
+            if self.slots[index].ear.settle() == Settling::More {
+                // The rest of its silence comes with the next step.
+                return;
+            }
+            self.end_events(index, EndReason::Decay);
+            let slot = self.slots.remove(index);
+            slot.stats.enter(SourceState::Ended);
+            // A pipeline that is gone needs no outcome.
+            let _ = self.analysis.outcomes.send(Outcome::Finished { source: slot.source });
+        }
+    }
+
+    fn end_events(&mut self, index: usize, reason: EndReason) {
+        self.found.clear();
+        self.slots[index].ear.close(reason, &mut self.found);
+        self.report_found(index);
+    }
+
+    fn replace_rules(&mut self, rules: Vec<Rule>) {
+        for index in 0..self.slots.len() {
+            self.found.clear();
+            let kept = self.slots[index].ear.replace_rules(rules.clone(), &mut self.found);
+            // The ends of the events that the change closes are told under the old rules.
+            self.report_found(index);
+            self.slots[index].keep_open(&kept);
+        }
+        self.analysis.rules = rules;
+    }
+
+    fn replace_model(&mut self, (model, tagger, rules): (Model, Tagger, Vec<Rule>)) {
+        for index in 0..self.slots.len() {
+            self.end_events(index, EndReason::Paused);
+        }
+        self.analysis.rules = rules;
+        self.analysis.model = model;
+        self.analysis.tagger = tagger;
+        let batch = self.analysis.tagger.max_batch();
+        self.input = vec![0.0; batch * self.analysis.tagger.window_len()];
+        for slot in std::mem::take(&mut self.slots) {
+            let finishing = slot.finishing;
+            self.attach(slot.into_attachment());
+            if let Some(slot) = self.slots.last_mut() {
+                slot.finishing = finishing;
+            }
+        }
+    }
+
+    fn shut_down(&mut self) -> Result<(), ModelError> {
+        // What is in the rings was heard before the order came: it still counts.
+        self.step()?;
+        for index in 0..self.slots.len() {
+            self.end_events(index, EndReason::Shutdown);
+        }
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while let Some(report) = self.backlog.pop_front() {
+            if self.analysis.reports.send_deadline(report, deadline).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what a slot's ear found.
+    fn report_found(&mut self, index: usize) {
+        for at in 0..self.found.len() {
+            let detection = self.found[at];
+            let Some(report) = self.slots[index].report(&detection) else { continue };
+            self.publish(report);
+        }
+        self.found.clear();
+    }
+
+    /// Hands a report over without ever waiting; order is kept.
+    fn publish(&mut self, report: Report) {
+        self.flush_backlog();
+        let refused = if self.backlog.is_empty() {
+            match self.analysis.reports.try_send(report) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(report)) => report,
+            }
+        } else {
+            report
+        };
+        if self.backlog.len() < BACKLOG {
+            self.backlog.push_back(refused);
+        } else {
+            self.analysis.stats.dropped_reports.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn flush_backlog(&mut self) {
+        while let Some(report) = self.backlog.pop_front() {
+            if let Err(TrySendError::Full(report)) = self.analysis.reports.try_send(report) {
+                self.backlog.push_front(report);
+                return;
+            }
+        }
+    }
+
+    fn top(&self, slot: &Slot, k: usize) -> SourceTop {
+        let mut order: Vec<usize> = (0..slot.scores.len()).collect();
+        order.sort_by(|a, b| slot.scores[*b].total_cmp(&slot.scores[*a]));
+        let label = |index: usize| {
+            let subject = &self.analysis.model.labels.subjects()[index];
+            let rule = self.analysis.rules.iter().find(|rule| rule.members == [index]);
+            let threshold = rule.map(|rule| rule.gate.threshold);
+            TopLabel { name: subject.name.clone(), slug: subject.slug.clone(), score: slot.scores[index], threshold }
+        };
+        SourceTop { source: slot.source.clone(), level_dbfs: slot.ear.level_dbfs(), labels: order.into_iter().take(k).map(label).collect() }
+    }
+
+    /// How long until the next source has a window due, by its own rate.
+    fn time_until_due(&self) -> Duration {
+        let due = self.slots.iter().map(|slot| {
+            if slot.finishing {
+                return Duration::ZERO;
+            }
+            let at_model_rate = slot.ear.samples_until_due() as f64 / f64::from(slot.ear.model_rate_hz());
+            let in_ring = slot.reader.available() as f64 / f64::from(slot.rate_hz);
+            Duration::from_secs_f64((at_model_rate - in_ring).max(0.0))
+        });
+        due.min().unwrap_or(LONGEST_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    }
+}

@@ -1,0 +1,151 @@
+//! How `mimid scan` prints an event: for people, as JSON lines, as a DCASE table, or as Audacity labels.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::event::Subject;
+
+/// The formats of `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One aligned line an event
+    Pretty,
+    /// One JSON object a line
+    Jsonl,
+    /// The DCASE columns filename, onset, offset, event_label, score; seconds, one header
+    Tsv,
+    /// An Audacity label track: onset, offset, label; seconds
+    Audacity,
+}
+
+/// One event of a recording.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// The recording.
+    pub file: &'a Path,
+    /// What was heard.
+    pub subject: &'a Subject,
+    /// When it began, in seconds from the recording's start.
+    pub onset_s: f64,
+    /// When it ended, in seconds from the recording's start.
+    pub offset_s: f64,
+    /// Its highest score, 0…1.
+    pub score: f32,
+    /// Its root mean square level in dBFS.
+    pub level_dbfs: f32,
+}
+
+/// An event as `--format jsonl` prints it.
+#[derive(Debug, Serialize)]
+struct JsonLine<'a> {
+    file: &'a str,
+    label: &'a str,
+    slug: &'a str,
+    mid: Option<&'a str>,
+    onset: f64,
+    offset: f64,
+    duration_ms: u64,
+    peak_score: f64,
+    level_dbfs: f64,
+}
+
+/// Prints events in one format.
+#[derive(Debug)]
+pub struct Writer<W> {
+    format: Format,
+    out: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// Prints to `out`.
+    pub fn new(format: Format, out: W) -> Self {
+        Self { format, out }
+    }
+
+    /// Prints what stands before the first event.
+    pub fn begin(&mut self) -> io::Result<()> {
+        match self.format {
+            Format::Tsv => writeln!(self.out, "filename\tonset\toffset\tevent_label\tscore"),
+            Format::Pretty | Format::Jsonl | Format::Audacity => Ok(()),
+        }
+    }
+
+    /// Prints an event.
+    pub fn event(&mut self, found: &Found) -> io::Result<()> {
+        let Found { file, subject, onset_s, offset_s, score, level_dbfs } = *found;
+        let name = subject.name.replace(['\t', '\n', '\r'], " ");
+        match self.format {
+            Format::Pretty => {
+                let (onset, offset) = (clock(onset_s), clock(offset_s));
+                writeln!(self.out, "{}  {onset} – {offset}  {score:.2}  {level_dbfs:6.1} dBFS  {name}", file.display())
+            }
+            Format::Jsonl => {
+                let line = JsonLine {
+                    file: &file.to_string_lossy(),
+                    label: &subject.name,
+                    slug: &subject.slug,
+                    mid: Some(subject.id.as_str()).filter(|id| !id.is_empty()),
+                    onset: round(onset_s, 3),
+                    offset: round(offset_s, 3),
+                    duration_ms: ((offset_s - onset_s) * 1_000.0).round() as u64,
+                    peak_score: round(f64::from(score), 4),
+                    level_dbfs: round(f64::from(level_dbfs), 1),
+                };
+                serde_json::to_writer(&mut self.out, &line)?;
+                writeln!(self.out)
+            }
+            Format::Tsv => {
+                let file = file.display().to_string().replace(['\t', '\n', '\r'], " ");
+                writeln!(self.out, "{file}\t{onset_s:.3}\t{offset_s:.3}\t{name}\t{score:.4}")
+            }
+            Format::Audacity => writeln!(self.out, "{onset_s:.6}\t{offset_s:.6}\t{name}"),
+        }
+    }
+
+    /// Lets out what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Seconds as `minutes:seconds`, to the hundredth.
+fn clock(seconds: f64) -> String {
+    let hundredths = (seconds * 100.0).round() as u64;
+    format!("{:02}:{:02}.{:02}", hundredths / 6_000, hundredths / 100 % 60, hundredths % 100)
+}
+
+fn round(value: f64, decimals: i32) -> f64 {
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(format: Format) -> String {
+        let subject = Subject { name: "Bow-wow".into(), slug: "bow_wow".into(), id: "/m/07qf0zm".into() };
+        let mut writer = Writer::new(format, Vec::new());
+        writer.begin().unwrap();
+        let file = Path::new("yard.wav");
+        writer.event(&Found { file, subject: &subject, onset_s: 61.5, offset_s: 62.0, score: 0.75, level_dbfs: -20.04 }).unwrap();
+        String::from_utf8(writer.out).unwrap()
+    }
+
+    #[test]
+    fn each_format_prints_the_same_event() {
+        assert_eq!(print(Format::Pretty), "yard.wav  01:01.50 – 01:02.00  0.75   -20.0 dBFS  Bow-wow\n");
+        assert_eq!(
+            print(Format::Tsv),
+            "filename\tonset\toffset\tevent_label\tscore\nyard.wav\t61.500\t62.000\tBow-wow\t0.7500\n"
+        );
+        assert_eq!(print(Format::Audacity), "61.500000\t62.000000\tBow-wow\n");
+        assert_eq!(
+            print(Format::Jsonl),
+            "{\"file\":\"yard.wav\",\"label\":\"Bow-wow\",\"slug\":\"bow_wow\",\"mid\":\"/m/07qf0zm\",\"onset\":61.5,\"offset\":62.0,\
+             \"duration_ms\":500,\"peak_score\":0.75,\"level_dbfs\":-20.0}\n"
+        );
+    }
+}

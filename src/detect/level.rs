@@ -1,0 +1,102 @@
+//! How loud a stretch of sound was: the energy of the recent past in blocks of 10 ms.
+//!
+//! Never decides anything; a detection asks it for the level between two sample indices.
+
+/// Blocks a second.
+const BLOCKS_PER_SECOND: u32 = 100;
+/// How much of the past is remembered, in blocks: 60 s.
+const CAPACITY: usize = 6_000;
+/// What digital silence is called, in dBFS: below the least 24-bit sample.
+pub const SILENCE_DBFS: f32 = -150.0;
+
+/// The energy of the recent past.
+#[derive(Debug)]
+pub struct LevelMeter {
+    block_samples: u64,
+    /// Mean squares, block b at b % CAPACITY.
+    blocks: Vec<f32>,
+    sum: f64,
+    n_samples: u64,
+}
+
+/// A mean square in dB relative to full scale.
+pub fn dbfs(mean_square: f64) -> f32 {
+    if mean_square > 0.0 { ((10.0 * mean_square.log10()) as f32).max(SILENCE_DBFS) } else { SILENCE_DBFS }
+}
+
+impl LevelMeter {
+    /// A meter for sound at `sample_rate_hz`.
+    pub fn new(sample_rate_hz: u32) -> Self {
+        Self { block_samples: u64::from((sample_rate_hz / BLOCKS_PER_SECOND).max(1)), blocks: vec![0.0; CAPACITY], sum: 0.0, n_samples: 0 }
+    }
+
+    /// Takes the next samples.
+    pub fn push(&mut self, samples: &[f32]) {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let room = (self.block_samples - self.n_samples % self.block_samples) as usize;
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.sum += now.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum::<f64>();
+            self.n_samples += now.len() as u64;
+            if self.n_samples.is_multiple_of(self.block_samples) {
+                let block = self.n_samples / self.block_samples - 1;
+                self.blocks[(block % CAPACITY as u64) as usize] = (self.sum / self.block_samples as f64) as f32;
+                self.sum = 0.0;
+            }
+            rest = later;
+        }
+    }
+
+    /// Continues at the sample index `at`; what was skipped counts as silence.
+    pub fn skip_to(&mut self, at: u64) {
+        self.blocks.fill(0.0);
+        self.sum = 0.0;
+        self.n_samples = at;
+    }
+
+    /// The root mean square level between two sample indices in dBFS, as far as it is remembered: of a longer stretch, its last
+    /// minute.
+    pub fn level_dbfs(&self, from: u64, to: u64) -> f32 {
+        let newest = self.n_samples / self.block_samples;
+        let oldest = newest.saturating_sub(CAPACITY as u64);
+        let last = to.div_ceil(self.block_samples).min(newest);
+        let first = (from / self.block_samples).max(oldest).min(last.saturating_sub(1));
+        if first >= last {
+            return SILENCE_DBFS;
+        }
+        let sum: f64 = (first.max(oldest)..last).map(|block| f64::from(self.blocks[(block % CAPACITY as u64) as usize])).sum();
+        dbfs(sum / (last - first) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_scale_square_is_0_dbfs_and_its_half_is_6_less() {
+        let mut meter = LevelMeter::new(16_000);
+        meter.push(&[1.0; 1_600]);
+        meter.push(&[0.5; 1_600]);
+        assert!(meter.level_dbfs(0, 1_600).abs() < 1e-3);
+        assert!((meter.level_dbfs(1_600, 3_200) + 6.02).abs() < 1e-2);
+    }
+
+    #[test]
+    fn silence_and_an_empty_stretch_have_the_lowest_level() {
+        let mut meter = LevelMeter::new(16_000);
+        assert_eq!(meter.level_dbfs(0, 0), SILENCE_DBFS);
+        meter.push(&[0.0; 16_000]);
+        assert_eq!(meter.level_dbfs(0, 16_000), SILENCE_DBFS);
+        assert_eq!(meter.level_dbfs(500, 500), SILENCE_DBFS);
+    }
+
+    #[test]
+    fn a_stretch_longer_than_the_memory_is_measured_on_what_is_left() {
+        let mut meter = LevelMeter::new(16_000);
+        for _ in 0..90 {
+            meter.push(&[0.1; 16_000]);
+        }
+        assert!((meter.level_dbfs(0, 90 * 16_000) + 20.0).abs() < 1e-2);
+    }
+}

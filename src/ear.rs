@@ -1,0 +1,233 @@
+//! One source's way from samples to detections: resample, features, windows, detect. The inference between them is the caller's,
+//! so that the windows of several ears, or many windows of one recording, share a batch.
+//!
+//! Live capture and recordings go through the same ear; it reads no clock, and its times are sample indices at the model's rate.
+
+use crate::config::Rule;
+use crate::detect::level::LevelMeter;
+use crate::detect::scoring::Scoring;
+use crate::detect::tracker::Step;
+use crate::detect::{Detection, Detector};
+use crate::event::EndReason;
+use crate::features::FrontEnd;
+use crate::model::Model;
+use crate::model::onnx::MAX_BATCH;
+use crate::resample::{ResampleError, Resampler};
+
+/// The most samples that [`Ear::push`] takes at a time.
+pub const MAX_PUSH: usize = 8_192;
+
+/// What a source's ear has of it: the recent past as features, the open events.
+#[derive(Debug)]
+pub struct Ear {
+    resampler: Resampler,
+    resampled: Vec<f32>,
+    front: FrontEnd,
+    meter: LevelMeter,
+    detector: Detector,
+    scoring: Scoring,
+    input_rate_hz: u32,
+    model_rate_hz: u32,
+    /// Samples at the source's rate that came or were lost.
+    input_samples: u64,
+    /// Samples at the model's rate that are behind us, skipped ones included.
+    position: u64,
+    /// The end of the next window.
+    next_end: u64,
+    /// Where the sound ends, once that is known.
+    end_of_input: Option<u64>,
+}
+
+impl Ear {
+    /// An ear for a source at `input_rate_hz`, with `rules` in force.
+    pub fn new(model: &Model, rules: Vec<Rule>, input_rate_hz: u32) -> Result<Self, ResampleError> {
+        let model_rate_hz = model.input.sample_rate_hz;
+        let scoring = Scoring::new(&model.detection, model_rate_hz);
+        let (window, hop) = (scoring.window_samples() as usize, scoring.hop_samples() as usize);
+        let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
+        let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
+        Ok(Self {
+            resampler: Resampler::new(input_rate_hz, model_rate_hz)?,
+            resampled: Vec::with_capacity(most_resampled),
+            // The oldest of a batch of windows must still be there when the newest samples of a push have come.
+            front: FrontEnd::new(&model.input, window + MAX_BATCH * hop + most_resampled),
+            meter: LevelMeter::new(model_rate_hz),
+            detector: Detector::new(rules, scoring, model_rate_hz),
+            scoring,
+            input_rate_hz,
+            model_rate_hz,
+            input_samples: 0,
+            position: 0,
+            next_end: scoring.hop_samples(),
+            end_of_input: None,
+        })
+    }
+
+    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while fewer than [`MAX_BATCH`] windows are due.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.input_samples += samples.len() as u64;
+        self.resampled.clear();
+        self.resampler.process(samples, &mut self.resampled);
+        self.take_resampled();
+    }
+
+    /// Takes note that `lost` samples at the source's rate are missing here; time goes on by as much.
+    ///
+    /// A gap shorter than a window counts as silence; a longer one ends the open events.
+    pub fn gap(&mut self, lost: u64, found: &mut Vec<Detection>) {
+        self.resampled.clear();
+        self.resampler.flush(&mut self.resampled);
+        self.resampler.reset();
+        self.take_resampled();
+        self.input_samples += lost;
+        let target = self.at_model_rate(self.input_samples).max(self.position);
+        let missing = target - self.position;
+        if missing <= self.scoring.window_samples() && self.n_due() < MAX_BATCH / 2 {
+            self.push_silence(missing);
+            return;
+        }
+        self.detector.finish(self.position, EndReason::SourceLost, &self.meter, found);
+        self.front.skip_to(target);
+        self.meter.skip_to(target);
+        self.position = target;
+        let hop = self.scoring.hop_samples();
+        self.next_end = (target / hop + 1) * hop;
+    }
+
+    /// Takes note that the sound has come to its end: what the resampler holds is let out, and enough silence follows to settle
+    /// every score.
+    pub fn end_input(&mut self) {
+        if self.end_of_input.is_some() {
+            return;
+        }
+        self.resampled.clear();
+        self.resampler.flush(&mut self.resampled);
+        self.take_resampled();
+        self.end_of_input = Some(self.position);
+    }
+
+    /// After [`end_input`](Self::end_input): appends the next piece of the settling silence, and says whether windows are still to
+    /// come.
+    pub fn settle(&mut self) -> Settling {
+        let Some(end) = self.end_of_input else { return Settling::Done };
+        let until = end + self.scoring.latency_samples() + self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
+        if self.position >= until {
+            return Settling::Done;
+        }
+        let piece = self.scoring.hop_samples().min(until - self.position);
+        self.push_silence(piece);
+        Settling::More
+    }
+
+    /// How many windows are due.
+    pub fn n_due(&self) -> usize {
+        let available = self.front.available_until();
+        if available < self.next_end { 0 } else { ((available - self.next_end) / self.scoring.hop_samples()) as usize + 1 }
+    }
+
+    /// How many samples at the model's rate must come until the next window is due.
+    pub fn samples_until_due(&self) -> u64 {
+        (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
+    }
+
+    /// Writes the window that is due after `ahead` others into `out`, in the model's layout.
+    pub fn copy_window(&self, ahead: usize, out: &mut [f32]) {
+        let end = self.next_end + ahead as u64 * self.scoring.hop_samples();
+        self.front.copy_window(end, self.scoring.window_samples() as usize, out);
+    }
+
+    /// Takes the scores of the window that was due first, and appends what follows from them to `found`.
+    pub fn take_scores(&mut self, scores: &[f32], found: &mut Vec<Detection>) {
+        let first = found.len();
+        self.detector.push(self.next_end, scores, &self.meter, found);
+        self.next_end += self.scoring.hop_samples();
+        self.clamp(&mut found[first..]);
+    }
+
+    /// Ends every open event for `reason`.
+    pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
+        let first = found.len();
+        self.detector.finish(self.end_of_input.unwrap_or(self.position), reason, &self.meter, found);
+        self.clamp(&mut found[first..]);
+    }
+
+    /// Puts `rules` in force; see [`Detector::replace_rules`].
+    pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) -> Vec<Option<usize>> {
+        self.detector.replace_rules(rules, self.position, &self.meter, found)
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &[Rule] {
+        self.detector.rules()
+    }
+
+    /// The level of the newest hop in dBFS.
+    pub fn level_dbfs(&self) -> f32 {
+        self.meter.level_dbfs(self.position.saturating_sub(self.scoring.hop_samples()), self.position)
+    }
+
+    /// How many samples at the model's rate are behind us, gaps included: what a detection's times are counted in.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The rate that times are counted in, in Hz.
+    pub fn model_rate_hz(&self) -> u32 {
+        self.model_rate_hz
+    }
+
+    /// The stretch that the window due first is written for in a score curve, as sample indices.
+    pub fn curve_span(&self) -> (u64, u64) {
+        self.scoring.curve_span(self.next_end)
+    }
+
+    /// Where the sound ends, as a sample index, once that is known.
+    pub fn end_of_input(&self) -> Option<u64> {
+        self.end_of_input
+    }
+
+    fn take_resampled(&mut self) {
+        self.front.push(&self.resampled);
+        self.meter.push(&self.resampled);
+        self.position += self.resampled.len() as u64;
+    }
+
+    fn push_silence(&mut self, n_samples: u64) {
+        const SILENCE: [f32; 1_024] = [0.0; 1_024];
+        let mut rest = n_samples;
+        while rest > 0 {
+            let piece = rest.min(SILENCE.len() as u64);
+            self.front.push(&SILENCE[..piece as usize]);
+            self.meter.push(&SILENCE[..piece as usize]);
+            rest -= piece;
+        }
+        self.position += n_samples;
+    }
+
+    fn at_model_rate(&self, input_samples: u64) -> u64 {
+        (u128::from(input_samples) * u128::from(self.model_rate_hz) / u128::from(self.input_rate_hz)) as u64
+    }
+
+    /// No event lasts longer than the sound it is heard in.
+    fn clamp(&self, found: &mut [Detection]) {
+        let Some(end) = self.end_of_input else { return };
+        for detection in found {
+            match &mut detection.step {
+                Step::End { heard, offset, .. } => {
+                    heard.onset = heard.onset.min(end.saturating_sub(1));
+                    *offset = (*offset).min(end).max(heard.onset + 1);
+                }
+                Step::Start(heard) | Step::Update(heard) => heard.onset = heard.onset.min(end.saturating_sub(1)),
+            }
+        }
+    }
+}
+
+/// Whether the silence after a sound's end is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// More windows are to come.
+    More,
+    /// Every score has settled.
+    Done,
+}

@@ -1,0 +1,6 @@
+//! mimid
+pub mod event;
+pub mod features;
+pub mod model;
+pub mod config;
+pub mod detect;

@@ -1,0 +1,12 @@
+//! The model: from windows of features to one score a label.
+//!
+//! `manifest` reads what a model's folder says of itself, `labels` names its outputs, and `onnx` is the only file that names
+//! ort. Nothing here knows of sources, time or events.
+
+pub mod labels;
+pub mod manifest;
+pub mod onnx;
+
+pub use labels::Labels;
+pub use manifest::{Model, ModelError};
+pub use onnx::Tagger;

@@ -1,0 +1,224 @@
+//! ONNX Runtime: finding and loading the library, opening a graph, scoring a batch of windows.
+//!
+//! The only file that names ort. One [`Tagger`] is one session and belongs to one thread; a call scores the windows of as many
+//! sources as there are. Nothing here allocates for a window but what ort itself makes.
+
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
+
+use super::manifest::{Axis, AxisName, InputKind, Model, ModelError, OutputKind};
+
+/// The library's file name, without a version.
+const LIBRARY: &str = "libonnxruntime.so";
+
+/// Finds libonnxruntime: `configured` (from `[model] runtime`), `MIMID_ONNXRUNTIME`, beside the binary, then the system.
+///
+/// A path that somebody names is taken or refused, never passed over: a typing error must not end in another library.
+pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
+    let named = configured.map(PathBuf::from).or_else(|| std::env::var_os("MIMID_ONNXRUNTIME").filter(|v| !v.is_empty()).map(PathBuf::from));
+    if let Some(path) = named {
+        return if path.is_file() { Ok(path) } else { Err(ModelError::NoRuntime { searched: vec![path] }) };
+    }
+    let mut searched: Vec<PathBuf> = Vec::new();
+    if let Ok(exe) = std::env::current_exe() {
+        searched.extend(exe.parent().map(|folder| folder.join(LIBRARY)));
+    }
+    let system = ["/usr/lib/mimid", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    searched.extend(system.iter().map(|folder| Path::new(folder).join(LIBRARY)));
+    match searched.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(ModelError::NoRuntime { searched }),
+    }
+}
+
+/// The one ONNX Runtime of the process.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Loads the library at `path`, which must exist: ort may hang or panic on a missing one.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let bad = |what: String| ModelError::BadRuntime { path: path.into(), what };
+        if !path.is_file() {
+            return Err(ModelError::NoRuntime { searched: vec![path.into()] });
+        }
+        // ort looks for a relative path beside the binary first; an absolute one leaves no doubt.
+        let absolute = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
+        let builder = ort::init_from(&absolute).map_err(|error| bad(one_line(&error.to_string())))?;
+        let environment = builder.with_name("mimid").with_telemetry(false).build().map_err(|error| bad(one_line(&error.to_string())))?;
+        environment.set_log_level(ort::logging::LogLevel::Error);
+        Ok(Self { environment })
+    }
+}
+
+/// An open model: scores batches of windows.
+#[derive(Debug)]
+pub struct Tagger {
+    session: Session,
+    graph: PathBuf,
+    input_name: String,
+    kind: OutputKind,
+    axes: Vec<Axis>,
+    mels: usize,
+    /// Frames or samples a window.
+    length: usize,
+    n_labels: usize,
+}
+
+/// How many windows an inference may hold at most: enough to keep the matrix products long, few enough to bound memory and delay.
+pub const MAX_BATCH: usize = 16;
+
+impl Tagger {
+    /// Opens the graph of `model` with `threads` threads within one inference, compares it with its manifest, and scores a window
+    /// of silence to be sure that it runs.
+    ///
+    /// # Errors
+    /// `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its manifest says.
+    pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
+        let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
+        let session = (|| -> ort::Result<Session> {
+            Session::builder(&runtime.environment)?
+                .with_optimization_level(GraphOptimizationLevel::All)?
+                .with_intra_threads(threads)?
+                .with_inter_threads(1)?
+                .with_intra_op_spinning(false)?
+                .commit_from_file(&model.graph)
+        })()
+        .map_err(|error| refused(error.to_string()))?;
+        let window = model.detection.window_samples(model.input.sample_rate_hz);
+        let (mels, length) = match &model.input.log_mel {
+            Some(log_mel) => (log_mel.n_mels, window / log_mel.hop_length + 1),
+            None => (1, window),
+        };
+        let mut tagger = Self {
+            session,
+            graph: model.graph.clone(),
+            input_name: model.input.name.clone(),
+            kind: model.output.kind,
+            axes: model.input.shape.clone(),
+            mels,
+            length,
+            n_labels: model.labels.len(),
+        };
+        tagger.compare(model)?;
+        let silence = match model.input.kind {
+            InputKind::LogMel => -100.0,
+            InputKind::Waveform => 0.0,
+        };
+        let input = vec![silence; tagger.window_len()];
+        let mut scores = Vec::with_capacity(tagger.n_labels);
+        tagger.score(1, &input, &mut scores)?;
+        Ok(tagger)
+    }
+
+    /// How many numbers one window of the input is: `n_mels · n_frames`, or the samples of a waveform.
+    pub fn window_len(&self) -> usize {
+        self.mels * self.length
+    }
+
+    /// How many scores a window gets.
+    pub fn n_labels(&self) -> usize {
+        self.n_labels
+    }
+
+    /// The most windows that one call should hold: 1 for a graph without a batch dimension.
+    pub fn max_batch(&self) -> usize {
+        if self.axes.contains(&Axis::Named(AxisName::Batch)) { MAX_BATCH } else { 1 }
+    }
+
+    /// Scores `batch` windows. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is overwritten with
+    /// `[batch, n_labels]` probabilities, and does not allocate once it has the capacity.
+    pub fn score(&mut self, batch: usize, input: &[f32], scores: &mut Vec<f32>) -> Result<(), ModelError> {
+        let graph = &self.graph;
+        let refused = |what: String| ModelError::Refused { path: graph.clone(), what: one_line(&what) };
+        let shape = Shape::new(self.axes.iter().map(|axis| match axis {
+            Axis::Fixed(size) => *size,
+            Axis::Named(AxisName::Batch) => batch as i64,
+            Axis::Named(AxisName::Mels) => self.mels as i64,
+            Axis::Named(AxisName::Frames | AxisName::Samples) => self.length as i64,
+        }));
+        let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
+        let outputs = self.session.run(ort::inputs![self.input_name.as_str() => tensor]).map_err(|error| refused(error.to_string()))?;
+        // The output's name was compared when the graph was opened; the first is taken where a graph has several of that name.
+        let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
+        if values.len() != batch * self.n_labels {
+            let actual = values.len() / batch.max(1);
+            return Err(ModelError::WrongLabelCount { path: self.graph.clone(), expected: self.n_labels, actual });
+        }
+        scores.clear();
+        match self.kind {
+            OutputKind::Probabilities => scores.extend_from_slice(values),
+            OutputKind::Logits => scores.extend(values.iter().map(|logit| 1.0 / (1.0 + (-logit).exp()))),
+        }
+        Ok(())
+    }
+
+    /// Compares the graph's input and output with the manifest.
+    fn compare(&self, model: &Model) -> Result<(), ModelError> {
+        let wrong = |what: &str, expected: String, actual: String| ModelError::WrongShape {
+            path: model.graph.clone(),
+            what: what.to_owned(),
+            expected,
+            actual,
+        };
+        let inputs = self.session.inputs();
+        let names = |outlets: &[Outlet]| outlets.iter().map(|outlet| format!("{:?}", outlet.name())).collect::<Vec<_>>().join(", ");
+        let [input] = inputs else {
+            return Err(wrong("its inputs", format!("{:?} alone", model.input.name), names(inputs)));
+        };
+        if input.name() != model.input.name {
+            return Err(wrong("its input", format!("{:?}", model.input.name), names(inputs)));
+        }
+        let expected: Vec<i64> = self
+            .axes
+            .iter()
+            .map(|axis| match axis {
+                Axis::Fixed(size) => *size,
+                Axis::Named(AxisName::Mels) => self.mels as i64,
+                Axis::Named(AxisName::Batch) => -1,
+                Axis::Named(_) => self.length as i64,
+            })
+            .collect();
+        let actual = tensor_shape(input);
+        let fits = |(expected, actual): (&i64, &i64)| *actual < 0 || *expected == *actual;
+        if !actual.as_ref().is_some_and(|actual| actual.len() == expected.len() && expected.iter().zip(actual).all(fits)) {
+            return Err(wrong(&format!("the shape of its input {:?}", input.name()), describe(Some(&expected)), describe(actual.as_deref())));
+        }
+        let outputs = self.session.outputs();
+        let Some(output) = outputs.first().filter(|output| output.name() == model.output.name) else {
+            return Err(wrong("its first output", format!("{:?}", model.output.name), names(outputs)));
+        };
+        match tensor_shape(output).as_deref() {
+            Some([.., labels]) if *labels >= 0 && *labels != self.n_labels as i64 => {
+                Err(ModelError::WrongLabelCount { path: model.graph.clone(), expected: self.n_labels, actual: *labels as usize })
+            }
+            Some(_) => Ok(()),
+            None => Err(wrong(&format!("the type of its output {:?}", output.name()), "a tensor of f32".into(), format!("{:?}", output.dtype()))),
+        }
+    }
+}
+
+/// The dimensions of an f32 tensor, −1 where they are free; `None` for anything else.
+fn tensor_shape(outlet: &Outlet) -> Option<Vec<i64>> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape.to_vec()),
+        _ => None,
+    }
+}
+
+fn describe(shape: Option<&[i64]>) -> String {
+    let Some(shape) = shape else { return "not a tensor of f32".to_owned() };
+    let sizes: Vec<_> = shape.iter().map(|size| if *size < 0 { "any".to_owned() } else { size.to_string() }).collect();
+    format!("[{}]", sizes.join(", "))
+}
+
+/// ONNX Runtime's messages can run over several lines; a user gets one sentence.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

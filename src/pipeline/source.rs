@@ -1,0 +1,225 @@
+//! One thread a source: opens it, watches it, and opens it again when it is lost. Only it holds the open capture, so that a device
+//! that hangs while it is opened holds up nobody else.
+//!
+//! It never touches a sample: the ring goes straight to the analysis.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
+
+use crate::analysis::{Attachment, Command};
+use crate::capture::{self, Capture, CaptureError, Notice};
+use crate::config::SourceConfig;
+use crate::event::{EndReason, Report};
+use crate::stats::{SourceState, SourceStats};
+
+/// The first wait before a lost source is opened again; each further one is twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// The longest wait before a lost source is opened again.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How often a live source is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A live source that delivers nothing for so long is lost.
+const DEAF_AFTER: Duration = Duration::from_secs(3);
+
+/// What the pipeline orders a source to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Close the capture until told to resume.
+    Pause,
+    /// Open it again.
+    Resume,
+    /// Close it for good; its open events end for this reason.
+    Stop(EndReason),
+}
+
+/// How the first opening of a source went.
+#[derive(Debug)]
+pub struct Opened {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// What kept it from being opened, if anything did.
+    pub result: Result<(), CaptureError>,
+}
+
+/// A running source.
+#[derive(Debug)]
+pub struct SourceThread {
+    /// What it was started with.
+    pub config: SourceConfig,
+    /// Its counters.
+    pub stats: Arc<SourceStats>,
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl SourceThread {
+    /// Starts a thread for `config`; `opened` is told how the first opening went.
+    pub fn spawn(config: SourceConfig, analysis: Sender<Command>, opened: Sender<Opened>) -> std::io::Result<Self> {
+        let stats = Arc::new(SourceStats::new(config.name.clone()));
+        let (orders, received) = bounded(16);
+        let worker = Worker { config: config.clone(), stats: stats.clone(), analysis, orders: received, lost: None };
+        let thread = std::thread::Builder::new().name(format!("source-{}", config.name)).spawn(move || worker.run(&opened))?;
+        Ok(Self { config, stats, orders, thread })
+    }
+
+    /// Gives an order; a source that has stopped by itself takes none.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits for the thread, but not for ever: a device that hangs must not hang the daemon.
+    pub fn join(self, deadline: Instant) {
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if self.thread.is_finished() && self.thread.join().is_err() {
+            tracing::error!(source = %self.config.name, "the source's thread panicked");
+        }
+    }
+}
+
+struct Worker {
+    config: SourceConfig,
+    stats: Arc<SourceStats>,
+    analysis: Sender<Command>,
+    orders: Receiver<Order>,
+    /// Why the source is lost, while it is.
+    lost: Option<String>,
+}
+
+/// Why a stretch of listening is over.
+enum Over {
+    Lost(String),
+    Ended,
+    Ordered(Order),
+}
+
+impl Worker {
+    fn run(mut self, opened: &Sender<Opened>) {
+        let mut retry = FIRST_RETRY;
+        let mut first = true;
+        loop {
+            let attempt = capture::open(&self.config);
+            if std::mem::take(&mut first) {
+                let result = match &attempt {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(error.clone()),
+                };
+                let _ = opened.send(Opened { source: self.config.name.clone(), result });
+            }
+            let over = match attempt {
+                Ok(capture) => {
+                    retry = FIRST_RETRY;
+                    self.listen(capture)
+                }
+                Err(error) => Over::Lost(error.to_string()),
+            };
+            let order = match over {
+                Over::Lost(reason) => {
+                    self.lose(reason);
+                    let order = self.orders.recv_timeout(retry);
+                    retry = (retry * 2).min(LAST_RETRY);
+                    match order {
+                        Ok(order) => order,
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+                Over::Ended => {
+                    self.tell(Command::Finish { source: self.config.name.clone() });
+                    match self.orders.recv() {
+                        Ok(order) => order,
+                        Err(_) => return,
+                    }
+                }
+                Over::Ordered(order) => order,
+            };
+            if !self.obey(order) {
+                return;
+            }
+        }
+    }
+
+    /// Hands the capture's ring to the analysis and watches the capture until it is over.
+    fn listen(&mut self, capture: Capture) -> Over {
+        let Capture { rate_hz, reader, device_latency_ns, notices, live, guard } = capture;
+        let report = self.lost.take().map(|_| Report::SourceRestored { source: self.config.name.clone() });
+        if report.is_some() {
+            tracing::info!(source = %self.config.name, rate_hz, "the source is back");
+        } else {
+            tracing::info!(source = %self.config.name, rate_hz, "listening");
+        }
+        self.stats.rate_hz.store(rate_hz, Relaxed);
+        let source = self.config.name.clone();
+        let attachment = Attachment { source, rate_hz, reader, device_latency_ns, stats: self.stats.clone(), report };
+        self.tell(Command::Attach(Box::new(attachment)));
+        self.stats.enter(SourceState::Live);
+        let mut samples = self.stats.samples.load(Relaxed);
+        let mut heard_at = Instant::now();
+        let over = loop {
+            select! {
+                recv(notices) -> notice => match notice {
+                    Ok(Notice::Lost(reason)) => break Over::Lost(reason),
+                    Ok(Notice::Ended) => break Over::Ended,
+                    Err(_) => break Over::Lost("its capture stopped without a word".to_owned()),
+                },
+                recv(self.orders) -> order => break Over::Ordered(order.unwrap_or(Order::Stop(EndReason::Shutdown))),
+                default(LOOK_EVERY) => {
+                    let now = self.stats.samples.load(Relaxed);
+                    if now != samples || !live {
+                        samples = now;
+                        heard_at = Instant::now();
+                    } else if heard_at.elapsed() >= DEAF_AFTER {
+                        break Over::Lost(format!("it is open but has delivered nothing for {} s", DEAF_AFTER.as_secs()));
+                    }
+                }
+            }
+        };
+        drop(guard);
+        over
+    }
+
+    /// Records and tells that the source is lost; told once, however often opening it again fails.
+    fn lose(&mut self, reason: String) {
+        if self.lost.as_ref() == Some(&reason) {
+            return;
+        }
+        tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
+        let report = self.lost.is_none().then(|| Report::SourceLost { source: self.config.name.clone(), reason: reason.clone() });
+        if report.is_some() {
+            self.stats.losses.fetch_add(1, Relaxed);
+            self.stats.enter(SourceState::Lost);
+            self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::SourceLost, report });
+        }
+        self.lost = Some(reason);
+    }
+
+    /// Does what is ordered, and says whether the source goes on.
+    fn obey(&mut self, order: Order) -> bool {
+        let mut order = order;
+        loop {
+            match order {
+                Order::Resume => return true,
+                Order::Stop(reason) => {
+                    self.tell(Command::Detach { source: self.config.name.clone(), reason, report: None });
+                    return false;
+                }
+                Order::Pause => {
+                    self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
+                    self.stats.enter(SourceState::Paused);
+                    self.lost = None;
+                }
+            }
+            order = self.orders.recv().unwrap_or(Order::Stop(EndReason::Shutdown));
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        // The analysis is gone only while the daemon shuts down.
+        let _ = self.analysis.send(command);
+    }
+}
