@@ -1,0 +1,42 @@
+# make build | run | test | bench | lint | setup | clean. Each sets up what it needs, and does nothing twice.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.PHONY: build run test bench lint setup clean help
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# PipeWire's native host needs its headers (1.0 or newer) and libclang; without them PipeWire is reached as a PulseAudio server.
+FEATURES := $(shell pkg-config --exists 'libpipewire-0.3 >= 1.0' 2>/dev/null && ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 && echo --features pipewire)
+PYTHON_PACKAGES := $(shell python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv)
+SOUNDS := /usr/share/sounds/alsa/Front_Center.wav $(addprefix /usr/share/sounds/freedesktop/stereo/,phone-incoming-call.oga \
+	phone-outgoing-busy.oga camera-shutter.oga complete.oga alarm-clock-elapsed.oga)
+
+help:
+	@sed -n 1p Makefile | cut -c3-
+
+setup:
+	@.ci/packages gcc libc6-dev pkg-config libasound2-dev $(PYTHON_PACKAGES)
+	@models/setup.sh
+
+build: setup
+	cargo build --release --locked $(FEATURES)
+
+# Prints the events of the default microphone; where there is none, those of some recorded sounds.
+run: build
+	@.ci/packages --optional sound-theme-freedesktop alsa-utils
+	$(TARGET)/release/mimid run --print $(foreach sound,$(SOUNDS),--fallback file:$(sound)) $(ARGS)
+
+lint:
+	cargo fmt --all -- --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+test: setup lint
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng socat
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
+	cargo test --locked --doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+bench: setup
+	cargo bench --locked
+
+clean:
+	rm -rf $(TARGET) models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}
