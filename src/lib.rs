@@ -1,6 +1,13 @@
 //! mimid
+pub mod analysis;
+pub mod capture;
+pub mod config;
+pub mod control;
+pub mod detect;
+pub mod ear;
 pub mod event;
 pub mod features;
 pub mod model;
-pub mod config;
-pub mod detect;
+pub mod resample;
+pub mod ring;
+pub mod stats;

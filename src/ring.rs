@@ -1,2 +1,207 @@
 //! The lock-free ring between a source and the analysis: samples, an exact account of what was dropped, and where.
-//! (interface; to be filled)
+//!
+//! Single producer, single consumer. Invariant: neither end ever waits for the other, locks or allocates after construction; a full
+//! ring drops the newest samples, counts them, and remembers the place of the gap.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+/// How many gaps can be on their way at a time; while there are more, the last one grows.
+const MAX_GAPS: usize = 64;
+
+/// Samples were dropped between two others.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    /// The index of the first sample after the gap among the samples that were taken.
+    at: u64,
+    /// How many samples were dropped.
+    lost: u64,
+}
+
+/// A ring for `capacity_samples` samples.
+pub fn ring(capacity_samples: usize) -> (Writer, Reader) {
+    let (samples, popped) = HeapRb::new(capacity_samples.max(1)).split();
+    let (gaps, seen) = HeapRb::new(MAX_GAPS).split();
+    let lost = Arc::new(AtomicU64::new(0));
+    let writer = Writer { samples, gaps, pushed: 0, pending: 0, lost: lost.clone() };
+    (writer, Reader { samples: popped, gaps: seen, next_gap: None, popped: 0, lost })
+}
+
+/// The producer's end.
+pub struct Writer {
+    samples: HeapProd<f32>,
+    gaps: HeapProd<Gap>,
+    pushed: u64,
+    /// Samples dropped since the last one that was taken.
+    pending: u64,
+    lost: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Takes what fits of `samples`, and says how many that were; the rest is dropped and counted.
+    pub fn push(&mut self, samples: &[f32]) -> usize {
+        if samples.is_empty() {
+            return 0;
+        }
+        // A gap must be on record before the first sample after it, or the reader would not know where it was.
+        if self.pending > 0 && self.samples.vacant_len() > 0 && self.gaps.try_push(Gap { at: self.pushed, lost: self.pending }).is_ok() {
+            self.pending = 0;
+        }
+        let taken = if self.pending == 0 { self.samples.push_slice(samples) } else { 0 };
+        self.pushed += taken as u64;
+        let dropped = (samples.len() - taken) as u64;
+        if dropped > 0 {
+            self.pending += dropped;
+            self.lost.fetch_add(dropped, Relaxed);
+        }
+        taken
+    }
+
+    /// How many samples fit just now.
+    pub fn vacant(&self) -> usize {
+        self.samples.vacant_len()
+    }
+
+    /// How many samples were dropped so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Whether the consumer's end still exists.
+    pub fn is_read(&self) -> bool {
+        self.samples.read_is_held()
+    }
+}
+
+/// The consumer's end.
+pub struct Reader {
+    samples: HeapCons<f32>,
+    gaps: HeapCons<Gap>,
+    next_gap: Option<Gap>,
+    popped: u64,
+    lost: Arc<AtomicU64>,
+}
+
+/// What one [`Reader::pop`] gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Popped {
+    /// How many samples were dropped immediately before these.
+    pub gap_before: u64,
+    /// How many samples there are.
+    pub count: usize,
+}
+
+impl Reader {
+    /// Pops samples up to the next gap into `out`. A gap is told with the first samples after it.
+    pub fn pop(&mut self, out: &mut [f32]) -> Popped {
+        // The samples are looked at before the gaps: a gap in front of samples that are visible has been on record before them.
+        let available = self.samples.occupied_len();
+        if self.next_gap.is_none() {
+            self.next_gap = self.gaps.try_pop();
+        }
+        let mut gap_before = 0;
+        if let Some(gap) = self.next_gap.filter(|gap| gap.at == self.popped && available > 0) {
+            gap_before = gap.lost;
+            self.next_gap = self.gaps.try_pop();
+        }
+        let until_gap = self.next_gap.map_or(usize::MAX, |gap| (gap.at - self.popped) as usize);
+        let most = out.len().min(until_gap).min(available);
+        let count = self.samples.pop_slice(&mut out[..most]);
+        self.popped += count as u64;
+        Popped { gap_before, count }
+    }
+
+    /// How many samples can be popped just now.
+    pub fn available(&self) -> usize {
+        self.samples.occupied_len()
+    }
+
+    /// How many samples the producer has dropped so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Follows what a reader gives of a counting sequence: each sample must be its own index.
+    #[derive(Default)]
+    struct Follower {
+        index: u64,
+        out: Vec<f32>,
+    }
+
+    impl Follower {
+        fn pop(&mut self, reader: &mut Reader, most: usize) -> usize {
+            self.out.resize(most, 0.0);
+            let Popped { gap_before, count } = reader.pop(&mut self.out);
+            self.index += gap_before;
+            for sample in &self.out[..count] {
+                assert_eq!(*sample, self.index as f32);
+                self.index += 1;
+            }
+            count
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_popped_and_what_is_lost_make_up_the_sequence(
+            capacity in 1usize..200,
+            steps in prop::collection::vec((0usize..150, 0usize..150), 1..200),
+        ) {
+            let (mut writer, mut reader) = ring(capacity);
+            let mut follower = Follower::default();
+            let mut written = 0u64;
+            for (push, pop) in steps {
+                let samples: Vec<f32> = (written..written + push as u64).map(|i| i as f32).collect();
+                written += push as u64;
+                writer.push(&samples);
+                if pop > 0 {
+                    follower.pop(&mut reader, pop);
+                }
+            }
+            while follower.pop(&mut reader, 64) > 0 {}
+            // What was dropped last has no sample after it; one more sample brings the account to its end.
+            writer.push(&[written as f32]);
+            while follower.pop(&mut reader, 64) > 0 {}
+            prop_assert_eq!(follower.index, written + 1);
+            prop_assert_eq!(reader.lost(), writer.lost());
+        }
+    }
+
+    #[test]
+    fn two_threads_agree_on_every_sample_and_gap() {
+        const TOTAL: u64 = 1_000_000;
+        let (mut writer, mut reader) = ring(1_000);
+        let producer = std::thread::spawn(move || {
+            let mut written = 0;
+            while written < TOTAL {
+                let block = (written % 97 + 1).min(TOTAL - written);
+                let samples: Vec<f32> = (written..written + block).map(|i| i as f32).collect();
+                writer.push(&samples);
+                written += block;
+            }
+            // The last sample must be taken, so that every gap has a sample after it.
+            while writer.vacant() == 0 {
+                std::thread::yield_now();
+            }
+            writer.push(&[TOTAL as f32]);
+        });
+        let mut follower = Follower::default();
+        while follower.index <= TOTAL {
+            if follower.pop(&mut reader, 333) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        producer.join().unwrap();
+        assert_eq!(follower.index, TOTAL + 1);
+    }
+}

@@ -3,7 +3,6 @@
 //! Its buffers are made once; it never waits but for its next command or sample.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use crate::model::manifest::Input;
 #[derive(Debug)]
 pub enum FrontEnd {
     /// A log-mel spectrogram.
-    LogMel(LogMel),
+    LogMel(Box<LogMel>),
     /// The samples themselves.
     Waveform(Waveform),
 }
@@ -25,7 +25,7 @@ impl FrontEnd {
     /// A front end for `input` that remembers at least `history_samples` samples.
     pub fn new(input: &Input, history_samples: usize) -> Self {
         match &input.log_mel {
-            Some(parameters) => FrontEnd::LogMel(LogMel::new(parameters, input.sample_rate_hz, history_samples)),
+            Some(parameters) => FrontEnd::LogMel(Box::new(LogMel::new(parameters, input.sample_rate_hz, history_samples))),
             None => FrontEnd::Waveform(Waveform::new(history_samples)),
         }
     }

@@ -384,7 +384,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             check_log_mel(log_mel, input.sample_rate_hz)?;
             let hop = manifest.detection.hop_samples(input.sample_rate_hz);
             let window = manifest.detection.window_samples(input.sample_rate_hz);
-            require(hop % log_mel.hop_length == 0 && window % log_mel.hop_length == 0, "window_ms and hop_ms must be whole frames")?;
+            require(hop.is_multiple_of(log_mel.hop_length) && window.is_multiple_of(log_mel.hop_length), "window_ms and hop_ms must be whole frames")?;
         }
     }
     require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
@@ -397,7 +397,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
 
 fn check_log_mel(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
     let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-    require((16..=65_536).contains(&p.n_fft) && p.n_fft % 2 == 0, "n_fft must be even and from 16 to 65536")?;
+    require((16..=65_536).contains(&p.n_fft) && p.n_fft.is_multiple_of(2), "n_fft must be even and from 16 to 65536")?;
     require(p.win_length >= 2 && p.win_length <= p.n_fft, "win_length must be from 2 to n_fft")?;
     require(p.hop_length >= 1 && p.hop_length <= p.n_fft, "hop_length must be from 1 to n_fft")?;
     require((1..=512).contains(&p.n_mels), "n_mels must be from 1 to 512")?;

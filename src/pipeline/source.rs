@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use crate::analysis::{Attachment, Command};
-use crate::capture::{self, Capture, CaptureError, Notice};
+use crate::capture::{self, Capture, CaptureError, Notice, Pace};
 use crate::config::SourceConfig;
 use crate::event::{EndReason, Report};
 use crate::stats::{SourceState, SourceStats};
@@ -146,7 +146,7 @@ impl Worker {
 
     /// Hands the capture's ring to the analysis and watches the capture until it is over.
     fn listen(&mut self, capture: Capture) -> Over {
-        let Capture { rate_hz, reader, device_latency_ns, notices, live, guard } = capture;
+        let Capture { rate_hz, reader, device_latency_ns, notices, pace, guard } = capture;
         let report = self.lost.take().map(|_| Report::SourceRestored { source: self.config.name.clone() });
         if report.is_some() {
             tracing::info!(source = %self.config.name, rate_hz, "the source is back");
@@ -170,7 +170,7 @@ impl Worker {
                 recv(self.orders) -> order => break Over::Ordered(order.unwrap_or(Order::Stop(EndReason::Shutdown))),
                 default(LOOK_EVERY) => {
                     let now = self.stats.samples.load(Relaxed);
-                    if now != samples || !live {
+                    if now != samples || pace == Pace::AsWritten {
                         samples = now;
                         heard_at = Instant::now();
                     } else if heard_at.elapsed() >= DEAF_AFTER {
