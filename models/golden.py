@@ -61,7 +61,7 @@ def signals():
     yield "edges", "The first and the last sample alone: shows the zero padding at both ends.", edges
     yield "silence", "Digital silence: every value is the floor.", np.zeros(4800)
     yield "noise", "Full-scale white noise, seed 1.", noise(4800, 1)
-    yield "one-bit noise", "White noise of -1, 0 and 1: a quiet room, near the floor.", noise(4800, 2) // 16384 // 2 + np.arange(4800) % 2
+    yield "one-bit noise", "White noise of -1, 0 and 1: a quiet room, near the floor.", (noise(4800, 2) + 32768) * 3 // 65536 - 1
     # 445 Hz or so: a period of 36 samples, which is not a divisor of the hop.
     yield "square", "A full-scale square wave with a period of 36 samples: loud, with harmonics up to the top.", np.where(np.arange(4800) % 36 < 18, 32767, -32768)
     # 5037 is no multiple of the hop: the last 77 samples make no frame of their own.

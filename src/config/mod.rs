@@ -1,12 +1,73 @@
 //! The configuration: TOML in, a checked [`Config`] out, or every fault at once with its line.
 //!
 //! `raw` mirrors the file and is the only home of defaults; `validate` turns it into the types below, after which no
-//! later code checks again; `diff` says what a reload changes. Nothing here starts, stops or listens to anything.
+//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back. Nothing here starts, stops or
+//! listens to anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::Subject;
+use crate::model::Labels;
+
+pub mod diff;
+pub mod fault;
+pub mod preset;
+pub mod print;
+pub mod raw;
+pub mod validate;
+
+pub use fault::{Fault, Faults};
+pub use raw::Raw;
+
+/// A configuration that may be put in force, and what is legal in it but odd.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is legal but surely not meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// Reads the configuration file: `explicit`, which must be there, else the first that is there of the user's own and
+/// `/etc/mimid/config.toml`, else none.
+///
+/// # Errors
+/// A file that cannot be read. What is wrong inside it is in [`Raw::faults`], and comes out with [`Raw::validate`].
+pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
+    let Some(path) = explicit.map(PathBuf::from).or_else(find) else { return Ok(Raw::default()) };
+    let fault = |message: String| {
+        let mut faults = Faults::default();
+        faults.push(Fault { path: Some(path.clone()), line: None, key: String::new(), message });
+        faults
+    };
+    if path.is_dir() {
+        return Err(fault("this is a folder; name the configuration file in it".to_owned()));
+    }
+    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => fault("there is no such configuration file".to_owned()),
+        std::io::ErrorKind::PermissionDenied => fault("this user may not read the configuration file".to_owned()),
+        _ => fault(format!("the configuration file cannot be read ({error})")),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        fault(format!("line {line} holds bytes that are not UTF-8"))
+    })?;
+    Ok(Raw::parse(&text, Some(&path)))
+}
+
+/// The configuration file that is there: the user's own before the system's.
+fn find() -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".config"));
+    let user = std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(home);
+    let user = user.map(|folder| folder.join("mimid/config.toml"));
+    user.into_iter().chain([PathBuf::from("/etc/mimid/config.toml")]).find(|path| path.exists())
+}
+
+/// Reads and checks a configuration for a model with these labels.
+pub fn load(explicit: Option<&Path>, labels: &Labels) -> Result<Loaded, Faults> {
+    read(explicit)?.validate(labels)
+}
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,3 +213,6 @@ pub enum LogFormat {
     /// One JSON object a line.
     Json,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What a reload changes.
+
+use std::sync::Arc;
+
+use super::Config;
+
+/// One difference between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Where the socket is, or who may use it; needs a restart.
+    Socket,
+    /// Which model is run, or how.
+    Model,
+    /// What is logged; needs a restart.
+    Log,
+    /// What is reported, and when.
+    Rules,
+    /// A new source.
+    SourceAdded(Arc<str>),
+    /// A source that is gone.
+    SourceRemoved(Arc<str>),
+    /// A source that is opened in another way.
+    SourceChanged(Arc<str>),
+}
+
+impl Change {
+    /// One sentence for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Change::Socket => "[socket] changed; it takes effect when the daemon is restarted".to_owned(),
+            Change::Model => "[model] changed".to_owned(),
+            Change::Log => "[log] changed; it takes effect when the daemon is restarted".to_owned(),
+            Change::Rules => "the labels, groups or thresholds changed".to_owned(),
+            Change::SourceAdded(name) => format!("the source {name:?} is new"),
+            Change::SourceRemoved(name) => format!("the source {name:?} is gone"),
+            Change::SourceChanged(name) => format!("the source {name:?} changed"),
+        }
+    }
+}
+
+impl Config {
+    /// What is different in `new`.
+    pub fn changes(&self, new: &Config) -> Vec<Change> {
+        let mut changes = Vec::new();
+        changes.extend((self.socket != new.socket).then_some(Change::Socket));
+        changes.extend((self.model != new.model).then_some(Change::Model));
+        changes.extend((self.log != new.log).then_some(Change::Log));
+        changes.extend((self.rules != new.rules).then_some(Change::Rules));
+        for source in &self.sources {
+            match new.sources.iter().find(|other| other.name == source.name) {
+                None => changes.push(Change::SourceRemoved(source.name.clone())),
+                Some(other) if other != source => changes.push(Change::SourceChanged(source.name.clone())),
+                Some(_) => {}
+            }
+        }
+        let is_new = |name: &Arc<str>| !self.sources.iter().any(|source| source.name == *name);
+        changes.extend(new.sources.iter().filter(|source| is_new(&source.name)).map(|source| Change::SourceAdded(source.name.clone())));
+        changes
+    }
+}

@@ -1,0 +1,125 @@
+//! A checked configuration as a file that can be read again.
+
+use std::fmt::Write;
+
+use super::raw::STANDARD_GATE;
+use super::{Channel, Config, Gate, Input, LogFormat, LogLevel};
+use crate::model::Labels;
+
+/// The effective configuration as TOML: every rule that is in force, with the numbers most of them share as `[defaults]`.
+pub fn effective(config: &Config, labels: &Labels) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(config, labels, &mut out);
+    out
+}
+
+fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Result {
+    let socket = &config.socket;
+    writeln!(out, "[socket]")?;
+    if let Some(path) = &socket.path {
+        writeln!(out, "path = {}", quoted(&path.to_string_lossy()))?;
+    }
+    writeln!(out, "mode = \"{:04o}\"", socket.mode)?;
+    if let Some(group) = &socket.group {
+        writeln!(out, "group = {}", quoted(group))?;
+    }
+    writeln!(out, "\n[model]\ndir = {}", quoted(&config.model.dir))?;
+    if let Some(runtime) = &config.model.runtime {
+        writeln!(out, "runtime = {}", quoted(&runtime.to_string_lossy()))?;
+    }
+    writeln!(out, "threads = {}", config.model.threads)?;
+    for source in &config.sources {
+        writeln!(out, "\n[[source]]\nname = {}", quoted(&source.name))?;
+        match &source.input {
+            Input::Default => writeln!(out, "input = \"default\"")?,
+            Input::Device(id) => writeln!(out, "input = {}", quoted(id))?,
+            Input::File { path, looped } => {
+                let suffix = if *looped { "?loop" } else { "" };
+                writeln!(out, "input = {}", quoted(&format!("file:{}{suffix}", path.display())))?;
+            }
+            Input::Stdin { rate_hz } => writeln!(out, "input = \"-\"\nrate_hz = {rate_hz}")?,
+        }
+        match source.channel {
+            Channel::Mix => writeln!(out, "channel = \"mix\"")?,
+            Channel::Pick(number) => writeln!(out, "channel = {number}")?,
+        }
+        writeln!(out, "gain_db = {:?}", source.gain_db)?;
+    }
+    let common = most_common(config);
+    writeln!(out, "\n[defaults]")?;
+    write_gate(&common, None, out)?;
+    let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.id.is_empty());
+    let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
+    writeln!(out, "\n[report]\nlabels = [\n{}]", names.concat())?;
+    for rule in singles.iter().filter(|rule| rule.gate != common) {
+        writeln!(out, "\n[labels.{}]", quoted(&rule.subject.name))?;
+        write_gate(&rule.gate, Some(&common), out)?;
+    }
+    for rule in groups {
+        let members: Vec<String> = rule.members.iter().map(|index| quoted(&labels.subjects()[*index].name)).collect();
+        writeln!(out, "\n[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
+        write_gate(&rule.gate, Some(&common), out)?;
+    }
+    let level = match config.log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let format = match config.log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
+}
+
+/// The numbers that most labels share.
+fn most_common(config: &Config) -> Gate {
+    let gates: Vec<Gate> = config.rules.iter().filter(|rule| !rule.subject.id.is_empty()).map(|rule| rule.gate).collect();
+    let count = |gate: &Gate| gates.iter().filter(|other| *other == gate).count();
+    let threshold = STANDARD_GATE.threshold as f32;
+    let standard = Gate {
+        threshold,
+        release: (STANDARD_GATE.threshold * STANDARD_GATE.release_ratio) as f32,
+        confirm_k: 2,
+        confirm_n: 3,
+        min_duration_ms: 0,
+        max_duration_ms: Some(600_000),
+        hangover_ms: 400,
+        cooldown_ms: 0,
+    };
+    gates.iter().copied().max_by_key(count).unwrap_or(standard)
+}
+
+/// The numbers of a gate, or only those that differ from `common`.
+fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt::Result {
+    let differs = |same: fn(&Gate, &Gate) -> bool| common.is_none_or(|common| !same(gate, common));
+    if differs(|a, b| a.threshold == b.threshold) {
+        writeln!(out, "threshold = {:?}", gate.threshold)?;
+    }
+    // A release follows its threshold unless it is written, so it is always written.
+    writeln!(out, "release = {:?}", gate.release)?;
+    if differs(|a, b| (a.confirm_k, a.confirm_n) == (b.confirm_k, b.confirm_n)) {
+        writeln!(out, "confirm = \"{}/{}\"", gate.confirm_k, gate.confirm_n)?;
+    }
+    if differs(|a, b| a.min_duration_ms == b.min_duration_ms) {
+        writeln!(out, "min_duration_ms = {}", gate.min_duration_ms)?;
+    }
+    if differs(|a, b| a.max_duration_ms == b.max_duration_ms) {
+        writeln!(out, "max_duration_s = {:?}", gate.max_duration_ms.unwrap_or(0) as f64 / 1_000.0)?;
+    }
+    if differs(|a, b| a.hangover_ms == b.hangover_ms) {
+        writeln!(out, "hangover_ms = {}", gate.hangover_ms)?;
+    }
+    if differs(|a, b| a.cooldown_ms == b.cooldown_ms) {
+        writeln!(out, "cooldown_s = {:?}", gate.cooldown_ms as f64 / 1_000.0)?;
+    }
+    Ok(())
+}
+
+/// A string as TOML writes it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,186 @@
+//! The configuration as users meet it: the shipped file, faults with their lines, and what is printed back.
+
+use proptest::prelude::*;
+
+use super::raw::{RawGate, RawReport, STANDARD_GATE, STANDARD_PRESET};
+use super::*;
+use crate::config::print::effective;
+
+const SHIPPED: &str = include_str!("../../config/mimid.toml");
+
+fn labels() -> Labels {
+    let names = ["Dog", "Bark", "Smoke detector, smoke alarm", "Fire alarm", "Baby cry, infant cry", "Cat", "Zing"];
+    Labels::new(names.iter().enumerate().map(|(i, n)| (format!("/m/{i}"), n.to_string())), Vec::new())
+}
+
+fn config(text: &str) -> Config {
+    Raw::parse(text, None).validate(&labels()).unwrap_or_else(|faults| panic!("{faults}")).config
+}
+
+fn faults(text: &str) -> String {
+    Raw::parse(text, Some(Path::new("mimid.toml"))).validate(&labels()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_shipped_file_says_what_an_empty_one_means() {
+    assert_eq!(config(SHIPPED), config(""));
+    // And it says it explicitly: each number of the defaults stands in it.
+    let shipped = Raw::parse(SHIPPED, None);
+    let RawGate { threshold, confirm, min_duration_ms, max_duration_s, hangover_ms, cooldown_s, .. } = shipped.defaults;
+    assert_eq!(threshold.value, Some(STANDARD_GATE.threshold));
+    assert_eq!(confirm.value.as_deref(), Some(STANDARD_GATE.confirm));
+    assert_eq!(min_duration_ms.value, Some(STANDARD_GATE.min_duration_ms));
+    assert_eq!(max_duration_s.value, Some(STANDARD_GATE.max_duration_s));
+    assert_eq!(hangover_ms.value, Some(STANDARD_GATE.hangover_ms));
+    assert_eq!(cooldown_s.value, Some(STANDARD_GATE.cooldown_s));
+    let RawReport { preset, .. } = shipped.report;
+    assert_eq!(preset.value.as_deref(), Some(STANDARD_PRESET));
+}
+
+#[test]
+fn each_commented_key_of_the_shipped_file_is_valid() {
+    // A comment that holds TOML is a "# " before a table, or before a key with one word and an equals sign.
+    let is_toml = |line: &str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let uncommented: Vec<&str> = SHIPPED
+        .lines()
+        // Labels and a preset exclude each other, so the example of the one replaces the other.
+        .filter(|line| !line.starts_with("preset"))
+        .map(|line| line.strip_prefix("# ").filter(|rest| is_toml(rest)).unwrap_or(line))
+        .collect();
+    let config = config(&uncommented.join("\n"));
+    assert_eq!(config.socket.group.as_deref(), Some("audio"));
+    let rule = |name: &str| config.rules.iter().find(|rule| rule.subject.name == name).unwrap();
+    assert_eq!(rule("Dog").gate.threshold, 0.4);
+    assert_eq!(rule("Dog").gate.cooldown_ms, 30_000);
+    assert_eq!(rule("alarm").members, [2, 3]);
+    assert_eq!((rule("alarm").gate.confirm_k, rule("alarm").gate.confirm_n), (3, 4));
+}
+
+#[test]
+fn all_faults_come_at_once_with_their_lines() {
+    let text = r#"
+[defaults]
+treshold = 0.5
+hangover_ms = -5
+min_duration_ms = "long"
+threshold = nan
+
+[labels."Dgo"]
+threshold = 0.2
+
+[labels."Cat"]
+threshold = 0.2
+release = 0.4
+confirm = "3/2"
+
+[[source]]
+name = "a"
+channel = 0
+
+[[source]]
+name = "a"
+input = "file:"
+gain_db = inf
+
+[report]
+preset = "hom"
+
+[mqqt]
+
+[privacy]
+store_audio = true
+
+[log]
+level = "loud"
+"#;
+    insta::assert_snapshot!(faults(text), @r#"
+    mimid.toml:3: defaults.treshold: there is no such key; did you mean "threshold"?
+    mimid.toml:4: defaults.hangover_ms: -5 is out of range; it must not be negative
+    mimid.toml:5: defaults.min_duration_ms: this is a string, but it must be a number
+    mimid.toml:6: defaults.threshold: NaN is out of range; it must be above 0 and at most 1
+    mimid.toml:8: labels."Dgo": there is no such label; did you mean "Dog"?
+    mimid.toml:13: labels."Cat".release: the release 0.4 is above the threshold 0.2; it must be at most as high
+    mimid.toml:14: labels."Cat".confirm: "3/2" is not "k/n" with 1 ≤ k ≤ n ≤ 100, such as "2/3"
+    mimid.toml:18: source[1].channel: channels are counted from 1 to 1024, not 0
+    mimid.toml:21: source[2].name: two sources have the name "a"
+    mimid.toml:22: source[2].input: file: is not followed by a path
+    mimid.toml:23: source[2].gain_db: inf is out of range; it must be from -60 to 60
+    mimid.toml:26: report.preset: there is no preset "hom", only home and all; did you mean "home"?
+    mimid.toml:28: mqqt: there is no such section
+    mimid.toml:31: privacy.store_audio: this version never stores audio; set it to false
+    mimid.toml:34: log.level: "loud" is not one of error, warn, info, debug, trace
+    the configuration has 15 faults
+    "#);
+}
+
+#[test]
+fn text_that_is_not_toml_is_told_with_its_line() {
+    insta::assert_snapshot!(faults("[defaults]\nthreshold = \n"), @"mimid.toml:2: this is not TOML: string values must be quoted, expected literal string");
+    assert!(faults("threshold = 0.5").contains("mimid.toml:1: threshold: there is no such section"));
+}
+
+#[test]
+fn a_group_takes_its_labels_out_of_the_report() {
+    let config = config("[groups.alarm]\nlabels = [\"Fire alarm\", \"/m/2\"]\nthreshold = 0.1\n[report]\npreset = \"all\"\nignore = [\"zing\"]");
+    let names: Vec<&str> = config.rules.iter().map(|rule| rule.subject.name.as_str()).collect();
+    assert_eq!(names, ["Dog", "Bark", "Baby cry, infant cry", "Cat", "alarm"]);
+    assert_eq!(config.rules[4].members, [3, 2]);
+}
+
+#[test]
+fn the_release_follows_the_threshold_in_force() {
+    let config = config("[labels.Dog]\nthreshold = 0.1\n[report]\nlabels = [\"Dog\", \"Cat\"]");
+    assert_eq!(config.rules[0].gate.release, 0.06);
+    assert_eq!(config.rules[1].gate.release, 0.18);
+}
+
+#[test]
+fn a_label_that_is_configured_and_not_reported_is_a_warning() {
+    let loaded = Raw::parse("[labels.Zing]\nthreshold = 0.5", None).validate(&labels()).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].message.contains("[report] leaves it out"));
+}
+
+#[test]
+fn a_reload_names_what_it_changes() {
+    let old = config("[[source]]\nname = \"a\"\n[[source]]\nname = \"b\"\n");
+    let new = config("[[source]]\nname = \"a\"\ngain_db = 3\n[[source]]\nname = \"c\"\n[defaults]\nthreshold = 0.5");
+    let sentences: Vec<String> = old.changes(&new).iter().map(diff::Change::describe).collect();
+    insta::assert_snapshot!(sentences.join("\n"), @r#"
+    the labels, groups or thresholds changed
+    the source "a" changed
+    the source "b" is gone
+    the source "c" is new
+    "#);
+    assert!(old.changes(&old).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+        let _ = Raw::parse(&text, None).validate(&labels());
+    }
+
+    #[test]
+    fn no_file_like_text_makes_the_parser_panic(
+        lines in prop::collection::vec("(\\[\\[?(source|labels\\.Dog|groups\\.x|defaults|report)\\]?\\])|((threshold|labels|channel|confirm|input|x) = (nan|-1|1e999|\"2/3\"|\\[\\]|\\{\\}|true|99999999999999999999))", 0..12)
+    ) {
+        let _ = Raw::parse(&lines.join("\n"), None).validate(&labels());
+    }
+
+    #[test]
+    fn what_is_printed_means_the_same(
+        threshold in 0.01f32..1.0, release in 0.0f32..1.0, hangover in 0u32..5_000, max in 0u32..5_000, k in 1usize..5, extra in 0usize..5,
+        gain in -60.0f32..60.0, picked in 0u16..9, preset in prop::sample::select(vec!["home", "all"]), grouped in any::<bool>(),
+    ) {
+        let channel = if picked == 0 { "\"mix\"".to_owned() } else { picked.to_string() };
+        let group = if grouped { "[groups.\"my alarm\"]\nlabels = [\"Fire alarm\"]\ncooldown_s = 2.5\n" } else { "" };
+        let text = format!(
+            "[[source]]\nname = \"kitchen \\\" 1\"\ninput = \"-\"\nchannel = {channel}\ngain_db = {gain:?}\n[labels.dog]\nthreshold = {threshold:?}\n\
+             release = {:?}\nconfirm = \"{k}/{}\"\n[defaults]\nhangover_ms = {hangover}\nmax_duration_s = {max}\n{group}[report]\npreset = \"{preset}\"",
+            threshold * release, k + extra
+        );
+        let first = config(&text);
+        prop_assert_eq!(config(&effective(&first, &labels())), first);
+    }
+}
