@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .PHONY: build run test bench lint setup clean help
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# PipeWire's native host needs its headers (1.0 or newer) and libclang; without them PipeWire is reached as a PulseAudio server.
-FEATURES := $(shell pkg-config --exists 'libpipewire-0.3 >= 1.0' 2>/dev/null && ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 && echo --features pipewire)
+# PipeWire's native host needs its headers (cpal asks for 0.3.53; Debian 12 has 0.3.65) and libclang's (libclang-dev); without
+# them PipeWire is reached as a PulseAudio server.
+FEATURES := $(shell pkg-config --exists 'libpipewire-0.3 >= 0.3.53' 2>/dev/null && ls /usr/lib/llvm-*/lib/libclang.so >/dev/null 2>&1 && echo --features pipewire)
 PYTHON_PACKAGES := $(shell python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv)
 SOUNDS := /usr/share/sounds/alsa/Front_Center.wav $(addprefix /usr/share/sounds/freedesktop/stereo/,phone-incoming-call.oga \
 	phone-outgoing-busy.oga camera-shutter.oga complete.oga alarm-clock-elapsed.oga)

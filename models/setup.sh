@@ -18,7 +18,8 @@ library=models/runtime/libonnxruntime.so.$version
 venv=models/.venv
 
 make_venv() {
-    [ -x "$venv/bin/pip" ] && return
+    # pip is called as a module: its launcher holds an absolute path, which a moved project breaks.
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 && return
     command -v python3 >/dev/null || fail "python3 was not found; install it (Debian: apt-get install python3 python3-venv)"
     rm -rf "$venv"
     python3 -m venv "$venv" >/dev/null || { rm -rf "$venv"; fail "python3 cannot make a virtual environment; install it (Debian: apt-get install python3-venv)"; }
@@ -28,7 +29,7 @@ if ! matches "$library_sha256" "$library"; then
     echo "setup: fetching ONNX Runtime $version" >&2
     make_venv
     rm -rf models/runtime.tmp && mkdir -p models/runtime models/runtime.tmp
-    "$venv/bin/pip" download --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+    "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         --python-version 311 --implementation cp --abi cp311 --platform "manylinux_2_28_$(uname -m)" \
         --dest models/runtime.tmp --requirement models/requirements-runtime.txt \
         || fail "the wheel onnxruntime $version could not be fetched; set MIMID_ONNXRUNTIME to a libonnxruntime.so of version 1.17 or newer to do without"
@@ -60,7 +61,7 @@ if ! matches "$(pinned sha256)" models/ced-tiny/model.onnx || ! matches "$(pinne
     echo "setup: preparing the model ced-tiny" >&2
     make_venv
     if ! cmp -s "$venv/ready" models/requirements.txt; then
-        "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --only-binary :all: --requirement models/requirements.txt \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --only-binary :all: --requirement models/requirements.txt \
             || fail "the packages of models/requirements.txt could not be installed (they need CPython 3.11 to 3.13)"
         cp models/requirements.txt "$venv/ready"
     fi

@@ -1,6 +1,7 @@
 //! mimid
 pub mod analysis;
 pub mod capture;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod detect;
@@ -8,6 +9,9 @@ pub mod ear;
 pub mod event;
 pub mod features;
 pub mod model;
+pub mod pipeline;
+pub mod publish;
 pub mod resample;
 pub mod ring;
 pub mod stats;
+pub mod systemd;

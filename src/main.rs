@@ -1,1 +1,29 @@
-fn main(){}
+//! The `mimid` binary: command line, then the library, then an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use mimid::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version were asked for; everything else is a usage error. A closed output is nobody's concern here.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(cli::exit::USAGE) };
+        }
+    };
+    match cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                // Standard error may be closed as well; then the exit code has to say it all.
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("mimid: {}\n", failure.message).as_bytes());
+            }
+            ExitCode::from(failure.exit_code)
+        }
+    }
+}

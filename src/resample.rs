@@ -6,7 +6,9 @@
 //! Invariant: any chunking of the same input gives bit-identical output, and nothing allocates once the buffers have their capacity.
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Async, Fft, FixedAsync, FixedSync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction};
+use rubato::{
+    Async, Fft, FixedAsync, FixedSync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
+};
 
 /// The lowest rate that a source may have, in Hz.
 pub const MIN_RATE_HZ: u32 = 8_000;
@@ -70,7 +72,16 @@ impl Resampler {
         let inner = if from_hz == to_hz { None } else { Some(build(from_hz, to_hz)?) };
         let (most_in, most_out) = inner.as_ref().map_or((0, 0), |inner| (inner.input_frames_max(), inner.output_frames_max()));
         let skip = inner.as_ref().map_or(0, |inner| inner.output_delay());
-        Ok(Self { from_hz, to_hz, inner, pending: Vec::with_capacity(most_in + 1), block: vec![0.0; most_out], skip, n_in: 0, n_out: 0 })
+        Ok(Self {
+            from_hz,
+            to_hz,
+            inner,
+            pending: Vec::with_capacity(most_in + 1),
+            block: vec![0.0; most_out],
+            skip,
+            n_in: 0,
+            n_out: 0,
+        })
     }
 
     /// How many output samples the resampler holds back at most: what comes in is let out so much later.
@@ -149,8 +160,9 @@ impl Resampler {
 fn build(from_hz: u32, to_hz: u32) -> Result<Box<dyn rubato::Resampler<f32>>, ResampleError> {
     let refused = |what: String| ResampleError::Refused { from_hz, to_hz, what };
     let chunk = (f64::from(from_hz) * BLOCK_S) as usize;
-    let fft = Fft::<f32>::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
-        .map_err(|error| refused(error.to_string()))?;
+    let fft =
+        Fft::<f32>::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
+            .map_err(|error| refused(error.to_string()))?;
     if fft.input_frames_max() as f64 <= LONGEST_BLOCK_S * f64::from(from_hz) {
         return Ok(Box::new(fft));
     }
@@ -162,7 +174,8 @@ fn build(from_hz: u32, to_hz: u32) -> Result<Box<dyn rubato::Resampler<f32>>, Re
         window: WindowFunction::BlackmanHarris2,
     };
     let ratio = f64::from(to_hz) / f64::from(from_hz);
-    let sinc = Async::<f32>::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input).map_err(|error| refused(error.to_string()))?;
+    let sinc = Async::<f32>::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input)
+        .map_err(|error| refused(error.to_string()))?;
     Ok(Box::new(sinc))
 }
 

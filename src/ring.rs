@@ -47,7 +47,10 @@ impl Writer {
             return 0;
         }
         // A gap must be on record before the first sample after it, or the reader would not know where it was.
-        if self.pending > 0 && self.samples.vacant_len() > 0 && self.gaps.try_push(Gap { at: self.pushed, lost: self.pending }).is_ok() {
+        if self.pending > 0
+            && self.samples.vacant_len() > 0
+            && self.gaps.try_push(Gap { at: self.pushed, lost: self.pending }).is_ok()
+        {
             self.pending = 0;
         }
         let taken = if self.pending == 0 { self.samples.push_slice(samples) } else { 0 };

@@ -67,7 +67,6 @@ impl Anchor {
     }
 }
 
-
 impl Slot {
     /// A source that has just opened.
     pub fn new(attachment: Attachment, ear: Ear, n_labels: usize) -> Self {
@@ -135,7 +134,9 @@ impl Slot {
                 Some(Report::EventStart(event(heard, id, None)))
             }
             Step::Update(heard) => Some(Report::EventUpdate(event(heard, self.open[detection.rule], None))),
-            Step::End { heard, offset, reason } => Some(Report::EventEnd(event(heard, self.open[detection.rule], Some(*offset)), *reason)),
+            Step::End { heard, offset, reason } => {
+                Some(Report::EventEnd(event(heard, self.open[detection.rule], Some(*offset)), *reason))
+            }
         }
     }
 

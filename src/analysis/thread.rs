@@ -226,7 +226,9 @@ impl Thread {
 
     /// Lets go of the sources that have been heard to their end.
     fn retire(&mut self) {
-        while let Some(index) = self.slots.iter().position(|slot| slot.finishing && slot.reader.available() == 0 && slot.ear.n_due() == 0) {
+        while let Some(index) =
+            self.slots.iter().position(|slot| slot.finishing && slot.reader.available() == 0 && slot.ear.n_due() == 0)
+        {
             if self.slots[index].ear.settle() == Settling::More {
                 // The rest of its silence comes with the next step.
                 return;
@@ -335,7 +337,11 @@ impl Thread {
             let threshold = rule.map(|rule| rule.gate.threshold);
             TopLabel { name: subject.name.clone(), slug: subject.slug.clone(), score: slot.scores[index], threshold }
         };
-        SourceTop { source: slot.source.clone(), level_dbfs: slot.ear.level_dbfs(), labels: order.into_iter().take(k).map(label).collect() }
+        SourceTop {
+            source: slot.source.clone(),
+            level_dbfs: slot.ear.level_dbfs(),
+            labels: order.into_iter().take(k).map(label).collect(),
+        }
     }
 
     /// How long until the next source has a window due, by its own rate.

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, ErrorKind, FromSample, HostId, InputCallbackInfo, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize, SupportedStreamConfig};
+use cpal::{
+    BufferSize, ErrorKind, FromSample, HostId, InputCallbackInfo, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize,
+    SupportedStreamConfig,
+};
 use crossbeam_channel::{Sender, bounded};
 
 use super::callback::Callback;
@@ -208,7 +211,9 @@ fn choose(device: &cpal::Device) -> Result<SupportedStreamConfig, cpal::Error> {
     }
     let ranges = device.supported_input_configs()?;
     let usable = ranges
-        .filter(|range| is_known(range.sample_format()) && range.max_sample_rate() >= MIN_RATE_HZ && range.min_sample_rate() <= MAX_RATE_HZ)
+        .filter(|range| {
+            is_known(range.sample_format()) && range.max_sample_rate() >= MIN_RATE_HZ && range.min_sample_rate() <= MAX_RATE_HZ
+        })
         .max_by(|a, b| a.cmp_default_heuristics(b));
     match usable {
         Some(range) => {
@@ -246,7 +251,9 @@ fn build(
         SampleFormat::U64 => build_as::<u64>(device, config, callback, tell, latency),
         SampleFormat::F32 => build_as::<f32>(device, config, callback, tell, latency),
         SampleFormat::F64 => build_as::<f64>(device, config, callback, tell, latency),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("the sample format {other} is not supported"))),
+        other => {
+            Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("the sample format {other} is not supported")))
+        }
     }
 }
 
@@ -292,12 +299,18 @@ fn one_line(error: &cpal::Error) -> String {
 }
 
 /// Does something that may hang, and waits for it no longer than [`PATIENCE`].
-fn on_a_thread<T: Send + 'static>(what: &str, work: impl FnOnce() -> Result<T, CaptureError> + Send + 'static) -> Result<T, CaptureError> {
+fn on_a_thread<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, CaptureError> + Send + 'static,
+) -> Result<T, CaptureError> {
     let (answer, done) = bounded(1);
     let work = move || {
         let _ = answer.send(work());
     };
-    std::thread::Builder::new().name(format!("sound-{what}")).spawn(work).map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    std::thread::Builder::new()
+        .name(format!("sound-{what}"))
+        .spawn(work)
+        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
     done.recv_timeout(PATIENCE + Duration::from_secs(1)).unwrap_or_else(|_| {
         let tried = format!("the sound system did not answer within {} s", PATIENCE.as_secs() + 1);
         Err(CaptureError::NoDevice { tried })

@@ -66,7 +66,8 @@ impl Decoder {
         }
         let stream = MediaSourceStream::new(Box::new(file), Default::default());
         let not_audio = |_| bad("this is no recording in a format that is known (WAV, FLAC, Ogg Vorbis, MP3)".to_owned());
-        let reader = symphonia::default::get_probe().probe(&hint, stream, Default::default(), Default::default()).map_err(not_audio)?;
+        let reader =
+            symphonia::default::get_probe().probe(&hint, stream, Default::default(), Default::default()).map_err(not_audio)?;
         let track = reader.default_track(TrackType::Audio).ok_or_else(|| bad("the file has no sound in it".to_owned()))?;
         let (id, n_frames) = (track.id, track.num_frames);
         let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
@@ -160,7 +161,9 @@ impl Decoder {
             return Err(self.bad(format!("the sample rate changes from {} to {rate_hz} Hz after {}", self.rate_hz, self.time())));
         }
         if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
-            return Err(self.bad(format!("a sample rate of {rate_hz} Hz is not supported; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")));
+            return Err(self.bad(format!(
+                "a sample rate of {rate_hz} Hz is not supported; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
+            )));
         }
         match self.channel {
             Channel::Pick(wanted) if usize::from(wanted) > channels => {
@@ -218,8 +221,18 @@ pub fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -> Resul
     let (guard, stop) = bounded::<()>(0);
     let mut player = Player { decoder, at_end, channel, gain_db, writer, stop, started: Instant::now(), played: 0 };
     let work = move || player.run(&tell);
-    std::thread::Builder::new().name("recording".to_owned()).spawn(work).map_err(|error| CaptureError::Thread { what: error.to_string() })?;
-    Ok(Capture { rate_hz, reader, device_latency_ns: Arc::new(AtomicU64::new(0)), notices, pace: Pace::RealTime, guard: Box::new(guard) })
+    std::thread::Builder::new()
+        .name("recording".to_owned())
+        .spawn(work)
+        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    Ok(Capture {
+        rate_hz,
+        reader,
+        device_latency_ns: Arc::new(AtomicU64::new(0)),
+        notices,
+        pace: Pace::RealTime,
+        guard: Box::new(guard),
+    })
 }
 
 struct Player {
@@ -247,14 +260,16 @@ impl Player {
             }
             let notice = match (status, self.at_end) {
                 (Ok(Status::More), _) => continue,
-                (Ok(Status::End | Status::Truncated), AtEnd::Repeat) => match Decoder::open(&self.decoder.path, self.channel, self.gain_db) {
-                    Ok(decoder) if decoder.rate_hz == self.decoder.rate_hz => {
-                        self.decoder = decoder;
-                        continue;
+                (Ok(Status::End | Status::Truncated), AtEnd::Repeat) => {
+                    match Decoder::open(&self.decoder.path, self.channel, self.gain_db) {
+                        Ok(decoder) if decoder.rate_hz == self.decoder.rate_hz => {
+                            self.decoder = decoder;
+                            continue;
+                        }
+                        Ok(decoder) => Notice::Lost(format!("{} has another sample rate now", decoder.path.display())),
+                        Err(error) => Notice::Lost(error.to_string()),
                     }
-                    Ok(decoder) => Notice::Lost(format!("{} has another sample rate now", decoder.path.display())),
-                    Err(error) => Notice::Lost(error.to_string()),
-                },
+                }
                 (Ok(Status::End), AtEnd::Stop) => Notice::Ended,
                 (Ok(Status::Truncated), AtEnd::Stop) => {
                     tracing::warn!(path = %self.decoder.path.display(), "the recording is truncated; what it holds was played");

@@ -61,7 +61,9 @@ pub enum Notice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureError {
     /// There is no capture device at all.
-    #[error("there is no capture device ({tried}); plug in a microphone, start a sound server, or play a recording with --source file:PATH")]
+    #[error(
+        "there is no capture device ({tried}); plug in a microphone, start a sound server, or play a recording with --source file:PATH"
+    )]
     NoDevice {
         /// Which hosts were asked, and what they said.
         tried: String,
@@ -81,7 +83,9 @@ pub enum CaptureError {
         device: String,
     },
     /// This user may not capture.
-    #[error("this user may not use the capture device {device:?}; add it to the group audio, or run as the user of the sound server")]
+    #[error(
+        "this user may not use the capture device {device:?}; add it to the group audio, or run as the user of the sound server"
+    )]
     Permission {
         /// The device's id.
         device: String,
@@ -95,7 +99,9 @@ pub enum CaptureError {
         what: String,
     },
     /// The source has fewer channels.
-    #[error("channel {wanted} was asked for, but {source_name} has {available}; set channel to \"mix\" or to a number from 1 to {available}")]
+    #[error(
+        "channel {wanted} was asked for, but {source_name} has {available}; set channel to \"mix\" or to a number from 1 to {available}"
+    )]
     Channel {
         /// The device or the recording.
         source_name: String,

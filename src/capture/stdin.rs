@@ -31,8 +31,18 @@ pub fn open(rate_hz: u32, gain_db: f32) -> Result<Capture, CaptureError> {
             Err(error) => Notice::Lost(format!("standard input cannot be read: {error}")),
         });
     };
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(work).map_err(|error| CaptureError::Thread { what: error.to_string() })?;
-    Ok(Capture { rate_hz, reader, device_latency_ns: Arc::new(AtomicU64::new(0)), notices, pace: Pace::AsWritten, guard: Box::new(()) })
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(work)
+        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    Ok(Capture {
+        rate_hz,
+        reader,
+        device_latency_ns: Arc::new(AtomicU64::new(0)),
+        notices,
+        pace: Pace::AsWritten,
+        guard: Box::new(()),
+    })
 }
 
 /// Reads until the end, or until nobody reads the ring any more. An odd byte at the end is left out.

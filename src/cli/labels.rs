@@ -39,13 +39,14 @@ struct LabelLine<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let dir = config::model_dir(args.config.config.as_deref())?;
-    let model = Model::open(&dir)?;
+    let raw = config::read(args.config.config.as_deref()).map_err(|faults| Failure::new(faults, exit::USAGE))?;
+    let model = Model::open(&raw.model.dir.value)?;
     let labels = &model.labels;
     let pattern = args.pattern.as_deref().unwrap_or_default().to_lowercase();
     let matches = |index: usize| {
         let subject = &labels.subjects()[index];
-        pattern.is_empty() || [&subject.name, &subject.slug, &subject.id].iter().any(|text| text.to_lowercase().contains(&pattern))
+        pattern.is_empty()
+            || [&subject.name, &subject.slug, &subject.id].iter().any(|text| text.to_lowercase().contains(&pattern))
     };
     let chosen: Vec<usize> = (0..labels.len()).filter(|index| matches(*index)).collect();
     if chosen.is_empty() {
@@ -118,7 +119,11 @@ fn tree(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<(
         stack.extend(below.rev().map(|child| (*child, depth + 1)));
     }
     // A model without an ontology is a flat list.
-    for subject in labels.subjects().iter().filter(|subject| chosen.contains(subject.id.as_str()) && !by_id.contains_key(subject.id.as_str())) {
+    for subject in labels
+        .subjects()
+        .iter()
+        .filter(|subject| chosen.contains(subject.id.as_str()) && !by_id.contains_key(subject.id.as_str()))
+    {
         writeln!(out, "{}", subject.name)?;
     }
     Ok(())

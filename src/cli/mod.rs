@@ -7,10 +7,14 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::{self, Faults, Loaded};
+use crate::model::Model;
+
 pub mod check;
 pub mod devices;
 pub mod labels;
 pub mod listen;
+mod logging;
 pub mod run;
 pub mod scan;
 pub mod status;
@@ -107,6 +111,19 @@ pub struct ConfigArg {
     /// The configuration file [default: /etc/mimid/config.toml, then $XDG_CONFIG_HOME/mimid/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Reads and checks the configuration, and opens the folder of its model.
+fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
+    let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
+    let raw = config::read(arg.config.as_deref()).map_err(usage)?;
+    // A file that cannot be read right may name the wrong model; its own faults come first.
+    let model = match Model::open(&raw.model.dir.value) {
+        Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
+        model => model?,
+    };
+    let loaded = raw.validate(&model.labels).map_err(usage)?;
+    Ok((loaded, model))
 }
 
 /// Does what the command line asks.

@@ -54,7 +54,9 @@ impl Config {
             }
         }
         let is_new = |name: &Arc<str>| !self.sources.iter().any(|source| source.name == *name);
-        changes.extend(new.sources.iter().filter(|source| is_new(&source.name)).map(|source| Change::SourceAdded(source.name.clone())));
+        changes.extend(
+            new.sources.iter().filter(|source| is_new(&source.name)).map(|source| Change::SourceAdded(source.name.clone())),
+        );
         changes
     }
 }

@@ -385,7 +385,9 @@ fn named<'t, 'i>(table: &'t DeTable<'i>, section: &str, reader: &mut Reader) -> 
         let line = Some(reader.line(key.span().start));
         match value.get_ref() {
             DeValue::Table(table) => tables.push((name, line, table)),
-            other => reader.wrong_type(line, &format!("{section}.{name}"), other, &format!("a table, written [{section}.{name:?}]")),
+            other => {
+                reader.wrong_type(line, &format!("{section}.{name}"), other, &format!("a table, written [{section}.{name:?}]"))
+            }
         }
     }
     tables

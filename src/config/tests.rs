@@ -121,7 +121,9 @@ fn text_that_is_not_toml_is_told_with_its_line() {
 
 #[test]
 fn a_group_takes_its_labels_out_of_the_report() {
-    let config = config("[groups.alarm]\nlabels = [\"Fire alarm\", \"/m/2\"]\nthreshold = 0.1\n[report]\npreset = \"all\"\nignore = [\"zing\"]");
+    let config = config(
+        "[groups.alarm]\nlabels = [\"Fire alarm\", \"/m/2\"]\nthreshold = 0.1\n[report]\npreset = \"all\"\nignore = [\"zing\"]",
+    );
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.subject.name.as_str()).collect();
     assert_eq!(names, ["Dog", "Bark", "Baby cry, infant cry", "Cat", "alarm"]);
     assert_eq!(config.rules[4].members, [3, 2]);

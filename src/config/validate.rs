@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::raw::{At, Named, RawChannel, RawGate, RawSource, STANDARD_GATE, STANDARD_PRESET, did_you_mean};
-use super::{Channel, Config, Fault, Faults, Gate, Input, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, Raw, Rule, SocketConfig, SourceConfig, preset};
+use super::{
+    Channel, Config, Fault, Faults, Gate, Input, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, Raw, Rule, SocketConfig,
+    SourceConfig, preset,
+};
 use crate::capture::parse_input;
 use crate::event::Subject;
 use crate::model::Labels;
@@ -31,7 +34,11 @@ impl Raw {
             log: check.log(),
         };
         if self.privacy.store_audio.value {
-            check.fault(self.privacy.store_audio.line, "privacy.store_audio", "this version never stores audio; set it to false".to_owned());
+            check.fault(
+                self.privacy.store_audio.line,
+                "privacy.store_audio",
+                "this version never stores audio; set it to false".to_owned(),
+            );
         }
         if check.faults.is_empty() { Ok(Loaded { config, warnings: check.warnings }) } else { Err(check.faults) }
     }
@@ -57,12 +64,20 @@ impl Check<'_> {
         let raw = &self.raw.socket;
         let mode = u32::from_str_radix(raw.mode.value.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
         if mode.is_none() {
-            self.fault(raw.mode.line, "socket.mode", format!("{:?} is no mode; write its octal digits, such as \"0660\"", raw.mode.value));
+            self.fault(
+                raw.mode.line,
+                "socket.mode",
+                format!("{:?} is no mode; write its octal digits, such as \"0660\"", raw.mode.value),
+            );
         }
         if raw.path.value.as_ref().is_some_and(|path| path.is_empty()) {
             self.fault(raw.path.line, "socket.path", "the path is empty; leave the key out for the default place".to_owned());
         }
-        SocketConfig { path: raw.path.value.as_ref().map(Into::into), mode: mode.unwrap_or(0o660), group: raw.group.value.clone() }
+        SocketConfig {
+            path: raw.path.value.as_ref().map(Into::into),
+            mode: mode.unwrap_or(0o660),
+            group: raw.group.value.clone(),
+        }
     }
 
     fn model(&mut self) -> ModelConfig {
@@ -71,7 +86,11 @@ impl Check<'_> {
             self.fault(raw.dir.line, "model.dir", "the folder's name is empty".to_owned());
         }
         if !(1..=64).contains(&raw.threads.value) {
-            self.fault(raw.threads.line, "model.threads", format!("{} is out of range; it must be from 1 to 64", raw.threads.value));
+            self.fault(
+                raw.threads.line,
+                "model.threads",
+                format!("{} is out of range; it must be from 1 to 64", raw.threads.value),
+            );
         }
         ModelConfig {
             dir: raw.dir.value.clone(),
@@ -82,8 +101,13 @@ impl Check<'_> {
 
     fn log(&mut self) -> LogConfig {
         let raw = &self.raw.log;
-        let levels =
-            [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug), ("trace", LogLevel::Trace)];
+        let levels = [
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ];
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         LogConfig {
             level: self.choice("log.level", &raw.level, &levels).unwrap_or(LogLevel::Info),
@@ -135,7 +159,11 @@ impl Check<'_> {
                     Channel::Mix
                 }
                 RawChannel::Number(number) => {
-                    self.fault(source.channel.line, &key("channel"), format!("channels are counted from 1 to 1024, not {number}"));
+                    self.fault(
+                        source.channel.line,
+                        &key("channel"),
+                        format!("channels are counted from 1 to 1024, not {number}"),
+                    );
                     Channel::Mix
                 }
             };
@@ -198,7 +226,8 @@ impl Check<'_> {
         let mut groups = Vec::new();
         for group in &raw.groups {
             let key = format!("groups.{}", group.name);
-            let members = self.label_list(&format!("{key}.labels"), &group.body.members.labels.value, group.body.members.labels.line);
+            let members =
+                self.label_list(&format!("{key}.labels"), &group.body.members.labels.value, group.body.members.labels.line);
             if group.body.members.labels.value.is_empty() {
                 self.fault(group.line, &format!("{key}.labels"), "a group needs at least one label".to_owned());
             }
@@ -227,7 +256,11 @@ impl Check<'_> {
             if let Some(index) = self.labels.find(&entry.name)
                 && !rules.iter().any(|rule| rule.members == [index])
             {
-                self.warn(entry.line, &format!("labels.{:?}", entry.name), "this label is configured, but [report] leaves it out".to_owned());
+                self.warn(
+                    entry.line,
+                    &format!("labels.{:?}", entry.name),
+                    "this label is configured, but [report] leaves it out".to_owned(),
+                );
             }
         }
         rules.extend(groups);
@@ -284,23 +317,52 @@ impl Check<'_> {
         // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
         let threshold_ok = (0.0..=1.0).contains(&threshold_value) && threshold_value > 0.0;
         if !threshold_ok && own.threshold.value.is_some() {
-            self.fault(own.threshold.line, &format!("{key}.threshold"), format!("{threshold_value} is out of range; it must be above 0 and at most 1"));
+            self.fault(
+                own.threshold.line,
+                &format!("{key}.threshold"),
+                format!("{threshold_value} is out of range; it must be above 0 and at most 1"),
+            );
         }
         let release_value = release.value.unwrap_or(threshold_value * STANDARD_GATE.release_ratio);
         let release_ok = (0.0..=1.0).contains(&release_value);
         if !release_ok && own.release.value.is_some() {
-            self.fault(own.release.line, &format!("{key}.release"), format!("{release_value} is out of range; it must be from 0 to 1"));
-        } else if release_ok && threshold_ok && release_value > threshold_value && (own.release.value.is_some() || own.threshold.value.is_some()) {
+            self.fault(
+                own.release.line,
+                &format!("{key}.release"),
+                format!("{release_value} is out of range; it must be from 0 to 1"),
+            );
+        } else if release_ok
+            && threshold_ok
+            && release_value > threshold_value
+            && (own.release.value.is_some() || own.threshold.value.is_some())
+        {
             let line = own.release.line.or(own.threshold.line);
-            let message = format!("the release {release_value} is above the threshold {threshold_value}; it must be at most as high");
+            let message =
+                format!("the release {release_value} is above the threshold {threshold_value}; it must be at most as high");
             self.fault(line, &format!("{key}.release"), message);
         }
         let (confirm_k, confirm_n) = self.confirm(own, defaults, key);
-        let min = self.time(&own.min_duration_ms, &defaults.min_duration_ms, STANDARD_GATE.min_duration_ms, 1e-3, &format!("{key}.min_duration_ms"));
-        let max = self.time(&own.max_duration_s, &defaults.max_duration_s, STANDARD_GATE.max_duration_s, 1.0, &format!("{key}.max_duration_s"));
+        let min = self.time(
+            &own.min_duration_ms,
+            &defaults.min_duration_ms,
+            STANDARD_GATE.min_duration_ms,
+            1e-3,
+            &format!("{key}.min_duration_ms"),
+        );
+        let max = self.time(
+            &own.max_duration_s,
+            &defaults.max_duration_s,
+            STANDARD_GATE.max_duration_s,
+            1.0,
+            &format!("{key}.max_duration_s"),
+        );
         if max > 0 && min > max && (own.min_duration_ms.value.is_some() || own.max_duration_s.value.is_some()) {
             let line = own.min_duration_ms.line.or(own.max_duration_s.line);
-            self.fault(line, &format!("{key}.min_duration_ms"), format!("the least duration {min} ms is above the greatest, {max} ms"));
+            self.fault(
+                line,
+                &format!("{key}.min_duration_ms"),
+                format!("the least duration {min} ms is above the greatest, {max} ms"),
+            );
         }
         Gate {
             threshold: threshold_value as f32,
@@ -309,8 +371,20 @@ impl Check<'_> {
             confirm_n,
             min_duration_ms: min,
             max_duration_ms: (max > 0).then_some(max),
-            hangover_ms: self.time(&own.hangover_ms, &defaults.hangover_ms, STANDARD_GATE.hangover_ms, 1e-3, &format!("{key}.hangover_ms")),
-            cooldown_ms: self.time(&own.cooldown_s, &defaults.cooldown_s, STANDARD_GATE.cooldown_s, 1.0, &format!("{key}.cooldown_s")),
+            hangover_ms: self.time(
+                &own.hangover_ms,
+                &defaults.hangover_ms,
+                STANDARD_GATE.hangover_ms,
+                1e-3,
+                &format!("{key}.hangover_ms"),
+            ),
+            cooldown_ms: self.time(
+                &own.cooldown_s,
+                &defaults.cooldown_s,
+                STANDARD_GATE.cooldown_s,
+                1.0,
+                &format!("{key}.cooldown_s"),
+            ),
         }
     }
 

@@ -27,7 +27,12 @@ pub fn dbfs(mean_square: f64) -> f32 {
 impl LevelMeter {
     /// A meter for sound at `sample_rate_hz`.
     pub fn new(sample_rate_hz: u32) -> Self {
-        Self { block_samples: u64::from((sample_rate_hz / BLOCKS_PER_SECOND).max(1)), blocks: vec![0.0; CAPACITY], sum: 0.0, n_samples: 0 }
+        Self {
+            block_samples: u64::from((sample_rate_hz / BLOCKS_PER_SECOND).max(1)),
+            blocks: vec![0.0; CAPACITY],
+            sum: 0.0,
+            n_samples: 0,
+        }
     }
 
     /// Takes the next samples.

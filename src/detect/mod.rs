@@ -74,7 +74,13 @@ impl Detector {
     /// others end with `Paused`.
     ///
     /// Returns, for each new rule, the old one that it continues.
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) -> Vec<Option<usize>> {
+    pub fn replace_rules(
+        &mut self,
+        rules: Vec<Rule>,
+        now: u64,
+        meter: &LevelMeter,
+        found: &mut Vec<Detection>,
+    ) -> Vec<Option<usize>> {
         let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| old == rule)).collect();
         for (index, tracker) in self.trackers.iter_mut().enumerate() {
             if kept.contains(&Some(index)) {

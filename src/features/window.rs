@@ -32,7 +32,11 @@ pub struct LogMel {
 
 impl std::fmt::Debug for LogMel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogMel").field("n_fft", &self.n_fft).field("hop", &self.hop).field("next_frame", &self.next_frame).finish_non_exhaustive()
+        f.debug_struct("LogMel")
+            .field("n_fft", &self.n_fft)
+            .field("hop", &self.hop)
+            .field("next_frame", &self.next_frame)
+            .finish_non_exhaustive()
     }
 }
 

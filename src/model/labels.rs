@@ -130,7 +130,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         let candidate = candidate.to_lowercase();
         let whole = strsim::normalized_damerau_levenshtein(&word, &candidate);
         // "smoke alarm" means "Smoke detector, smoke alarm": the parts between commas count too, a little less than the whole.
-        let part = candidate.split(", ").map(|part| 0.97 * strsim::normalized_damerau_levenshtein(&word, part)).fold(0.0, f64::max);
+        let part =
+            candidate.split(", ").map(|part| 0.97 * strsim::normalized_damerau_levenshtein(&word, part)).fold(0.0, f64::max);
         let contained = if word.len() >= 3 && candidate.contains(&word) { 0.75 } else { 0.0 };
         whole.max(part).max(contained)
     };

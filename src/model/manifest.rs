@@ -375,16 +375,25 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         InputKind::Waveform => {
             require(input.log_mel.is_none(), "[input.log_mel] belongs to kind = \"log-mel\" only")?;
             require(count(AxisName::Samples) == 1, "the shape of a waveform needs \"samples\" once")?;
-            require(count(AxisName::Mels) + count(AxisName::Frames) == 0, "the shape of a waveform has no \"mels\" or \"frames\"")?;
+            require(
+                count(AxisName::Mels) + count(AxisName::Frames) == 0,
+                "the shape of a waveform has no \"mels\" or \"frames\"",
+            )?;
         }
         InputKind::LogMel => {
             let Some(log_mel) = &input.log_mel else { return Err("kind = \"log-mel\" needs [input.log_mel]".to_owned()) };
-            require(count(AxisName::Mels) == 1 && count(AxisName::Frames) == 1, "the shape of a log-mel needs \"mels\" and \"frames\" once each")?;
+            require(
+                count(AxisName::Mels) == 1 && count(AxisName::Frames) == 1,
+                "the shape of a log-mel needs \"mels\" and \"frames\" once each",
+            )?;
             require(count(AxisName::Samples) == 0, "the shape of a log-mel has no \"samples\"")?;
             check_log_mel(log_mel, input.sample_rate_hz)?;
             let hop = manifest.detection.hop_samples(input.sample_rate_hz);
             let window = manifest.detection.window_samples(input.sample_rate_hz);
-            require(hop.is_multiple_of(log_mel.hop_length) && window.is_multiple_of(log_mel.hop_length), "window_ms and hop_ms must be whole frames")?;
+            require(
+                hop.is_multiple_of(log_mel.hop_length) && window.is_multiple_of(log_mel.hop_length),
+                "window_ms and hop_ms must be whole frames",
+            )?;
         }
     }
     require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
@@ -405,7 +414,10 @@ fn check_log_mel(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
     require(p.power == 2.0, "power must be 2.0")?;
     require(p.amin > 0.0 && p.amin.is_finite(), "amin must be above 0")?;
     let nyquist = f64::from(rate_hz) / 2.0;
-    require(p.f_min_hz >= 0.0 && p.f_min_hz < p.f_max_hz && p.f_max_hz <= nyquist, "0 ≤ f_min_hz < f_max_hz ≤ half the sample rate must hold")
+    require(
+        p.f_min_hz >= 0.0 && p.f_min_hz < p.f_max_hz && p.f_max_hz <= nyquist,
+        "0 ≤ f_min_hz < f_max_hz ≤ half the sample rate must hold",
+    )
 }
 
 fn check_hash(path: &Path, expected: &str) -> Result<(), ModelError> {

@@ -19,7 +19,9 @@ const LIBRARY: &str = "libonnxruntime.so";
 ///
 /// A path that somebody names is taken or refused, never passed over: a typing error must not end in another library.
 pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
-    let named = configured.map(PathBuf::from).or_else(|| std::env::var_os("MIMID_ONNXRUNTIME").filter(|v| !v.is_empty()).map(PathBuf::from));
+    let named = configured
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("MIMID_ONNXRUNTIME").filter(|v| !v.is_empty()).map(PathBuf::from));
     if let Some(path) = named {
         return if path.is_file() { Ok(path) } else { Err(ModelError::NoRuntime { searched: vec![path] }) };
     }
@@ -27,7 +29,8 @@ pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
     if let Ok(exe) = std::env::current_exe() {
         searched.extend(exe.parent().map(|folder| folder.join(LIBRARY)));
     }
-    let system = ["/usr/lib/mimid", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let system =
+        ["/usr/lib/mimid", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     searched.extend(system.iter().map(|folder| Path::new(folder).join(LIBRARY)));
     match searched.iter().find(|path| path.is_file()) {
         Some(path) => Ok(path.clone()),
@@ -51,7 +54,8 @@ impl Runtime {
         // ort looks for a relative path beside the binary first; an absolute one leaves no doubt.
         let absolute = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
         let builder = ort::init_from(&absolute).map_err(|error| bad(one_line(&error.to_string())))?;
-        let environment = builder.with_name("mimid").with_telemetry(false).build().map_err(|error| bad(one_line(&error.to_string())))?;
+        let environment =
+            builder.with_name("mimid").with_telemetry(false).build().map_err(|error| bad(one_line(&error.to_string())))?;
         environment.set_log_level(ort::logging::LogLevel::Error);
         Ok(Self { environment })
     }
@@ -144,7 +148,8 @@ impl Tagger {
             Axis::Named(AxisName::Frames | AxisName::Samples) => self.length as i64,
         }));
         let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
-        let outputs = self.session.run(ort::inputs![self.input_name.as_str() => tensor]).map_err(|error| refused(error.to_string()))?;
+        let outputs =
+            self.session.run(ort::inputs![self.input_name.as_str() => tensor]).map_err(|error| refused(error.to_string()))?;
         // The output's name was compared when the graph was opened; the first is taken where a graph has several of that name.
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
         if values.len() != batch * self.n_labels {
@@ -168,7 +173,8 @@ impl Tagger {
             actual,
         };
         let inputs = self.session.inputs();
-        let names = |outlets: &[Outlet]| outlets.iter().map(|outlet| format!("{:?}", outlet.name())).collect::<Vec<_>>().join(", ");
+        let names =
+            |outlets: &[Outlet]| outlets.iter().map(|outlet| format!("{:?}", outlet.name())).collect::<Vec<_>>().join(", ");
         let [input] = inputs else {
             return Err(wrong("its inputs", format!("{:?} alone", model.input.name), names(inputs)));
         };
@@ -188,7 +194,11 @@ impl Tagger {
         let actual = tensor_shape(input);
         let fits = |(expected, actual): (&i64, &i64)| *actual < 0 || *expected == *actual;
         if !actual.as_ref().is_some_and(|actual| actual.len() == expected.len() && expected.iter().zip(actual).all(fits)) {
-            return Err(wrong(&format!("the shape of its input {:?}", input.name()), describe(Some(&expected)), describe(actual.as_deref())));
+            return Err(wrong(
+                &format!("the shape of its input {:?}", input.name()),
+                describe(Some(&expected)),
+                describe(actual.as_deref()),
+            ));
         }
         let outputs = self.session.outputs();
         let Some(output) = outputs.first().filter(|output| output.name() == model.output.name) else {
@@ -199,7 +209,11 @@ impl Tagger {
                 Err(ModelError::WrongLabelCount { path: model.graph.clone(), expected: self.n_labels, actual: *labels as usize })
             }
             Some(_) => Ok(()),
-            None => Err(wrong(&format!("the type of its output {:?}", output.name()), "a tensor of f32".into(), format!("{:?}", output.dtype()))),
+            None => Err(wrong(
+                &format!("the type of its output {:?}", output.name()),
+                "a tensor of f32".into(),
+                format!("{:?}", output.dtype()),
+            )),
         }
     }
 }

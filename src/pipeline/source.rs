@@ -36,14 +36,8 @@ pub enum Order {
     Stop(EndReason),
 }
 
-/// How the first opening of a source went.
-#[derive(Debug)]
-pub struct Opened {
-    /// The source's name.
-    pub source: Arc<str>,
-    /// What kept it from being opened, if anything did.
-    pub result: Result<(), CaptureError>,
-}
+/// How the first opening of a source went: what kept it from being opened, if anything did.
+pub type Opened = Result<(), CaptureError>;
 
 /// A running source.
 #[derive(Debug)]
@@ -105,11 +99,7 @@ impl Worker {
         loop {
             let attempt = capture::open(&self.config);
             if std::mem::take(&mut first) {
-                let result = match &attempt {
-                    Ok(_) => Ok(()),
-                    Err(error) => Err(error.clone()),
-                };
-                let _ = opened.send(Opened { source: self.config.name.clone(), result });
+                let _ = opened.try_send(attempt.as_ref().map(|_| ()).map_err(Clone::clone));
             }
             let over = match attempt {
                 Ok(capture) => {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConfigArg, Failure, exit};
+use super::{ConfigArg, Failure, exit, load};
 use crate::capture::file::{Decoder, Status};
-use crate::config::{self, Channel, Config};
+use crate::config::{Channel, Config};
 use crate::detect::Detection;
 use crate::detect::tracker::Step;
 use crate::ear::{Ear, MAX_PUSH, Settling};
@@ -20,8 +20,8 @@ use crate::model::{Model, Tagger};
 
 mod format;
 
-use format::{Found, Writer};
 pub use format::Format;
+use format::{Found, Writer};
 
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
@@ -45,12 +45,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let message = "audacity labels belong to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
     }
-    let (config, model) = config::load_with_model(args.config.config.as_deref())?;
+    let (loaded, model) = load(&args.config)?;
+    let config = loaded.config;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
     if let Some(folder) = &args.scores {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::new(format_args!("the folder {} cannot be made: {error}", folder.display()), exit::FAILED))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Failure::new(format_args!("the folder {} cannot be made: {error}", folder.display()), exit::FAILED)
+        })?;
     }
     let mut scanner = Scanner::new(config, model, tagger);
     let mut writer = Writer::new(args.format, BufWriter::new(io::stdout().lock()));
@@ -72,7 +74,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     match failed {
         0 => Ok(()),
         1 if args.files.len() == 1 => Err(Failure { message: String::new(), exit_code: exit::FAILED }),
-        _ => Err(Failure::new(format_args!("{failed} of {} recordings could not be scanned whole", args.files.len()), exit::FAILED)),
+        _ => Err(Failure::new(
+            format_args!("{failed} of {} recordings could not be scanned whole", args.files.len()),
+            exit::FAILED,
+        )),
     }
 }
 
@@ -223,7 +228,9 @@ struct Curve {
 impl Curve {
     fn create(folder: &Path, recording: &Path, model: &Model) -> Result<Self, ScanError> {
         let path = folder.join(recording.file_stem().unwrap_or_default()).with_extension("tsv");
-        let failed = |error: io::Error| ScanError::Output(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED));
+        let failed = |error: io::Error| {
+            ScanError::Output(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
+        };
         let mut out = BufWriter::new(File::create(&path).map_err(failed)?);
         let names: Vec<_> = model.labels.subjects().iter().map(|subject| subject.name.as_str()).collect();
         writeln!(out, "onset\toffset\t{}", names.join("\t")).map_err(failed)?;

@@ -1,0 +1,66 @@
+//! `mimid devices`: the capture devices with their stable ids.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Failure, exit};
+use crate::capture::device::{self, DeviceInfo};
+
+/// List the capture devices with their stable ids.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceLine<'a> {
+    id: &'a str,
+    name: &'a str,
+    host: &'a str,
+    default: bool,
+    rate_hz: Option<u32>,
+    channels: Option<u16>,
+    formats: &'a [String],
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let devices = device::devices().map_err(|error| Failure::new(&error, error.exit_code()))?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if args.json {
+        json(&devices, &mut out)?;
+    } else if devices.is_empty() {
+        let message = "there is no capture device; plug in a microphone, or start a sound server (PipeWire or PulseAudio)";
+        return Err(Failure::new(message, exit::DEVICE));
+    } else {
+        table(&devices, &mut out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn json(devices: &[DeviceInfo], out: &mut impl Write) -> io::Result<()> {
+    let line = |device: &DeviceInfo| -> serde_json::Value {
+        let DeviceInfo { id, name, host, is_default, rate_hz, channels, formats } = device;
+        serde_json::json!(DeviceLine { id, name, host, default: *is_default, rate_hz: *rate_hz, channels: *channels, formats })
+    };
+    let lines: Vec<_> = devices.iter().map(line).collect();
+    serde_json::to_writer_pretty(&mut *out, &lines)?;
+    writeln!(out)
+}
+
+fn table(devices: &[DeviceInfo], out: &mut impl Write) -> io::Result<()> {
+    let width = |text: fn(&DeviceInfo) -> &str| devices.iter().map(|device| text(device).chars().count()).max().unwrap_or(0);
+    let (ids, names) = (width(|device| &device.id), width(|device| &device.name));
+    for device in devices {
+        let mark = if device.is_default { '*' } else { ' ' };
+        let rate = device.rate_hz.map(|rate| format!("{rate} Hz")).unwrap_or_default();
+        let channels = device.channels.map(|channels| format!("{channels} ch")).unwrap_or_default();
+        let formats = device.formats.join(" ");
+        writeln!(out, "{mark} {:<ids$}  {:<names$}  {rate:>9}  {channels:>5}  {formats}", device.id, device.name)?;
+    }
+    writeln!(out, "* is the default of its sound system")
+}

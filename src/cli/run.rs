@@ -1,0 +1,118 @@
+//! `mimid run`: the daemon, in the foreground.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use super::{Failure, exit, listen, load, logging};
+use crate::capture::parse_input;
+use crate::config::{Channel, Input, SourceConfig};
+use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
+
+/// Run the daemon in the foreground.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to hear instead of the configured sources: default, an id from `mimid devices`, file:PATH, file:PATH?loop, or -
+    #[arg(long = "source", value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// The sample rate of the source "-" in Hz
+    #[arg(long, value_name = "HZ", default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+    rate: u32,
+    /// Also print the events, as `mimid listen` does
+    #[arg(long)]
+    print: bool,
+    /// Go on and try again where no source can be opened at the start, instead of giving up
+    #[arg(long, conflicts_with = "fallback")]
+    wait: bool,
+    /// What to play where there is no capture device at the start
+    #[arg(long, value_name = "SOURCE")]
+    fallback: Vec<String>,
+    #[command(flatten)]
+    config: super::ConfigArg,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let (loaded, model) = load(&args.config)?;
+    let mut config = loaded.config;
+    logging::start(&config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    raise_file_limit();
+    let fixed_sources = !args.sources.is_empty();
+    if fixed_sources {
+        config.sources = sources(&args.sources, args.rate)?;
+    }
+    let fallback: Vec<String> = args.fallback.iter().filter(|source| is_there(source)).cloned().collect();
+    let without_source = match (args.wait, fallback.is_empty()) {
+        (true, _) => WithoutSource::Wait,
+        (false, true) => WithoutSource::Fail,
+        (false, false) => WithoutSource::Play(sources(&fallback, args.rate)?),
+    };
+    let setup = Setup { config, config_file: args.config.config.clone(), fixed_sources, model, without_source };
+    let daemon = Daemon::start(setup).map_err(|error| Failure::new(&error, error.exit_code()))?;
+    tracing::info!(socket = %daemon.socket().display(), "ready");
+    let printer = args.print.then(|| listen::print_from(daemon.socket())).transpose()?;
+    let end = daemon.run().map_err(|error| Failure::new(&error, error.exit_code()))?;
+    if let Some(printer) = printer {
+        // The daemon has closed the connection, so the printer has come to its end too.
+        let _ = printer.join();
+    }
+    match end {
+        Signal::Interrupt => Err(Failure { message: String::new(), exit_code: exit::INTERRUPTED }),
+        Signal::Terminate | Signal::Finished | Signal::Reload => Ok(()),
+    }
+}
+
+/// A recording of the fallback that is not installed is left out; anything else is tried.
+fn is_there(source: &str) -> bool {
+    match parse_input(source, 16_000) {
+        Input::File { path, .. } => path.exists(),
+        Input::Default | Input::Device(_) | Input::Stdin { .. } => true,
+    }
+}
+
+/// The sources of the command line, each with a name of its own.
+fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut sources = Vec::new();
+    for text in texts {
+        let input = parse_input(text, rate_hz);
+        let name = match &input {
+            Input::Default => "default".to_owned(),
+            Input::Device(id) if id.is_empty() => {
+                return Err(Failure::new("--source is empty; write --source default", exit::USAGE));
+            }
+            Input::Device(id) => id.clone(),
+            Input::File { path, .. } => path.file_stem().map_or_else(|| text.clone(), |stem| stem.to_string_lossy().into_owned()),
+            Input::Stdin { .. } if seen.contains_key("stdin") => {
+                return Err(Failure::new("standard input can be read by one source only", exit::USAGE));
+            }
+            Input::Stdin { .. } => "stdin".to_owned(),
+        };
+        let count = seen.entry(name.clone()).or_insert(0);
+        *count += 1;
+        let name: Arc<str> = if *count == 1 { name.into() } else { format!("{name} {count}").into() };
+        sources.push(SourceConfig { name, input, channel: Channel::Mix, gain_db: 0.0 });
+    }
+    Ok(sources)
+}
+
+/// A thousand subscribers need as many file descriptors, and the usual limit for one process is just that.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = hard.min(8_192).max(soft);
+        if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
+
+/// Whether standard output goes to a terminal that may show colours.
+pub(super) fn style_of(out: &impl io::IsTerminal) -> crate::publish::pretty::Style {
+    use crate::publish::pretty::Style;
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if out.is_terminal() && !plain { Style::Colour } else { Style::Plain }
+}

@@ -1,0 +1,467 @@
+//! The daemon: starts the stages, watches them, applies changes, and shuts them down in the order of the data.
+//!
+//! Its thread is the one that `main` gave it. It never touches a sample and never waits for a client.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::analysis::{Analysis, Command, Outcome};
+use crate::capture::CaptureError;
+use crate::config::diff::Change;
+use crate::config::{self, Config, SourceConfig};
+use crate::control::Control;
+use crate::event::{EndReason, Report, SoundEvent, Subject};
+use crate::model::onnx::{self, Runtime};
+use crate::model::{Model, ModelError, Tagger};
+use crate::publish::server::Directory;
+use crate::publish::socket::{self, BindError};
+use crate::publish::wire::ModelInfo;
+use crate::stats::Stats;
+use crate::systemd;
+
+mod publisher;
+mod source;
+
+use publisher::Publisher;
+pub use publisher::Signal;
+use source::{Opened, Order, SourceThread};
+
+/// How long all sources may take to open at first.
+const OPENING: Duration = Duration::from_secs(8);
+/// How long the stages have to end.
+const CLOSING: Duration = Duration::from_millis(1_500);
+/// Reports on their way to the hub.
+const REPORTS: usize = 1_024;
+/// How long a made-up event lasts.
+const TEST_EVENT: Duration = Duration::from_secs(1);
+
+/// Why the daemon could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The model or ONNX Runtime cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// There is no socket.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// No source could be opened.
+    #[error("{}", sentences(.0))]
+    NoSource(Vec<CaptureError>),
+    /// The system refused something that a stage needs.
+    #[error("the daemon cannot run: {0}")]
+    System(String),
+}
+
+fn sentences(errors: &[CaptureError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl DaemonError {
+    /// The exit code of a process that ends for this.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            DaemonError::Model(_) => 4,
+            DaemonError::Socket(error) => error.exit_code(),
+            DaemonError::NoSource(errors) => errors.first().map_or(3, CaptureError::exit_code),
+            DaemonError::System(_) => 1,
+        }
+    }
+}
+
+/// What a daemon that cannot open a single source does.
+#[derive(Debug, Clone)]
+pub enum WithoutSource {
+    /// It gives up.
+    Fail,
+    /// It goes on and tries again until one is there.
+    Wait,
+    /// It plays these instead, if it is a device that is missing.
+    Play(Vec<SourceConfig>),
+}
+
+/// What a daemon is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// Where it was read from, to be read again.
+    pub config_file: Option<PathBuf>,
+    /// Sources that the command line gave, which a reload does not replace.
+    pub fixed_sources: bool,
+    /// The model of the configuration.
+    pub model: Model,
+    /// What to do where no source can be opened.
+    pub without_source: WithoutSource,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    config: Config,
+    config_file: Option<PathBuf>,
+    fixed_sources: bool,
+    groups: Vec<Arc<Subject>>,
+    labels: crate::model::Labels,
+    runtime: Runtime,
+    stats: Arc<Stats>,
+    sources: HashMap<Arc<str>, SourceThread>,
+    opened: Sender<Opened>,
+    commands: Sender<Command>,
+    outcomes: Receiver<Outcome>,
+    reports: Sender<Report>,
+    analysis: JoinHandle<()>,
+    publisher: Publisher,
+    socket: PathBuf,
+    /// When a pause ends by itself.
+    resume_at: Option<Instant>,
+    paused: bool,
+    /// Sources that have not come to their end.
+    unfinished: Vec<Arc<str>>,
+}
+
+impl Daemon {
+    /// Starts every stage; returns when the sources have been tried.
+    pub fn start(setup: Setup) -> Result<Self, DaemonError> {
+        let Setup { config, config_file, fixed_sources, model, without_source } = setup;
+        let system = |error: std::io::Error| DaemonError::System(error.to_string());
+        let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
+        let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
+        let bound = socket::bind(&config.socket)?;
+        let socket = bound.path.clone();
+        let stats = Arc::new(Stats::default());
+        let labels = model.labels.clone();
+        let groups = groups(&config);
+        let directory = directory(&model, &groups);
+        let (commands, obeyed) = bounded(256);
+        let (reports, published) = bounded(REPORTS);
+        let (told, outcomes) = bounded(256);
+        let analysis = Analysis {
+            model,
+            tagger,
+            rules: config.rules.clone(),
+            commands: obeyed,
+            reports: reports.clone(),
+            outcomes: told,
+            stats: stats.clone(),
+        };
+        let publisher = Publisher::start(bound, published, directory, stats.clone()).map_err(system)?;
+        let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
+        let (opened, first) = bounded(1_024);
+        let mut daemon = Self {
+            config,
+            config_file,
+            fixed_sources,
+            groups,
+            labels,
+            runtime,
+            stats,
+            sources: HashMap::new(),
+            opened,
+            commands,
+            outcomes,
+            reports,
+            analysis,
+            publisher,
+            socket,
+            resume_at: None,
+            paused: false,
+            unfinished: Vec::new(),
+        };
+        if let Err(error) = daemon.open_first(&first, without_source) {
+            daemon.shut_down();
+            return Err(error);
+        }
+        systemd::ready(&daemon.summary());
+        Ok(daemon)
+    }
+
+    /// Where the daemon's socket is.
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
+    /// Runs until it is told to stop, until every source has come to its end, or until the model fails; then shuts down.
+    pub fn run(mut self) -> Result<Signal, DaemonError> {
+        let end = self.supervise();
+        systemd::stopping();
+        self.shut_down();
+        end
+    }
+
+    fn supervise(&mut self) -> Result<Signal, DaemonError> {
+        loop {
+            let wake = match self.resume_at {
+                Some(at) => crossbeam_channel::at(at),
+                None => never(),
+            };
+            select! {
+                recv(self.publisher.signals) -> signal => match signal {
+                    Ok(Signal::Reload) => { let _ = self.reload(); }
+                    Ok(signal) => return Ok(signal),
+                    Err(_) => return Err(DaemonError::System("the publishing stage ended".to_owned())),
+                },
+                recv(self.publisher.control) -> control => match control {
+                    Ok(control) => self.obey(control),
+                    Err(_) => return Err(DaemonError::System("the publishing stage ended".to_owned())),
+                },
+                recv(self.outcomes) -> outcome => match outcome {
+                    Ok(Outcome::Finished { source }) => {
+                        self.unfinished.retain(|name| *name != source);
+                        if self.unfinished.is_empty() {
+                            return Ok(Signal::Finished);
+                        }
+                    }
+                    Ok(Outcome::Failed(error)) => return Err(error.into()),
+                    Err(_) => return Err(DaemonError::System("the analysis ended".to_owned())),
+                },
+                recv(wake) -> _ => self.resume(),
+            }
+        }
+    }
+
+    /// Opens the sources of the configuration for the first time.
+    fn open_first(&mut self, first: &Receiver<Opened>, without: WithoutSource) -> Result<(), DaemonError> {
+        let mut errors = self.open_all(first)?;
+        if errors.len() < self.config.sources.len() {
+            return Ok(());
+        }
+        match without {
+            WithoutSource::Wait => Ok(()),
+            WithoutSource::Play(sources) if errors.iter().all(|error| error.exit_code() == 3) => {
+                tracing::warn!("{}", sentences(&errors));
+                tracing::warn!("playing recorded sounds instead");
+                for name in self.config.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>() {
+                    self.stop_source(&name, EndReason::SourceLost);
+                }
+                self.config.sources = sources;
+                self.fixed_sources = true;
+                errors = self.open_all(first)?;
+                if errors.len() < self.config.sources.len() { Ok(()) } else { Err(DaemonError::NoSource(errors)) }
+            }
+            WithoutSource::Fail | WithoutSource::Play(_) => Err(DaemonError::NoSource(errors)),
+        }
+    }
+
+    fn open_all(&mut self, first: &Receiver<Opened>) -> Result<Vec<CaptureError>, DaemonError> {
+        for source in self.config.sources.clone() {
+            self.start_source(source).map_err(|error| DaemonError::System(error.to_string()))?;
+        }
+        let deadline = Instant::now() + OPENING;
+        let mut errors = Vec::new();
+        for _ in 0..self.config.sources.len() {
+            // A source that is still at it after so long is neither open nor refused; its thread goes on.
+            let Ok(opened) = first.recv_deadline(deadline) else { break };
+            errors.extend(opened.err());
+        }
+        Ok(errors)
+    }
+
+    fn start_source(&mut self, source: SourceConfig) -> std::io::Result<()> {
+        let name = source.name.clone();
+        let thread = SourceThread::spawn(source, self.commands.clone(), self.opened.clone())?;
+        self.stats.sources.write().unwrap_or_else(PoisonError::into_inner).push(thread.stats.clone());
+        self.unfinished.push(name.clone());
+        self.sources.insert(name, thread);
+        Ok(())
+    }
+
+    fn stop_source(&mut self, name: &Arc<str>, reason: EndReason) {
+        if let Some(thread) = self.sources.remove(name) {
+            thread.order(Order::Stop(reason));
+            thread.join(Instant::now() + CLOSING);
+        }
+        self.unfinished.retain(|unfinished| unfinished != name);
+        self.stats.sources.write().unwrap_or_else(PoisonError::into_inner).retain(|source| source.name != *name);
+    }
+
+    fn obey(&mut self, control: Control) {
+        // Whoever asked may have gone; then nobody misses the answer.
+        match control {
+            Control::Top { k, reply } => {
+                let _ = self.commands.send(Command::Top { k, reply });
+            }
+            Control::Reload { reply } => {
+                let _ = reply.send(self.reload());
+            }
+            Control::Pause { seconds, reply } => {
+                self.pause(seconds);
+                let _ = reply.send(());
+            }
+            Control::Resume { reply } => {
+                self.resume();
+                let _ = reply.send(());
+            }
+            Control::Test { label, reply } => {
+                let _ = reply.send(self.test(&label));
+            }
+        }
+    }
+
+    fn pause(&mut self, seconds: Option<f64>) {
+        self.resume_at = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+        if !std::mem::replace(&mut self.paused, true) {
+            tracing::info!(?seconds, "paused");
+            self.sources.values().for_each(|source| source.order(Order::Pause));
+        }
+    }
+
+    fn resume(&mut self) {
+        self.resume_at = None;
+        if std::mem::replace(&mut self.paused, false) {
+            tracing::info!("resumed");
+            self.sources.values().for_each(|source| source.order(Order::Resume));
+        }
+    }
+
+    /// Publishes a made-up event, so that a user can see an automation work.
+    fn test(&self, label: &str) -> Result<(), String> {
+        let group =
+            self.groups.iter().find(|group| group.name.eq_ignore_ascii_case(label) || group.slug.eq_ignore_ascii_case(label));
+        let subject = match (self.labels.find(label), group) {
+            (Some(index), _) => self.labels.subjects()[index].clone(),
+            (None, Some(group)) => group.clone(),
+            (None, None) => {
+                let hint = self.labels.suggest(label).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+                return Err(format!("there is no label {label:?}{hint}"));
+            }
+        };
+        let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
+        let now = Timestamp::now();
+        let event = SoundEvent {
+            id: Uuid::now_v7(),
+            subject,
+            source: "test".into(),
+            onset: now,
+            offset: None,
+            score: 1.0,
+            peak_score: 1.0,
+            threshold: rule.map_or(1.0, |rule| rule.gate.threshold),
+            level_dbfs: 0.0,
+        };
+        let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
+        let full = |_| "the daemon has too much to publish just now; try again".to_owned();
+        self.reports.try_send(Report::EventStart(event)).map_err(full)?;
+        self.reports.send(Report::EventEnd(ended, EndReason::Decay)).map_err(|_| "the daemon is shutting down".to_owned())
+    }
+
+    /// Loads the configuration again and applies what changed; a bad one changes nothing. Says what changed, or what is wrong.
+    fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
+        systemd::reloading();
+        let result = self.load().and_then(|(new, model)| self.apply(new, model));
+        let report = match &result {
+            Ok(changes) => {
+                tracing::info!(changes = changes.join("; "), "the configuration was loaded again");
+                Report::ConfigReloaded { changes: changes.clone() }
+            }
+            Err(faults) => {
+                tracing::error!(faults = faults.join("; "), "the new configuration is refused; the old one stays in force");
+                Report::ConfigRejected { faults: faults.clone() }
+            }
+        };
+        let _ = self.reports.send(report);
+        systemd::ready(&self.summary());
+        result
+    }
+
+    fn load(&self) -> Result<(Config, Option<Model>), Vec<String>> {
+        let raw = config::read(self.config_file.as_deref()).map_err(|faults| faults.sentences())?;
+        // Another model has other labels, so it is opened before the rules are checked.
+        let dir = &raw.model.dir.value;
+        let model =
+            if *dir == self.config.model.dir { None } else { Some(Model::open(dir).map_err(|error| vec![error.to_string()])?) };
+        let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
+        let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
+        let mut config = loaded.config;
+        if self.fixed_sources {
+            config.sources = self.config.sources.clone();
+        }
+        Ok((config, model))
+    }
+
+    fn apply(&mut self, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
+        let changes = self.config.changes(&new);
+        let one = |error: String| vec![error];
+        if changes.contains(&Change::Model) {
+            let model = match model {
+                Some(model) => model,
+                None => Model::open(&new.model.dir).map_err(|error| one(error.to_string()))?,
+            };
+            // The process has one ONNX Runtime for life; only the session is made anew.
+            let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| one(error.to_string()))?;
+            self.labels = model.labels.clone();
+            self.groups = groups(&new);
+            self.publisher.set_directory(directory(&model, &self.groups));
+            let _ = self.commands.send(Command::Model(Box::new((model, tagger, new.rules.clone()))));
+        } else if changes.contains(&Change::Rules) {
+            self.groups = groups(&new);
+            self.publisher.set_groups(self.groups.iter().map(|group| group.name.clone()).collect());
+            let _ = self.commands.send(Command::Rules(new.rules.clone()));
+        }
+        for change in &changes {
+            let started = match change {
+                Change::SourceRemoved(name) => {
+                    self.stop_source(name, EndReason::Paused);
+                    Ok(())
+                }
+                Change::SourceChanged(name) => {
+                    self.stop_source(name, EndReason::Paused);
+                    self.start_named(&new, name)
+                }
+                Change::SourceAdded(name) => self.start_named(&new, name),
+                Change::Socket | Change::Model | Change::Log | Change::Rules => Ok(()),
+            };
+            if let Err(error) = started {
+                tracing::error!(%error, "a source could not be started");
+            }
+        }
+        self.config = new;
+        Ok(changes.iter().map(Change::describe).collect())
+    }
+
+    fn start_named(&mut self, config: &Config, name: &Arc<str>) -> std::io::Result<()> {
+        let Some(source) = config.sources.iter().find(|source| source.name == *name).cloned() else { return Ok(()) };
+        self.start_source(source)?;
+        if self.paused
+            && let Some(thread) = self.sources.get(name)
+        {
+            thread.order(Order::Pause);
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> String {
+        let names: Vec<&str> = self.config.sources.iter().map(|source| &*source.name).collect();
+        format!("hearing {} kinds of sound on {}", self.config.rules.len(), names.join(", "))
+    }
+
+    /// Shutdown follows the data: capture, analysis, hub, clients, socket.
+    fn shut_down(self) {
+        let deadline = Instant::now() + CLOSING;
+        self.sources.values().for_each(|source| source.order(Order::Stop(EndReason::Shutdown)));
+        self.sources.into_values().for_each(|source| source.join(deadline));
+        let _ = self.commands.send(Command::Shutdown);
+        while !self.analysis.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(self.reports);
+        self.publisher.shut_down();
+    }
+}
+
+fn groups(config: &Config) -> Vec<Arc<Subject>> {
+    config.rules.iter().filter(|rule| rule.subject.id.is_empty()).map(|rule| rule.subject.clone()).collect()
+}
+
+fn directory(model: &Model, groups: &[Arc<Subject>]) -> Directory {
+    Directory {
+        model: ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() },
+        labels: model.labels.clone(),
+        groups: groups.iter().map(|group| group.name.clone()).collect(),
+    }
+}

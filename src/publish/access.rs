@@ -1,0 +1,64 @@
+//! Who may change the daemon: its own user, root, and the members of the group that the configuration names.
+
+use std::ffi::CString;
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use tokio::net::unix::UCred;
+
+/// The rule, made once from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    uid: u32,
+    gid: Option<u32>,
+}
+
+impl Access {
+    /// The daemon's own user, root, and the members of `group`.
+    pub fn new(group: Option<Gid>) -> Self {
+        Self { uid: Uid::effective().as_raw(), gid: group.map(Gid::as_raw) }
+    }
+
+    /// Whether a peer with this user and these groups may change the daemon.
+    pub fn allows(&self, uid: u32, gids: &[u32]) -> bool {
+        uid == 0 || uid == self.uid || self.gid.is_some_and(|gid| gids.contains(&gid))
+    }
+
+    /// Whether the peer of a connection may change the daemon. A peer that the system does not know may not.
+    pub fn allows_peer(&self, peer: Option<&UCred>) -> bool {
+        peer.is_some_and(|peer| self.allows(peer.uid(), &groups(peer)))
+    }
+}
+
+/// The group with this name, or with this number.
+pub fn find_group(name: &str) -> Option<Gid> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Some(group.gid),
+        Ok(None) | Err(_) => name.parse().ok().map(Gid::from_raw),
+    }
+}
+
+/// The peer's own group and those that its user is a member of.
+fn groups(peer: &UCred) -> Vec<u32> {
+    let user = User::from_uid(Uid::from_raw(peer.uid())).ok().flatten();
+    let name = user.and_then(|user| CString::new(user.name).ok());
+    let member_of = name.and_then(|name| getgrouplist(&name, Gid::from_raw(peer.gid())).ok());
+    let mut gids = vec![peer.gid()];
+    gids.extend(member_of.into_iter().flatten().map(Gid::as_raw));
+    gids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_user_root_and_group_may_and_others_may_not() {
+        let access = Access { uid: 1_000, gid: Some(29) };
+        assert!(access.allows(0, &[]));
+        assert!(access.allows(1_000, &[]));
+        assert!(access.allows(1_001, &[100, 29]));
+        assert!(!access.allows(1_001, &[100]));
+        assert!(!Access { gid: None, ..access }.allows(1_001, &[29]));
+        assert!(!access.allows_peer(None));
+    }
+}

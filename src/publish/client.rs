@@ -1,0 +1,275 @@
+//! One connection: `hello`, then its lines and the answers to its requests, until it goes away.
+//!
+//! A client that does not read holds up its own task and nothing else; what waits for it is bounded by its queue.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::filter::Filter;
+use super::hub::{Subscription, dropped, with_newline};
+use super::server::{Shared, down};
+use super::wire::{Body, Line, Request};
+use crate::control::Control;
+
+/// The longest request line in bytes.
+pub const MAX_LINE: usize = 64 * 1024;
+/// Something is sent at least so often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
+const RATE: u32 = 200;
+const RATE_PERIOD: Duration = Duration::from_secs(1);
+/// How long the pipeline may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connected client.
+pub struct Connection {
+    input: Requests,
+    output: OwnedWriteHalf,
+    peer: Option<UCred>,
+    shared: Arc<Shared>,
+}
+
+/// How a request ends that gets no other answer: a code and a sentence.
+struct Refusal(&'static str, String);
+
+impl Connection {
+    /// Takes over a connection.
+    pub fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
+        let peer = stream.peer_cred().ok();
+        let (input, output) = stream.into_split();
+        Self { input: Requests { input, buffer: Vec::new(), skipping: false }, output, peer, shared }
+    }
+
+    /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
+    pub async fn serve(mut self, shutdown: watch::Receiver<bool>) {
+        // An error here is a client that has gone; there is nobody to tell.
+        let _ = self.talk(shutdown).await;
+    }
+
+    async fn talk(&mut self, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+        let (mut subscription, seq) = self.shared.hub.connect();
+        let directory = self.shared.directory();
+        let names = {
+            let sources = self.shared.stats.sources.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sources.iter().map(|source| source.name.to_string()).collect()
+        };
+        let hello = Body::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), model: directory.model.clone(), sources: names };
+        self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
+        let mut sent_at = Instant::now();
+        let mut period = (Instant::now(), 0u32);
+        let mut open = true;
+        loop {
+            let may_ask = period.1 < RATE;
+            tokio::select! {
+                Some(line) = subscription.lines.recv() => {
+                    self.output.write_all(line.as_bytes()).await?;
+                    if subscription.lines.is_empty() {
+                        self.tell_missed(&subscription).await?;
+                    }
+                    sent_at = Instant::now();
+                }
+                request = self.input.next(), if may_ask && open => {
+                    if period.0.elapsed() >= RATE_PERIOD {
+                        period = (Instant::now(), 0);
+                    }
+                    period.1 += 1;
+                    match request? {
+                        Incoming::Line(line) => self.answer(&line, &mut subscription).await?,
+                        Incoming::TooLong => {
+                            self.refuse(Refusal("too_long", format!("a request has more than {MAX_LINE} bytes"))).await?;
+                        }
+                        // The client has closed its sending half, as `echo … | socat` does; it may still read.
+                        Incoming::End => open = false,
+                    }
+                    sent_at = Instant::now();
+                }
+                () = tokio::time::sleep_until(period.0 + RATE_PERIOD), if !may_ask => period = (Instant::now(), 0),
+                () = tokio::time::sleep_until(sent_at + HEARTBEAT) => {
+                    self.send_line(Line::new(Timestamp::now(), Body::Heartbeat {})).await?;
+                    sent_at = Instant::now();
+                }
+                () = down(&mut shutdown) => return self.flush(&mut subscription).await,
+            }
+        }
+    }
+
+    /// Sends what waits, and ends.
+    async fn flush(&mut self, subscription: &mut Subscription) -> io::Result<()> {
+        while let Ok(line) = subscription.lines.try_recv() {
+            self.output.write_all(line.as_bytes()).await?;
+        }
+        self.tell_missed(subscription).await?;
+        self.output.shutdown().await
+    }
+
+    async fn tell_missed(&mut self, subscription: &Subscription) -> io::Result<()> {
+        match subscription.missed.swap(0, Relaxed) {
+            0 => Ok(()),
+            count => self.output.write_all(dropped(count, Timestamp::now()).as_bytes()).await,
+        }
+    }
+
+    async fn send_line(&mut self, line: Line) -> io::Result<()> {
+        self.output.write_all(with_newline(&line).as_bytes()).await
+    }
+
+    async fn send(&mut self, body: Body) -> io::Result<()> {
+        self.send_line(Line::new(Timestamp::now(), body)).await
+    }
+
+    async fn refuse(&mut self, Refusal(code, message): Refusal) -> io::Result<()> {
+        self.send(Body::Error { code: code.to_owned(), message }).await
+    }
+
+    async fn answer(&mut self, line: &[u8], subscription: &mut Subscription) -> io::Result<()> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        let request = match parse(line) {
+            Ok(request) => request,
+            Err(refusal) => return self.refuse(refusal).await,
+        };
+        match request {
+            Request::Subscribe { since, .. } => self.subscribe(&request, since, subscription).await,
+            Request::Status {} => {
+                let status = self.shared.status();
+                let seq = self.shared.hub.seq();
+                self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), Body::Status(Box::new(status))) }).await
+            }
+            other => match self.ask_pipeline(other).await {
+                Ok(body) => self.send(body).await,
+                Err(refusal) => self.refuse(refusal).await,
+            },
+        }
+    }
+
+    async fn subscribe(&mut self, request: &Request, since: Option<u64>, subscription: &mut Subscription) -> io::Result<()> {
+        let directory = self.shared.directory();
+        let filter = match Filter::new(request, &directory.labels, &directory.groups) {
+            Ok(filter) => filter,
+            Err(bad) => return self.refuse(Refusal(bad.code, bad.message)).await,
+        };
+        let Filter { labels, sources, types, min_score } = filter.clone();
+        let replay = subscription.subscribe(filter, since);
+        for line in replay.before {
+            self.output.write_all(line.as_bytes()).await?;
+        }
+        let subscribed = Body::Subscribed { labels, sources, types, min_score };
+        self.send_line(Line { seq: Some(replay.seq), ..Line::new(Timestamp::now(), subscribed) }).await?;
+        if replay.gone > 0 {
+            self.send(Body::Dropped { count: replay.gone }).await?;
+        }
+        for line in replay.lines {
+            self.output.write_all(line.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Requests that the pipeline does.
+    async fn ask_pipeline(&mut self, request: Request) -> Result<Body, Refusal> {
+        let changes = !matches!(request, Request::Top { .. });
+        if changes && !self.shared.access.allows_peer(self.peer.as_ref()) {
+            let message = "only the daemon's own user, root and the members of the configured group may do this";
+            return Err(Refusal("forbidden", message.to_owned()));
+        }
+        match request {
+            Request::Top { k } => {
+                let sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+                Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
+            }
+            Request::Reload {} => match self.ask(|reply| Control::Reload { reply }).await? {
+                Ok(changes) => Ok(Body::ConfigReloaded { changes }),
+                Err(faults) => Ok(Body::ConfigRejected { faults }),
+            },
+            Request::Pause { seconds } => {
+                if seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds <= 366.0 * 86_400.0)) {
+                    return Err(Refusal("bad_request", "seconds must be above 0 and at most a year".to_owned()));
+                }
+                self.ask(|reply| Control::Pause { seconds, reply }).await?;
+                Ok(Body::Done { op: "pause".to_owned() })
+            }
+            Request::Resume {} => {
+                self.ask(|reply| Control::Resume { reply }).await?;
+                Ok(Body::Done { op: "resume".to_owned() })
+            }
+            Request::Test { label } => match self.ask(|reply| Control::Test { label, reply }).await? {
+                Ok(()) => Ok(Body::Done { op: "test".to_owned() }),
+                Err(message) => Err(Refusal("unknown_label", message)),
+            },
+            Request::Subscribe { .. } | Request::Status {} => {
+                Err(Refusal("bad_request", "this is answered elsewhere".to_owned()))
+            }
+        }
+    }
+
+    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Refusal> {
+        let busy = || Refusal("busy", "the daemon has too much to do to take this just now; ask again".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.shared.control.try_send(control(reply)).map_err(|_| busy())?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+}
+
+/// Reads a request; the error says what is wrong with it.
+fn parse(line: &[u8]) -> Result<Request, Refusal> {
+    let text = std::str::from_utf8(line).map_err(|error| Refusal("bad_request", format!("the request is not UTF-8: {error}")))?;
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let what = if error.is_data() { "the request cannot be taken" } else { "the request is not JSON" };
+        let place = message.find(" at line 1").unwrap_or(message.len());
+        Refusal("bad_request", format!("{what}: {}", &message[..place]))
+    })
+}
+
+/// Splits what a client sends into lines of bounded length.
+struct Requests {
+    input: OwnedReadHalf,
+    buffer: Vec<u8>,
+    /// The rest of a line that was too long is being passed over.
+    skipping: bool,
+}
+
+enum Incoming {
+    Line(Vec<u8>),
+    TooLong,
+    End,
+}
+
+impl Requests {
+    /// The next line without its end. What was read stays in the buffer when this is cancelled.
+    async fn next(&mut self) -> io::Result<Incoming> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let rest = self.buffer.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.buffer, rest);
+                if std::mem::take(&mut self.skipping) {
+                    continue;
+                }
+                line.pop();
+                return Ok(Incoming::Line(line));
+            }
+            if self.skipping {
+                self.buffer.clear();
+            } else if self.buffer.len() > MAX_LINE {
+                self.skipping = true;
+                self.buffer = Vec::new();
+                return Ok(Incoming::TooLong);
+            }
+            if self.input.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(Incoming::End);
+            }
+        }
+    }
+}

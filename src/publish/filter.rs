@@ -1,0 +1,103 @@
+//! Who gets which report.
+
+use crate::event::Report;
+use crate::model::Labels;
+use crate::model::labels::slug;
+
+use super::wire::{self, Request};
+
+/// What a client wants to hear of. An empty list lets everything pass.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filter {
+    /// The display names of labels or groups.
+    pub labels: Vec<String>,
+    /// The names of sources.
+    pub sources: Vec<String>,
+    /// Types, or their first parts.
+    pub types: Vec<String>,
+    /// The least peak score of an event's line.
+    pub min_score: f64,
+}
+
+/// Every `type` that a published report can have.
+const TYPES: [&str; 10] = [
+    "event.start",
+    "event.update",
+    "event.end",
+    "source.lost",
+    "source.restored",
+    "source.silent",
+    "source.clipping",
+    "overrun",
+    "config.reloaded",
+    "config.rejected",
+];
+
+/// Why a filter cannot be taken: a code and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadFilter {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Filter {
+    /// The filter that a `subscribe` asks for. `groups` are the names of the configured groups.
+    pub fn new(request: &Request, labels: &Labels, groups: &[String]) -> Result<Self, BadFilter> {
+        let Request::Subscribe { labels: wanted, sources, types, min_score, .. } = request else { return Ok(Self::default()) };
+        let mut names = Vec::new();
+        for key in wanted {
+            let group = groups.iter().find(|group| group.eq_ignore_ascii_case(key) || slug(group) == key.to_lowercase());
+            match (labels.find(key), group) {
+                (Some(index), _) => names.push(labels.subjects()[index].name.clone()),
+                (None, Some(group)) => names.push(group.clone()),
+                (None, None) => {
+                    let hint = labels.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+                    return Err(BadFilter { code: "unknown_label", message: format!("there is no label {key:?}{hint}") });
+                }
+            }
+        }
+        for wanted in types {
+            if !TYPES.iter().any(|kind| is_type(kind, wanted)) {
+                return Err(BadFilter {
+                    code: "unknown_type",
+                    message: format!("there is no type {wanted:?}; there are {}", TYPES.join(", ")),
+                });
+            }
+        }
+        if !(0.0..=1.0).contains(min_score) {
+            return Err(BadFilter {
+                code: "bad_request",
+                message: format!("min_score is {min_score}, but it must be from 0 to 1"),
+            });
+        }
+        Ok(Self { labels: names, sources: sources.clone(), types: types.clone(), min_score: *min_score })
+    }
+
+    /// Whether the report passes. A filter for labels or scores concerns events only; health reports pass it.
+    pub fn passes(&self, report: &Report) -> bool {
+        let kind = wire::kind(report);
+        if !self.types.is_empty() && !self.types.iter().any(|wanted| is_type(kind, wanted)) {
+            return false;
+        }
+        if let Some(source) = report.source()
+            && !self.sources.is_empty()
+            && !self.sources.iter().any(|wanted| **wanted == **source)
+        {
+            return false;
+        }
+        match report {
+            Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
+                let named = self.labels.is_empty() || self.labels.contains(&event.subject.name);
+                named && f64::from(event.peak_score) >= self.min_score
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Whether `kind` is the type `wanted`, or begins with it as its first part.
+fn is_type(kind: &str, wanted: &str) -> bool {
+    kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

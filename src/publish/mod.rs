@@ -1,0 +1,15 @@
+//! Publishing: reports in, lines on a local socket out; requests in, answers out.
+//!
+//! `wire` holds the only types that are serialised, `hub` numbers, remembers and fans out, `socket` binds the path, `client` serves
+//! one connection, `filter` says who gets what, `access` says who may change the daemon, `pretty` prints lines for people.
+//!
+//! Invariant: no client ever waits for another, and the engine waits for none of them.
+
+pub mod access;
+pub mod client;
+pub mod filter;
+pub mod hub;
+pub mod pretty;
+pub mod server;
+pub mod socket;
+pub mod wire;

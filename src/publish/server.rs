@@ -1,0 +1,135 @@
+//! Accepts connections and serves each as a task of its own, until it is told to shut down.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::access::Access;
+use super::client::Connection;
+use super::hub::{Hub, with_newline};
+use super::wire::{Body, Line, ModelInfo, SourceStatus, Status};
+use crate::control::Control;
+use crate::model::Labels;
+use crate::stats::Stats;
+
+/// How many clients may be connected at a time.
+pub const MAX_CLIENTS: u64 = 2_048;
+/// How long clients have at the end to take what waits for them.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long to wait after the system gave no connection, for want of file descriptors say.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What clients are told of, beside the reports.
+#[derive(Debug)]
+pub struct Directory {
+    /// The model in force.
+    pub model: ModelInfo,
+    /// Its labels.
+    pub labels: Labels,
+    /// The names of the configured groups.
+    pub groups: Vec<String>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The hub that they are subscribed to.
+    pub hub: Arc<Hub>,
+    /// Takes requests to the pipeline.
+    pub control: Sender<Control>,
+    /// The daemon's counters.
+    pub stats: Arc<Stats>,
+    /// Who may change the daemon.
+    pub access: Access,
+    /// Replaced by a reload.
+    pub directory: RwLock<Arc<Directory>>,
+}
+
+impl Shared {
+    /// The directory in force.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another directory in force.
+    pub fn set_directory(&self, directory: Directory) {
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+    }
+
+    /// The daemon's health just now.
+    pub fn status(&self) -> Status {
+        let stats = &self.stats;
+        let sources = stats.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let inferences = stats.inferences.load(Relaxed);
+        let mean = |us: u64| (us as f64 / inferences as f64 / 10.0).round() / 100.0;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: (stats.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+            model: self.directory().model.clone(),
+            sources: sources.iter().map(|source| SourceStatus::from(&**source)).collect(),
+            inferences,
+            inference_ms: (inferences > 0).then(|| mean(stats.inference_us.load(Relaxed))),
+            clients: stats.clients.load(Relaxed),
+            dropped_lines: stats.dropped_lines.load(Relaxed),
+            dropped_reports: stats.dropped_reports.load(Relaxed),
+        }
+    }
+}
+
+/// Serves connections of `listener` until `shutdown` is true, then lets clients take what waits for them, but not for long.
+pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
+    let mut clients = JoinSet::new();
+    let for_clients = shutdown.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => welcome(stream, &shared, &mut clients, for_clients.clone()),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            },
+            // The sender is gone only when the daemon is.
+            () = down(&mut shutdown) => break,
+            Some(_) = clients.join_next() => {}
+        }
+    }
+    drop(listener);
+    let all = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(FLUSH, all).await.is_err() {
+        clients.shutdown().await;
+    }
+}
+
+fn welcome(stream: UnixStream, shared: &Arc<Shared>, clients: &mut JoinSet<()>, shutdown: watch::Receiver<bool>) {
+    if shared.stats.clients.fetch_add(1, Relaxed) >= MAX_CLIENTS {
+        shared.stats.clients.fetch_sub(1, Relaxed);
+        clients.spawn(refuse(stream));
+        return;
+    }
+    let shared = shared.clone();
+    clients.spawn(async move {
+        let stats = shared.stats.clone();
+        Connection::new(stream, shared).serve(shutdown).await;
+        stats.clients.fetch_sub(1, Relaxed);
+    });
+}
+
+async fn refuse(mut stream: UnixStream) {
+    let message = format!("{MAX_CLIENTS} clients are connected already");
+    let line = with_newline(&Line::new(Timestamp::now(), Body::Error { code: "busy".to_owned(), message }));
+    let _ = tokio::time::timeout(FLUSH, stream.write_all(line.as_bytes())).await;
+}
+
+/// Waits until the daemon shuts down; a sender that is gone means the same.
+pub(super) async fn down(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|down| *down).await;
+}

@@ -1,0 +1,390 @@
+//! Protocol v1: the only types that are serialised. One JSON object a line; fields are only ever added.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::control::SourceTop;
+use crate::event::{EndReason, Report, SoundEvent};
+use crate::stats::{SourceState, SourceStats};
+
+/// The protocol's version, on every line.
+pub const VERSION: u32 = 1;
+
+/// A line that the server sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The protocol's version.
+    pub v: u32,
+    /// The report's number; in `hello` and `subscribed` that of the last report so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// When the line was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ts: Option<String>,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What a line says, by its `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[allow(missing_docs, reason = "the fields are named and explained in the README's table of the protocol")]
+pub enum Body {
+    /// The first line of a connection.
+    #[serde(rename = "hello")]
+    Hello { version: String, model: ModelInfo, sources: Vec<String> },
+    /// The answer to `subscribe`: the filter as it was understood.
+    #[serde(rename = "subscribed")]
+    Subscribed { labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64 },
+    /// A sound began.
+    #[serde(rename = "event.start")]
+    EventStart { event: Event, latency_ms: u64 },
+    /// A sound that lasts has a higher peak.
+    #[serde(rename = "event.update")]
+    EventUpdate { event: Event, latency_ms: u64 },
+    /// A sound ended.
+    #[serde(rename = "event.end")]
+    EventEnd { event: Event, latency_ms: u64 },
+    /// A source stopped delivering.
+    #[serde(rename = "source.lost")]
+    SourceLost { source: String, reason: String },
+    /// A lost source delivers again.
+    #[serde(rename = "source.restored")]
+    SourceRestored { source: String },
+    /// A source delivers nothing but digital silence.
+    #[serde(rename = "source.silent")]
+    SourceSilent { source: String, seconds: f64 },
+    /// A source clips.
+    #[serde(rename = "source.clipping")]
+    SourceClipping { source: String, samples: u64 },
+    /// Samples were lost.
+    #[serde(rename = "overrun")]
+    Overrun { source: String, samples: u64, gap_ms: u64 },
+    /// A new configuration is in force.
+    #[serde(rename = "config.reloaded")]
+    ConfigReloaded { changes: Vec<String> },
+    /// A configuration was refused.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected { faults: Vec<String> },
+    /// Lines that this client did not get.
+    #[serde(rename = "dropped")]
+    Dropped { count: u64 },
+    /// Nothing happened for a while.
+    #[serde(rename = "heartbeat")]
+    Heartbeat {},
+    /// The answer to `status`.
+    #[serde(rename = "status")]
+    Status(Box<Status>),
+    /// The answer to `top`.
+    #[serde(rename = "top")]
+    Top { sources: Vec<Top> },
+    /// The answer to `pause`, `resume` and `test`.
+    #[serde(rename = "done")]
+    Done { op: String },
+    /// A request that cannot be taken.
+    #[serde(rename = "error")]
+    Error { code: String, message: String },
+}
+
+/// The model that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// The name in its manifest.
+    pub name: String,
+    /// The graph's sha256.
+    pub sha256: String,
+    /// How many labels it has.
+    pub labels: usize,
+}
+
+/// A sound event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The same in all lines about this event.
+    pub id: String,
+    /// The label's display name, or the group's name.
+    pub label: String,
+    /// The name as an identifier.
+    pub slug: String,
+    /// The label's id; null for a group.
+    pub mid: Option<String>,
+    /// The source's name.
+    pub source: String,
+    /// When the sound began.
+    pub onset: String,
+    /// When it ended; null while it lasts.
+    pub offset: Option<String>,
+    /// How long it lasted; null while it lasts.
+    pub duration_ms: Option<u64>,
+    /// The score in the newest window, 0…1.
+    pub score: f64,
+    /// The highest score so far, 0…1.
+    pub peak_score: f64,
+    /// The threshold in force, 0…1.
+    pub threshold: f64,
+    /// The root mean square level so far.
+    pub level_dbfs: f64,
+    /// Why it ended; only in `event.end`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The daemon's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The process's number.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: f64,
+    /// The model in force.
+    pub model: ModelInfo,
+    /// Each source's health.
+    pub sources: Vec<SourceStatus>,
+    /// Inference runs since the start.
+    pub inferences: u64,
+    /// The mean time of an inference in milliseconds; null before the first.
+    pub inference_ms: Option<f64>,
+    /// Clients connected now.
+    pub clients: u64,
+    /// Lines that slow clients did not take.
+    pub dropped_lines: u64,
+    /// Reports that could not even be queued.
+    pub dropped_reports: u64,
+}
+
+/// One source's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `opening`, `live`, `lost`, `paused` or `ended`.
+    pub state: String,
+    /// The rate it delivers at; null until it is open.
+    pub rate_hz: Option<u32>,
+    /// The level of the newest hop; null before the first.
+    pub level_dbfs: Option<f64>,
+    /// Milliseconds since the last sample; null before the first.
+    pub last_sample_ms: Option<u64>,
+    /// Samples heard.
+    pub samples: u64,
+    /// Samples lost to overruns.
+    pub overrun_samples: u64,
+    /// Windows scored.
+    pub windows: u64,
+    /// Events begun.
+    pub events: u64,
+    /// Times it was lost.
+    pub losses: u64,
+}
+
+/// The strongest labels of a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Top {
+    /// The source's name.
+    pub source: String,
+    /// The level of the newest hop.
+    pub level_dbfs: f64,
+    /// The strongest first.
+    pub labels: Vec<TopLabel>,
+}
+
+/// One label of a [`Top`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopLabel {
+    /// The display name.
+    pub label: String,
+    /// The name as an identifier.
+    pub slug: String,
+    /// The newest score, 0…1.
+    pub score: f64,
+    /// The threshold in force; null where the label is not reported by itself.
+    pub threshold: Option<f64>,
+}
+
+/// A line that a client sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Replaces the filter, and replays.
+    Subscribe {
+        /// Names, slugs or ids, any of which; none is all.
+        #[serde(default)]
+        labels: Vec<String>,
+        /// Sources' names, any of which; none is all.
+        #[serde(default)]
+        sources: Vec<String>,
+        /// Types, or their first parts such as `event`; none is all.
+        #[serde(default)]
+        types: Vec<String>,
+        /// The least peak score of an event's line.
+        #[serde(default)]
+        min_score: f64,
+        /// Replay what came after this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+    },
+    /// Asks for the daemon's health.
+    Status {},
+    /// Asks for the strongest labels.
+    Top {
+        /// How many a source.
+        #[serde(default = "five")]
+        k: usize,
+    },
+    /// Asks to load the configuration again.
+    Reload {},
+    /// Asks to stop listening.
+    Pause {
+        /// For how long; without it until `resume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+    },
+    /// Asks to listen again.
+    Resume {},
+    /// Asks for a made-up event.
+    Test {
+        /// A label or a group.
+        label: String,
+    },
+}
+
+fn five() -> usize {
+    5
+}
+
+impl Line {
+    /// A line that belongs to no report.
+    pub fn new(now: Timestamp, body: Body) -> Self {
+        Self { v: VERSION, seq: None, ts: Some(time(now)), body }
+    }
+
+    /// The line of a report.
+    pub fn report(seq: u64, now: Timestamp, report: &Report) -> Self {
+        Self { v: VERSION, seq: Some(seq), ts: Some(time(now)), body: body(report, now) }
+    }
+
+    /// The line as JSON, without its newline.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and lists of them cannot fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A time as RFC 3339, UTC, with exactly three decimals.
+pub fn time(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// The `type` of a report's line.
+pub fn kind(report: &Report) -> &'static str {
+    match report {
+        Report::EventStart(_) => "event.start",
+        Report::EventUpdate(_) => "event.update",
+        Report::EventEnd(..) => "event.end",
+        Report::SourceLost { .. } => "source.lost",
+        Report::SourceRestored { .. } => "source.restored",
+        Report::SourceSilent { .. } => "source.silent",
+        Report::SourceClipping { .. } => "source.clipping",
+        Report::Overrun { .. } => "overrun",
+        Report::ConfigReloaded { .. } => "config.reloaded",
+        Report::ConfigRejected { .. } => "config.rejected",
+    }
+}
+
+/// How an event's end is explained.
+pub fn reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Decay => "decay",
+        EndReason::MaxDuration => "max_duration",
+        EndReason::SourceLost => "source_lost",
+        EndReason::Paused => "paused",
+        EndReason::Shutdown => "shutdown",
+    }
+}
+
+fn body(report: &Report, now: Timestamp) -> Body {
+    // A source that is read faster than real time is ahead of the clock; its latency is none, not negative.
+    let since = |time: Timestamp| u64::try_from(now.duration_since(time).as_millis()).unwrap_or(0);
+    match report {
+        Report::EventStart(event) => Body::EventStart { event: wire(event, None), latency_ms: since(event.onset) },
+        Report::EventUpdate(event) => Body::EventUpdate { event: wire(event, None), latency_ms: since(event.onset) },
+        Report::EventEnd(event, why) => {
+            Body::EventEnd { event: wire(event, Some(*why)), latency_ms: since(event.offset.unwrap_or(event.onset)) }
+        }
+        Report::SourceLost { source, reason } => Body::SourceLost { source: source.to_string(), reason: reason.clone() },
+        Report::SourceRestored { source } => Body::SourceRestored { source: source.to_string() },
+        Report::SourceSilent { source, seconds } => {
+            Body::SourceSilent { source: source.to_string(), seconds: round(*seconds, 1) }
+        }
+        Report::SourceClipping { source, samples } => Body::SourceClipping { source: source.to_string(), samples: *samples },
+        Report::Overrun { source, samples, gap_ms } => {
+            Body::Overrun { source: source.to_string(), samples: *samples, gap_ms: *gap_ms }
+        }
+        Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
+        Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },
+    }
+}
+
+fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
+    let lasted = event.offset.map(|offset| u64::try_from(offset.duration_since(event.onset).as_millis()).unwrap_or(0));
+    Event {
+        id: event.id.to_string(),
+        label: event.subject.name.clone(),
+        slug: event.subject.slug.clone(),
+        mid: Some(event.subject.id.clone()).filter(|id| !id.is_empty()),
+        source: event.source.to_string(),
+        onset: time(event.onset),
+        offset: event.offset.map(time),
+        duration_ms: lasted,
+        score: round(f64::from(event.score), 4),
+        peak_score: round(f64::from(event.peak_score), 4),
+        threshold: round(f64::from(event.threshold), 4),
+        level_dbfs: round(f64::from(event.level_dbfs), 1),
+        reason: why.map(|why| reason(why).to_owned()),
+    }
+}
+
+impl From<SourceTop> for Top {
+    fn from(top: SourceTop) -> Self {
+        let labels = top.labels.into_iter().map(|label| TopLabel {
+            label: label.name,
+            slug: label.slug,
+            score: round(f64::from(label.score), 4),
+            threshold: label.threshold.map(|threshold| round(f64::from(threshold), 4)),
+        });
+        Self { source: top.source.to_string(), level_dbfs: round(f64::from(top.level_dbfs), 1), labels: labels.collect() }
+    }
+}
+
+impl From<&SourceStats> for SourceStatus {
+    fn from(stats: &SourceStats) -> Self {
+        use std::sync::atomic::Ordering::Relaxed;
+        let state = match stats.state() {
+            SourceState::Opening => "opening",
+            SourceState::Live => "live",
+            SourceState::Lost => "lost",
+            SourceState::Paused => "paused",
+            SourceState::Ended => "ended",
+        };
+        Self {
+            name: stats.name.to_string(),
+            state: state.to_owned(),
+            rate_hz: Some(stats.rate_hz.load(Relaxed)).filter(|rate| *rate > 0),
+            level_dbfs: stats.level_dbfs().map(|level| round(f64::from(level), 1)),
+            last_sample_ms: stats.last_sample_age_ms(),
+            samples: stats.samples.load(Relaxed),
+            overrun_samples: stats.overrun_samples.load(Relaxed),
+            windows: stats.windows.load(Relaxed),
+            events: stats.events.load(Relaxed),
+            losses: stats.losses.load(Relaxed),
+        }
+    }
+}
+
+fn round(value: f64, decimals: i32) -> f64 {
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
+}
