@@ -141,14 +141,14 @@ impl Ear {
         let first = found.len();
         self.detector.push(self.next_end, scores, &self.meter, found);
         self.next_end += self.scoring.hop_samples();
-        self.clamp(&mut found[first..]);
+        self.clamp(first, found);
     }
 
     /// Ends every open event for `reason`.
     pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
         let first = found.len();
         self.detector.finish(self.end_of_input.unwrap_or(self.position), reason, &self.meter, found);
-        self.clamp(&mut found[first..]);
+        self.clamp(first, found);
     }
 
     /// Puts `rules` in force; see [`Detector::replace_rules`].
@@ -208,17 +208,19 @@ impl Ear {
         (u128::from(input_samples) * u128::from(self.model_rate_hz) / u128::from(self.input_rate_hz)) as u64
     }
 
-    /// No event lasts longer than the sound it is heard in.
-    fn clamp(&self, found: &mut [Detection]) {
+    /// No event lasts longer than the sound it is heard in, and none begins in the silence after it.
+    fn clamp(&self, first: usize, found: &mut Vec<Detection>) {
         let Some(end) = self.end_of_input else { return };
-        for detection in found {
-            match &mut detection.step {
-                Step::End { heard, offset, .. } => {
-                    heard.onset = heard.onset.min(end.saturating_sub(1));
-                    *offset = (*offset).min(end).max(heard.onset + 1);
-                }
-                Step::Start(heard) | Step::Update(heard) => heard.onset = heard.onset.min(end.saturating_sub(1)),
+        let mut at = first;
+        while at < found.len() {
+            if found[at].step.heard().onset >= end {
+                found.remove(at);
+                continue;
             }
+            if let Step::End { heard, offset, .. } = &mut found[at].step {
+                *offset = (*offset).min(end).max(heard.onset + 1);
+            }
+            at += 1;
         }
     }
 }

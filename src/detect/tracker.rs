@@ -220,3 +220,6 @@ impl Tracker {
         Step::End { heard, offset, reason }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,3 +116,6 @@ impl Waveform {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

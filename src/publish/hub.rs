@@ -190,3 +190,149 @@ pub fn with_newline(line: &Line) -> Arc<str> {
     json.push('\n');
     json.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn report(source: &str, samples: u64) -> Report {
+        Report::SourceClipping { source: source.into(), samples }
+    }
+
+    fn publish(hub: &Hub, source: &str) {
+        hub.publish(report(source, 1), Timestamp::UNIX_EPOCH);
+    }
+
+    /// The numbers of the lines, and minus the count of each told drop.
+    fn numbers<'a>(lines: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<i64> {
+        let number = |line: &Arc<str>| {
+            let line: Line = serde_json::from_str(line).unwrap();
+            match line.body {
+                Body::Dropped { count } => -(count as i64),
+                _ => line.seq.unwrap() as i64,
+            }
+        };
+        lines.into_iter().map(number).collect()
+    }
+
+    fn drain(subscription: &mut Subscription) -> Vec<Arc<str>> {
+        std::iter::from_fn(|| subscription.lines.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn a_replay_and_what_follows_it_come_exactly_once() {
+        let hub = Hub::new(Arc::default());
+        for _ in 0..5 {
+            publish(&hub, "a");
+        }
+        let (mut client, seq) = hub.connect();
+        assert_eq!(seq, 5);
+        publish(&hub, "a");
+        let replay = client.subscribe(Filter::default(), Some(2));
+        publish(&hub, "a");
+        assert_eq!(numbers(&replay.before), [6]);
+        assert_eq!((replay.seq, replay.gone, numbers(&replay.lines)), (6, 0, vec![3, 4, 5, 6]));
+        assert_eq!(numbers(&drain(&mut client)), [7]);
+    }
+
+    #[test]
+    fn what_is_no_longer_held_is_counted() {
+        let hub = Hub::new(Arc::default());
+        for _ in 0..REPLAY + 10 {
+            publish(&hub, "a");
+        }
+        let (mut client, _) = hub.connect();
+        let replay = client.subscribe(Filter::default(), Some(4));
+        assert_eq!((replay.gone, replay.lines.len()), (6, REPLAY));
+        // A number from before a restart is beyond the last one: all that is held comes.
+        assert_eq!(client.subscribe(Filter::default(), Some(1 << 40)).lines.len(), REPLAY);
+    }
+
+    #[test]
+    fn a_client_that_stalls_loses_lines_in_their_place_and_nobody_else_does() {
+        let stats = Arc::new(Stats::default());
+        let hub = Hub::new(stats.clone());
+        let (mut stalled, _) = hub.connect();
+        let (mut healthy, _) = hub.connect();
+        let mut heard = Vec::new();
+        for _ in 0..QUEUE + 100 {
+            publish(&hub, "a");
+            heard.extend(numbers(&drain(&mut healthy)));
+        }
+        assert_eq!(heard, (1..=(QUEUE + 100) as i64).collect::<Vec<_>>());
+        assert_eq!(numbers(&drain(&mut stalled)), (1..=QUEUE as i64).collect::<Vec<_>>());
+        publish(&hub, "a");
+        assert_eq!(numbers(&drain(&mut stalled)), [-100, (QUEUE + 101) as i64]);
+        assert_eq!(stats.dropped_lines.load(Relaxed), 100);
+    }
+
+    #[test]
+    fn a_client_that_goes_is_forgotten() {
+        let hub = Hub::new(Arc::default());
+        let (client, _) = hub.connect();
+        drop(client);
+        assert!(hub.lock().clients.is_empty());
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Publish(bool, usize),
+        Read(usize, usize),
+        Subscribe(usize, bool),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (any::<bool>(), 1usize..700).prop_map(|(source, n)| Op::Publish(source, n)),
+            (0usize..3, 1usize..900).prop_map(|(client, n)| Op::Read(client, n)),
+            (0usize..3, any::<bool>()).prop_map(|(client, one)| Op::Subscribe(client, one)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn what_a_client_got_and_what_it_was_told_it_lost_are_all_that_it_wanted(ops in prop::collection::vec(op(), 1..40)) {
+            let hub = Hub::new(Arc::default());
+            let mut clients: Vec<_> = (0..3).map(|_| (hub.connect().0, 0i64, 0i64, 0i64)).collect();
+            let mut only_a = [false; 3];
+            for op in ops {
+                match op {
+                    Op::Publish(a, n) => for _ in 0..n {
+                        publish(&hub, if a { "a" } else { "b" });
+                        for (client, only_a) in clients.iter_mut().zip(only_a) {
+                            client.1 += i64::from(a || !only_a);
+                        }
+                    },
+                    Op::Read(which, n) => {
+                        let (client, _, got, last) = &mut clients[which];
+                        let lines: Vec<_> = (0..n).map_while(|_| client.lines.try_recv().ok()).collect();
+                        for number in numbers(&lines) {
+                            *got += if number < 0 { -number } else { 1 };
+                            prop_assert!(number < 0 || number > *last, "out of order");
+                            *last = number.max(*last);
+                        }
+                    }
+                    Op::Subscribe(which, a) => {
+                        let sources = if a { vec!["a".to_owned()] } else { Vec::new() };
+                        let (client, _, got, last) = &mut clients[which];
+                        let replay = client.subscribe(Filter { sources, ..Filter::default() }, None);
+                        for number in numbers(&replay.before) {
+                            *got += if number < 0 { -number } else { 1 };
+                            *last = number.max(*last);
+                        }
+                        only_a[which] = a;
+                    }
+                }
+            }
+            for (client, wanted, mut got, _) in clients {
+                let mut client = client;
+                got += numbers(&drain(&mut client)).iter().map(|number| if *number < 0 { -number } else { 1 }).sum::<i64>();
+                got += client.missed.load(Relaxed) as i64;
+                prop_assert_eq!(got, wanted);
+            }
+        }
+    }
+}

@@ -84,7 +84,7 @@ impl BindError {
 }
 
 /// Where the socket is where the configuration does not say: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
-/// `$XDG_RUNTIME_DIR/mimid/mimid.sock`.
+/// `$XDG_RUNTIME_DIR/mimid/mimid.sock`, else the same in `/run/user/UID`, or in `/run` for root.
 pub fn default_path() -> Result<PathBuf, BindError> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folders) = folder("RUNTIME_DIRECTORY") {
@@ -92,7 +92,11 @@ pub fn default_path() -> Result<PathBuf, BindError> {
         let first = folders.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
         return Ok(Path::new(std::ffi::OsStr::from_bytes(first)).join("mimid.sock"));
     }
-    folder("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("mimid/mimid.sock")).ok_or(BindError::NoPlace)
+    let uid = nix::unistd::Uid::effective();
+    let session = || Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|folder| folder.is_dir());
+    let root = || uid.is_root().then(|| PathBuf::from("/run"));
+    let home = folder("XDG_RUNTIME_DIR").map(PathBuf::from).or_else(session).or_else(root);
+    home.map(|folder| folder.join("mimid/mimid.sock")).ok_or(BindError::NoPlace)
 }
 
 /// A bound socket. Dropping it takes it away.
