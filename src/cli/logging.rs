@@ -16,8 +16,9 @@ pub fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Other crates have to be in trouble to be heard; ONNX Runtime's own chatter is no user's concern.
-    let standard = format!("warn,ort=error,mimid={level}");
+    // Other crates have to be in trouble to be heard. ONNX Runtime's chatter is no user's concern, and what the PulseAudio client
+    // calls an error is a stream that was closed; a source that is lost is told by us.
+    let standard = format!("warn,ort=error,pulseaudio=off,mimid={level}");
     let filter = std::env::var("MIMID_LOG")
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok())

@@ -29,8 +29,8 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
 }
 
-/// Reads the configuration file: `explicit`, which must be there, else the first that is there of the user's own and
-/// `/etc/mimid/config.toml`, else none.
+/// Reads the configuration file: `explicit`, which must be there, else the first that is there of `/etc/mimid/config.toml` and the
+/// user's own, else none.
 ///
 /// # Errors
 /// A file that cannot be read. What is wrong inside it is in [`Raw::faults`], and comes out with [`Raw::validate`].
@@ -56,12 +56,12 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     Ok(Raw::parse(&text, Some(&path)))
 }
 
-/// The configuration file that is there: the user's own before the system's.
+/// The configuration file that is there: the system's before the user's own.
 fn find() -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".config"));
     let user = std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(home);
     let user = user.map(|folder| folder.join("mimid/config.toml"));
-    user.into_iter().chain([PathBuf::from("/etc/mimid/config.toml")]).find(|path| path.exists())
+    [PathBuf::from("/etc/mimid/config.toml")].into_iter().chain(user).find(|path| path.exists())
 }
 
 /// Reads and checks a configuration for a model with these labels.

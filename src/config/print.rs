@@ -87,7 +87,7 @@ fn most_common(config: &Config) -> Gate {
         confirm_n: 3,
         min_duration_ms: 0,
         max_duration_ms: Some(600_000),
-        hangover_ms: 400,
+        hangover_ms: 1_000,
         cooldown_ms: 0,
     };
     gates.iter().copied().max_by_key(count).unwrap_or(standard)

@@ -195,12 +195,12 @@ pub struct StandardGate {
 
 /// The one set of default numbers.
 pub const STANDARD_GATE: StandardGate = StandardGate {
-    threshold: 0.3,
-    release_ratio: 0.6,
+    threshold: 0.2,
+    release_ratio: 0.4,
     confirm: "2/3",
     min_duration_ms: 0.0,
     max_duration_s: 600.0,
-    hangover_ms: 400.0,
+    hangover_ms: 1_000.0,
     cooldown_s: 0.0,
 };
 

@@ -231,9 +231,6 @@ impl Check<'_> {
             if group.body.members.labels.value.is_empty() {
                 self.fault(group.line, &format!("{key}.labels"), "a group needs at least one label".to_owned());
             }
-            if self.labels.find(&group.name).is_some() {
-                self.fault(group.line, &key, "a group cannot have the name of a label".to_owned());
-            }
             if group.name.trim().is_empty() || group.name.chars().any(char::is_control) {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }

@@ -111,7 +111,7 @@ pub struct Daemon {
     runtime: Runtime,
     stats: Arc<Stats>,
     sources: HashMap<Arc<str>, SourceThread>,
-    opened: Sender<Opened>,
+    opened: (Sender<Opened>, Receiver<Opened>),
     commands: Sender<Command>,
     outcomes: Receiver<Outcome>,
     reports: Sender<Report>,
@@ -152,7 +152,6 @@ impl Daemon {
         };
         let publisher = Publisher::start(bound, published, directory, stats.clone()).map_err(system)?;
         let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
-        let (opened, first) = bounded(1_024);
         let mut daemon = Self {
             config,
             config_file,
@@ -162,7 +161,7 @@ impl Daemon {
             runtime,
             stats,
             sources: HashMap::new(),
-            opened,
+            opened: bounded(1_024),
             commands,
             outcomes,
             reports,
@@ -173,7 +172,7 @@ impl Daemon {
             paused: false,
             unfinished: Vec::new(),
         };
-        if let Err(error) = daemon.open_first(&first, without_source) {
+        if let Err(error) = daemon.open_first(without_source) {
             daemon.shut_down();
             return Err(error);
         }
@@ -220,19 +219,25 @@ impl Daemon {
                     Ok(Outcome::Failed(error)) => return Err(error.into()),
                     Err(_) => return Err(DaemonError::System("the analysis ended".to_owned())),
                 },
+                recv(self.opened.1) -> opened => {
+                    // A source that a reload brought, or one that took long at the start.
+                    if let Ok(Err(error)) = opened {
+                        tracing::warn!("{error}; trying again");
+                    }
+                }
                 recv(wake) -> _ => self.resume(),
             }
         }
     }
 
     /// Opens the sources of the configuration for the first time.
-    fn open_first(&mut self, first: &Receiver<Opened>, without: WithoutSource) -> Result<(), DaemonError> {
-        let mut errors = self.open_all(first)?;
-        if errors.len() < self.config.sources.len() {
+    fn open_first(&mut self, without: WithoutSource) -> Result<(), DaemonError> {
+        let mut errors = self.open_all()?;
+        if errors.len() < self.config.sources.len() || matches!(without, WithoutSource::Wait) {
+            errors.iter().for_each(|error| tracing::warn!("{error}; trying again"));
             return Ok(());
         }
         match without {
-            WithoutSource::Wait => Ok(()),
             WithoutSource::Play(sources) if errors.iter().all(|error| error.exit_code() == 3) => {
                 tracing::warn!("{}", sentences(&errors));
                 tracing::warn!("playing recorded sounds instead");
@@ -241,14 +246,14 @@ impl Daemon {
                 }
                 self.config.sources = sources;
                 self.fixed_sources = true;
-                errors = self.open_all(first)?;
+                errors = self.open_all()?;
                 if errors.len() < self.config.sources.len() { Ok(()) } else { Err(DaemonError::NoSource(errors)) }
             }
-            WithoutSource::Fail | WithoutSource::Play(_) => Err(DaemonError::NoSource(errors)),
+            WithoutSource::Fail | WithoutSource::Wait | WithoutSource::Play(_) => Err(DaemonError::NoSource(errors)),
         }
     }
 
-    fn open_all(&mut self, first: &Receiver<Opened>) -> Result<Vec<CaptureError>, DaemonError> {
+    fn open_all(&mut self) -> Result<Vec<CaptureError>, DaemonError> {
         for source in self.config.sources.clone() {
             self.start_source(source).map_err(|error| DaemonError::System(error.to_string()))?;
         }
@@ -256,7 +261,7 @@ impl Daemon {
         let mut errors = Vec::new();
         for _ in 0..self.config.sources.len() {
             // A source that is still at it after so long is neither open nor refused; its thread goes on.
-            let Ok(opened) = first.recv_deadline(deadline) else { break };
+            let Ok(opened) = self.opened.1.recv_deadline(deadline) else { break };
             errors.extend(opened.err());
         }
         Ok(errors)
@@ -264,7 +269,7 @@ impl Daemon {
 
     fn start_source(&mut self, source: SourceConfig) -> std::io::Result<()> {
         let name = source.name.clone();
-        let thread = SourceThread::spawn(source, self.commands.clone(), self.opened.clone())?;
+        let thread = SourceThread::spawn(source, self.commands.clone(), self.opened.0.clone())?;
         self.stats.sources.write().unwrap_or_else(PoisonError::into_inner).push(thread.stats.clone());
         self.unfinished.push(name.clone());
         self.sources.insert(name, thread);
@@ -323,9 +328,9 @@ impl Daemon {
     fn test(&self, label: &str) -> Result<(), String> {
         let group =
             self.groups.iter().find(|group| group.name.eq_ignore_ascii_case(label) || group.slug.eq_ignore_ascii_case(label));
-        let subject = match (self.labels.find(label), group) {
-            (Some(index), _) => self.labels.subjects()[index].clone(),
-            (None, Some(group)) => group.clone(),
+        let subject = match (group, self.labels.find(label)) {
+            (Some(group), _) => group.clone(),
+            (None, Some(index)) => self.labels.subjects()[index].clone(),
             (None, None) => {
                 let hint = self.labels.suggest(label).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
                 return Err(format!("there is no label {label:?}{hint}"));

@@ -95,10 +95,11 @@ enum Over {
 impl Worker {
     fn run(mut self, opened: &Sender<Opened>) {
         let mut retry = FIRST_RETRY;
-        let mut first = true;
+        let mut is_first = true;
         loop {
             let attempt = capture::open(&self.config);
-            if std::mem::take(&mut first) {
+            let first = std::mem::take(&mut is_first);
+            if first {
                 let _ = opened.try_send(attempt.as_ref().map(|_| ()).map_err(Clone::clone));
             }
             let over = match attempt {
@@ -110,6 +111,10 @@ impl Worker {
             };
             let order = match over {
                 Over::Lost(reason) => {
+                    // How the first opening went is the pipeline's to judge, and to log; a reason is logged once, not at each try.
+                    if !first && self.lost.as_ref() != Some(&reason) {
+                        tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
+                    }
                     self.lose(reason);
                     let order = self.orders.recv_timeout(retry);
                     retry = (retry * 2).min(LAST_RETRY);
@@ -175,10 +180,6 @@ impl Worker {
 
     /// Records and tells that the source is lost; told once, however often opening it again fails.
     fn lose(&mut self, reason: String) {
-        if self.lost.as_ref() == Some(&reason) {
-            return;
-        }
-        tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
         let report = self.lost.is_none().then(|| Report::SourceLost { source: self.config.name.clone(), reason: reason.clone() });
         if report.is_some() {
             self.stats.losses.fetch_add(1, Relaxed);

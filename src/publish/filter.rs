@@ -49,14 +49,14 @@ impl Filter {
         let mut names = Vec::new();
         for key in wanted {
             let group = groups.iter().find(|group| group.eq_ignore_ascii_case(key) || slug(group) == key.to_lowercase());
-            match (labels.find(key), group) {
-                (Some(index), _) => names.push(labels.subjects()[index].name.clone()),
-                (None, Some(group)) => names.push(group.clone()),
-                (None, None) => {
-                    let hint = labels.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-                    return Err(BadFilter { code: "unknown_label", message: format!("there is no label {key:?}{hint}") });
-                }
+            let label = labels.find(key).map(|index| &labels.subjects()[index].name);
+            if label.is_none() && group.is_none() {
+                let hint = labels.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+                return Err(BadFilter { code: "unknown_label", message: format!("there is no label {key:?}{hint}") });
             }
+            // A group may have the name of a label; then both are meant.
+            names.extend(label.cloned());
+            names.extend(group.filter(|group| label != Some(group)).cloned());
         }
         for wanted in types {
             if !TYPES.iter().any(|kind| is_type(kind, wanted)) {

@@ -239,25 +239,27 @@ impl Curve {
 
     fn row(&mut self, ear: &Ear, scores: &[f32]) -> Result<(), ScanError> {
         let (from, to) = ear.curve_span();
-        if to == 0 || ear.end_of_input().is_some_and(|end| from >= end) {
+        if ear.end_of_input().is_some_and(|end| from >= end) {
             return Ok(());
         }
         let mut text = String::with_capacity(scores.len() * 8);
         for score in scores {
-            text.push('\t');
-            text.push_str(&format!("{score:.5}"));
+            text.push_str(&format!("\t{score:.5}"));
         }
-        if let Some((to, text)) = self.row.replace((to, text)) {
-            self.write(ear, to, &text)?;
+        // The first windows are centred before the recording begins; the last of them stands for its beginning.
+        if let Some((before, text)) = self.row.replace((to, text))
+            && before < to
+        {
+            self.write(ear, before, &text)?;
         }
         Ok(())
     }
 
     fn write(&mut self, ear: &Ear, to: u64, text: &str) -> Result<(), ScanError> {
         let rate = f64::from(ear.model_rate_hz());
-        let (from, to) = (self.until as f64 / rate, to as f64 / rate);
-        self.until = (to * rate).round() as u64;
-        writeln!(self.out, "{from:.3}\t{to:.3}{text}").map_err(|error| self.failed(error))
+        let (onset, offset) = (self.until as f64 / rate, to as f64 / rate);
+        self.until = to;
+        writeln!(self.out, "{onset:.3}\t{offset:.3}{text}").map_err(|error| self.failed(error))
     }
 
     fn finish(mut self, ear: &Ear) -> Result<(), ScanError> {

@@ -1,0 +1,174 @@
+//! `mimid scan` on good recordings, bad ones, and long ones.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{RINGTONE, VOICE, failure, mimid, run, wav};
+
+fn scan(arguments: &[&str], files: &[&Path]) -> (i32, String, String) {
+    let output = run(mimid().arg("scan").args(arguments).args(files));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr).trim_end().to_owned())
+}
+
+#[test]
+fn a_voice_and_a_telephone_are_heard() {
+    let (code, out, _) = scan(&["--format", "tsv"], &[Path::new(VOICE), Path::new(RINGTONE)]);
+    assert_eq!(code, 0);
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("filename\tonset\toffset\tevent_label\tscore"));
+    let events: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
+    let find = |file: &str, label: &str| {
+        events.iter().find(|event| event[0] == file && event[3] == label).unwrap_or_else(|| panic!("{out}"))
+    };
+    let speech = find(VOICE, "Speech");
+    // The recording lasts 1.43 s, and the voice begins at once.
+    assert!(speech[1].parse::<f64>().unwrap() < 0.3 && speech[2].parse::<f64>().unwrap() > 1.0, "{out}");
+    assert!(speech[4].parse::<f64>().unwrap() > 0.6, "{out}");
+    find(RINGTONE, "Ringtone");
+}
+
+#[test]
+fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let voice = fs::read(VOICE).unwrap();
+    let bad: Vec<(PathBuf, &str)> = vec![
+        (folder.path().join("missing.wav"), "there is no such file"),
+        (folder.path().to_owned(), "this is a folder, not a recording"),
+        (make("empty.wav", b""), "the file is empty"),
+        (make("text.wav", b"this is not a recording at all, but some text"), "this is no recording in a format that is known"),
+        (make("noise.mp3", &[0x5a; 5_000]), "this is no recording in a format that is known"),
+        (make("header.wav", &wav(&[], 16_000, 1)), "there is no sound in the file"),
+        (
+            make("slow.wav", &wav(&[0; 4_000], 4_000, 1)),
+            "a sample rate of 4000 Hz is not supported; it must be from 8000 to 192000 Hz",
+        ),
+        (make("truncated.wav", &voice[..voice.len() / 2]), "is truncated; what it holds was scanned"),
+    ];
+    let mut files: Vec<&Path> = bad.iter().map(|(path, _)| path.as_path()).collect();
+    files.push(Path::new(RINGTONE));
+    let (code, out, err) = scan(&["--format", "jsonl"], &files);
+    assert_eq!(code, 1);
+    let sentences: Vec<&str> = err.lines().collect();
+    assert_eq!(sentences.len(), bad.len() + 1, "{err}");
+    for ((path, what), sentence) in bad.iter().zip(&sentences) {
+        assert!(sentence.contains(path.to_str().unwrap()) && sentence.contains(what), "{sentence}\nexpected {what}");
+    }
+    assert_eq!(sentences[bad.len()], format!("mimid: {} of {} recordings could not be scanned whole", bad.len(), files.len()));
+    // What the truncated one holds, and the good one, were heard.
+    let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        events.iter().any(|event| event["label"] == "Speech" && event["file"].as_str().unwrap().ends_with("truncated.wav")),
+        "{out}"
+    );
+    assert!(events.iter().any(|event| event["label"] == "Ringtone"), "{out}");
+}
+
+#[test]
+fn odd_recordings_are_scanned() {
+    let folder = tempfile::tempdir().unwrap();
+    let sine = |n: usize, rate: f64| (0..n).map(|i| ((i as f64 * 6_283.0 / rate).sin() * 8_000.0) as i16).collect::<Vec<_>>();
+    let eight: Vec<i16> = sine(48_000, 48_000.0).iter().flat_map(|sample| [*sample; 8]).collect();
+    let recordings = [
+        ("one.wav", wav(&[1_000], 16_000, 1)),
+        ("silent.wav", wav(&[0; 48_000], 16_000, 1)),
+        ("8k.wav", wav(&sine(16_000, 8_000.0), 8_000, 1)),
+        ("192k.wav", wav(&sine(192_000, 192_000.0), 192_000, 1)),
+        ("8ch.wav", wav(&eight, 48_000, 8)),
+    ];
+    let paths: Vec<PathBuf> = recordings.iter().map(|(name, _)| folder.path().join(name)).collect();
+    for ((_, bytes), path) in recordings.iter().zip(&paths) {
+        fs::write(path, bytes).unwrap();
+    }
+    let files: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let (code, out, err) = scan(&["--format", "tsv"], &files);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(!out.contains("silent.wav") && !out.contains("one.wav"), "{out}");
+}
+
+#[test]
+fn the_score_curve_abuts_from_start_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let curves = folder.path().join("curves");
+    let (code, _, err) = scan(&["--scores", curves.to_str().unwrap()], &[Path::new(VOICE)]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let text = fs::read_to_string(curves.join("Front_Center.tsv")).unwrap();
+    let mut lines = text.lines();
+    let head: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    assert_eq!((head[0], head[1], head[2], head.len()), ("onset", "offset", "Speech", 529));
+    let mut until = 0.0;
+    let mut best: f64 = 0.0;
+    for line in lines {
+        let row: Vec<f64> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
+        assert_eq!(row.len(), 529);
+        assert!(row[0] == until && row[1] > row[0], "{line}");
+        until = row[1];
+        best = best.max(row[2]);
+    }
+    assert!((until - 1.428).abs() < 0.01 && best > 0.6, "{until} {best}");
+}
+
+#[test]
+fn an_hour_is_scanned_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hour.wav");
+    // Quiet noise at 8 kHz: an hour of it is 58 MB, which must not all be held. A model that costs little keeps this quick.
+    let mut state = 1u32;
+    let noise: Vec<i16> = (0..3_600 * 8_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as i16
+        })
+        .collect();
+    fs::write(&path, wav(&noise, 8_000, 1)).unwrap();
+    support::onnx::folder(folder.path(), &support::onnx::graph(3), support::onnx::LABELS, |manifest| manifest);
+    fs::write(folder.path().join("c.toml"), format!("[model]\ndir = {:?}\n[report]\npreset = \"all\"", folder.path())).unwrap();
+    // A ceiling on the address space fails whoever reads it all; libonnxruntime and its threads need about 300 MB of it.
+    let command = format!(
+        "ulimit -v 700000; exec {} scan --config {}/c.toml {}",
+        env!("CARGO_BIN_EXE_mimid"),
+        folder.path().display(),
+        path.display()
+    );
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/runtime/libonnxruntime.so");
+    let output = std::process::Command::new("bash").arg("-c").arg(&command).env("MIMID_ONNXRUNTIME", library).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told() {
+    let command = format!("exec {} scan --format tsv {VOICE} >/dev/full", env!("CARGO_BIN_EXE_mimid"));
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut shell = std::process::Command::new("bash");
+    shell.arg("-c").arg(command).env("MIMID_MODELS", project.join("models"));
+    shell.env("MIMID_ONNXRUNTIME", project.join("models/runtime/libonnxruntime.so"));
+    let (code, message) = failure(&mut shell);
+    assert_eq!(code, 1);
+    assert_eq!(message, "mimid: the output could not be written: No space left on device (os error 28)");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let command = format!("{} labels | head -1", env!("CARGO_BIN_EXE_mimid"));
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-o", "pipefail", "-c", &command]).env("MIMID_MODELS", Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
+    let output = run(&mut shell);
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
+fn audacity_labels_are_for_one_recording() {
+    let (code, out, _) = scan(&["--format", "audacity"], &[Path::new(VOICE)]);
+    assert_eq!(code, 0);
+    assert!(out.lines().any(|line| line.ends_with("\tSpeech") && line.split('\t').count() == 3), "{out}");
+    let (code, _, err) = scan(&["--format", "audacity"], &[Path::new(VOICE), Path::new(RINGTONE)]);
+    assert_eq!(code, 2);
+    assert!(err.contains("one at a time"), "{err}");
+}

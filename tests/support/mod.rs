@@ -1,0 +1,268 @@
+//! What the tests of the real binary share: running it, a sound server of their own, recordings, an ONNX file written by hand.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub mod onnx;
+
+pub const VOICE: &str = "/usr/share/sounds/alsa/Front_Center.wav";
+pub const RINGTONE: &str = "/usr/share/sounds/freedesktop/stereo/phone-incoming-call.oga";
+
+/// The binary, with the project's own model and runtime, and nothing of the user's.
+pub fn mimid() -> Command {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mimid"));
+    command
+        .env("MIMID_MODELS", project.join("models"))
+        .env("MIMID_ONNXRUNTIME", project.join("models/runtime/libonnxruntime.so"));
+    for name in ["XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "PULSE_SERVER", "NOTIFY_SOCKET", "MIMID_LOG"] {
+        command.env_remove(name);
+    }
+    // Without a home there is no configuration of the user's, and no sound server of the user's either.
+    command.env("HOME", "/nonexistent").env("RUST_BACKTRACE", "1");
+    command
+}
+
+/// Runs a command to its end; whatever happens it must not panic.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked") && !stderr.contains("stack backtrace"), "{stderr}");
+    output
+}
+
+/// The exit code and standard error of a command that is meant to fail.
+pub fn failure(command: &mut Command) -> (i32, String) {
+    let output = run(command);
+    (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap().trim_end().to_owned())
+}
+
+/// A running daemon, which is killed when it is dropped.
+pub struct Daemon {
+    pub child: Child,
+    pub folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts `mimid run` with a configuration; its socket is `s` in a folder of its own.
+    pub fn start(config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Self { child: Self::spawn(folder.path(), config, arguments, environment), folder };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(daemon.socket()).is_err() {
+            assert!(Instant::now() < deadline, "the daemon does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        daemon
+    }
+
+    fn spawn(folder: &Path, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Child {
+        let socket = folder.join("s");
+        std::fs::write(folder.join("mimid.toml"), format!("[socket]\npath = {socket:?}\n{config}")).unwrap();
+        let mut command = mimid();
+        command.arg("run").arg("--config").arg(folder.join("mimid.toml")).args(arguments).envs(environment.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.socket())
+    }
+
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the end and gives the exit code and how long it took.
+    pub fn wait(&mut self, most: Duration) -> (i32, Duration) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code().unwrap_or(-1), began.elapsed());
+            }
+            assert!(began.elapsed() < most, "the daemon does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A subscriber.
+pub struct Client {
+    lines: BufReader<UnixStream>,
+    pub hello: Value,
+}
+
+impl Client {
+    pub fn connect(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        let mut client = Self { lines: BufReader::new(stream), hello: Value::Null };
+        client.hello = client.next();
+        client
+    }
+
+    pub fn send(&mut self, request: &str) {
+        self.send_bytes(format!("{request}\n").as_bytes());
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.lines.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// The next line; a test that waits for one that never comes fails here.
+    pub fn next(&mut self) -> Value {
+        self.try_next().expect("the daemon closed the connection")
+    }
+
+    /// The next line, or `None` when the daemon has closed the connection.
+    pub fn try_next(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line).expect("no line came in time") {
+            0 => None,
+            _ => Some(serde_json::from_str(&line).unwrap()),
+        }
+    }
+
+    /// The next line of this type; others are passed over.
+    pub fn wait_for(&mut self, kind: &str) -> Value {
+        loop {
+            let line = self.next();
+            if line["type"] == kind {
+                return line;
+            }
+        }
+    }
+
+    /// The next event line of this type and one of these labels.
+    pub fn wait_for_event(&mut self, kind: &str, labels: &[&str]) -> Value {
+        loop {
+            let line = self.wait_for(kind);
+            if labels.iter().any(|label| line["event"]["label"] == *label) {
+                return line;
+            }
+        }
+    }
+
+    pub fn ask(&mut self, request: &str, answer: &str) -> Value {
+        self.send(request);
+        self.wait_for(answer)
+    }
+}
+
+/// A PulseAudio server with a null sink as its microphone.
+pub struct SoundServer {
+    server: Child,
+    pub folder: tempfile::TempDir,
+}
+
+impl SoundServer {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Self::spawn(folder.path());
+        let server = Self { server, folder };
+        server.wait_until_up();
+        server
+    }
+
+    fn spawn(folder: &Path) -> Child {
+        let arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", "module-native-protocol-unix"];
+        let mut command = Command::new("pulseaudio");
+        command.args(arguments).args(["-L", "module-null-sink sink_name=mic rate=48000 channels=2"]);
+        command.env("XDG_RUNTIME_DIR", folder).env("HOME", folder).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("pulseaudio is needed; `make test` installs it")
+    }
+
+    fn wait_until_up(&self) {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while !self.tool("pactl").args(["set-default-source", "mic.monitor"]).status().unwrap().success() {
+            assert!(Instant::now() < deadline, "the sound server does not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.env("XDG_RUNTIME_DIR", self.folder.path()).env("HOME", self.folder.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// What a daemon needs to find it.
+    pub fn environment(&self) -> [(&'static str, &Path); 2] {
+        [("XDG_RUNTIME_DIR", self.folder.path()), ("HOME", self.folder.path())]
+    }
+
+    /// Plays a recording into the microphone, and says when it began.
+    pub fn play(&self, recording: &str) -> jiff::Timestamp {
+        assert!(Path::new(recording).exists(), "{recording} is needed; `make test` installs it");
+        let began = jiff::Timestamp::now();
+        assert!(self.tool("paplay").args(["-d", "mic", "--latency-msec=20", recording]).status().unwrap().success());
+        began
+    }
+
+    /// The microphone is unplugged.
+    pub fn kill(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    /// And plugged in again.
+    pub fn restart(&mut self) {
+        self.server = Self::spawn(self.folder.path());
+        self.wait_until_up();
+    }
+}
+
+impl Drop for SoundServer {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Writes the voice with silence after it: played again and again it is one event after the other. Lasts about 4.4 s.
+pub fn voice_and_silence(folder: &Path) -> PathBuf {
+    let bytes = std::fs::read(VOICE).expect("`make test` installs it");
+    // Its samples stand behind a header of 44 bytes: 16-bit mono at 48 kHz.
+    let mut samples: Vec<i16> = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    samples.extend([0; 3 * 48_000]);
+    let path = folder.join("voice.wav");
+    std::fs::write(&path, wav(&samples, 48_000, 1)).unwrap();
+    path
+}
+
+/// A 16-bit WAV file of these samples, interleaved.
+pub fn wav(samples: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
+    let data = samples.len() as u32 * 2;
+    let mut bytes = Vec::with_capacity(44 + samples.len() * 2);
+    bytes.extend(b"RIFF");
+    bytes.extend((36 + data).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    bytes.extend(16u32.to_le_bytes());
+    bytes.extend(1u16.to_le_bytes());
+    bytes.extend(channels.to_le_bytes());
+    bytes.extend(rate_hz.to_le_bytes());
+    bytes.extend((rate_hz * u32::from(channels) * 2).to_le_bytes());
+    bytes.extend((channels * 2).to_le_bytes());
+    bytes.extend(16u16.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend(data.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    bytes
+}

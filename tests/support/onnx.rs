@@ -1,0 +1,79 @@
+//! A tiny tagger on waveforms, written as ONNX by hand, in a model folder of its own.
+//!
+//! Its three logits are 200 · the window's mean square − (4, 20, 200): `Any`, `Loud` and `Deafening` begin at −17, −10 and 0 dBFS.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// Protocol buffers' wire format: a field that holds a number.
+fn number(field: u64, value: u64) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+/// A field that holds bytes, text or another message.
+fn bytes(field: u64, value: impl AsRef<[u8]>) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(value.as_ref().len() as u64), value.as_ref().to_vec()].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+fn node(kind: &str, inputs: &[&str], output: &str, attribute: Vec<u8>) -> Vec<u8> {
+    let inputs = inputs.iter().flat_map(|input| bytes(1, input)).collect::<Vec<_>>();
+    [inputs, bytes(2, output), bytes(4, kind), attribute].concat()
+}
+
+fn constant(name: &str, values: &[f32]) -> Vec<u8> {
+    let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    [number(1, 1), number(1, values.len() as u64), number(2, 1), bytes(4, data), bytes(8, name)].concat()
+}
+
+fn tensor(name: &str, second: Vec<u8>) -> Vec<u8> {
+    let shape = [bytes(1, bytes(2, "batch")), bytes(1, second)].concat();
+    let kind = bytes(1, [number(1, 1), bytes(2, shape)].concat());
+    [bytes(1, name), bytes(2, kind)].concat()
+}
+
+/// The graph, with `n_labels` outputs.
+pub fn graph(n_labels: usize) -> Vec<u8> {
+    let axes = bytes(5, [bytes(1, "axes"), number(20, 7), number(8, 1)].concat());
+    let bias: Vec<f32> = [-4.0, -20.0, -200.0].into_iter().cycle().take(n_labels).collect();
+    let graph = [
+        bytes(1, node("Mul", &["audio", "audio"], "squares", Vec::new())),
+        bytes(1, node("ReduceMean", &["squares"], "mean", axes)),
+        bytes(1, node("Mul", &["mean", "scale"], "scaled", Vec::new())),
+        bytes(1, node("Add", &["scaled", "bias"], "levels", Vec::new())),
+        bytes(2, "loudness"),
+        bytes(5, constant("scale", &vec![200.0; n_labels])),
+        bytes(5, constant("bias", &bias)),
+        bytes(11, tensor("audio", bytes(2, "samples"))),
+        bytes(12, tensor("levels", number(1, n_labels as u64))),
+    ]
+    .concat();
+    [number(1, 8), bytes(7, graph), bytes(8, number(2, 17))].concat()
+}
+
+pub const LABELS: &str = "id\tname\n/x/any\tAny\n/x/loud\tLoud\n/x/deafening\tDeafening\n";
+
+/// A model folder with this graph and these labels; `change` may spoil its manifest.
+pub fn folder(folder: &Path, graph: &[u8], labels: &str, change: impl Fn(String) -> String) {
+    let hash = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    std::fs::write(folder.join("model.onnx"), graph).unwrap();
+    std::fs::write(folder.join("labels.tsv"), labels).unwrap();
+    let manifest = format!(
+        "format = 1\nname = \"loudness\"\nlicence = \"MIT\"\nsource = \"tests\"\nfile = \"model.onnx\"\nsha256 = \"{}\"\nlabels = \"labels.tsv\"\n\
+         labels_sha256 = \"{}\"\n\n[input]\nkind = \"waveform\"\nname = \"audio\"\nshape = [\"batch\", \"samples\"]\nsample_rate_hz = 16000\n\n\
+         [output]\nname = \"levels\"\nkind = \"logits\"\n\n[detection]\nwindow_ms = 500\nhop_ms = 100\ndelta_ms = 0\n",
+        hash(graph),
+        hash(labels.as_bytes())
+    );
+    std::fs::write(folder.join("manifest.toml"), change(manifest)).unwrap();
+}
