@@ -1,4 +1,43 @@
-//! mimid
+//! mimid hears: a microphone goes in, labelled sound events with onsets and offsets come out on a local socket.
+//!
+//! This page is the architecture. A user's view is the README; the numbers of the model are in `models/README.md`.
+//!
+//! # The way the data goes
+//!
+//! ```text
+//! capture ─▶ ring ─▶ resample ─▶ features ─▶ model ─▶ detect ─▶ publish
+//! device     SPSC    16 kHz      log-mel     ONNX     events    socket
+//! callback   lock-   mono f32    10 ms hop   scores   on/off    tokio
+//! thread     free    ╰────────── analysis thread ──────────╯    runtime
+//! ```
+//!
+//! Each word is a module. [`ear`] is one source's way from samples to detections, [`analysis`] is the thread that runs all ears and
+//! batches their windows, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`cli`] is the
+//! command line. `mimid scan` runs the same [`ear`] over recordings.
+//!
+//! # The threads
+//!
+//! | thread | does | never does |
+//! | --- | --- | --- |
+//! | device callback (cpal's) | picks or mixes channels, converts to f32, pushes into the ring, counts | allocates, locks, logs, makes a system call, panics |
+//! | `analysis`, one for all sources | pops samples, resamples, extends the log-mel spectrogram, batches due windows of all sources into one inference, decides events | waits for a subscriber |
+//! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
+//! | `hub` | numbers reports, serialises each once, offers it to every client's queue | waits for a client |
+//! | `publish`, the tokio runtime | serves clients, takes requests and signals | touches samples |
+//! | main | starts, supervises, reloads, shuts down | touches samples |
+//!
+//! # What always holds
+//!
+//! - Invariant: time is the sample clock. Onsets and offsets are sample indices, anchored to the wall clock when a source opens;
+//!   processing time never appears in them.
+//! - Invariant: nothing upstream waits for anything downstream. A full ring drops the newest samples, counts them and remembers where;
+//!   a full queue drops lines, counts them, and the client is told in their place.
+//! - Invariant: every `event.start` has exactly one `event.end`.
+//! - Invariant: the same samples give the same events, in any chunking, live or from a recording.
+//! - Invariant: shutdown follows the data: capture stops, the rings are drained, open events end with a reason, clients are flushed,
+//!   the socket goes last.
+//! - Invariant: a bad configuration changes nothing, and all its faults are told at once.
+
 pub mod analysis;
 pub mod capture;
 pub mod cli;

@@ -161,7 +161,7 @@ fn build(from_hz: u32, to_hz: u32) -> Result<Box<dyn rubato::Resampler<f32>>, Re
     let refused = |what: String| ResampleError::Refused { from_hz, to_hz, what };
     let chunk = (f64::from(from_hz) * BLOCK_S) as usize;
     let fft =
-        Fft::<f32>::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
+        Fft::<f32>::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, WindowFunction::BlackmanHarris, FixedSync::Both)
             .map_err(|error| refused(error.to_string()))?;
     if fft.input_frames_max() as f64 <= LONGEST_BLOCK_S * f64::from(from_hz) {
         return Ok(Box::new(fft));

@@ -27,6 +27,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
 const RATE: u32 = 200;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
+/// How much of what was wrong with a request is said, in characters.
+const MAX_SAID: usize = 300;
 /// How long the pipeline may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -228,8 +230,10 @@ fn parse(line: &[u8]) -> Result<Request, Refusal> {
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         let what = if error.is_data() { "the request cannot be taken" } else { "the request is not JSON" };
-        let place = message.find(" at line 1").unwrap_or(message.len());
-        Refusal("bad_request", format!("{what}: {}", &message[..place]))
+        // A request has one line, so the place that serde names says nothing; and nobody needs their own words back in full.
+        let said = message.split(" at line 1").next().unwrap_or_default();
+        let said: String = said.chars().take(MAX_SAID).collect();
+        Refusal("bad_request", format!("{what}: {said}"))
     })
 }
 
@@ -258,7 +262,7 @@ impl Requests {
                     continue;
                 }
                 line.pop();
-                return Ok(Incoming::Line(line));
+                return Ok(if line.len() > MAX_LINE { Incoming::TooLong } else { Incoming::Line(line) });
             }
             if self.skipping {
                 self.buffer.clear();

@@ -1,0 +1,67 @@
+//! What the engine's parts cost: `make bench`. Everything runs in one process on one thread, so the figures can be compared with each
+//! other; machines differ and so do days.
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use mimid::features::FrontEnd;
+use mimid::model::onnx::{Runtime, find_runtime};
+use mimid::model::{Model, Tagger};
+use mimid::resample::Resampler;
+
+fn main() {
+    divan::main();
+}
+
+/// Noise at a moderate level: silence would be cheaper than real sound for some of the parts.
+fn noise(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as f32 / 655_360.0 - 0.05
+        })
+        .collect()
+}
+
+fn model() -> Model {
+    Model::open("ced-tiny").expect("`make setup` gets the model")
+}
+
+/// A minute of sound to 16 kHz.
+#[divan::bench(args = [8_000, 44_100, 48_000, 192_000])]
+fn resample_a_minute(bencher: Bencher, rate_hz: u32) {
+    let input = noise(rate_hz as usize);
+    let mut resampler = Resampler::new(rate_hz, 16_000).expect("the rate is supported");
+    let mut out = Vec::with_capacity(20_000);
+    bencher.counter(ItemsCount::new(60usize)).bench_local(|| {
+        for _ in 0..60 {
+            out.clear();
+            resampler.process(&input, &mut out);
+        }
+    });
+}
+
+/// A minute of sound at 16 kHz as log-mel frames.
+#[divan::bench]
+fn log_mel_of_a_minute(bencher: Bencher) {
+    let model = model();
+    let input = noise(16_000);
+    let mut front = FrontEnd::new(&model.input, 32_000);
+    bencher.counter(ItemsCount::new(60usize)).bench_local(|| {
+        for _ in 0..60 {
+            front.push(&input);
+        }
+    });
+}
+
+/// Windows of the model's length, from ready log-mels to scores.
+#[divan::bench(args = [1, 4, 16])]
+fn score_windows(bencher: Bencher, batch: usize) {
+    let model = model();
+    let path = find_runtime(None).expect("`make setup` gets the library");
+    let runtime = Runtime::load(&path).expect("the library loads");
+    let mut tagger = Tagger::open(&model, &runtime, 1).expect("the model opens");
+    let input: Vec<f32> = noise(batch * tagger.window_len()).iter().map(|value| value * 400.0 - 40.0).collect();
+    let mut scores = Vec::new();
+    bencher.counter(ItemsCount::new(batch)).bench_local(|| tagger.score(batch, &input, &mut scores));
+}
