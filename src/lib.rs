@@ -54,3 +54,8 @@ pub mod resample;
 pub mod ring;
 pub mod stats;
 pub mod systemd;
+
+/// The README's Rust program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -62,9 +62,9 @@ fn hosts() -> Vec<HostId> {
 /// All capture devices of all hosts that answer.
 pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
     on_a_thread("devices", || {
-        let _quiet = Quiet::new();
         let mut found = Vec::new();
         for id in hosts() {
+            let _quiet = Quiet::around(id);
             let Ok(host) = cpal::host_from_id(id) else { continue };
             let default = host.default_input_device().and_then(|device| device.id().ok());
             let Ok(devices) = host.devices() else { continue };
@@ -102,7 +102,6 @@ pub fn open(id: Option<&str>, channel: Channel, gain_db: f32) -> Result<Capture,
     let device_latency_ns = Arc::new(AtomicU64::new(0));
     let latency = device_latency_ns.clone();
     let (stream, rate_hz, reader) = on_a_thread("open", move || {
-        let _quiet = Quiet::new();
         let device = match &id {
             Some(id) => find(id)?,
             None => default()?,
@@ -116,6 +115,7 @@ pub fn open(id: Option<&str>, channel: Channel, gain_db: f32) -> Result<Capture,
 fn default() -> Result<cpal::Device, CaptureError> {
     let mut tried = Vec::new();
     for id in hosts() {
+        let _quiet = Quiet::around(id);
         match cpal::host_from_id(id).map(|host| host.default_input_device()) {
             // A host may name a default that does not exist: ALSA does on a machine without a sound card.
             Ok(Some(device)) if device.default_input_config().is_ok() => return Ok(device),
@@ -131,6 +131,7 @@ fn find(wanted: &str) -> Result<cpal::Device, CaptureError> {
     let mut named = Vec::new();
     let mut known = Vec::new();
     for id in hosts() {
+        let _quiet = Quiet::around(id);
         let Ok(host) = cpal::host_from_id(id) else { continue };
         let Ok(devices) = host.devices() else { continue };
         for device in devices.filter(|device| device.supports_input()) {
@@ -165,7 +166,9 @@ fn start(
     tell: &Sender<Notice>,
     latency: &Arc<AtomicU64>,
 ) -> Result<(cpal::Stream, u32, Reader), CaptureError> {
-    let id = device.id().map(|id| id.to_string()).unwrap_or_default();
+    let id = device.id();
+    let _quiet = id.as_ref().ok().and_then(|id| Quiet::around(id.host()));
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
     let fault = |error: &cpal::Error| fault(&id, error);
     let supported = choose(device).map_err(|error| fault(&error))?;
     let rate_hz = supported.sample_rate();
@@ -328,6 +331,11 @@ struct Quiet {
 static QUIET: Mutex<()> = Mutex::new(());
 
 impl Quiet {
+    /// Quiet while ALSA is asked. The other hosts write nothing, and may take so long that somebody else's words would be lost.
+    fn around(host: HostId) -> Option<Self> {
+        (!["pulseaudio", "pipewire"].contains(&host.name().to_lowercase().as_str())).then(Self::new)
+    }
+
     fn new() -> Self {
         let alone = QUIET.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let null = OpenOptions::new().write(true).open("/dev/null");

@@ -51,7 +51,7 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
 fn start(event: &Event, latency_ms: u64, style: Style) -> String {
     let label = paint(style, "1", &format!("{:<32}", event.label));
     let delay = paint(style, "2", &format!("after {latency_ms} ms"));
-    format!("{:<12} ┌ {label} {:>4.2}  {:>6.1} dBFS  {delay}", event.source, event.score, event.level_dbfs)
+    format!("{:<20} ┌ {label} {:>4.2}  {:>6.1} dBFS  {delay}", event.source, event.score, event.level_dbfs)
 }
 
 fn end(event: &Event, style: Style) -> String {
@@ -60,7 +60,7 @@ fn end(event: &Event, style: Style) -> String {
     let reason =
         event.reason.as_deref().filter(|reason| *reason != "decay").map(|reason| format!("  ({reason})")).unwrap_or_default();
     let text = format!(
-        "{:<12} └ {label} {:>4.2}  {:>6.1} dBFS  lasted {lasted:.1} s{reason}",
+        "{:<20} └ {label} {:>4.2}  {:>6.1} dBFS  lasted {lasted:.1} s{reason}",
         event.source, event.peak_score, event.level_dbfs
     );
     paint(style, "2", &text)

@@ -1,0 +1,59 @@
+//! What the README shows works: its TOML is valid, its commands parse, its Python program runs.
+
+mod support;
+
+use std::process::Stdio;
+
+use clap::Parser;
+use mimid::cli::Cli;
+use support::{Daemon, mimid, run, voice_and_silence};
+
+const README: &str = include_str!("../README.md");
+
+/// The code blocks of this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn its_configurations_are_valid() {
+    let blocks = blocks("toml");
+    assert!(!blocks.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    for block in blocks {
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, block).unwrap();
+        let output = run(mimid().args(["check", "--config"]).arg(&path));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn its_commands_parse() {
+    let commands: Vec<&str> =
+        blocks("sh").iter().flat_map(|block| block.lines()).filter(|line| line.starts_with("mimid ")).collect();
+    assert!(commands.len() >= 10);
+    for command in commands {
+        let words = command.split('#').next().unwrap().split_whitespace();
+        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+}
+
+#[test]
+fn its_python_program_prints_events() {
+    let [program] = blocks("python")[..] else { panic!("one Python program") };
+    assert!(program.lines().count() <= 12);
+    let folder = tempfile::tempdir().unwrap();
+    let recording = voice_and_silence(folder.path());
+    let daemon = Daemon::start("", &["--source", &format!("file:{}?loop", recording.display())], &[]);
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", program]).env("MIMID_SOCKET", daemon.socket()).stdout(Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    let mut line = String::new();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(line.contains(" Speech 0."), "{line}");
+}
