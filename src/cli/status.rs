@@ -47,7 +47,7 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for source in &status.sources {
         let SourceStatus { name, state, windows, events, losses, overrun_samples, .. } = source;
         let level = source.level_dbfs.map(|level| format!("{level:.1} dBFS")).unwrap_or_else(|| "–".to_owned());
-        let last = source.last_sample_ms.map(|ms| format!("{ms} ms ago")).unwrap_or_else(|| "never".to_owned());
+        let last = source.last_sample_age_ms.map(|ms| format!("{ms} ms ago")).unwrap_or_else(|| "never".to_owned());
         writeln!(
             out,
             "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {overrun_samples:<9}  {windows:<7}  {events:<6}  {losses}"

@@ -27,8 +27,6 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
 const RATE: u32 = 200;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
-/// How much of what was wrong with a request is said, in characters.
-const MAX_SAID: usize = 300;
 /// How long the pipeline may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -136,9 +134,9 @@ impl Connection {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let request = match parse(line) {
+        let request = match Request::parse(line) {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(refusal).await,
+            Err(bad) => return self.refuse(Refusal("bad_request", bad.to_string())).await,
         };
         match request {
             Request::Subscribe { since, .. } => self.subscribe(&request, since, subscription).await,
@@ -222,19 +220,6 @@ impl Connection {
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
-}
-
-/// Reads a request; the error says what is wrong with it.
-fn parse(line: &[u8]) -> Result<Request, Refusal> {
-    let text = std::str::from_utf8(line).map_err(|error| Refusal("bad_request", format!("the request is not UTF-8: {error}")))?;
-    serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let what = if error.is_data() { "the request cannot be taken" } else { "the request is not JSON" };
-        // A request has one line, so the place that serde names says nothing; and nobody needs their own words back in full.
-        let said = message.split(" at line 1").next().unwrap_or_default();
-        let said: String = said.chars().take(MAX_SAID).collect();
-        Refusal("bad_request", format!("{what}: {said}"))
-    })
 }
 
 /// Splits what a client sends into lines of bounded length.
