@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::listen::Daemon;
+use super::listen::{Daemon, closed};
 use super::{Failure, exit};
 use crate::publish::wire::{Body, Request, SourceStatus, Status};
 
@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     daemon.ask(&Request::Status {})?;
     loop {
         let Some((line, json)) = daemon.read()? else {
-            return Err(Failure::new("the daemon closed the connection", exit::FAILED));
+            return Err(closed());
         };
         match &line.body {
             Body::Status(_) if args.json => writeln!(io::stdout(), "{json}")?,

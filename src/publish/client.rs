@@ -36,6 +36,8 @@ pub struct Connection {
     input: Requests,
     output: OwnedWriteHalf,
     sent_at: Instant,
+    /// After how long something is sent where nothing happens.
+    pub(super) heartbeat: Duration,
     peer: Option<UCred>,
     shared: Arc<Shared>,
 }
@@ -49,7 +51,7 @@ impl Connection {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
         let input = Requests { input, buffer: Vec::new(), scanned: 0, skipping: false };
-        Self { input, output, sent_at: Instant::now(), peer, shared }
+        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, shared }
     }
 
     /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
@@ -92,7 +94,7 @@ impl Connection {
                 }
                 () = gone(&self.output), if !open => return Ok(()),
                 () = tokio::time::sleep_until(period.0 + RATE_PERIOD), if !may_ask => period = (Instant::now(), 0),
-                () = tokio::time::sleep_until(self.sent_at + HEARTBEAT) => self.send(Body::Heartbeat {}).await?,
+                () = tokio::time::sleep_until(self.sent_at + self.heartbeat) => self.send(Body::Heartbeat {}).await?,
                 () = down(&mut shutdown) => return self.flush(&mut subscription).await,
             }
         }
