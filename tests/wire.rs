@@ -1,122 +1,290 @@
-//! Protocol v1, declared a second time: a field that is renamed, removed or changes its type fails here, not at a user's.
+//! Protocol v1, declared a second time: a field that is renamed, added or left out, or that changes its type, fails here first.
+//!
+//! A field that is added on purpose is added here as well; one that is here is never taken away.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mimid::control::{SourceTop, TopLabel};
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
-use mimid::publish::wire::{Line, Request};
-use serde::Deserialize;
-use uuid::Uuid;
+use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
+use mimid::stats::{SourceState, SourceStats};
+use serde::de::DeserializeOwned;
 
-fn event() -> SoundEvent {
+/// The independent declaration. Every field is there in every line, and none besides; `Option` is for those that can be null.
+#[allow(dead_code, reason = "what is parsed is the test")]
+mod schema {
+    use serde::{Deserialize, Deserializer};
+
+    /// A field that may be null, but not absent: serde would take an absent `Option` for a null one.
+    fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+        Option::deserialize(deserializer)
+    }
+
+    macro_rules! lines {
+        ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+            $(
+                $(#[$meta])*
+                #[derive(Debug, Deserialize)]
+                #[serde(deny_unknown_fields)]
+                pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+            )*
+        };
+    }
+
+    lines! {
+        Hello { v: u8, seq: u64, ts: String, r#type: String, version: String, model: Model, sources: Vec<String> }
+        Model { name: String, sha256: String, labels: u64 }
+        Subscribed {
+            v: u8, seq: u64, ts: String, r#type: String,
+            labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64,
+        }
+        Event { v: u8, seq: u64, ts: String, r#type: String, event: Sound, latency_ms: u64 }
+        Sound {
+            id: String, label: String, slug: String, #[serde(deserialize_with = "nullable")] mid: Option<String>,
+            source: String, onset: String, #[serde(deserialize_with = "nullable")] offset: Option<String>,
+            #[serde(deserialize_with = "nullable")] duration_ms: Option<u64>,
+            score: f64, peak_score: f64, threshold: f64, level_dbfs: f64,
+        }
+        EventEnd { v: u8, seq: u64, ts: String, r#type: String, event: EndedSound, latency_ms: u64 }
+        EndedSound {
+            id: String, label: String, slug: String, #[serde(deserialize_with = "nullable")] mid: Option<String>,
+            source: String, onset: String, offset: String, duration_ms: u64,
+            score: f64, peak_score: f64, threshold: f64, level_dbfs: f64, reason: EndReason,
+        }
+        SourceLost { v: u8, seq: u64, ts: String, r#type: String, source: String, reason: String }
+        SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
+        SourceSilent { v: u8, seq: u64, ts: String, r#type: String, source: String, seconds: f64 }
+        SourceClipping { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64 }
+        Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64 }
+        ConfigReloaded { v: u8, seq: u64, ts: String, r#type: String, changes: Vec<String> }
+        ConfigRejected { v: u8, seq: u64, ts: String, r#type: String, faults: Vec<String> }
+        Dropped { v: u8, ts: String, r#type: String, count: u64 }
+        Heartbeat { v: u8, ts: String, r#type: String }
+        Status {
+            v: u8, seq: u64, ts: String, r#type: String, version: String, pid: u32, uptime_s: f64, model: Model,
+            sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
+            clients: u64, dropped_lines: u64, dropped_reports: u64,
+        }
+        Source {
+            name: String, state: State, #[serde(deserialize_with = "nullable")] rate_hz: Option<u32>,
+            #[serde(deserialize_with = "nullable")] level_dbfs: Option<f64>,
+            #[serde(deserialize_with = "nullable")] last_sample_age_ms: Option<u64>,
+            samples: u64, overrun_samples: u64, windows: u64, events: u64, losses: u64,
+        }
+        Top { v: u8, ts: String, r#type: String, sources: Vec<TopSource> }
+        TopSource { source: String, level_dbfs: f64, labels: Vec<TopLabel> }
+        TopLabel { label: String, slug: String, score: f64, #[serde(deserialize_with = "nullable")] threshold: Option<f64> }
+        Done { v: u8, ts: String, r#type: String, op: String }
+        Error { v: u8, ts: String, r#type: String, code: String, message: String }
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EndReason {
+        Decay,
+        MaxDuration,
+        SourceLost,
+        Paused,
+        Shutdown,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum State {
+        Opening,
+        Live,
+        Lost,
+        Paused,
+        Ended,
+    }
+}
+
+const NOW: &str = "2026-11-20T08:30:46.1209Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn bark() -> SoundEvent {
+    let subject = Subject { name: "Bark".to_owned(), slug: "bark".to_owned(), id: "/m/05tny_".to_owned() };
     SoundEvent {
-        id: Uuid::from_u128(0x019f_0000_0000_7000_8000_0000_0000_0001),
-        subject: Arc::new(Subject { name: "Bark".into(), slug: "bark".into(), id: "/m/05tny_".into() }),
+        id: uuid::Uuid::from_u128(0x019a_a000_0000_7000_8000_0000_0000_0001),
+        subject: Arc::new(subject),
         source: "default".into(),
-        onset: "2026-11-20T08:30:45.84Z".parse().unwrap(),
+        onset: "2026-11-20T08:30:45.8401Z".parse().unwrap(),
         offset: None,
-        score: 0.71,
-        peak_score: 0.712_345,
+        score: 0.712_345,
+        peak_score: 0.8,
         threshold: 0.5,
         level_dbfs: -31.24,
     }
 }
 
-fn json(report: &Report) -> String {
-    let now: Timestamp = "2026-11-20T08:30:46.12Z".parse().unwrap();
-    Line::report(1_042, now, report).to_json()
+fn ended() -> SoundEvent {
+    SoundEvent { offset: Some("2026-11-20T08:30:46.2508Z".parse().unwrap()), ..bark() }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the fields are there to be demanded")]
-struct Event {
-    id: String,
-    label: String,
-    slug: String,
-    mid: Option<String>,
-    source: String,
-    onset: String,
-    offset: Option<String>,
-    duration_ms: Option<u64>,
-    score: f64,
-    peak_score: f64,
-    threshold: f64,
-    level_dbfs: f64,
-    reason: Option<String>,
+fn published(report: &Report) -> String {
+    Line::report(1_042, now(), report).to_json()
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the fields are there to be demanded")]
-struct EventLine {
-    v: u32,
-    seq: u64,
-    ts: String,
-    #[serde(rename = "type")]
-    kind: String,
-    event: Event,
-    latency_ms: u64,
+fn said(body: Body) -> String {
+    Line::new(now(), body).to_json()
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the fields are there to be demanded")]
-struct HealthLine {
-    v: u32,
-    seq: u64,
-    ts: String,
-    #[serde(rename = "type")]
-    kind: String,
-    source: Option<String>,
-    reason: Option<String>,
-    seconds: Option<f64>,
-    samples: Option<u64>,
-    gap_ms: Option<u64>,
-    changes: Option<Vec<String>>,
-    faults: Option<Vec<String>>,
+fn with_seq(body: Body) -> String {
+    Line { seq: Some(1_041), ..Line::new(now(), body) }.to_json()
+}
+
+fn model() -> ModelInfo {
+    ModelInfo { name: "ced-tiny".to_owned(), sha256: "ab".to_owned(), labels: 527 }
+}
+
+fn status() -> Status {
+    let stats = SourceStats::new("default".into());
+    stats.enter(SourceState::Live);
+    Status {
+        version: "0.1.0".to_owned(),
+        pid: 7,
+        uptime_s: 1.5,
+        model: model(),
+        sources: vec![SourceStatus::from(&stats)],
+        inferences: 0,
+        inference_ms: None,
+        clients: 1,
+        dropped_lines: 0,
+        dropped_reports: 0,
+    }
+}
+
+fn top() -> SourceTop {
+    let label = TopLabel { name: "Bark".to_owned(), slug: "bark".to_owned(), score: 0.123_46, threshold: None };
+    SourceTop { source: "default".into(), level_dbfs: f32::NEG_INFINITY, labels: vec![label] }
+}
+
+/// Parses the line by the independent declaration, and by the daemon's own.
+fn check<T: DeserializeOwned>(line: &str) -> T {
+    let own: Line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert_eq!(own.to_json(), line, "a client reads what the daemon wrote");
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 #[test]
-fn each_line_is_what_the_protocol_says() {
-    let mut ended = event();
-    ended.offset = Some("2026-11-20T08:30:46.25Z".parse().unwrap());
-    insta::assert_snapshot!(json(&Report::EventStart(event())), @r#"{"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019f0000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.71,"peak_score":0.7123,"threshold":0.5,"level_dbfs":-31.2},"latency_ms":280}"#);
-    insta::assert_snapshot!(json(&Report::EventEnd(ended.clone(), EndReason::MaxDuration)), @r#"{"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019f0000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.71,"peak_score":0.7123,"threshold":0.5,"level_dbfs":-31.2,"reason":"max_duration"},"latency_ms":0}"#);
-    let reasons = [EndReason::Decay, EndReason::MaxDuration, EndReason::SourceLost, EndReason::Paused, EndReason::Shutdown];
-    let said: Vec<String> = reasons
-        .iter()
-        .map(|reason| {
-            serde_json::from_str::<EventLine>(&json(&Report::EventEnd(ended.clone(), *reason))).unwrap().event.reason.unwrap()
-        })
-        .collect();
-    assert_eq!(said, ["decay", "max_duration", "source_lost", "paused", "shutdown"]);
-    for (report, kind) in [(Report::EventStart(event()), "event.start"), (Report::EventUpdate(event()), "event.update")] {
-        let line: EventLine = serde_json::from_str(&json(&report)).unwrap();
-        assert_eq!((line.kind.as_str(), line.event.reason), (kind, None));
-    }
-    let source: Arc<str> = "kitchen".into();
-    for (report, kind) in [
-        (Report::SourceLost { source: source.clone(), reason: "x".into() }, "source.lost"),
-        (Report::SourceRestored { source: source.clone() }, "source.restored"),
-        (Report::SourceSilent { source: source.clone(), seconds: 10.0 }, "source.silent"),
-        (Report::SourceClipping { source: source.clone(), samples: 3 }, "source.clipping"),
-        (Report::Overrun { source, samples: 480, gap_ms: 10 }, "overrun"),
-        (Report::ConfigReloaded { changes: vec!["x".into()] }, "config.reloaded"),
-        (Report::ConfigRejected { faults: vec!["x".into()] }, "config.rejected"),
+fn every_line_has_just_the_declared_fields() {
+    use schema::*;
+    let source: Arc<str> = "default".into();
+    let text = |text: &str| text.to_owned();
+    check::<Hello>(&with_seq(Body::Hello { version: text("0.1.0"), model: model(), sources: vec![text("default")] }));
+    let (labels, sources) = (vec![text("Dog")], vec![text("kitchen")]);
+    check::<Subscribed>(&with_seq(Body::Subscribed { labels, sources, types: vec![text("event")], min_score: 0.3 }));
+    check::<Event>(&published(&Report::EventStart(bark())));
+    check::<Event>(&published(&Report::EventUpdate(bark())));
+    for (reason, expected) in [
+        (mimid::event::EndReason::Decay, EndReason::Decay),
+        (mimid::event::EndReason::MaxDuration, EndReason::MaxDuration),
+        (mimid::event::EndReason::SourceLost, EndReason::SourceLost),
+        (mimid::event::EndReason::Paused, EndReason::Paused),
+        (mimid::event::EndReason::Shutdown, EndReason::Shutdown),
     ] {
-        let line: HealthLine = serde_json::from_str(&json(&report)).unwrap();
-        assert_eq!((line.v, line.seq, line.kind.as_str(), line.source.is_some()), (1, 1_042, kind, !kind.starts_with("config")));
+        assert_eq!(check::<EventEnd>(&published(&Report::EventEnd(ended(), reason))).event.reason, expected);
     }
+    check::<SourceLost>(&published(&Report::SourceLost { source: source.clone(), reason: text("It was unplugged.") }));
+    check::<SourceRestored>(&published(&Report::SourceRestored { source: source.clone() }));
+    check::<SourceSilent>(&published(&Report::SourceSilent { source: source.clone(), seconds: 60.0 }));
+    check::<SourceClipping>(&published(&Report::SourceClipping { source: source.clone(), samples: 12 }));
+    check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10 }));
+    check::<ConfigReloaded>(&published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }));
+    check::<ConfigRejected>(&published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }));
+    check::<Dropped>(&said(Body::Dropped { count: 3 }));
+    check::<Heartbeat>(&said(Body::Heartbeat {}));
+    check::<Status>(&with_seq(Body::Status(Box::new(status()))));
+    check::<Top>(&said(Body::Top { sources: vec![top().into()] }));
+    check::<Done>(&said(Body::Done { op: text("pause") }));
+    check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
 }
 
 #[test]
-fn a_group_has_no_id_and_a_source_ahead_of_the_clock_no_negative_latency() {
-    let mut group = event();
-    group.subject = Arc::new(Subject { name: "alarm".into(), slug: "alarm".into(), id: String::new() });
-    group.onset = "2026-11-20T09:00:00Z".parse().unwrap();
-    let line: EventLine = serde_json::from_str(&json(&Report::EventStart(group))).unwrap();
-    assert_eq!((line.event.mid, line.latency_ms), (None, 0));
+fn the_lines_look_like_this() {
+    let source: Arc<str> = "default".into();
+    let text = |text: &str| text.to_owned();
+    let group = Subject { name: text("alarm"), slug: text("alarm"), id: String::new() };
+    let lines = [
+        with_seq(Body::Hello { version: text("0.1.0"), model: model(), sources: vec![text("default")] }),
+        with_seq(Body::Subscribed { labels: vec![text("Dog")], sources: vec![], types: vec![text("event")], min_score: 0.3 }),
+        published(&Report::EventStart(bark())),
+        published(&Report::EventUpdate(SoundEvent { subject: Arc::new(group), ..bark() })),
+        published(&Report::EventEnd(ended(), EndReason::MaxDuration)),
+        published(&Report::SourceLost { source: source.clone(), reason: text("It was unplugged.") }),
+        published(&Report::SourceRestored { source: source.clone() }),
+        published(&Report::SourceSilent { source: source.clone(), seconds: 60.04 }),
+        published(&Report::SourceClipping { source: source.clone(), samples: 12 }),
+        published(&Report::Overrun { source, samples: 480, gap_ms: 10 }),
+        published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }),
+        published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }),
+        said(Body::Dropped { count: 3 }),
+        said(Body::Heartbeat {}),
+        with_seq(Body::Status(Box::new(status()))),
+        said(Body::Top { sources: vec![top().into()] }),
+        said(Body::Done { op: text("pause") }),
+        said(Body::Error { code: text("bad_request"), message: text("no") }),
+    ];
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"reason":"max_duration"},"latency_ms":0}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.lost","source":"default","reason":"It was unplugged."}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.restored","source":"default"}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.clipping","source":"default","samples":12}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.reloaded","changes":["Dog is reported from 0.4"]}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0}],"inferences":0,"inference_ms":null,"clients":1,"dropped_lines":0,"dropped_reports":0}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"labels":[{"label":"Bark","slug":"bark","score":0.1235,"threshold":null}]}]}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"done","op":"pause"}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"error","code":"bad_request","message":"no"}
+    "#);
+}
+
+#[test]
+fn times_have_three_decimals_and_agree_with_the_durations_beside_them() {
+    for (time, expected) in [
+        ("2026-11-20T08:30:46Z", "2026-11-20T08:30:46.000Z"),
+        ("2026-11-20T08:30:46.9999Z", "2026-11-20T08:30:46.999Z"),
+        ("2026-11-20T10:30:46.5+02:00", "2026-11-20T08:30:46.500Z"),
+    ] {
+        assert_eq!(mimid::publish::wire::time(time.parse().unwrap()), expected);
+    }
+    // 45.8401 to 46.2508 is nearly 411 ms, but from 45.840 to 46.250 are 410.
+    let end: schema::EventEnd = check(&published(&Report::EventEnd(ended(), EndReason::Decay)));
+    assert_eq!((end.event.onset.as_str(), end.event.offset.as_str()), ("2026-11-20T08:30:45.840Z", "2026-11-20T08:30:46.250Z"));
+    assert_eq!(end.event.duration_ms, 410);
+    // The end is later than the line, as from a source that is read faster than real time.
+    assert_eq!(end.latency_ms, 0);
+    let start: schema::Event = check(&published(&Report::EventStart(bark())));
+    assert_eq!(start.latency_ms, 280);
+}
+
+#[test]
+fn numbers_that_json_does_not_know_become_such_that_it_does() {
+    let event = SoundEvent { score: f32::NAN, peak_score: 1.000_01, level_dbfs: f32::NEG_INFINITY, ..bark() };
+    let start: schema::Event = check(&published(&Report::EventStart(event)));
+    assert_eq!((start.event.score, start.event.peak_score, start.event.level_dbfs), (0.0, 1.0, -150.0));
+    let line = published(&Report::EventStart(SoundEvent { level_dbfs: -0.01, ..bark() }));
+    assert!(line.contains(r#""level_dbfs":0.0"#), "{line}");
+}
+
+#[test]
+fn a_client_reads_over_what_a_newer_daemon_adds() {
+    let line: Line = serde_json::from_str(r#"{"v":1,"seq":3,"type":"event.guess","event":{"label":"Bark"}}"#).unwrap();
+    assert_eq!((line.seq, line.body), (Some(3), Body::Unknown));
+    let line: Line = serde_json::from_str(r#"{"v":1,"type":"dropped","count":2,"why":"slow"}"#).unwrap();
+    assert_eq!(line.body, Body::Dropped { count: 2 });
 }
 
 #[test]
@@ -133,7 +301,8 @@ fn the_requests_of_the_protocol_are_read() {
         r#"{"op":"resume"}"#,
         r#"{"op":"test","label":"Smoke detector, smoke alarm"}"#,
     ] {
-        serde_json::from_str::<Request>(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let request = Request::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request, "what serde reads is the same");
     }
-    assert!(serde_json::from_str::<Request>(r#"{"op":"status","k":5}"#).is_err());
+    assert!(Request::parse(br#"{"op":"status","k":5}"#).is_err());
 }

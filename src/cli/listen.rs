@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -11,7 +12,10 @@ use super::run::style_of;
 use super::{Failure, exit};
 use crate::publish::pretty::{Style, pretty};
 use crate::publish::socket;
-use crate::publish::wire::{Body, Line, Request};
+use crate::publish::wire::{self, Body, Line, Request};
+
+/// How long a daemon may take to greet.
+const GREETING: Duration = Duration::from_secs(5);
 
 /// Subscribe to a running daemon and print its events.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,7 +35,7 @@ pub struct Args {
     /// Also what came after the line with this number
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
-    /// End after so many lines
+    /// End after so many lines; those that tell of missing ones don't count
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// How to print; pretty on a terminal, json elsewhere
@@ -52,12 +56,14 @@ pub enum Format {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut daemon = Daemon::connect(args.socket.as_deref())?;
     let Args { labels, sources, types, since, .. } = args.clone();
-    daemon.ask(&Request::Subscribe { labels, sources, types, min_score: 0.0, since })?;
+    // What is published between the daemon's greeting and our request is replayed, filtered.
+    let since = since.or(daemon.hello.seq);
+    daemon.subscribe(&Request::Subscribe { labels, sources, types, min_score: 0.0, since })?;
     let out = io::stdout();
     let standard = if out.is_terminal() { Format::Pretty } else { Format::Json };
     let printer = Printer { format: args.format.unwrap_or(standard), style: style_of(&out), zone: TimeZone::system() };
     printer.print(&mut daemon, args.count, &mut out.lock())?;
-    if args.count.is_some() { Ok(()) } else { Err(Failure::new("the daemon closed the connection", exit::FAILED)) }
+    if args.count.is_some() { Ok(()) } else { Err(closed()) }
 }
 
 /// Prints the events of the daemon behind `socket` on a thread of its own, until the daemon ends.
@@ -70,6 +76,10 @@ pub fn print_from(socket: &Path) -> Result<JoinHandle<()>, Failure> {
         let _ = printer.print(&mut daemon, None, &mut out.lock());
     };
     std::thread::Builder::new().name("print".to_owned()).spawn(work).map_err(|error| Failure::new(error, exit::FAILED))
+}
+
+pub(super) fn closed() -> Failure {
+    Failure::new("the daemon closed the connection: it has ended; start it again with `mimid run`", exit::FAILED)
 }
 
 /// A connection to the daemon.
@@ -95,25 +105,50 @@ impl Daemon {
                         path.display()
                     )
                 }
-                io::ErrorKind::PermissionDenied => format!("this user may not connect to {}", path.display()),
+                io::ErrorKind::PermissionDenied => {
+                    format!("this user may not connect to {}; become a member of the group that owns it", path.display())
+                }
                 _ => format!("{} cannot be connected to: {error}", path.display()),
             };
             Failure::new(what, exit::FAILED)
         };
         let stream = UnixStream::connect(&path).map_err(failed)?;
+        // A mimid speaks at once; something else might never.
+        stream.set_read_timeout(Some(GREETING)).map_err(failed)?;
         let mut daemon = Self {
             lines: BufReader::new(stream),
             hello: Line { v: 0, seq: None, ts: None, body: Body::Heartbeat {} },
             text: String::new(),
         };
-        match daemon.read()? {
-            Some((hello, _)) => daemon.hello = hello,
-            None => return Err(Failure::new(format_args!("{} was closed at once", path.display()), exit::FAILED)),
+        let stranger = || Failure::new(format_args!("what listens on {} is not a mimid", path.display()), exit::FAILED);
+        match daemon.read() {
+            Ok(Some((hello, _))) => daemon.hello = hello,
+            Ok(None) => {
+                return Err(Failure::new(format_args!("{} was closed at once; try again", path.display()), exit::FAILED));
+            }
+            Err(_) => return Err(stranger()),
         }
-        match &daemon.hello.body {
-            Body::Hello { .. } => Ok(daemon),
-            Body::Error { message, .. } => Err(Failure::new(message, exit::FAILED)),
-            _ => Err(Failure::new(format_args!("{} is not a mimid", path.display()), exit::FAILED)),
+        daemon.lines.get_mut().set_read_timeout(None).map_err(failed)?;
+        match &daemon.hello {
+            Line { v: wire::VERSION, body: Body::Hello { .. }, .. } => Ok(daemon),
+            Line { body: Body::Error { message, .. }, .. } => Err(Failure::new(message, exit::FAILED)),
+            Line { v, body: Body::Hello { version, .. }, .. } => Err(Failure::new(
+                format_args!("the daemon is mimid {version} and speaks protocol {v}; this one speaks {}", wire::VERSION),
+                exit::FAILED,
+            )),
+            _ => Err(stranger()),
+        }
+    }
+
+    /// Subscribes; what comes before the answer was sent under another filter, and is passed over.
+    pub fn subscribe(&mut self, request: &Request) -> Result<(), Failure> {
+        self.ask(request)?;
+        loop {
+            match self.read()?.ok_or_else(closed)?.0.body {
+                Body::Subscribed { .. } => return Ok(()),
+                Body::Error { message, .. } => return Err(Failure::new(message, exit::FAILED)),
+                _ => {}
+            }
         }
     }
 
@@ -171,17 +206,16 @@ impl Printer {
         }
         while count.is_none_or(|count| printed < count) {
             let Some((line, json)) = daemon.read()? else {
-                let message = "the daemon closed the connection";
-                return if count.is_some() { Err(Failure::new(message, exit::FAILED)) } else { Ok(()) };
+                return if count.is_some() { Err(closed()) } else { Ok(()) };
             };
             if let Body::Error { message, .. } = &line.body {
                 return Err(Failure::new(message, exit::FAILED));
             }
-            if matches!(line.body, Body::Subscribed { .. } | Body::Heartbeat {}) {
-                // A heartbeat that cannot be printed finds out that the reader of our output has gone.
-                out.flush()?;
+            if matches!(line.body, Body::Heartbeat {}) {
                 continue;
             }
+            // What tells of missing lines is none of those that were asked for.
+            let counts = !matches!(line.body, Body::Dropped { .. });
             let text = match self.format {
                 Format::Json => Some(json.to_owned()),
                 Format::Pretty => pretty(&line, self.style, &self.zone),
@@ -189,7 +223,7 @@ impl Printer {
             if let Some(text) = text {
                 writeln!(out, "{text}")?;
                 out.flush()?;
-                printed += 1;
+                printed += u64::from(counts);
             }
         }
         Ok(())

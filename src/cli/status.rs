@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::listen::Daemon;
+use super::listen::{Daemon, closed};
 use super::{Failure, exit};
 use crate::publish::wire::{Body, Request, SourceStatus, Status};
 
@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     daemon.ask(&Request::Status {})?;
     loop {
         let Some((line, json)) = daemon.read()? else {
-            return Err(Failure::new("the daemon closed the connection", exit::FAILED));
+            return Err(closed());
         };
         match &line.body {
             Body::Status(_) if args.json => writeln!(io::stdout(), "{json}")?,
@@ -47,7 +47,7 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for source in &status.sources {
         let SourceStatus { name, state, windows, events, losses, overrun_samples, .. } = source;
         let level = source.level_dbfs.map(|level| format!("{level:.1} dBFS")).unwrap_or_else(|| "–".to_owned());
-        let last = source.last_sample_ms.map(|ms| format!("{ms} ms ago")).unwrap_or_else(|| "never".to_owned());
+        let last = source.last_sample_age_ms.map(|ms| format!("{ms} ms ago")).unwrap_or_else(|| "never".to_owned());
         writeln!(
             out,
             "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {overrun_samples:<9}  {windows:<7}  {events:<6}  {losses}"

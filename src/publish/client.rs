@@ -4,18 +4,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::filter::Filter;
-use super::hub::{Subscription, dropped, with_newline};
+use super::hub::{Subscription, with_newline};
 use super::server::{Shared, down};
 use super::wire::{Body, Line, Request};
 use crate::control::Control;
@@ -27,15 +26,18 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
 const RATE: u32 = 200;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
-/// How much of what was wrong with a request is said, in characters.
-const MAX_SAID: usize = 300;
 /// How long the pipeline may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a client that asks nothing more is looked at, whether it is still there.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A connected client.
 pub struct Connection {
     input: Requests,
     output: OwnedWriteHalf,
+    sent_at: Instant,
+    /// After how long something is sent where nothing happens.
+    pub(super) heartbeat: Duration,
     peer: Option<UCred>,
     shared: Arc<Shared>,
 }
@@ -48,7 +50,8 @@ impl Connection {
     pub fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
-        Self { input: Requests { input, buffer: Vec::new(), skipping: false }, output, peer, shared }
+        let input = Requests { input, buffer: Vec::new(), scanned: 0, skipping: false };
+        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, shared }
     }
 
     /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
@@ -66,18 +69,14 @@ impl Connection {
         };
         let hello = Body::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), model: directory.model.clone(), sources: names };
         self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
-        let mut sent_at = Instant::now();
         let mut period = (Instant::now(), 0u32);
         let mut open = true;
         loop {
             let may_ask = period.1 < RATE;
             tokio::select! {
-                Some(line) = subscription.lines.recv() => {
-                    self.output.write_all(line.as_bytes()).await?;
-                    if subscription.lines.is_empty() {
-                        self.tell_missed(&subscription).await?;
-                    }
-                    sent_at = Instant::now();
+                Some(line) = subscription.next() => {
+                    self.write(&line).await?;
+                    self.tell_missed(&subscription).await?;
                 }
                 request = self.input.next(), if may_ask && open => {
                     if period.0.elapsed() >= RATE_PERIOD {
@@ -92,13 +91,10 @@ impl Connection {
                         // The client has closed its sending half, as `echo … | socat` does; it may still read.
                         Incoming::End => open = false,
                     }
-                    sent_at = Instant::now();
                 }
+                () = gone(&self.output), if !open => return Ok(()),
                 () = tokio::time::sleep_until(period.0 + RATE_PERIOD), if !may_ask => period = (Instant::now(), 0),
-                () = tokio::time::sleep_until(sent_at + HEARTBEAT) => {
-                    self.send_line(Line::new(Timestamp::now(), Body::Heartbeat {})).await?;
-                    sent_at = Instant::now();
-                }
+                () = tokio::time::sleep_until(self.sent_at + self.heartbeat) => self.send(Body::Heartbeat {}).await?,
                 () = down(&mut shutdown) => return self.flush(&mut subscription).await,
             }
         }
@@ -106,22 +102,28 @@ impl Connection {
 
     /// Sends what waits, and ends.
     async fn flush(&mut self, subscription: &mut Subscription) -> io::Result<()> {
-        while let Ok(line) = subscription.lines.try_recv() {
-            self.output.write_all(line.as_bytes()).await?;
+        while let Some(line) = subscription.try_next() {
+            self.write(&line).await?;
         }
         self.tell_missed(subscription).await?;
         self.output.shutdown().await
     }
 
     async fn tell_missed(&mut self, subscription: &Subscription) -> io::Result<()> {
-        match subscription.missed.swap(0, Relaxed) {
-            0 => Ok(()),
-            count => self.output.write_all(dropped(count, Timestamp::now()).as_bytes()).await,
+        match subscription.missed(Timestamp::now()) {
+            None => Ok(()),
+            Some(line) => self.write(&line).await,
         }
     }
 
+    async fn write(&mut self, line: &str) -> io::Result<()> {
+        self.output.write_all(line.as_bytes()).await?;
+        self.sent_at = Instant::now();
+        Ok(())
+    }
+
     async fn send_line(&mut self, line: Line) -> io::Result<()> {
-        self.output.write_all(with_newline(&line).as_bytes()).await
+        self.write(&with_newline(&line)).await
     }
 
     async fn send(&mut self, body: Body) -> io::Result<()> {
@@ -136,9 +138,9 @@ impl Connection {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let request = match parse(line) {
+        let request = match Request::parse(line) {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(refusal).await,
+            Err(bad) => return self.refuse(Refusal("bad_request", bad.to_string())).await,
         };
         match request {
             Request::Subscribe { since, .. } => self.subscribe(&request, since, subscription).await,
@@ -163,7 +165,7 @@ impl Connection {
         let Filter { labels, sources, types, min_score } = filter.clone();
         let replay = subscription.subscribe(filter, since);
         for line in replay.before {
-            self.output.write_all(line.as_bytes()).await?;
+            self.write(&line).await?;
         }
         let subscribed = Body::Subscribed { labels, sources, types, min_score };
         self.send_line(Line { seq: Some(replay.seq), ..Line::new(Timestamp::now(), subscribed) }).await?;
@@ -171,7 +173,7 @@ impl Connection {
             self.send(Body::Dropped { count: replay.gone }).await?;
         }
         for line in replay.lines {
-            self.output.write_all(line.as_bytes()).await?;
+            self.write(&line).await?;
         }
         Ok(())
     }
@@ -179,7 +181,7 @@ impl Connection {
     /// Requests that the pipeline does.
     async fn ask_pipeline(&mut self, request: Request) -> Result<Body, Refusal> {
         let changes = !matches!(request, Request::Top { .. });
-        if changes && !self.shared.access.allows_peer(self.peer.as_ref()) {
+        if changes && !self.shared.access.allows_peer(self.peer).await {
             let message = "only the daemon's own user, root and the members of the configured group may do this";
             return Err(Refusal("forbidden", message.to_owned()));
         }
@@ -224,27 +226,28 @@ impl Connection {
     }
 }
 
-/// Reads a request; the error says what is wrong with it.
-fn parse(line: &[u8]) -> Result<Request, Refusal> {
-    let text = std::str::from_utf8(line).map_err(|error| Refusal("bad_request", format!("the request is not UTF-8: {error}")))?;
-    serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let what = if error.is_data() { "the request cannot be taken" } else { "the request is not JSON" };
-        // A request has one line, so the place that serde names says nothing; and nobody needs their own words back in full.
-        let said = message.split(" at line 1").next().unwrap_or_default();
-        let said: String = said.chars().take(MAX_SAID).collect();
-        Refusal("bad_request", format!("{what}: {said}"))
-    })
+/// Waits until the peer has gone altogether. One that has closed its sending half only is still there, and the system tells the
+/// difference only to those who look.
+async fn gone(output: &OwnedWriteHalf) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if output.ready(Interest::WRITABLE).await.is_ok_and(|ready| ready.is_write_closed()) {
+            return;
+        }
+    }
 }
 
 /// Splits what a client sends into lines of bounded length.
 struct Requests {
     input: OwnedReadHalf,
     buffer: Vec<u8>,
+    /// How much of the buffer is known to hold no line's end.
+    scanned: usize,
     /// The rest of a line that was too long is being passed over.
     skipping: bool,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Incoming {
     Line(Vec<u8>),
     TooLong,
@@ -252,27 +255,31 @@ enum Incoming {
 }
 
 impl Requests {
-    /// The next line without its end. What was read stays in the buffer when this is cancelled.
+    /// The next line without its end; the last one may have none. What was read stays in the buffer when this is cancelled.
     async fn next(&mut self) -> io::Result<Incoming> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+            let end = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n').map(|at| self.scanned + at);
+            if let Some(end) = end {
                 let rest = self.buffer.split_off(end + 1);
                 let mut line = std::mem::replace(&mut self.buffer, rest);
+                self.scanned = 0;
+                line.pop();
                 if std::mem::take(&mut self.skipping) {
                     continue;
                 }
-                line.pop();
                 return Ok(if line.len() > MAX_LINE { Incoming::TooLong } else { Incoming::Line(line) });
             }
-            if self.skipping {
-                self.buffer.clear();
-            } else if self.buffer.len() > MAX_LINE {
-                self.skipping = true;
-                self.buffer = Vec::new();
-                return Ok(Incoming::TooLong);
+            self.scanned = self.buffer.len();
+            if self.skipping || self.buffer.len() > MAX_LINE {
+                (self.buffer, self.scanned) = (Vec::new(), 0);
+                if !std::mem::replace(&mut self.skipping, true) {
+                    return Ok(Incoming::TooLong);
+                }
             }
             if self.input.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(Incoming::End);
+                self.scanned = 0;
+                let last = std::mem::take(&mut self.buffer);
+                return Ok(if last.is_empty() || self.skipping { Incoming::End } else { Incoming::Line(last) });
             }
         }
     }

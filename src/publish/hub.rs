@@ -6,7 +6,7 @@
 //! Invariant: [`Hub::publish`] never waits.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Receiver;
@@ -18,10 +18,12 @@ use super::wire::{Body, Line};
 use crate::event::Report;
 use crate::stats::Stats;
 
-/// How many reports are held for replay.
-pub const REPLAY: usize = 2_048;
+/// How many reports are held for replay: 1,024 events with the start, the end and two updates of each.
+pub const REPLAY: usize = 4_096;
 /// How many lines a client may be behind.
 pub const QUEUE: usize = 1_024;
+/// How many bytes of lines a client may be behind: several times what as many lines about events have.
+pub const QUEUE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The hub that all clients share.
 #[derive(Debug)]
@@ -46,11 +48,26 @@ struct Held {
     line: Arc<str>,
 }
 
+/// A line on its way to a client.
+#[derive(Debug)]
+struct Queued {
+    /// The report's number; `None` for a line that tells of missing ones.
+    seq: Option<u64>,
+    line: Arc<str>,
+}
+
+/// What a client is behind, in both of its bounds' units, and what it has missed.
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: AtomicUsize,
+    missed: AtomicU64,
+}
+
 #[derive(Debug)]
 struct Client {
     filter: Filter,
-    queue: mpsc::Sender<Arc<str>>,
-    missed: Arc<AtomicU64>,
+    queue: mpsc::Sender<Queued>,
+    backlog: Arc<Backlog>,
 }
 
 /// A client's end of its queue. Dropping it ends the subscription.
@@ -58,10 +75,8 @@ struct Client {
 pub struct Subscription {
     hub: Arc<Hub>,
     id: u64,
-    /// The lines that wait for the client.
-    pub lines: mpsc::Receiver<Arc<str>>,
-    /// Lines that were dropped and not yet told.
-    pub missed: Arc<AtomicU64>,
+    lines: mpsc::Receiver<Queued>,
+    backlog: Arc<Backlog>,
 }
 
 /// What a new filter begins with.
@@ -73,7 +88,7 @@ pub struct Replay {
     pub gone: u64,
     /// The lines after `since` that pass the filter.
     pub lines: Vec<Arc<str>>,
-    /// Lines that waited under the old filter.
+    /// Lines that waited under the old filter, and the count of those that were missed under it.
     pub before: Vec<Arc<str>>,
 }
 
@@ -100,7 +115,7 @@ impl Hub {
         let seq = state.seq;
         let line: Arc<str> = with_newline(&Line::report(seq, now, &report));
         for client in state.clients.values().filter(|client| client.filter.passes(&report)) {
-            client.offer(&line, now, &self.stats);
+            client.offer(seq, &line, now, &self.stats);
         }
         if state.held.len() == REPLAY {
             state.held.pop_front();
@@ -111,12 +126,12 @@ impl Hub {
     /// Adds a client that gets every report from now on; says the number of the last one before.
     pub fn connect(self: &Arc<Self>) -> (Subscription, u64) {
         let (queue, lines) = mpsc::channel(QUEUE);
-        let missed = Arc::new(AtomicU64::new(0));
+        let backlog = Arc::<Backlog>::default();
         let mut state = self.lock();
         let id = state.next_client;
         state.next_client += 1;
-        state.clients.insert(id, Client { filter: Filter::default(), queue, missed: missed.clone() });
-        (Subscription { hub: self.clone(), id, lines, missed }, state.seq)
+        state.clients.insert(id, Client { filter: Filter::default(), queue, backlog: backlog.clone() });
+        (Subscription { hub: self.clone(), id, lines, backlog }, state.seq)
     }
 
     /// Publishes what comes out of `reports` until the other end is closed; to be run on a thread of its own.
@@ -128,37 +143,68 @@ impl Hub {
 }
 
 impl Client {
-    fn offer(&self, line: &Arc<str>, now: Timestamp, stats: &Stats) {
-        let missed = self.missed.load(Relaxed);
+    fn offer(&self, seq: u64, line: &Arc<str>, now: Timestamp, stats: &Stats) {
+        let missed = self.backlog.missed.load(Relaxed);
         // Where lines are missing, the client is told in their place, so there must be room for two.
         let room = if missed > 0 { 2 } else { 1 };
-        if self.queue.capacity() < room {
-            self.missed.fetch_add(1, Relaxed);
+        // A line that is longer than the bound still passes where nothing else waits.
+        let waiting = self.backlog.bytes.load(Relaxed);
+        if self.queue.capacity() < room || (waiting > 0 && waiting + line.len() > QUEUE_BYTES) {
+            self.backlog.missed.fetch_add(1, Relaxed);
             stats.dropped_lines.fetch_add(1, Relaxed);
             return;
         }
-        let missed = self.missed.swap(0, Relaxed);
+        let missed = self.backlog.missed.swap(0, Relaxed);
         if missed > 0 {
-            let _ = self.queue.try_send(dropped(missed, now));
+            self.push(Queued { seq: None, line: dropped(missed, now) });
         }
-        // Only the hub sends, under its lock, so there still is room; a client that has gone needs no line.
-        let _ = self.queue.try_send(line.clone());
+        self.push(Queued { seq: Some(seq), line: line.clone() });
+    }
+
+    fn push(&self, queued: Queued) {
+        self.backlog.bytes.fetch_add(queued.line.len(), Relaxed);
+        // Only the hub sends, under its lock, so there is room; a client that has gone needs no line.
+        let _ = self.queue.try_send(queued);
     }
 }
 
 impl Subscription {
-    /// Replaces the filter, and gives what is held of it after `since`. Lines that wait under the old filter come first; from here
-    /// on every line that passes the new one comes exactly once.
+    /// The next line; waits for it. Nothing is lost when this is cancelled.
+    pub async fn next(&mut self) -> Option<Arc<str>> {
+        let queued = self.lines.recv().await?;
+        Some(self.took(queued).line)
+    }
+
+    /// The next line, if one waits.
+    pub fn try_next(&mut self) -> Option<Arc<str>> {
+        self.try_take().map(|queued| queued.line)
+    }
+
+    /// The line that tells of what was missed, if nothing but that is left to send. While lines wait, the hub puts it in its place
+    /// among them.
+    pub fn missed(&self, now: Timestamp) -> Option<Arc<str>> {
+        // Under the lock no line can come between looking and counting.
+        let _state = self.hub.lock();
+        if self.lines.is_empty() { self.take_missed(now) } else { None }
+    }
+
+    /// Replaces the filter, and gives what is held of it after `since`. From here on every line that passes the new filter comes
+    /// exactly once.
     ///
-    /// A `since` beyond the last number comes from before a restart of the daemon: everything held is replayed.
+    /// What still waits under the old filter comes first, but for what comes after `since`: the replay has that. A `since` beyond the
+    /// last number comes from before a restart of the daemon: everything held is replayed, and what is no longer held is counted.
     pub fn subscribe(&mut self, filter: Filter, since: Option<u64>) -> Replay {
-        let mut state = self.hub.lock();
-        let mut before = Vec::new();
-        while let Ok(line) = self.lines.try_recv() {
-            before.push(line);
-        }
+        let hub = self.hub.clone();
+        let mut state = hub.lock();
         let seq = state.seq;
         let since = since.map(|since| if since > seq { 0 } else { since });
+        let mut before = Vec::new();
+        while let Some(queued) = self.try_take() {
+            if since.is_none_or(|since| queued.seq.is_none_or(|seq| seq <= since)) {
+                before.push(queued.line);
+            }
+        }
+        before.extend(self.take_missed(Timestamp::now()));
         let mut replay = Replay { seq, gone: 0, lines: Vec::new(), before };
         if let Some(since) = since {
             let oldest = state.held.front().map_or(seq + 1, |held| held.seq);
@@ -170,6 +216,21 @@ impl Subscription {
             client.filter = filter;
         }
         replay
+    }
+
+    fn try_take(&mut self) -> Option<Queued> {
+        let queued = self.lines.try_recv().ok()?;
+        Some(self.took(queued))
+    }
+
+    fn took(&self, queued: Queued) -> Queued {
+        self.backlog.bytes.fetch_sub(queued.line.len(), Relaxed);
+        queued
+    }
+
+    fn take_missed(&self, now: Timestamp) -> Option<Arc<str>> {
+        let missed = self.backlog.missed.swap(0, Relaxed);
+        (missed > 0).then(|| dropped(missed, now))
     }
 }
 
@@ -192,147 +253,4 @@ pub fn with_newline(line: &Line) -> Arc<str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn report(source: &str, samples: u64) -> Report {
-        Report::SourceClipping { source: source.into(), samples }
-    }
-
-    fn publish(hub: &Hub, source: &str) {
-        hub.publish(report(source, 1), Timestamp::UNIX_EPOCH);
-    }
-
-    /// The numbers of the lines, and minus the count of each told drop.
-    fn numbers<'a>(lines: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<i64> {
-        let number = |line: &Arc<str>| {
-            let line: Line = serde_json::from_str(line).unwrap();
-            match line.body {
-                Body::Dropped { count } => -(count as i64),
-                _ => line.seq.unwrap() as i64,
-            }
-        };
-        lines.into_iter().map(number).collect()
-    }
-
-    fn drain(subscription: &mut Subscription) -> Vec<Arc<str>> {
-        std::iter::from_fn(|| subscription.lines.try_recv().ok()).collect()
-    }
-
-    #[test]
-    fn a_replay_and_what_follows_it_come_exactly_once() {
-        let hub = Hub::new(Arc::default());
-        for _ in 0..5 {
-            publish(&hub, "a");
-        }
-        let (mut client, seq) = hub.connect();
-        assert_eq!(seq, 5);
-        publish(&hub, "a");
-        let replay = client.subscribe(Filter::default(), Some(2));
-        publish(&hub, "a");
-        assert_eq!(numbers(&replay.before), [6]);
-        assert_eq!((replay.seq, replay.gone, numbers(&replay.lines)), (6, 0, vec![3, 4, 5, 6]));
-        assert_eq!(numbers(&drain(&mut client)), [7]);
-    }
-
-    #[test]
-    fn what_is_no_longer_held_is_counted() {
-        let hub = Hub::new(Arc::default());
-        for _ in 0..REPLAY + 10 {
-            publish(&hub, "a");
-        }
-        let (mut client, _) = hub.connect();
-        let replay = client.subscribe(Filter::default(), Some(4));
-        assert_eq!((replay.gone, replay.lines.len()), (6, REPLAY));
-        // A number from before a restart is beyond the last one: all that is held comes.
-        assert_eq!(client.subscribe(Filter::default(), Some(1 << 40)).lines.len(), REPLAY);
-    }
-
-    #[test]
-    fn a_client_that_stalls_loses_lines_in_their_place_and_nobody_else_does() {
-        let stats = Arc::new(Stats::default());
-        let hub = Hub::new(stats.clone());
-        let (mut stalled, _) = hub.connect();
-        let (mut healthy, _) = hub.connect();
-        let mut heard = Vec::new();
-        for _ in 0..QUEUE + 100 {
-            publish(&hub, "a");
-            heard.extend(numbers(&drain(&mut healthy)));
-        }
-        assert_eq!(heard, (1..=(QUEUE + 100) as i64).collect::<Vec<_>>());
-        assert_eq!(numbers(&drain(&mut stalled)), (1..=QUEUE as i64).collect::<Vec<_>>());
-        publish(&hub, "a");
-        assert_eq!(numbers(&drain(&mut stalled)), [-100, (QUEUE + 101) as i64]);
-        assert_eq!(stats.dropped_lines.load(Relaxed), 100);
-    }
-
-    #[test]
-    fn a_client_that_goes_is_forgotten() {
-        let hub = Hub::new(Arc::default());
-        let (client, _) = hub.connect();
-        drop(client);
-        assert!(hub.lock().clients.is_empty());
-    }
-
-    #[derive(Debug, Clone)]
-    enum Op {
-        Publish(bool, usize),
-        Read(usize, usize),
-        Subscribe(usize, bool),
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        prop_oneof![
-            (any::<bool>(), 1usize..700).prop_map(|(source, n)| Op::Publish(source, n)),
-            (0usize..3, 1usize..900).prop_map(|(client, n)| Op::Read(client, n)),
-            (0usize..3, any::<bool>()).prop_map(|(client, one)| Op::Subscribe(client, one)),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        #[test]
-        fn what_a_client_got_and_what_it_was_told_it_lost_are_all_that_it_wanted(ops in prop::collection::vec(op(), 1..40)) {
-            let hub = Hub::new(Arc::default());
-            let mut clients: Vec<_> = (0..3).map(|_| (hub.connect().0, 0i64, 0i64, 0i64)).collect();
-            let mut only_a = [false; 3];
-            for op in ops {
-                match op {
-                    Op::Publish(a, n) => for _ in 0..n {
-                        publish(&hub, if a { "a" } else { "b" });
-                        for (client, only_a) in clients.iter_mut().zip(only_a) {
-                            client.1 += i64::from(a || !only_a);
-                        }
-                    },
-                    Op::Read(which, n) => {
-                        let (client, _, got, last) = &mut clients[which];
-                        let lines: Vec<_> = (0..n).map_while(|_| client.lines.try_recv().ok()).collect();
-                        for number in numbers(&lines) {
-                            *got += if number < 0 { -number } else { 1 };
-                            prop_assert!(number < 0 || number > *last, "out of order");
-                            *last = number.max(*last);
-                        }
-                    }
-                    Op::Subscribe(which, a) => {
-                        let sources = if a { vec!["a".to_owned()] } else { Vec::new() };
-                        let (client, _, got, last) = &mut clients[which];
-                        let replay = client.subscribe(Filter { sources, ..Filter::default() }, None);
-                        for number in numbers(&replay.before) {
-                            *got += if number < 0 { -number } else { 1 };
-                            *last = number.max(*last);
-                        }
-                        only_a[which] = a;
-                    }
-                }
-            }
-            for (client, wanted, mut got, _) in clients {
-                let mut client = client;
-                got += numbers(&drain(&mut client)).iter().map(|number| if *number < 0 { -number } else { 1 }).sum::<i64>();
-                got += client.missed.load(Relaxed) as i64;
-                prop_assert_eq!(got, wanted);
-            }
-        }
-    }
-}
+mod tests;

@@ -13,3 +13,6 @@ pub mod pretty;
 pub mod server;
 pub mod socket;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub enum Style {
     Colour,
 }
 
-/// A line for people, without its newline; `None` for lines that say nothing to them. Times are in `zone`.
+/// A line for people, without its newline; `None` for lines that say nothing to them, those of unknown types among them. Times are in `zone`.
 pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
     let ts = line.ts.as_deref().unwrap_or_default();
     let (time, text) = match &line.body {
@@ -22,7 +22,7 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         Body::EventEnd { event, .. } => (event.offset.as_deref().unwrap_or(ts), end(event, style)),
         Body::EventUpdate { .. } | Body::Heartbeat {} | Body::Subscribed { .. } => return None,
         Body::Hello { version, model, sources } => {
-            let sources = sources.join(", ");
+            let sources = visible(&sources.join(", "));
             (ts, format!("mimid {version} hears {} kinds of sound with {} on {sources}", model.labels, model.name))
         }
         Body::SourceLost { source, reason } => (ts, paint(style, "31", &format!("{source} is lost: {reason}"))),
@@ -37,21 +37,22 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
             (ts, paint(style, "33", &format!("{source} lost {gap_ms} ms: the machine is too busy")))
         }
         Body::ConfigReloaded { changes } if changes.is_empty() => (ts, "the configuration is the same as before".to_owned()),
-        Body::ConfigReloaded { changes } => (ts, format!("new configuration: {}", changes.join("; "))),
+        Body::ConfigReloaded { changes } => (ts, visible(&format!("new configuration: {}", changes.join("; ")))),
         Body::ConfigRejected { faults } => {
             (ts, paint(style, "31", &format!("the new configuration is refused: {}", faults.join("; "))))
         }
         Body::Dropped { count } => (ts, paint(style, "33", &format!("{count} lines were dropped"))),
         Body::Error { message, .. } => (ts, paint(style, "31", message)),
-        Body::Status(_) | Body::Top { .. } | Body::Done { .. } => return None,
+        Body::Status(_) | Body::Top { .. } | Body::Done { .. } | Body::Unknown => return None,
     };
     Some(format!("{}  {text}", local(time, zone)))
 }
 
 fn start(event: &Event, latency_ms: u64, style: Style) -> String {
     let label = paint(style, "1", &format!("{:<32}", event.label));
+    let source = visible(&event.source);
     let delay = paint(style, "2", &format!("after {latency_ms} ms"));
-    format!("{:<20} ┌ {label} {:>4.2}  {:>6.1} dBFS  {delay}", event.source, event.score, event.level_dbfs)
+    format!("{source:<20} ┌ {label} {:>4.2}  {:>6.1} dBFS  {delay}", event.score, event.level_dbfs)
 }
 
 fn end(event: &Event, style: Style) -> String {
@@ -74,9 +75,47 @@ fn local(time: &str, zone: &TimeZone) -> String {
     }
 }
 
+/// A text without control characters: a name from a configuration or a file does not rule the terminal.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn paint(style: Style, code: &str, text: &str) -> String {
+    let text = visible(text);
     match style {
-        Style::Plain => text.to_owned(),
+        Style::Plain => text,
         Style::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(json: &str, style: Style) -> Option<String> {
+        pretty(&serde_json::from_str(json).unwrap(), style, &TimeZone::fixed(jiff::tz::offset(2)))
+    }
+
+    fn event(kind: &str, offset: &str) -> String {
+        format!(
+            r#"{{"v":1,"seq":1,"ts":"2026-11-20T08:30:46.120Z","type":"{kind}","event":{{"id":"x","label":"Bark","slug":"bark","mid":null,"source":"kitchen","onset":"2026-11-20T08:30:45.840Z",{offset},"score":0.7123,"peak_score":0.9,"threshold":0.5,"level_dbfs":-31.2}},"latency_ms":280}}"#
+        )
+    }
+
+    #[test]
+    fn events_stand_in_columns_with_local_times() {
+        let start = event("event.start", r#""offset":null,"duration_ms":null"#);
+        let end = event("event.end", r#""reason":"paused","offset":"2026-11-20T08:30:46.250Z","duration_ms":410"#);
+        insta::assert_snapshot!(printed(&start, Style::Plain).unwrap(), @"10:30:45.840  kitchen              ┌ Bark                             0.71   -31.2 dBFS  after 280 ms");
+        insta::assert_snapshot!(printed(&end, Style::Plain).unwrap(), @"10:30:46.250  kitchen              └ Bark                             0.90   -31.2 dBFS  lasted 0.4 s  (paused)");
+        assert!(printed(&start, Style::Colour).unwrap().contains("\x1b[1mBark"));
+        assert_eq!(printed(&event("event.update", r#""offset":null,"duration_ms":null"#), Style::Plain), None);
+    }
+
+    #[test]
+    fn names_do_not_rule_the_terminal() {
+        let lost = r#"{"v":1,"type":"source.lost","source":"a\u001b[2J","reason":"gone\n"}"#;
+        assert_eq!(printed(lost, Style::Plain).unwrap(), "  a\u{fffd}[2J is lost: gone\u{fffd}");
+        assert_eq!(printed(r#"{"v":1,"type":"weather","wind":3}"#, Style::Plain), None);
     }
 }

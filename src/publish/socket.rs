@@ -1,16 +1,18 @@
 //! The socket's place: where it is, binding it safely, and taking it away again.
 //!
-//! A socket that nobody serves any more is taken over; one that a living daemon serves is not. A lock beside the socket decides
-//! between two daemons that start at once.
+//! A socket that nobody serves any more is taken over; one that a living daemon serves is not. A lock beside the socket, `PATH.lock`,
+//! decides between two daemons that start at once; the system lets go of it however a daemon ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Gid, Uid};
 
 use super::access::{Access, find_group};
 use crate::config::SocketConfig;
@@ -62,6 +64,12 @@ pub enum BindError {
         /// The group's name.
         group: String,
     },
+    /// This user may not give the socket to the configured group.
+    #[error("this user may not give the socket to the group {group:?}; run as a member of it, or correct group under [socket]")]
+    NotAMember {
+        /// The group's name.
+        group: String,
+    },
     /// The system refused.
     #[error("the socket {} cannot be made: {what}", .path.display())]
     Refused {
@@ -77,7 +85,7 @@ impl BindError {
     pub fn exit_code(&self) -> u8 {
         match self {
             BindError::InUse { .. } => 5,
-            BindError::NoPlace | BindError::TooLong { .. } | BindError::NoGroup { .. } => 2,
+            BindError::NoPlace | BindError::TooLong { .. } | BindError::NoGroup { .. } | BindError::NotAMember { .. } => 2,
             _ => 1,
         }
     }
@@ -92,7 +100,7 @@ pub fn default_path() -> Result<PathBuf, BindError> {
         let first = folders.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
         return Ok(Path::new(std::ffi::OsStr::from_bytes(first)).join("mimid.sock"));
     }
-    let uid = nix::unistd::Uid::effective();
+    let uid = Uid::effective();
     let session = || Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|folder| folder.is_dir());
     let root = || uid.is_root().then(|| PathBuf::from("/run"));
     let home = folder("XDG_RUNTIME_DIR").map(PathBuf::from).or_else(session).or_else(root);
@@ -109,34 +117,36 @@ pub struct Bound {
     /// Who may change the daemon.
     pub access: Access,
     inode: (u64, u64),
-    _lock: Flock<File>,
+    /// Let go of after the socket has been taken away.
+    _lock: Lock,
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
         // Somebody may have taken the path meanwhile; theirs stays.
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.inode) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| inode(&metadata) == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
-        let _ = std::fs::remove_file(lock_path(&self.path));
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
-/// Binds the socket that `config` asks for.
+/// Binds the socket that `config` asks for. Only the daemon's own user, root and whom mode and group let can ever connect to it.
 pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     let path = match &config.path {
         Some(path) => path.clone(),
         None => default_path()?,
     };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A socket has its mode only after it is bound, and whoever connects before that stays connected. So it is bound in a folder that
+    // nobody else may enter, and moved to its path when it is ready. The lock keeps the folder's name to one daemon a socket.
+    let private = folder.join(format!(".{}", std::process::id()));
+    let hidden = private.join("s");
     let actual = path.as_os_str().len();
-    // The socket is bound under a name that is one byte longer, and renamed.
-    if actual >= MAX_PATH {
+    if actual.max(hidden.as_os_str().len()) > MAX_PATH {
         return Err(BindError::TooLong { path, actual });
     }
     let group = config
@@ -144,53 +154,91 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
         .as_ref()
         .map(|group| find_group(group).ok_or_else(|| BindError::NoGroup { group: group.clone() }))
         .transpose()?;
-    make_folder(config, &path)?;
-    let lock = lock(&path)?;
-    clear(&path)?;
+    make_folder(config, &path, folder)?;
     let refused = |error: io::Error| refusal(&path, &error);
-    // Bound under another name, the socket has its mode and group before anybody can find it.
-    let mut hidden = path.as_os_str().to_owned();
-    hidden.push("~");
-    let hidden = PathBuf::from(hidden);
-    let _ = std::fs::remove_file(&hidden);
-    let listener = UnixListener::bind(&hidden).map_err(refused)?;
-    let finish = || {
-        chown(&hidden, None, group.map(|group| group.as_raw()))?;
-        std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(config.mode))?;
-        std::fs::rename(&hidden, &path)?;
-        listener.set_nonblocking(true)?;
-        std::fs::symlink_metadata(&path)
-    };
-    let metadata = finish().map_err(|error| {
-        let _ = std::fs::remove_file(&hidden);
-        refused(error)
-    })?;
-    Ok(Bound { listener, access: Access::new(group), inode: (metadata.dev(), metadata.ino()), path, _lock: lock })
+    let lock = Lock::take(&path)?;
+    clear(&path)?;
+    // A daemon that was killed in the midst of this may have left its folder.
+    let _ = remove_private(&hidden, &private);
+    DirBuilder::new().mode(0o700).create(&private).map_err(refused)?;
+    let listener = ready(config, &path, &hidden, group).and_then(|listener| {
+        std::fs::rename(&hidden, &path).map_err(refused)?;
+        Ok(listener)
+    });
+    let _ = remove_private(&hidden, &private);
+    let listener = listener?;
+    let metadata = std::fs::symlink_metadata(&path).map_err(refused)?;
+    Ok(Bound { listener, access: Access::new(group), inode: inode(&metadata), path, _lock: lock })
+}
+
+/// A socket at `hidden` with the mode and the group that it is to have; errors name the `path` that it is for.
+fn ready(config: &SocketConfig, path: &Path, hidden: &Path, group: Option<Gid>) -> Result<UnixListener, BindError> {
+    let refused = |error: io::Error| refusal(path, &error);
+    let listener = UnixListener::bind(hidden).map_err(refused)?;
+    if let (Some(gid), Some(name)) = (group, &config.group) {
+        chown(hidden, None, Some(gid.as_raw())).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => BindError::NotAMember { group: name.clone() },
+            _ => refused(error),
+        })?;
+    }
+    std::fs::set_permissions(hidden, Permissions::from_mode(config.mode)).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+fn remove_private(hidden: &Path, private: &Path) -> io::Result<()> {
+    let _ = std::fs::remove_file(hidden);
+    std::fs::remove_dir(private)
 }
 
 /// The folder of the default place is ours to make; any other must be there.
-fn make_folder(config: &SocketConfig, path: &Path) -> Result<(), BindError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+fn make_folder(config: &SocketConfig, path: &Path, folder: &Path) -> Result<(), BindError> {
     if folder.is_dir() {
         return Ok(());
     }
     if config.path.is_some() || !folder.parent().is_some_and(Path::is_dir) {
         return Err(BindError::NoFolder { folder: folder.into() });
     }
-    std::fs::DirBuilder::new().mode(0o755).create(folder).map_err(|error| refusal(path, &error))
+    match DirBuilder::new().mode(0o755).create(folder) {
+        // Another daemon that starts just now may have made it.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refusal(path, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
-fn lock(path: &Path) -> Result<Flock<File>, BindError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(lock_path(path))
-        .map_err(|error| refusal(path, &error))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(BindError::InUse { path: path.into() }),
-        Err((_, error)) => Err(BindError::Refused { path: path.into(), what: error.to_string() }),
+/// The right to a path, held as long as this lives. Its file is gone afterwards.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: Flock<File>,
+}
+
+impl Lock {
+    fn take(socket: &Path) -> Result<Self, BindError> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let refused = |error: io::Error| refusal(socket, &error);
+        loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(refused)?;
+            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((_, Errno::EWOULDBLOCK)) => return Err(BindError::InUse { path: socket.into() }),
+                Err((_, error)) => return Err(BindError::Refused { path: socket.into(), what: error.to_string() }),
+            };
+            // The daemon that held it before may have removed the file between our opening and locking it; then we hold nothing.
+            let ours = file.metadata().map_err(refused)?;
+            if std::fs::symlink_metadata(&path).is_ok_and(|there| inode(&there) == inode(&ours)) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still locked here, so it is nobody else's.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -202,7 +250,12 @@ fn clear(path: &Path) -> Result<(), BindError> {
     }
     match UnixStream::connect(path) {
         Ok(_) => Err(BindError::InUse { path: path.into() }),
-        Err(_) => std::fs::remove_file(path).map_err(|error| refusal(path, &error)),
+        // Only this says that nobody listens; anything else may be a living server that this user may not reach.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|error| refusal(path, &error))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refusal(path, &error)),
     }
 }
 
@@ -246,12 +299,52 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_somebody_else_put_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let bound = bind(&config(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(bound);
+        assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_one_gets_the_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        for _ in 0..20 {
+            let all: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| bind(&config(&path)))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(all.iter().filter(|bound| bound.is_ok()).count(), 1);
+            assert!(all.iter().flat_map(|bound| bound.as_ref().err()).all(|error| error.exit_code() == 5));
+            assert!(UnixStream::connect(&path).is_ok());
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_longest_path_that_the_system_takes_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(MAX_PATH - folder.path().as_os_str().len() - 1));
+        let bound = bind(&config(&path)).unwrap();
+        assert!(UnixStream::connect(&bound.path).is_ok());
+        let longer = PathBuf::from(format!("{}x", path.display()));
+        let error = bind(&config(&longer)).unwrap_err();
+        assert!(error.to_string().contains("is 108 bytes long, but the system takes 107 at most"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_socket_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         std::fs::write(&path, "precious").unwrap();
         assert_eq!(bind(&config(&path)).unwrap_err(), BindError::NotASocket { path: path.clone() });
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -7,8 +7,14 @@ use crate::control::SourceTop;
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::stats::{SourceState, SourceStats};
 
+mod request;
+
+pub use request::{BadRequest, Request};
+
 /// The protocol's version, on every line.
 pub const VERSION: u32 = 1;
+/// What takes the place of a level that is no number, in dBFS: digital silence. JSON knows no infinity.
+const SILENCE_DBFS: f64 = -150.0;
 
 /// A line that the server sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +91,9 @@ pub enum Body {
     /// A request that cannot be taken.
     #[serde(rename = "error")]
     Error { code: String, message: String },
+    /// A line of a newer daemon, of a type that this version does not know; never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The model that is in force.
@@ -167,7 +176,7 @@ pub struct SourceStatus {
     /// The level of the newest hop; null before the first.
     pub level_dbfs: Option<f64>,
     /// Milliseconds since the last sample; null before the first.
-    pub last_sample_ms: Option<u64>,
+    pub last_sample_age_ms: Option<u64>,
     /// Samples heard.
     pub samples: u64,
     /// Samples lost to overruns.
@@ -204,57 +213,6 @@ pub struct TopLabel {
     pub threshold: Option<f64>,
 }
 
-/// A line that a client sends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
-    /// Replaces the filter, and replays.
-    Subscribe {
-        /// Names, slugs or ids, any of which; none is all.
-        #[serde(default)]
-        labels: Vec<String>,
-        /// Sources' names, any of which; none is all.
-        #[serde(default)]
-        sources: Vec<String>,
-        /// Types, or their first parts such as `event`; none is all.
-        #[serde(default)]
-        types: Vec<String>,
-        /// The least peak score of an event's line.
-        #[serde(default)]
-        min_score: f64,
-        /// Replay what came after this number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        since: Option<u64>,
-    },
-    /// Asks for the daemon's health.
-    Status {},
-    /// Asks for the strongest labels.
-    Top {
-        /// How many a source.
-        #[serde(default = "five")]
-        k: usize,
-    },
-    /// Asks to load the configuration again.
-    Reload {},
-    /// Asks to stop listening.
-    Pause {
-        /// For how long; without it until `resume`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seconds: Option<f64>,
-    },
-    /// Asks to listen again.
-    Resume {},
-    /// Asks for a made-up event.
-    Test {
-        /// A label or a group.
-        label: String,
-    },
-}
-
-fn five() -> usize {
-    5
-}
-
 impl Line {
     /// A line that belongs to no report.
     pub fn new(now: Timestamp, body: Body) -> Self {
@@ -273,7 +231,7 @@ impl Line {
     }
 }
 
-/// A time as RFC 3339, UTC, with exactly three decimals.
+/// A time as RFC 3339, UTC, with exactly three decimals; what is finer is cut off.
 pub fn time(time: Timestamp) -> String {
     format!("{time:.3}")
 }
@@ -306,8 +264,7 @@ pub fn reason(reason: EndReason) -> &'static str {
 }
 
 fn body(report: &Report, now: Timestamp) -> Body {
-    // A source that is read faster than real time is ahead of the clock; its latency is none, not negative.
-    let since = |time: Timestamp| u64::try_from(now.duration_since(time).as_millis()).unwrap_or(0);
+    let since = |time| milliseconds(time, now);
     match report {
         Report::EventStart(event) => Body::EventStart { event: wire(event, None), latency_ms: since(event.onset) },
         Report::EventUpdate(event) => Body::EventUpdate { event: wire(event, None), latency_ms: since(event.onset) },
@@ -329,7 +286,6 @@ fn body(report: &Report, now: Timestamp) -> Body {
 }
 
 fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
-    let lasted = event.offset.map(|offset| u64::try_from(offset.duration_since(event.onset).as_millis()).unwrap_or(0));
     Event {
         id: event.id.to_string(),
         label: event.subject.name.clone(),
@@ -338,11 +294,11 @@ fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
         source: event.source.to_string(),
         onset: time(event.onset),
         offset: event.offset.map(time),
-        duration_ms: lasted,
-        score: round(f64::from(event.score), 4),
-        peak_score: round(f64::from(event.peak_score), 4),
-        threshold: round(f64::from(event.threshold), 4),
-        level_dbfs: round(f64::from(event.level_dbfs), 1),
+        duration_ms: event.offset.map(|offset| milliseconds(event.onset, offset)),
+        score: score(event.score),
+        peak_score: score(event.peak_score),
+        threshold: score(event.threshold),
+        level_dbfs: level(event.level_dbfs),
         reason: why.map(|why| reason(why).to_owned()),
     }
 }
@@ -352,10 +308,10 @@ impl From<SourceTop> for Top {
         let labels = top.labels.into_iter().map(|label| TopLabel {
             label: label.name,
             slug: label.slug,
-            score: round(f64::from(label.score), 4),
-            threshold: label.threshold.map(|threshold| round(f64::from(threshold), 4)),
+            score: score(label.score),
+            threshold: label.threshold.map(score),
         });
-        Self { source: top.source.to_string(), level_dbfs: round(f64::from(top.level_dbfs), 1), labels: labels.collect() }
+        Self { source: top.source.to_string(), level_dbfs: level(top.level_dbfs), labels: labels.collect() }
     }
 }
 
@@ -373,8 +329,8 @@ impl From<&SourceStats> for SourceStatus {
             name: stats.name.to_string(),
             state: state.to_owned(),
             rate_hz: Some(stats.rate_hz.load(Relaxed)).filter(|rate| *rate > 0),
-            level_dbfs: stats.level_dbfs().map(|level| round(f64::from(level), 1)),
-            last_sample_ms: stats.last_sample_age_ms(),
+            level_dbfs: stats.level_dbfs().map(level),
+            last_sample_age_ms: stats.last_sample_age_ms(),
             samples: stats.samples.load(Relaxed),
             overrun_samples: stats.overrun_samples.load(Relaxed),
             windows: stats.windows.load(Relaxed),
@@ -384,7 +340,26 @@ impl From<&SourceStats> for SourceStatus {
     }
 }
 
+/// From one time to another in milliseconds, as a reader of both times on the wire reckons it. A source that is read faster than
+/// real time is ahead of the clock; its latency is none, not negative.
+fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
+}
+
+/// A score as it is on the wire: four decimals, 0…1.
+fn score(score: f32) -> f64 {
+    let score = f64::from(score);
+    if score.is_nan() { 0.0 } else { round(score.clamp(0.0, 1.0), 4) }
+}
+
+/// A level as it is on the wire: one decimal, always finite.
+fn level(dbfs: f32) -> f64 {
+    let dbfs = f64::from(dbfs);
+    if dbfs.is_finite() { round(dbfs.max(SILENCE_DBFS), 1) } else { SILENCE_DBFS }
+}
+
 fn round(value: f64, decimals: i32) -> f64 {
     let scale = 10f64.powi(decimals);
-    (value * scale).round() / scale
+    // Minus zero is spelt differently from zero; adding zero makes them one.
+    (value * scale).round() / scale + 0.0
 }

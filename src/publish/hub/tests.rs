@@ -1,0 +1,228 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn report(source: &str, samples: u64) -> Report {
+    Report::SourceClipping { source: source.into(), samples }
+}
+
+fn publish(hub: &Hub, source: &str) {
+    hub.publish(report(source, 1), Timestamp::UNIX_EPOCH);
+}
+
+/// The numbers of the lines, and minus the count of each told drop.
+fn numbers<'a>(lines: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<i64> {
+    let number = |line: &Arc<str>| {
+        let line: Line = serde_json::from_str(line).unwrap();
+        match line.body {
+            Body::Dropped { count } => -(count as i64),
+            _ => line.seq.unwrap() as i64,
+        }
+    };
+    lines.into_iter().map(number).collect()
+}
+
+fn drain(subscription: &mut Subscription) -> Vec<Arc<str>> {
+    std::iter::from_fn(|| subscription.try_next()).collect()
+}
+
+#[test]
+fn a_replay_and_what_follows_it_come_exactly_once() {
+    let hub = Hub::new(Arc::default());
+    for _ in 0..5 {
+        publish(&hub, "a");
+    }
+    let (mut client, seq) = hub.connect();
+    assert_eq!(seq, 5);
+    publish(&hub, "a");
+    let replay = client.subscribe(Filter::default(), Some(2));
+    publish(&hub, "a");
+    // Number 6 waited for the client, and comes with the replay only.
+    assert!(replay.before.is_empty());
+    assert_eq!((replay.seq, replay.gone, numbers(&replay.lines)), (6, 0, vec![3, 4, 5, 6]));
+    let replay = client.subscribe(Filter::default(), None);
+    assert_eq!((numbers(&replay.before), replay.lines.len()), (vec![7], 0));
+    assert!(drain(&mut client).is_empty());
+}
+
+#[test]
+fn what_is_no_longer_held_is_counted() {
+    let hub = Hub::new(Arc::default());
+    for _ in 0..REPLAY + 10 {
+        publish(&hub, "a");
+    }
+    let (mut client, _) = hub.connect();
+    let replay = client.subscribe(Filter::default(), Some(4));
+    assert_eq!((replay.gone, replay.lines.len()), (6, REPLAY));
+    // A number from before a restart is beyond the last one: all that is held comes.
+    assert_eq!(client.subscribe(Filter::default(), Some(1 << 40)).lines.len(), REPLAY);
+}
+
+#[test]
+fn a_client_that_stalls_loses_lines_in_their_place_and_nobody_else_does() {
+    let stats = Arc::new(Stats::default());
+    let hub = Hub::new(stats.clone());
+    let (mut stalled, _) = hub.connect();
+    let (mut healthy, _) = hub.connect();
+    let mut heard = Vec::new();
+    for _ in 0..QUEUE + 100 {
+        publish(&hub, "a");
+        heard.extend(numbers(&drain(&mut healthy)));
+    }
+    assert_eq!(heard, (1..=(QUEUE + 100) as i64).collect::<Vec<_>>());
+    assert_eq!(numbers(&drain(&mut stalled)), (1..=QUEUE as i64).collect::<Vec<_>>());
+    publish(&hub, "a");
+    assert_eq!(numbers(&drain(&mut stalled)), [-100, (QUEUE + 101) as i64]);
+    assert_eq!(stats.dropped_lines.load(Relaxed), 100);
+}
+
+#[test]
+fn a_client_that_goes_is_forgotten() {
+    let hub = Hub::new(Arc::default());
+    let (client, _) = hub.connect();
+    drop(client);
+    assert!(hub.lock().clients.is_empty());
+}
+
+#[test]
+fn long_lines_fill_a_queue_by_their_bytes() {
+    let hub = Hub::new(Arc::default());
+    let (mut client, _) = hub.connect();
+    let faults = vec!["x".repeat(QUEUE_BYTES / 4)];
+    for _ in 0..6 {
+        hub.publish(Report::ConfigRejected { faults: faults.clone() }, Timestamp::UNIX_EPOCH);
+    }
+    assert_eq!(numbers(&drain(&mut client)), [1, 2, 3]);
+    assert_eq!(numbers(&client.missed(Timestamp::UNIX_EPOCH)), [-3]);
+    // What is longer than the whole bound passes where nothing else waits.
+    hub.publish(Report::ConfigRejected { faults: vec!["x".repeat(QUEUE_BYTES)] }, Timestamp::UNIX_EPOCH);
+    assert_eq!(numbers(&drain(&mut client)), [7]);
+    assert_eq!(client.backlog.bytes.load(Relaxed), 0);
+}
+
+#[test]
+fn the_pump_publishes_what_comes_and_ends_with_its_senders() {
+    let hub = Hub::new(Arc::default());
+    let (reports, pumped) = crossbeam_channel::bounded(2);
+    let thread = std::thread::spawn({
+        let hub = hub.clone();
+        move || hub.pump(&pumped)
+    });
+    for _ in 0..100 {
+        reports.send(report("a", 1)).unwrap();
+    }
+    drop(reports);
+    thread.join().unwrap();
+    assert_eq!(hub.seq(), 100);
+}
+
+/// What happens to a hub with three places for clients.
+#[derive(Debug, Clone)]
+enum Op {
+    /// So many reports about the source a or b.
+    Publish(&'static str, usize),
+    /// A client takes so many lines.
+    Read(usize, usize),
+    /// A client hears of a only, or of all; from so far back, if at all.
+    Subscribe(usize, bool, Option<u64>),
+    /// A client goes, and another comes.
+    Reconnect(usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (prop_oneof![Just("a"), Just("b")], 1usize..900).prop_map(|(source, n)| Op::Publish(source, n)),
+        3 => (0usize..3, 1usize..900).prop_map(|(client, n)| Op::Read(client, n)),
+        2 => (0usize..3, any::<bool>(), prop::option::of(0u64..6_000))
+            .prop_map(|(client, only_a, back)| Op::Subscribe(client, only_a, back)),
+        1 => (0usize..3).prop_map(Op::Reconnect),
+    ]
+}
+
+/// A client, and what it should have got since it last subscribed.
+struct Watched {
+    subscription: Subscription,
+    only_a: bool,
+    wanted: Vec<i64>,
+    got: Vec<i64>,
+    told: i64,
+}
+
+impl Watched {
+    fn new(hub: &Arc<Hub>) -> Self {
+        Self { subscription: hub.connect().0, only_a: false, wanted: Vec::new(), got: Vec::new(), told: 0 }
+    }
+
+    fn take(&mut self, lines: &[Arc<str>]) {
+        for number in numbers(lines) {
+            if number < 0 { self.told -= number } else { self.got.push(number) }
+        }
+    }
+
+    /// Nothing comes twice, out of order or unasked, and nothing is missing beyond what waits, or was told, or will be.
+    fn check(&self, waiting: usize) {
+        assert!(self.got.is_sorted_by(|a, b| a < b), "out of order: {:?}", self.got);
+        assert!(self.got.iter().all(|seq| self.wanted.binary_search(seq).is_ok()), "got what it did not ask for");
+        let missed = self.subscription.backlog.missed.load(Relaxed) as usize;
+        // A line that tells of missing ones waits among the others, so the account is exact only where none waits.
+        let known = self.got.len() + self.told as usize + missed;
+        assert!(known <= self.wanted.len(), "more than there was");
+        assert!(waiting > 0 || known == self.wanted.len(), "{known} of {}", self.wanted.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn what_a_client_got_and_what_it_was_told_it_lost_are_all_that_it_wanted(ops in prop::collection::vec(op(), 1..40)) {
+        let hub = Hub::new(Arc::default());
+        let mut clients: Vec<_> = (0..3).map(|_| Watched::new(&hub)).collect();
+        let mut published: Vec<&str> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Publish(source, n) => for _ in 0..n {
+                    publish(&hub, source);
+                    published.push(source);
+                    for client in clients.iter_mut().filter(|client| !client.only_a || source == "a") {
+                        client.wanted.push(published.len() as i64);
+                    }
+                },
+                Op::Read(which, n) => {
+                    let client = &mut clients[which];
+                    let lines: Vec<_> = (0..n).map_while(|_| client.subscription.try_next()).collect();
+                    client.take(&lines);
+                }
+                Op::Subscribe(which, only_a, back) => {
+                    let client = &mut clients[which];
+                    let seq = published.len() as u64;
+                    let since = back.map(|back| seq.saturating_sub(back));
+                    let sources = if only_a { vec!["a".to_owned()] } else { Vec::new() };
+                    let replay = client.subscription.subscribe(Filter { sources, ..Filter::default() }, since);
+                    client.take(&replay.before);
+                    if since.is_none() {
+                        client.check(0);
+                    }
+                    let from = since.unwrap_or(seq);
+                    let oldest = (published.len().saturating_sub(REPLAY)) as u64;
+                    prop_assert_eq!((replay.seq, replay.gone), (seq, oldest.saturating_sub(from)));
+                    let wanted = |seq: &i64| !only_a || published[*seq as usize - 1] == "a";
+                    let held: Vec<i64> = (from.max(oldest) as i64 + 1..=seq as i64).filter(wanted).collect();
+                    (client.only_a, client.wanted, client.got, client.told) = (only_a, held, Vec::new(), 0);
+                    client.take(&replay.lines);
+                    client.check(0);
+                }
+                Op::Reconnect(which) => clients[which] = Watched::new(&hub),
+            }
+            for client in &clients {
+                client.check(client.subscription.lines.len());
+            }
+            prop_assert_eq!(hub.lock().clients.len(), 3);
+        }
+        for client in &mut clients {
+            let rest = drain(&mut client.subscription);
+            client.take(&rest);
+            client.check(0);
+            prop_assert_eq!(client.subscription.backlog.bytes.load(Relaxed), 0);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Requests: what a client may send, and what it is told when a request cannot be taken.
+//!
+//! A request is read field by field, so that a refusal names the field, says what belongs there, and knows the nearest right name.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::labels::nearest;
+
+/// How many entries a list of a filter may have: more than there are labels, and few enough to be looked through for each event.
+const MAX_ENTRIES: usize = 1_024;
+
+/// Each request with its fields.
+const OPS: [(&str, &[&str]); 7] = [
+    ("subscribe", &["labels", "sources", "types", "min_score", "since"]),
+    ("status", &[]),
+    ("top", &["k"]),
+    ("reload", &[]),
+    ("pause", &["seconds"]),
+    ("resume", &[]),
+    ("test", &["label"]),
+];
+
+/// A line that a client sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Replaces the filter, and replays.
+    Subscribe {
+        /// Names, slugs or ids, any of which; none is all.
+        #[serde(default)]
+        labels: Vec<String>,
+        /// Sources' names, any of which; none is all.
+        #[serde(default)]
+        sources: Vec<String>,
+        /// Types, or their first parts such as `event`; none is all.
+        #[serde(default)]
+        types: Vec<String>,
+        /// The least peak score of an event's line, 0…1.
+        #[serde(default)]
+        min_score: f64,
+        /// Replay what came after this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+    },
+    /// Asks for the daemon's health.
+    Status {},
+    /// Asks for the strongest labels.
+    Top {
+        /// How many a source.
+        #[serde(default = "five")]
+        k: usize,
+    },
+    /// Asks to load the configuration again.
+    Reload {},
+    /// Asks to stop listening.
+    Pause {
+        /// For how many seconds; without it until `resume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+    },
+    /// Asks to listen again.
+    Resume {},
+    /// Asks for a made-up event.
+    Test {
+        /// A label or a group.
+        label: String,
+    },
+}
+
+fn five() -> usize {
+    5
+}
+
+/// Why a line is no request that can be taken; the display is the sentence for the client. Sending it again does not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// It is not text.
+    #[error("the request is not UTF-8: {0}")]
+    NotUtf8(std::str::Utf8Error),
+    /// It is not JSON.
+    #[error("the request is not JSON: {0}")]
+    NotJson(String),
+    /// It is JSON, but a list, a number or the like.
+    #[error("the request is not a JSON object such as {{\"op\":\"status\"}}")]
+    NotAnObject,
+    /// It does not say what it asks for.
+    #[error("the request has no \"op\"; there are {}", ops())]
+    NoOp,
+    /// It asks for what there is not.
+    #[error("there is no op {op}; {hint}")]
+    UnknownOp {
+        /// What it asks for.
+        op: String,
+        /// The nearest op, or all.
+        hint: String,
+    },
+    /// It has a field that its op does not take.
+    #[error("{op} has no field {field:?}; {hint}")]
+    UnknownField {
+        /// What it asks for.
+        op: &'static str,
+        /// The field.
+        field: String,
+        /// The nearest field, or all.
+        hint: String,
+    },
+    /// A field is missing.
+    #[error("{op} needs the field {field:?}: {expected}")]
+    NoField {
+        /// What it asks for.
+        op: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// A field holds something of another kind.
+    #[error("{field} must be {expected}, but it is {actual}")]
+    WrongType {
+        /// The field.
+        field: &'static str,
+        /// What belongs there.
+        expected: &'static str,
+        /// What is there.
+        actual: String,
+    },
+    /// A list is too long.
+    #[error("{field} has {actual} entries, but {MAX_ENTRIES} at most can be taken")]
+    TooMany {
+        /// The field.
+        field: &'static str,
+        /// How many entries it has.
+        actual: usize,
+    },
+}
+
+impl Request {
+    /// Reads a line without its end.
+    pub fn parse(line: &[u8]) -> Result<Self, BadRequest> {
+        let text = std::str::from_utf8(line).map_err(BadRequest::NotUtf8)?;
+        // Nesting is bounded by the parser, so a deep request is an error and no overflow.
+        let value = serde_json::from_str(text).map_err(|error| BadRequest::NotJson(without_place(&error)))?;
+        let Value::Object(mut fields) = value else { return Err(BadRequest::NotAnObject) };
+        let given = fields.remove("op").ok_or(BadRequest::NoOp)?;
+        let Some((op, known)) = OPS.iter().copied().find(|(op, _)| given.as_str() == Some(op)) else {
+            let hint = suggestion(given.as_str().unwrap_or_default(), OPS.map(|(op, _)| op).as_slice());
+            return Err(BadRequest::UnknownOp { op: excerpt(&given), hint });
+        };
+        if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+            let field: String = field.chars().take(40).collect();
+            return Err(BadRequest::UnknownField { op, hint: suggestion(&field, known), field });
+        }
+        let mut fields = Fields(fields);
+        Ok(match op {
+            "subscribe" => Request::Subscribe {
+                labels: fields.list("labels")?,
+                sources: fields.list("sources")?,
+                types: fields.list("types")?,
+                min_score: fields.take("min_score", "a number from 0 to 1")?.unwrap_or(0.0),
+                since: fields.take("since", "a whole number")?,
+            },
+            "status" => Request::Status {},
+            "top" => Request::Top { k: fields.take("k", "a whole number")?.unwrap_or_else(five) },
+            "reload" => Request::Reload {},
+            "pause" => Request::Pause { seconds: fields.take("seconds", "a number of seconds")? },
+            "resume" => Request::Resume {},
+            _ => {
+                let expected = "the name of a label or a group";
+                let label = fields.take("label", expected)?;
+                Request::Test { label: label.ok_or(BadRequest::NoField { op, field: "label", expected })? }
+            }
+        })
+    }
+}
+
+/// The fields of a request that have not been read.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The value of a field; null is the same as none.
+    fn take<T: DeserializeOwned>(&mut self, field: &'static str, expected: &'static str) -> Result<Option<T>, BadRequest> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let actual = excerpt(&value);
+                serde_json::from_value(value).map(Some).map_err(|_| BadRequest::WrongType { field, expected, actual })
+            }
+        }
+    }
+
+    fn list(&mut self, field: &'static str) -> Result<Vec<String>, BadRequest> {
+        let list: Vec<String> = self.take(field, "a list of names")?.unwrap_or_default();
+        if list.len() > MAX_ENTRIES {
+            return Err(BadRequest::TooMany { field, actual: list.len() });
+        }
+        Ok(list)
+    }
+}
+
+fn ops() -> String {
+    OPS.map(|(op, _)| op).join(", ")
+}
+
+fn suggestion(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => "it takes none".to_owned(),
+        None => format!("there are {}", known.join(", ")),
+    }
+}
+
+/// A value as JSON, cut where it is long: an error is shorter than what caused it.
+fn excerpt(value: &Value) -> String {
+    let json = value.to_string();
+    match json.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &json[..end]),
+        None => json,
+    }
+}
+
+/// What the parser says; every request is one line, so its number tells nothing.
+fn without_place(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at byte ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        Request::parse(line.as_bytes()).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn what_a_client_sends_is_what_the_server_reads() {
+        let subscribe =
+            Request::Subscribe { labels: vec!["Dog".into()], sources: vec![], types: vec![], min_score: 0.3, since: Some(7) };
+        let pause = Request::Pause { seconds: Some(0.5) };
+        let test = Request::Test { label: "Dog".into() };
+        let all = [subscribe, Request::Status {}, Request::Top { k: 3 }, Request::Reload {}, pause, Request::Resume {}, test];
+        assert_eq!(all.len(), OPS.len());
+        for request in all {
+            assert_eq!(Request::parse(serde_json::to_string(&request).unwrap().as_bytes()), Ok(request));
+        }
+        assert_eq!(Request::parse(br#" {"op":"top","k":null} "#), Ok(Request::Top { k: 5 }));
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
+        for (line, sentence) in [
+            (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
+            (r#"{"labels":[]}"#, r#"the request has no "op"; there are subscribe, status, top, reload, pause, resume, test"#),
+            (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
+            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, reload, pause, resume, test"),
+            (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),
+            (r#"{"op":"status","x":1}"#, r#"status has no field "x"; it takes none"#),
+            (r#"{"op":"subscribe","labels":"Dog"}"#, r#"labels must be a list of names, but it is "Dog""#),
+            (r#"{"op":"subscribe","labels":[1]}"#, "labels must be a list of names, but it is [1]"),
+            (r#"{"op":"subscribe","since":-1}"#, "since must be a whole number, but it is -1"),
+            (r#"{"op":"subscribe","min_score":"high"}"#, r#"min_score must be a number from 0 to 1, but it is "high""#),
+            (r#"{"op":"test"}"#, r#"test needs the field "label": the name of a label or a group"#),
+        ] {
+            assert_eq!(refused(line), sentence, "{line}");
+        }
+    }
+
+    #[test]
+    fn hostile_lines_are_refused_in_few_words() {
+        let deep = format!("{{\"op\":{}", "[".repeat(60_000));
+        let many = format!(r#"{{"op":"subscribe","labels":[{}"a"]}}"#, r#""a","#.repeat(2_000));
+        let long = format!(r#"{{"op":"subscribe","labels":"{}"}}"#, "é".repeat(30_000));
+        for (line, part) in [(deep, "not JSON"), (many, "labels has 2001 entries"), (long, "…"), ("\0".into(), "not JSON")] {
+            let sentence = refused(&line);
+            assert!(sentence.contains(part) && sentence.len() < 250, "{sentence}");
+        }
+        assert!(Request::parse(b"\xff\xfe").unwrap_err().to_string().contains("not UTF-8"));
+    }
+}
