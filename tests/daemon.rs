@@ -179,7 +179,7 @@ fn a_request_that_cannot_be_taken_is_answered_and_the_connection_lives_on() {
         (r#"{"op":"subscribe","min_score":2}"#, "bad_request", "min_score"),
         (r#"{"op":"pause","seconds":-1}"#, "bad_request", "seconds"),
         (r#"{"op":"test","label":"Smoke alarn"}"#, "unknown_label", "did you mean"),
-        (&deep, "bad_request", "cannot be taken"),
+        (&deep, "bad_request", "recursion limit exceeded"),
         (&long, "too_long", "65536"),
     ] {
         let answer = client.ask(request, "error");
