@@ -15,6 +15,7 @@ pub mod fault;
 pub mod preset;
 pub mod print;
 pub mod raw;
+pub mod table;
 pub mod validate;
 
 pub use fault::{Fault, Faults};

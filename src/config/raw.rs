@@ -4,74 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Faults};
+use super::fault::Faults;
+use super::table::{At, Leaf, Reader, Table, did_you_mean};
 use crate::model::labels::nearest;
-
-/// A value and the line it stands in; a default stands in none.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct At<T> {
-    /// The value.
-    pub value: T,
-    /// Counted from 1.
-    pub line: Option<usize>,
-}
-
-/// What a key of the file can hold.
-trait Leaf: Sized {
-    /// What a value must be, as a noun with its article.
-    const EXPECTED: &'static str;
-    /// The value, if it is of this type.
-    fn read(value: &DeValue) -> Option<Self>;
-}
-
-impl Leaf for String {
-    const EXPECTED: &'static str = "a string";
-    fn read(value: &DeValue) -> Option<Self> {
-        value.as_str().map(str::to_owned)
-    }
-}
-
-impl Leaf for f64 {
-    const EXPECTED: &'static str = "a number";
-    fn read(value: &DeValue) -> Option<Self> {
-        match value {
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number as f64),
-            _ => None,
-        }
-    }
-}
-
-impl Leaf for i64 {
-    const EXPECTED: &'static str = "a whole number";
-    fn read(value: &DeValue) -> Option<Self> {
-        value.as_integer().and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok())
-    }
-}
-
-impl Leaf for bool {
-    const EXPECTED: &'static str = "true or false";
-    fn read(value: &DeValue) -> Option<Self> {
-        value.as_bool()
-    }
-}
-
-impl Leaf for Vec<String> {
-    const EXPECTED: &'static str = "a list of strings";
-    fn read(value: &DeValue) -> Option<Self> {
-        value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
-    }
-}
-
-impl<T: Leaf> Leaf for Option<T> {
-    const EXPECTED: &'static str = T::EXPECTED;
-    fn read(value: &DeValue) -> Option<Self> {
-        T::read(value).map(Some)
-    }
-}
 
 /// The channel of a source as it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -391,72 +328,4 @@ fn named<'t, 'i>(table: &'t DeTable<'i>, section: &str, reader: &mut Reader) -> 
         }
     }
     tables
-}
-
-/// Collects faults with their lines.
-struct Reader<'t> {
-    text: &'t str,
-    path: Option<PathBuf>,
-    faults: Faults,
-}
-
-impl Reader<'_> {
-    fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-
-    fn fault(&mut self, line: Option<usize>, key: &str, message: String) {
-        self.faults.push(Fault { path: self.path.clone(), line, key: key.to_owned(), message });
-    }
-
-    fn wrong_type(&mut self, line: Option<usize>, key: &str, value: &DeValue, expected: &str) {
-        let kind = match value.type_str() {
-            "integer" => "an integer".to_owned(),
-            "array" => "a list".to_owned(),
-            kind => format!("a {kind}"),
-        };
-        self.fault(line, key, format!("this is {kind}, but it must be {expected}"));
-    }
-}
-
-/// A table while its keys are read.
-struct Table<'a, 't, 'i> {
-    table: &'a DeTable<'i>,
-    path: String,
-    known: Vec<&'static str>,
-    reader: &'a mut Reader<'t>,
-}
-
-impl<'a, 't, 'i> Table<'a, 't, 'i> {
-    fn new(table: &'a DeTable<'i>, path: String, reader: &'a mut Reader<'t>) -> Self {
-        Self { table, path, known: Vec::new(), reader }
-    }
-
-    /// Reads a key into `place`, which keeps its default where the key is missing or of the wrong type.
-    fn leaf<T: Leaf>(&mut self, key: &'static str, place: &mut At<T>) {
-        self.known.push(key);
-        let Some(value) = self.table.get(key) else { return };
-        let line = Some(self.reader.line(Spanned::span(value).start));
-        match T::read(value.get_ref()) {
-            Some(read) => *place = At { value: read, line },
-            None => self.reader.wrong_type(line, &format!("{}.{key}", self.path), value.get_ref(), T::EXPECTED),
-        }
-    }
-
-    /// Reports the keys that nobody asked for.
-    fn finish(self) {
-        for (key, _) in self.table.iter() {
-            let name = key.get_ref().as_ref();
-            if !self.known.contains(&name) {
-                let hint = did_you_mean(nearest(name, self.known.iter().copied()));
-                let line = Some(self.reader.line(key.span().start));
-                self.reader.fault(line, &format!("{}.{name}", self.path), format!("there is no such key{hint}"));
-            }
-        }
-    }
-}
-
-/// The end of a sentence about a wrong name.
-pub fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::raw::{At, Named, RawChannel, RawGate, RawSource, STANDARD_GATE, STANDARD_PRESET, did_you_mean};
+use super::raw::{Named, RawChannel, RawGate, RawSource, STANDARD_GATE, STANDARD_PRESET};
+use super::table::{At, did_you_mean};
 use super::{
     Channel, Config, Fault, Faults, Gate, Input, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, Raw, Rule, SocketConfig,
     SourceConfig, preset,

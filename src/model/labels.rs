@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::event::Subject;
 
-use super::manifest::ModelError;
+use super::error::ModelError;
 
 /// The labels of a model, in the order of its outputs.
 #[derive(Debug, Clone, Default)]

@@ -3,10 +3,12 @@
 //! `manifest` reads what a model's folder says of itself, `labels` names its outputs, and `onnx` is the only file that names
 //! ort. Nothing here knows of sources, time or events.
 
+pub mod error;
 pub mod labels;
 pub mod manifest;
 pub mod onnx;
 
+pub use error::ModelError;
 pub use labels::Labels;
-pub use manifest::{Model, ModelError};
+pub use manifest::Model;
 pub use onnx::Tagger;

@@ -10,7 +10,8 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
 
-use super::manifest::{Axis, AxisName, InputKind, Model, ModelError, OutputKind};
+use super::error::ModelError;
+use super::manifest::{Axis, AxisName, InputKind, Model, OutputKind};
 
 /// The library's file name, without a version.
 const LIBRARY: &str = "libonnxruntime.so";

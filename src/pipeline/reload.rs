@@ -1,0 +1,99 @@
+//! Load, check, compare, apply: a changed configuration on a running daemon. What it does not concern goes on.
+
+use std::sync::Arc;
+
+use super::source::Order;
+use super::{Daemon, directory, groups};
+use crate::analysis::Command;
+use crate::config::diff::Change;
+use crate::config::{self, Config};
+use crate::event::{EndReason, Report};
+use crate::model::{Model, Tagger};
+use crate::systemd;
+
+impl Daemon {
+    /// Loads the configuration again and applies what changed; a bad one changes nothing. Says what changed, or what is wrong.
+    pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
+        systemd::reloading();
+        let result = self.load().and_then(|(new, model)| self.apply(new, model));
+        let report = match &result {
+            Ok(changes) => {
+                tracing::info!(changes = changes.join("; "), "the configuration was loaded again");
+                Report::ConfigReloaded { changes: changes.clone() }
+            }
+            Err(faults) => {
+                tracing::error!(faults = faults.join("; "), "the new configuration is refused; the old one stays in force");
+                Report::ConfigRejected { faults: faults.clone() }
+            }
+        };
+        let _ = self.reports.send(report);
+        systemd::ready(&self.summary());
+        result
+    }
+
+    fn load(&self) -> Result<(Config, Option<Model>), Vec<String>> {
+        let raw = config::read(self.config_file.as_deref()).map_err(|faults| faults.sentences())?;
+        // Another model has other labels, so it is opened before the rules are checked.
+        let dir = &raw.model.dir.value;
+        let model =
+            if *dir == self.config.model.dir { None } else { Some(Model::open(dir).map_err(|error| vec![error.to_string()])?) };
+        let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
+        let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
+        let mut config = loaded.config;
+        if self.fixed_sources {
+            config.sources = self.config.sources.clone();
+        }
+        Ok((config, model))
+    }
+
+    fn apply(&mut self, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
+        let changes = self.config.changes(&new);
+        let one = |error: String| vec![error];
+        if changes.contains(&Change::Model) {
+            let model = match model {
+                Some(model) => model,
+                None => Model::open(&new.model.dir).map_err(|error| one(error.to_string()))?,
+            };
+            // The process has one ONNX Runtime for life; only the session is made anew.
+            let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| one(error.to_string()))?;
+            self.labels = model.labels.clone();
+            self.groups = groups(&new);
+            self.publisher.set_directory(directory(&model, &self.groups));
+            let _ = self.commands.send(Command::Model(Box::new((model, tagger, new.rules.clone()))));
+        } else if changes.contains(&Change::Rules) {
+            self.groups = groups(&new);
+            self.publisher.set_groups(self.groups.iter().map(|group| group.name.clone()).collect());
+            let _ = self.commands.send(Command::Rules(new.rules.clone()));
+        }
+        for change in &changes {
+            let started = match change {
+                Change::SourceRemoved(name) => {
+                    self.stop_source(name, EndReason::Paused);
+                    Ok(())
+                }
+                Change::SourceChanged(name) => {
+                    self.stop_source(name, EndReason::Paused);
+                    self.start_named(&new, name)
+                }
+                Change::SourceAdded(name) => self.start_named(&new, name),
+                Change::Socket | Change::Model | Change::Log | Change::Rules => Ok(()),
+            };
+            if let Err(error) = started {
+                tracing::error!(%error, "a source could not be started");
+            }
+        }
+        self.config = new;
+        Ok(changes.iter().map(Change::describe).collect())
+    }
+
+    fn start_named(&mut self, config: &Config, name: &Arc<str>) -> std::io::Result<()> {
+        let Some(source) = config.sources.iter().find(|source| source.name == *name).cloned() else { return Ok(()) };
+        self.start_source(source)?;
+        if self.paused
+            && let Some(thread) = self.sources.get(name)
+        {
+            thread.order(Order::Pause);
+        }
+        Ok(())
+    }
+}
