@@ -144,6 +144,20 @@ fn raw_samples_on_standard_input_are_heard() {
 }
 
 #[test]
+fn standard_input_that_never_ends_holds_up_no_request_and_no_end() {
+    let mut daemon = Daemon::start("", &["--source", "-"], &[]);
+    let mut client = daemon.connect();
+    let mut input = daemon.child.stdin.take().unwrap();
+    // Noise as fast as it is taken; the daemon's end breaks the pipe.
+    let feeder = std::thread::spawn(move || while input.write_all(&[0x11, 0x02, 0x93, 0xfd].repeat(4_096)).is_ok() {});
+    wait_until_live(&mut client);
+    client.ask(r#"{"op":"top"}"#, "top");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.wait(SOON).0, 0);
+    feeder.join().unwrap();
+}
+
+#[test]
 fn a_filter_lets_pass_what_it_names() {
     let (daemon, _folder) = voices();
     let mut client = daemon.connect();

@@ -22,6 +22,8 @@ use crate::stats::SourceState;
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// The shortest sleep, so that a source that is a little late does not spin the loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+/// Batches that are still scored when the daemon shuts down.
+const LAST_STEPS: usize = 4;
 /// Reports that are kept while the publishing stage takes none.
 const BACKLOG: usize = 8_192;
 
@@ -76,12 +78,11 @@ impl Thread {
         }
     }
 
-    /// Takes what the sources delivered, and scores every window that is due.
+    /// Takes what the sources delivered, and scores one batch of the windows that are due. One batch only: a source that delivers as
+    /// fast as it is read must not keep commands waiting.
     fn step(&mut self) -> Result<(), ModelError> {
         self.listen();
-        while self.infer()? > 0 {
-            self.listen();
-        }
+        self.infer()?;
         self.retire();
         Ok(())
     }
@@ -278,7 +279,10 @@ impl Thread {
 
     fn shut_down(&mut self) -> Result<(), ModelError> {
         // What is in the rings was heard before the order came: it still counts.
-        self.step()?;
+        // Only so much of it, though: standard input may go on for ever.
+        for _ in 0..LAST_STEPS {
+            self.step()?;
+        }
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Shutdown);
         }
@@ -344,16 +348,16 @@ impl Thread {
         }
     }
 
-    /// How long until the next source has a window due, by its own rate.
+    /// How long until the next source has a window due, by its own rate; nothing where one is due already.
     fn time_until_due(&self) -> Duration {
         let due = self.slots.iter().map(|slot| {
-            if slot.finishing {
-                return Duration::ZERO;
-            }
             let at_model_rate = slot.ear.samples_until_due() as f64 / f64::from(slot.ear.model_rate_hz());
             let in_ring = slot.reader.available() as f64 / f64::from(slot.rate_hz);
-            Duration::from_secs_f64((at_model_rate - in_ring).max(0.0))
+            if slot.finishing || in_ring >= at_model_rate {
+                return Duration::ZERO;
+            }
+            Duration::from_secs_f64(at_model_rate - in_ring).max(SHORTEST_WAIT)
         });
-        due.min().unwrap_or(LONGEST_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+        due.min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }
 }
