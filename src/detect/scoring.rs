@@ -1,8 +1,8 @@
 //! Which moment a window's score speaks of.
 //!
-//! A clip tagger's score of the window that ends at e rises once about δ of a sound lies in the window, and falls once all but
-//! about δ of it has left again: a rise speaks of e − δ, a fall of e − W + δ. That undoes the smear of a window of length W without
-//! a second look at it. How several windows become one curve is decided here and nowhere else.
+//! A clip tagger's score of the window that ends at e rises once about ρ of a sound lies in the window, and falls once all but
+//! about φ of it has left again: a rise speaks of e − ρ, a fall of e − W + φ. That undoes the smear of a window of length W without
+//! a second look at it; ρ and φ belong to the model. How several windows become one curve is decided here and nowhere else.
 
 use crate::model::manifest::Detection;
 
@@ -11,7 +11,8 @@ use crate::model::manifest::Detection;
 pub struct Scoring {
     window: u64,
     hop: u64,
-    delta: u64,
+    rise: u64,
+    fall: u64,
 }
 
 /// What moment the score of a window speaks of, as sample indices.
@@ -29,7 +30,8 @@ impl Scoring {
         Self {
             window: detection.window_samples(sample_rate_hz) as u64,
             hop: detection.hop_samples(sample_rate_hz) as u64,
-            delta: detection.delta_samples(sample_rate_hz) as u64,
+            rise: detection.rise_samples(sample_rate_hz) as u64,
+            fall: detection.fall_samples(sample_rate_hz) as u64,
         }
     }
 
@@ -50,7 +52,7 @@ impl Scoring {
 
     /// What moment the window that ends at the sample index `end` speaks of.
     pub fn place(&self, end: u64) -> Moment {
-        Moment { rise: end.saturating_sub(self.delta), fall: (end + self.delta).saturating_sub(self.window) }
+        Moment { rise: end.saturating_sub(self.rise), fall: (end + self.fall).saturating_sub(self.window) }
     }
 
     /// The stretch that a window's score is written for in a score curve: one hop around the window's centre.

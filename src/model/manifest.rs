@@ -177,8 +177,10 @@ pub struct Detection {
     pub window_ms: u32,
     /// The distance of two windows in milliseconds.
     pub hop_ms: u32,
-    /// How much of a sound must lie in a window for its score to rise, in milliseconds.
-    pub delta_ms: u32,
+    /// How much of a sound lies in a window when its score has risen, in milliseconds.
+    pub rise_ms: u32,
+    /// How much of a sound lies in a window when its score has fallen again, in milliseconds.
+    pub fall_ms: u32,
 }
 
 impl Detection {
@@ -192,9 +194,14 @@ impl Detection {
         samples(self.hop_ms, rate_hz)
     }
 
-    /// How much of a sound must lie in a window for its score to rise, in samples at `rate_hz`.
-    pub fn delta_samples(&self, rate_hz: u32) -> usize {
-        samples(self.delta_ms, rate_hz)
+    /// How much of a sound lies in a window when its score has risen, in samples at `rate_hz`.
+    pub fn rise_samples(&self, rate_hz: u32) -> usize {
+        samples(self.rise_ms, rate_hz)
+    }
+
+    /// How much of a sound lies in a window when its score has fallen again, in samples at `rate_hz`.
+    pub fn fall_samples(&self, rate_hz: u32) -> usize {
+        samples(self.fall_ms, rate_hz)
     }
 }
 
@@ -305,7 +312,8 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     let detection = &manifest.detection;
     require((10..=60_000).contains(&detection.window_ms), "window_ms must be from 10 to 60000")?;
     require(detection.hop_ms >= 10 && detection.hop_ms <= detection.window_ms, "hop_ms must be from 10 to window_ms")?;
-    require(detection.delta_ms <= detection.window_ms / 2, "delta_ms must be at most half of window_ms")
+    let most = detection.window_ms / 2;
+    require(detection.rise_ms <= most && detection.fall_ms <= most, "rise_ms and fall_ms must be at most half of window_ms")
 }
 
 fn check_log_mel(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
