@@ -37,7 +37,7 @@ test: setup lint
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
 bench: setup
-	MIMID_MODELS=$(CURDIR)/models MIMID_ONNXRUNTIME=$(CURDIR)/models/runtime/libonnxruntime.so cargo bench --locked
+	MIMID_MODELS=$(CURDIR)/models MIMID_ONNXRUNTIME=$(CURDIR)/models/runtime/libonnxruntime.so cargo bench --locked --bench engine
 
 clean:
 	rm -rf $(TARGET) models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}

@@ -1,6 +1,8 @@
 //! What the engine's parts cost: `make bench`. Everything runs in one process on one thread, so the figures can be compared with each
 //! other; machines differ and so do days.
 
+use std::sync::OnceLock;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use mimid::features::FrontEnd;
@@ -25,6 +27,12 @@ fn noise(n: usize) -> Vec<f32> {
 
 fn model() -> Model {
     Model::open("ced-tiny").expect("`make setup` gets the model")
+}
+
+/// The process has one ONNX Runtime for life.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::load(&find_runtime(None).expect("`make setup` gets the library")).expect("the library loads"))
 }
 
 /// A minute of sound to 16 kHz.
@@ -58,9 +66,7 @@ fn log_mel_of_a_minute(bencher: Bencher) {
 #[divan::bench(args = [1, 4, 16])]
 fn score_windows(bencher: Bencher, batch: usize) {
     let model = model();
-    let path = find_runtime(None).expect("`make setup` gets the library");
-    let runtime = Runtime::load(&path).expect("the library loads");
-    let mut tagger = Tagger::open(&model, &runtime, 1).expect("the model opens");
+    let mut tagger = Tagger::open(&model, runtime(), 1).expect("the model opens");
     let input: Vec<f32> = noise(batch * tagger.window_len()).iter().map(|value| value * 400.0 - 40.0).collect();
     let mut scores = Vec::new();
     bencher.counter(ItemsCount::new(batch)).bench_local(|| tagger.score(batch, &input, &mut scores));
