@@ -17,7 +17,7 @@ use cpal::{
 use crossbeam_channel::{Sender, bounded};
 
 use super::callback::Callback;
-use super::{Capture, CaptureError, Notice, Pace, RING_S};
+use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
 use crate::model::labels::nearest;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
@@ -310,10 +310,7 @@ fn on_a_thread<T: Send + 'static>(
     let work = move || {
         let _ = answer.send(work());
     };
-    std::thread::Builder::new()
-        .name(format!("sound-{what}"))
-        .spawn(work)
-        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    spawn(&format!("sound-{what}"), work)?;
     done.recv_timeout(PATIENCE + Duration::from_secs(1)).unwrap_or_else(|_| {
         let tried = format!("the sound system did not answer within {} s", PATIENCE.as_secs() + 1);
         Err(CaptureError::NoDevice { tried })

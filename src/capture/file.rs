@@ -16,7 +16,7 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSourceStream;
 
 use super::callback::{linear_gain, mix};
-use super::{Capture, CaptureError, Notice, Pace, RING_S};
+use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::ring::{Writer, ring};
@@ -221,10 +221,7 @@ pub fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -> Resul
     let (guard, stop) = bounded::<()>(0);
     let mut player = Player { decoder, at_end, channel, gain_db, writer, stop, started: Instant::now(), played: 0 };
     let work = move || player.run(&tell);
-    std::thread::Builder::new()
-        .name("recording".to_owned())
-        .spawn(work)
-        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    spawn("recording", work)?;
     Ok(Capture {
         rate_hz,
         reader,

@@ -162,6 +162,12 @@ pub fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
     }
 }
 
+/// Starts a thread for a source.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CaptureError> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    builder.spawn(work).map(|_| ()).map_err(|error| CaptureError::Thread { what: error.to_string() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::callback::Callback;
-use super::{Capture, CaptureError, Notice, Pace, RING_S};
+use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
 use crate::ring::ring;
 
@@ -31,10 +31,7 @@ pub fn open(rate_hz: u32, gain_db: f32) -> Result<Capture, CaptureError> {
             Err(error) => Notice::Lost(format!("standard input cannot be read: {error}")),
         });
     };
-    std::thread::Builder::new()
-        .name("stdin".to_owned())
-        .spawn(work)
-        .map_err(|error| CaptureError::Thread { what: error.to_string() })?;
+    spawn("stdin", work)?;
     Ok(Capture {
         rate_hz,
         reader,

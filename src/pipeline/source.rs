@@ -102,6 +102,8 @@ impl Worker {
             if first {
                 let _ = opened.try_send(attempt.as_ref().map(|_| ()).map_err(Clone::clone));
             }
+            // How the first opening went is the pipeline's to judge, and to log.
+            let judged = first && attempt.is_err();
             let over = match attempt {
                 Ok(capture) => {
                     retry = FIRST_RETRY;
@@ -111,8 +113,8 @@ impl Worker {
             };
             let order = match over {
                 Over::Lost(reason) => {
-                    // How the first opening went is the pipeline's to judge, and to log; a reason is logged once, not at each try.
-                    if !first && self.lost.as_ref() != Some(&reason) {
+                    // A reason is logged once, not at each try.
+                    if !judged && self.lost.as_ref() != Some(&reason) {
                         tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
                     }
                     self.lose(reason);
