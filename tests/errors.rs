@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{Daemon, VOICE, failure, mimid, run};
+use support::{Daemon, SoundServer, VOICE, failure, mimid, run};
 
 /// `mimid run` with this configuration and these arguments, in a folder that is called F in its messages.
 fn fail(config: &str, arguments: &[&str]) -> (i32, String) {
@@ -28,13 +28,23 @@ fn no_capture_device() {
 }
 
 #[test]
+fn no_capture_device_to_list() {
+    let (code, message) = failure(mimid().arg("devices"));
+    let expected = "mimid: there is no capture device; plug in a microphone, or start a sound server (PipeWire or PulseAudio)";
+    assert_eq!((code, message.as_str()), (3, expected));
+}
+
+#[test]
 fn a_device_that_is_named_wrongly() {
-    // ALSA's null device is always there, so there is something to suggest.
-    let (code, message) = fail("", &["--source", "alsa:nul"]);
-    assert_eq!(
-        (code, message.as_str()),
-        (3, "mimid: there is no capture device \"alsa:nul\", did you mean \"alsa:null\"?; `mimid devices` lists them")
-    );
+    let server = SoundServer::start();
+    let mut command = mimid();
+    command.args(["run", "--source", "pulseaudio:mic.monitr"]).env("MIMID_LOG", "off").envs(server.environment());
+    let expected = "mimid: there is no capture device \"pulseaudio:mic.monitr\", did you mean \"pulseaudio:mic.monitor\"?; `mimid devices` lists them";
+    assert_eq!(failure(&mut command), (3, expected.to_owned()));
+    let listed = run(mimid().args(["devices", "--json"]).envs(server.environment()));
+    let devices: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((devices[0]["id"].as_str(), devices[0]["default"].as_bool()), (Some("pulseaudio:mic.monitor"), Some(true)));
+    assert_eq!((devices[0]["rate_hz"].as_u64(), devices[0]["channels"].as_u64()), (Some(48_000), Some(2)));
 }
 
 #[test]

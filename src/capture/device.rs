@@ -39,10 +39,10 @@ pub struct DeviceInfo {
     pub host: String,
     /// Whether its host takes it by default.
     pub is_default: bool,
-    /// The rate that it is opened at, in Hz, where it says one.
-    pub rate_hz: Option<u32>,
+    /// The rate that it is opened at, in Hz.
+    pub rate_hz: u32,
     /// The channels that it is opened with.
-    pub channels: Option<u16>,
+    pub channels: u16,
     /// The sample formats that it offers.
     pub formats: Vec<String>,
 }
@@ -70,7 +70,11 @@ pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
             let Ok(devices) = host.devices() else { continue };
             for device in devices.filter(|device| device.supports_input()) {
                 let Ok(device_id) = device.id() else { continue };
-                let config = device.default_input_config().ok();
+                // What cannot be captured from is no capture device: ALSA lists its plug-ins as well, and one that delivers nothing.
+                let Ok(config) = device.default_input_config() else { continue };
+                if device_id.id() == "null" {
+                    continue;
+                }
                 let mut formats: Vec<String> = device
                     .supported_input_configs()
                     .map(|ranges| ranges.map(|range| range.sample_format().to_string()).collect())
@@ -82,8 +86,8 @@ pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
                     name: name(&device),
                     host: id.name().to_owned(),
                     is_default: default.as_ref() == Some(&device_id),
-                    rate_hz: config.as_ref().map(SupportedStreamConfig::sample_rate),
-                    channels: config.as_ref().map(SupportedStreamConfig::channels),
+                    rate_hz: config.sample_rate(),
+                    channels: config.channels(),
                     formats,
                 });
             }

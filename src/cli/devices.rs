@@ -21,8 +21,8 @@ struct DeviceLine<'a> {
     name: &'a str,
     host: &'a str,
     default: bool,
-    rate_hz: Option<u32>,
-    channels: Option<u16>,
+    rate_hz: u32,
+    channels: u16,
     formats: &'a [String],
 }
 
@@ -57,8 +57,7 @@ fn table(devices: &[DeviceInfo], out: &mut impl Write) -> io::Result<()> {
     let (ids, names) = (width(|device| &device.id), width(|device| &device.name));
     for device in devices {
         let mark = if device.is_default { '*' } else { ' ' };
-        let rate = device.rate_hz.map(|rate| format!("{rate} Hz")).unwrap_or_default();
-        let channels = device.channels.map(|channels| format!("{channels} ch")).unwrap_or_default();
+        let (rate, channels) = (format!("{} Hz", device.rate_hz), format!("{} ch", device.channels));
         let formats = device.formats.join(" ");
         writeln!(out, "{mark} {:<ids$}  {:<names$}  {rate:>9}  {channels:>5}  {formats}", device.id, device.name)?;
     }
