@@ -75,10 +75,7 @@ impl Ear {
     ///
     /// A gap shorter than a window counts as silence; a longer one ends the open events.
     pub fn gap(&mut self, lost: u64, found: &mut Vec<Detection>) {
-        self.resampled.clear();
-        self.resampler.flush(&mut self.resampled);
-        self.resampler.reset();
-        self.take_resampled();
+        self.flush_resampler();
         self.input_samples += lost;
         let target = self.at_model_rate(self.input_samples).max(self.position);
         let missing = target - self.position;
@@ -100,9 +97,7 @@ impl Ear {
         if self.end_of_input.is_some() {
             return;
         }
-        self.resampled.clear();
-        self.resampler.flush(&mut self.resampled);
-        self.take_resampled();
+        self.flush_resampler();
         self.end_of_input = Some(self.position);
     }
 
@@ -166,11 +161,6 @@ impl Ear {
         self.meter.level_dbfs(self.position.saturating_sub(self.scoring.hop_samples()), self.position)
     }
 
-    /// How many samples at the model's rate are behind us, gaps included: what a detection's times are counted in.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
     /// The rate that times are counted in, in Hz.
     pub fn model_rate_hz(&self) -> u32 {
         self.model_rate_hz
@@ -184,6 +174,13 @@ impl Ear {
     /// Where the sound ends, as a sample index, once that is known.
     pub fn end_of_input(&self) -> Option<u64> {
         self.end_of_input
+    }
+
+    /// Lets out what the resampler holds back, after which it begins anew.
+    fn flush_resampler(&mut self) {
+        self.resampled.clear();
+        self.resampler.flush(&mut self.resampled);
+        self.take_resampled();
     }
 
     fn take_resampled(&mut self) {

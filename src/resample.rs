@@ -40,6 +40,14 @@ pub enum ResampleError {
     },
 }
 
+/// Whether sound at this rate can be heard at all.
+///
+/// # Errors
+/// `Rate` for a source outside 8…192 kHz.
+pub fn check_rate(actual: u32) -> Result<(), ResampleError> {
+    if (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&actual) { Ok(()) } else { Err(ResampleError::Rate { actual }) }
+}
+
 /// A streaming resampler for one channel.
 pub struct Resampler {
     from_hz: u32,
@@ -66,9 +74,7 @@ impl Resampler {
     /// # Errors
     /// `Rate` for a source outside 8…192 kHz.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
-        if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&from_hz) {
-            return Err(ResampleError::Rate { actual: from_hz });
-        }
+        check_rate(from_hz)?;
         let inner = if from_hz == to_hz { None } else { Some(build(from_hz, to_hz)?) };
         let (most_in, most_out) = inner.as_ref().map_or((0, 0), |inner| (inner.input_frames_max(), inner.output_frames_max()));
         let skip = inner.as_ref().map_or(0, |inner| inner.output_delay());

@@ -20,7 +20,7 @@ use super::callback::Callback;
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
 use crate::model::labels::nearest;
-use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ, check_rate};
 use crate::ring::{Reader, ring};
 
 /// How long a host or a device may take to answer.
@@ -176,10 +176,7 @@ fn start(
     let fault = |error: &cpal::Error| fault(&id, error);
     let supported = choose(device).map_err(|error| fault(&error))?;
     let rate_hz = supported.sample_rate();
-    if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
-        let what = format!("its sample rate of {rate_hz} Hz is not supported; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz");
-        return Err(CaptureError::Unusable { device: id, what });
-    }
+    check_rate(rate_hz).map_err(|error| CaptureError::Unusable { device: id.clone(), what: error.to_string() })?;
     let channels = supported.channels();
     if let Channel::Pick(wanted) = channel
         && wanted > channels
@@ -211,7 +208,7 @@ fn start(
 fn choose(device: &cpal::Device) -> Result<SupportedStreamConfig, cpal::Error> {
     let default = device.default_input_config();
     if let Ok(config) = &default
-        && (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&config.sample_rate())
+        && check_rate(config.sample_rate()).is_ok()
         && is_known(config.sample_format())
     {
         return default;

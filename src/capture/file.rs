@@ -18,7 +18,7 @@ use symphonia::core::io::MediaSourceStream;
 use super::callback::{linear_gain, mix};
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
-use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::resample::check_rate;
 use crate::ring::{Writer, ring};
 
 /// A recording while it is read.
@@ -160,11 +160,7 @@ impl Decoder {
         if rate_hz != self.rate_hz {
             return Err(self.bad(format!("the sample rate changes from {} to {rate_hz} Hz after {}", self.rate_hz, self.time())));
         }
-        if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
-            return Err(self.bad(format!(
-                "a sample rate of {rate_hz} Hz is not supported; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
-            )));
-        }
+        check_rate(rate_hz).map_err(|error| self.bad(error.to_string()))?;
         match self.channel {
             Channel::Pick(wanted) if usize::from(wanted) > channels => {
                 let source_name = self.path.display().to_string();

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::raw::STANDARD_GATE;
 use super::{Channel, Config, Gate, Input, LogFormat, LogLevel};
 use crate::model::Labels;
 
@@ -47,19 +46,21 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "gain_db = {:?}", source.gain_db)?;
     }
     let common = most_common(config);
-    writeln!(out, "\n[defaults]")?;
-    write_gate(&common, None, out)?;
+    if let Some(common) = &common {
+        writeln!(out, "\n[defaults]")?;
+        write_gate(common, None, out)?;
+    }
     let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.id.is_empty());
     let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
     writeln!(out, "\n[report]\nlabels = [\n{}]", names.concat())?;
-    for rule in singles.iter().filter(|rule| rule.gate != common) {
+    for rule in singles.iter().filter(|rule| Some(rule.gate) != common) {
         writeln!(out, "\n[labels.{}]", quoted(&rule.subject.name))?;
-        write_gate(&rule.gate, Some(&common), out)?;
+        write_gate(&rule.gate, common.as_ref(), out)?;
     }
     for rule in groups {
         let members: Vec<String> = rule.members.iter().map(|index| quoted(&labels.subjects()[*index].name)).collect();
         writeln!(out, "\n[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
-        write_gate(&rule.gate, Some(&common), out)?;
+        write_gate(&rule.gate, common.as_ref(), out)?;
     }
     let level = match config.log.level {
         LogLevel::Error => "error",
@@ -75,22 +76,10 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
 }
 
-/// The numbers that most labels share.
-fn most_common(config: &Config) -> Gate {
-    let gates: Vec<Gate> = config.rules.iter().filter(|rule| !rule.subject.id.is_empty()).map(|rule| rule.gate).collect();
-    let count = |gate: &Gate| gates.iter().filter(|other| *other == gate).count();
-    let threshold = STANDARD_GATE.threshold as f32;
-    let standard = Gate {
-        threshold,
-        release: (STANDARD_GATE.threshold * STANDARD_GATE.release_ratio) as f32,
-        confirm_k: 2,
-        confirm_n: 3,
-        min_duration_ms: 0,
-        max_duration_ms: Some(600_000),
-        hangover_ms: 1_000,
-        cooldown_ms: 0,
-    };
-    gates.iter().copied().max_by_key(count).unwrap_or(standard)
+/// The numbers that most rules share.
+fn most_common(config: &Config) -> Option<Gate> {
+    let count = |gate: &Gate| config.rules.iter().filter(|rule| rule.gate == *gate).count();
+    config.rules.iter().map(|rule| rule.gate).max_by_key(count)
 }
 
 /// The numbers of a gate, or only those that differ from `common`.

@@ -206,10 +206,7 @@ impl Check<'_> {
             match self.labels.find(name) {
                 Some(index) if !found.contains(&index) => found.push(index),
                 Some(_) => {}
-                None => {
-                    let hint = did_you_mean(self.labels.suggest(name));
-                    self.fault(line, key, format!("there is no label {name:?}{hint}"));
-                }
+                None => self.fault(line, key, self.labels.unknown(name)),
             }
         }
         found

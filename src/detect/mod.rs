@@ -27,6 +27,13 @@ pub struct Detection {
     pub level_dbfs: f32,
 }
 
+impl Detection {
+    fn new(rule: usize, step: Step, now: u64, meter: &LevelMeter) -> Self {
+        let (from, to) = step.span(now);
+        Self { rule, step, level_dbfs: meter.level_dbfs(from, to) }
+    }
+}
+
 /// The detector of one source: one tracker a rule.
 #[derive(Debug)]
 pub struct Detector {
@@ -53,20 +60,14 @@ impl Detector {
         let moment = self.scoring.place(end);
         for (index, (rule, tracker)) in self.rules.iter().zip(&mut self.trackers).enumerate() {
             let score = rule.members.iter().map(|label| scores[*label]).fold(0.0, f32::max);
-            tracker.push(moment, score, |step| {
-                let (from, to) = step.span(end);
-                found.push(Detection { rule: index, step, level_dbfs: meter.level_dbfs(from, to) });
-            });
+            tracker.push(moment, score, |step| found.push(Detection::new(index, step, end, meter)));
         }
     }
 
     /// Ends every open event at the sample index `now` at the latest.
     pub fn finish(&mut self, now: u64, reason: EndReason, meter: &LevelMeter, found: &mut Vec<Detection>) {
         for (index, tracker) in self.trackers.iter_mut().enumerate() {
-            if let Some(step) = tracker.finish(now, reason) {
-                let (from, to) = step.span(now);
-                found.push(Detection { rule: index, step, level_dbfs: meter.level_dbfs(from, to) });
-            }
+            found.extend(tracker.finish(now, reason).map(|step| Detection::new(index, step, now, meter)));
         }
     }
 
@@ -83,12 +84,8 @@ impl Detector {
     ) -> Vec<Option<usize>> {
         let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| old == rule)).collect();
         for (index, tracker) in self.trackers.iter_mut().enumerate() {
-            if kept.contains(&Some(index)) {
-                continue;
-            }
-            if let Some(step) = tracker.finish(now, EndReason::Paused) {
-                let (from, to) = step.span(now);
-                found.push(Detection { rule: index, step, level_dbfs: meter.level_dbfs(from, to) });
+            if !kept.contains(&Some(index)) {
+                found.extend(tracker.finish(now, EndReason::Paused).map(|step| Detection::new(index, step, now, meter)));
             }
         }
         let hop = self.scoring.hop_samples();

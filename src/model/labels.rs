@@ -118,6 +118,12 @@ impl Labels {
         let names = self.subjects.iter().map(|s| s.name.as_str());
         nearest(key, names)
     }
+
+    /// The sentence about a name that is no label, with the nearest that is one.
+    pub fn unknown(&self, key: &str) -> String {
+        let hint = self.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+        format!("there is no label {key:?}{hint}")
+    }
 }
 
 /// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.

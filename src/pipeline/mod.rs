@@ -331,10 +331,7 @@ impl Daemon {
         let subject = match (group, self.labels.find(label)) {
             (Some(group), _) => group.clone(),
             (None, Some(index)) => self.labels.subjects()[index].clone(),
-            (None, None) => {
-                let hint = self.labels.suggest(label).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-                return Err(format!("there is no label {label:?}{hint}"));
-            }
+            (None, None) => return Err(self.labels.unknown(label)),
         };
         let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
         let now = Timestamp::now();

@@ -51,8 +51,7 @@ impl Filter {
             let group = groups.iter().find(|group| group.eq_ignore_ascii_case(key) || slug(group) == key.to_lowercase());
             let label = labels.find(key).map(|index| &labels.subjects()[index].name);
             if label.is_none() && group.is_none() {
-                let hint = labels.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-                return Err(BadFilter { code: "unknown_label", message: format!("there is no label {key:?}{hint}") });
+                return Err(BadFilter { code: "unknown_label", message: labels.unknown(key) });
             }
             // A group may have the name of a label; then both are meant.
             names.extend(label.cloned());

@@ -143,7 +143,6 @@ impl Scanner {
             progress.inc(self.samples.len() as u64);
             self.print(path, &ear, writer)?;
         }
-        ear.push(&self.samples);
         ear.end_input();
         loop {
             let settling = ear.settle();
