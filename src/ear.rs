@@ -4,10 +4,15 @@
 //! Live capture and recordings go through the same ear; it reads no clock, and its times are sample indices at the model's rate.
 
 use crate::config::Rule;
+use std::sync::Arc;
+
+use crate::detect::curves::{Curves, Painted};
+use crate::detect::edges::Edges;
+use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
 use crate::detect::scoring::Scoring;
 use crate::detect::tracker::Step;
-use crate::detect::{Detection, Detector};
+use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::FrontEnd;
 use crate::model::Model;
@@ -17,6 +22,9 @@ use crate::resample::{ResampleError, Resampler};
 /// The most samples that [`Ear::push`] takes at a time.
 pub const MAX_PUSH: usize = 8_192;
 
+/// So many hops of silence after a sound's end let its last box end.
+const SETTLING_HOPS: u64 = 5;
+
 /// What a source's ear has of it: the recent past as features, the open events.
 #[derive(Debug)]
 pub struct Ear {
@@ -24,8 +32,14 @@ pub struct Ear {
     resampled: Vec<f32>,
     front: FrontEnd,
     meter: LevelMeter,
+    edges: Option<Edges>,
     detector: Detector,
-    scoring: Scoring,
+    /// The curves of every label, where they are asked for.
+    curves: Option<Curves>,
+    scoring: Arc<Scoring>,
+    kinship: Arc<Kinship>,
+    /// The newest scores, each label's no lower than those of the labels below it.
+    lifted: Vec<f32>,
     input_rate_hz: u32,
     model_rate_hz: u32,
     /// Samples at the source's rate that came or were lost.
@@ -36,14 +50,18 @@ pub struct Ear {
     next_end: u64,
     /// Where the sound ends, once that is known.
     end_of_input: Option<u64>,
+    /// Events that would begin after that.
+    beyond: Vec<u64>,
 }
 
 impl Ear {
     /// An ear for a source at `input_rate_hz`, with `rules` in force.
     pub fn new(model: &Model, rules: Vec<Rule>, input_rate_hz: u32) -> Result<Self, ResampleError> {
         let model_rate_hz = model.input.sample_rate_hz;
-        let scoring = Scoring::new(&model.detection, model_rate_hz);
-        let (window, hop) = (scoring.window_samples() as usize, scoring.hop_samples() as usize);
+        let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz));
+        let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
+        let kinship = Arc::new(Kinship::new(&model.labels));
+        let log_mel = model.input.log_mel.as_ref();
         let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
         let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
         Ok(Self {
@@ -52,14 +70,19 @@ impl Ear {
             // The oldest of a batch of windows must still be there when the newest samples of a push have come.
             front: FrontEnd::new(&model.input, window + MAX_BATCH * hop + most_resampled),
             meter: LevelMeter::new(model_rate_hz),
-            detector: Detector::new(rules, scoring, model_rate_hz),
-            scoring,
+            edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz)),
+            detector: Detector::new(rules, scoring.clone(), kinship.clone(), model_rate_hz),
+            kinship,
+            lifted: Vec::new(),
+            curves: None,
             input_rate_hz,
             model_rate_hz,
             input_samples: 0,
             position: 0,
             next_end: scoring.hop_samples(),
+            scoring,
             end_of_input: None,
+            beyond: Vec::new(),
         })
     }
 
@@ -79,16 +102,24 @@ impl Ear {
         self.input_samples += lost;
         let target = self.at_model_rate(self.input_samples).max(self.position);
         let missing = target - self.position;
-        if missing <= self.scoring.window_samples() && self.n_due() < MAX_BATCH / 2 {
+        if missing <= self.scoring.longest_samples() && self.n_due() < MAX_BATCH / 2 {
             self.push_silence(missing);
             return;
         }
-        self.detector.finish(self.position, EndReason::SourceLost, &self.meter, found);
+        let hop = self.scoring.hop_samples();
+        let base = target / hop * hop;
+        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
+        self.detector.finish(self.position, base, EndReason::SourceLost, senses, found);
+        if let Some(curves) = &mut self.curves {
+            curves.finish(base, self.edges.as_ref());
+        }
         self.front.skip_to(target);
         self.meter.skip_to(target);
+        if let Some(edges) = &mut self.edges {
+            edges.skip_to(target);
+        }
         self.position = target;
-        let hop = self.scoring.hop_samples();
-        self.next_end = (target / hop + 1) * hop;
+        self.next_end = base + hop;
     }
 
     /// Takes note that the sound has come to its end: what the resampler holds is let out, and enough silence follows to settle
@@ -105,7 +136,7 @@ impl Ear {
     /// come.
     pub fn settle(&mut self) -> Settling {
         let Some(end) = self.end_of_input else { return Settling::Done };
-        let until = end + self.scoring.latency_samples() + self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
+        let until = end + self.scoring.lag_samples() + SETTLING_HOPS * self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
         if self.position >= until {
             return Settling::Done;
         }
@@ -125,16 +156,21 @@ impl Ear {
         (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
     }
 
-    /// Writes the window that is due after `ahead` others into `out`, in the model's layout.
-    pub fn copy_window(&self, ahead: usize, out: &mut [f32]) {
+    /// Writes the window of this length that is due after `ahead` others into `out`, in the model's layout.
+    pub fn copy_window(&self, length: usize, ahead: usize, out: &mut [f32]) {
         let end = self.next_end + ahead as u64 * self.scoring.hop_samples();
-        self.front.copy_window(end, self.scoring.window_samples() as usize, out);
+        self.front.copy_window(end, self.scoring.windows_samples()[length] as usize, out);
     }
 
-    /// Takes the scores of the window that was due first, and appends what follows from them to `found`.
+    /// Takes the scores of the windows that were due first, `[lengths, labels]`, and appends what follows from them to `found`.
     pub fn take_scores(&mut self, scores: &[f32], found: &mut Vec<Detection>) {
         let first = found.len();
-        self.detector.push(self.next_end, scores, &self.meter, found);
+        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
+        self.kinship.lift(scores, &mut self.lifted);
+        self.detector.push(self.next_end, &self.lifted, senses, found);
+        if let Some(curves) = &mut self.curves {
+            curves.push(&self.lifted, self.edges.as_ref());
+        }
         self.next_end += self.scoring.hop_samples();
         self.clamp(first, found);
     }
@@ -142,13 +178,29 @@ impl Ear {
     /// Ends every open event for `reason`.
     pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
         let first = found.len();
-        self.detector.finish(self.end_of_input.unwrap_or(self.position), reason, &self.meter, found);
+        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.next_end - self.scoring.hop_samples());
+        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
+        self.detector.finish(now, base, reason, senses, found);
+        if let Some(curves) = &mut self.curves {
+            curves.finish(base, self.edges.as_ref());
+        }
         self.clamp(first, found);
     }
 
     /// Puts `rules` in force; see [`Detector::replace_rules`].
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) -> Vec<Option<usize>> {
-        self.detector.replace_rules(rules, self.position, &self.meter, found)
+    pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
+        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
+        self.detector.replace_rules(rules, self.position, senses, found);
+    }
+
+    /// From now on keeps the curve of every label.
+    pub fn keep_curves(&mut self, n_labels: usize) {
+        self.curves = Some(Curves::new(self.scoring.clone(), n_labels));
+    }
+
+    /// The curves that were kept, box by box; each box is there once it has ended.
+    pub fn curves(&self) -> &[Painted] {
+        self.curves.as_ref().map_or(&[], Curves::painted)
     }
 
     /// The rules in force.
@@ -164,11 +216,6 @@ impl Ear {
     /// The rate that times are counted in, in Hz.
     pub fn model_rate_hz(&self) -> u32 {
         self.model_rate_hz
-    }
-
-    /// The stretch that the window due first is written for in a score curve, as sample indices.
-    pub fn curve_span(&self) -> (u64, u64) {
-        self.scoring.curve_span(self.next_end)
     }
 
     /// Where the sound ends, as a sample index, once that is known.
@@ -187,7 +234,16 @@ impl Ear {
         self.front.push(&self.resampled);
         self.meter.push(&self.resampled);
         self.position += self.resampled.len() as u64;
+        self.follow();
     }
+
+    /// Lets the edges take what the log-mel has made, before it is forgotten there.
+    fn follow(&mut self) {
+        if let (Some(edges), FrontEnd::LogMel(log_mel)) = (&mut self.edges, &self.front) {
+            edges.follow(log_mel);
+        }
+    }
+
 
     fn push_silence(&mut self, n_samples: u64) {
         const SILENCE: [f32; 1_024] = [0.0; 1_024];
@@ -197,6 +253,7 @@ impl Ear {
             self.front.push(&SILENCE[..piece as usize]);
             self.meter.push(&SILENCE[..piece as usize]);
             rest -= piece;
+            self.follow();
         }
         self.position += n_samples;
     }
@@ -206,16 +263,22 @@ impl Ear {
     }
 
     /// No event lasts longer than the sound it is heard in, and none begins in the silence after it.
-    fn clamp(&self, first: usize, found: &mut Vec<Detection>) {
+    fn clamp(&mut self, first: usize, found: &mut Vec<Detection>) {
         let Some(end) = self.end_of_input else { return };
         let mut at = first;
         while at < found.len() {
-            if found[at].step.heard().onset >= end {
+            let event = found[at].event;
+            let begins_beyond = matches!(found[at].step, Step::Start(heard) if heard.onset.at >= end);
+            if begins_beyond {
+                self.beyond.push(event);
+            }
+            if self.beyond.contains(&event) {
                 found.remove(at);
                 continue;
             }
             if let Step::End { heard, offset, .. } = &mut found[at].step {
-                *offset = (*offset).min(end).max(heard.onset + 1);
+                heard.onset.at = heard.onset.at.min(end.saturating_sub(1));
+                offset.at = offset.at.min(end).max(heard.onset.at + 1);
             }
             at += 1;
         }

@@ -39,6 +39,12 @@ pub struct SoundEvent {
     pub threshold: f32,
     /// The root mean square level of the sound so far, in dB relative to full scale.
     pub level_dbfs: f32,
+    /// How far the onset may be from the truth, in milliseconds.
+    pub onset_uncertainty_ms: u64,
+    /// The same of the offset; `None` while the sound lasts.
+    pub offset_uncertainty_ms: Option<u64>,
+    /// What else the same sound was heard as, such as the parents of a label.
+    pub also: Vec<Arc<Subject>>,
 }
 
 /// Why an event ended.
@@ -46,6 +52,8 @@ pub struct SoundEvent {
 pub enum EndReason {
     /// The score fell below the release threshold and stayed there.
     Decay,
+    /// The score that looks at both sides of a moment did not confirm what was announced at once.
+    Unconfirmed,
     /// The event reached its greatest duration; it begins anew if the sound goes on.
     MaxDuration,
     /// The source that heard it was lost.

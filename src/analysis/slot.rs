@@ -2,6 +2,7 @@
 //!
 //! The wall clock is read once, when the first samples are seen; every time of an event is counted in samples from there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
+use crate::config::Rule;
 use crate::detect::Detection;
+use crate::detect::edges::Edge;
 use crate::detect::tracker::{Heard, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
@@ -38,8 +41,8 @@ pub(super) struct Slot {
     pub finishing: bool,
     device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
     anchor: Option<Anchor>,
-    /// For each rule, the id of its open event.
-    open: Vec<Uuid>,
+    /// The open events: their numbers and ids.
+    open: HashMap<u64, Uuid>,
     zeros: u64,
     clipping: Clipping,
 }
@@ -71,7 +74,7 @@ impl Slot {
     /// A source that has just opened.
     pub fn new(attachment: Attachment, ear: Ear, n_labels: usize) -> Self {
         let Attachment { source, rate_hz, reader, device_latency_ns, stats, .. } = attachment;
-        let open = vec![Uuid::nil(); ear.rules().len()];
+        let open = HashMap::new();
         Self {
             source,
             rate_hz,
@@ -105,37 +108,36 @@ impl Slot {
         self.anchor = Some(Anchor { start: Timestamp::now().checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH) });
     }
 
-    /// After the rules were replaced: each new rule goes on with the open event of the old one that it continues.
-    pub fn keep_open(&mut self, kept: &[Option<usize>]) {
-        self.open = kept.iter().map(|old| old.map_or(Uuid::nil(), |old| self.open[old])).collect();
-    }
-
-    /// A detection with its name, its times on the wall clock and its id.
-    pub fn report(&mut self, detection: &Detection) -> Option<Report> {
+    /// A detection under `rules` with its name, its times on the wall clock and its id.
+    pub fn report(&mut self, detection: &Detection, rules: &[Rule]) -> Option<Report> {
         let anchor = self.anchor?;
         let rate_hz = self.ear.model_rate_hz();
-        let rule = self.ear.rules().get(detection.rule)?;
-        let event = |heard: &Heard, id: Uuid, offset: Option<u64>| SoundEvent {
+        let rule = rules.get(detection.rule)?;
+        let milliseconds = |edge: Edge| edge.uncertainty * 1_000 / u64::from(rate_hz);
+        let event = |heard: &Heard, id: Uuid, offset: Option<Edge>| SoundEvent {
             id,
             subject: rule.subject.clone(),
             source: self.source.clone(),
-            onset: anchor.time(heard.onset, rate_hz),
-            offset: offset.map(|offset| anchor.time(offset, rate_hz)),
+            onset: anchor.time(heard.onset.at, rate_hz),
+            offset: offset.map(|offset| anchor.time(offset.at, rate_hz)),
             score: heard.score,
             peak_score: heard.peak_score,
             threshold: heard.threshold,
             level_dbfs: detection.level_dbfs,
+            onset_uncertainty_ms: milliseconds(heard.onset),
+            offset_uncertainty_ms: offset.map(milliseconds),
+            also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
         };
         match &detection.step {
             Step::Start(heard) => {
                 let id = Uuid::now_v7();
-                self.open[detection.rule] = id;
+                self.open.insert(detection.event, id);
                 self.stats.events.fetch_add(1, Relaxed);
                 Some(Report::EventStart(event(heard, id, None)))
             }
-            Step::Update(heard) => Some(Report::EventUpdate(event(heard, self.open[detection.rule], None))),
+            Step::Update(heard) => Some(Report::EventUpdate(event(heard, *self.open.get(&detection.event)?, None))),
             Step::End { heard, offset, reason } => {
-                Some(Report::EventEnd(event(heard, self.open[detection.rule], Some(*offset)), *reason))
+                Some(Report::EventEnd(event(heard, self.open.remove(&detection.event)?, Some(*offset)), *reason))
             }
         }
     }

@@ -34,7 +34,10 @@ pub(super) struct Thread {
     popped: Vec<f32>,
     input: Vec<f32>,
     scores: Vec<f32>,
-    owners: Vec<usize>,
+    /// The scores of a batch, `[batch, lengths, labels]`.
+    rows: Vec<f32>,
+    /// Whose windows a batch holds, and how many hops each lies ahead.
+    owners: Vec<(usize, usize)>,
     found: Vec<Detection>,
     backlog: VecDeque<Report>,
     /// Which slot's windows come first in the next batch, so that none starves.
@@ -52,8 +55,9 @@ impl Thread {
         Self {
             slots: Vec::new(),
             popped: vec![0.0; MAX_PUSH],
-            input: vec![0.0; batch * analysis.tagger.window_len()],
+            input: vec![0.0; batch * analysis.tagger.longest_window_len()],
             scores: Vec::with_capacity(batch * analysis.tagger.n_labels()),
+            rows: vec![0.0; batch * analysis.tagger.n_lengths() * analysis.tagger.n_labels()],
             owners: Vec::with_capacity(batch),
             found: Vec::with_capacity(256),
             backlog: VecDeque::with_capacity(64),
@@ -184,7 +188,6 @@ impl Thread {
         self.owners.clear();
         let n_slots = self.slots.len();
         let most = self.analysis.tagger.max_batch();
-        let length = self.analysis.tagger.window_len();
         // One window of each source in turn, then the second of each, so that a backlog of one delays no other.
         let mut ahead = 0;
         loop {
@@ -192,9 +195,7 @@ impl Thread {
             for step in 0..n_slots {
                 let index = (self.turn + step) % n_slots;
                 if self.owners.len() < most && self.slots[index].ear.n_due() > ahead {
-                    let place = self.owners.len() * length;
-                    self.slots[index].ear.copy_window(ahead, &mut self.input[place..place + length]);
-                    self.owners.push(index);
+                    self.owners.push((index, ahead));
                 }
             }
             if self.owners.len() == before || self.owners.len() == most {
@@ -208,17 +209,31 @@ impl Thread {
         }
         self.turn = (self.turn + 1) % n_slots;
         let started = Instant::now();
-        self.analysis.tagger.score(batch, &self.input[..batch * length], &mut self.scores)?;
+        let (n_labels, n_lengths) = (self.analysis.tagger.n_labels(), self.analysis.tagger.n_lengths());
+        for length in 0..n_lengths {
+            let size = self.analysis.tagger.window_len(length);
+            for (&(index, ahead), place) in self.owners.iter().zip(self.input.chunks_exact_mut(size)) {
+                self.slots[index].ear.copy_window(length, ahead, place);
+            }
+            self.analysis.tagger.score(length, batch, &self.input[..batch * size], &mut self.scores)?;
+            for (window, scores) in self.scores.chunks_exact(n_labels).enumerate() {
+                let place = (window * n_lengths + length) * n_labels;
+                self.rows[place..place + n_labels].copy_from_slice(scores);
+            }
+        }
         self.analysis.stats.inferences.fetch_add(1, Relaxed);
         self.analysis.stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
-        let n_labels = self.analysis.tagger.n_labels();
         for window in 0..batch {
-            let index = self.owners[window];
+            let (index, _) = self.owners[window];
             let slot = &mut self.slots[index];
-            let scores = &self.scores[window * n_labels..(window + 1) * n_labels];
+            let rows = &self.rows[window * n_lengths * n_labels..(window + 1) * n_lengths * n_labels];
             self.found.clear();
-            slot.ear.take_scores(scores, &mut self.found);
-            slot.scores.copy_from_slice(scores);
+            slot.ear.take_scores(rows, &mut self.found);
+            for (label, score) in slot.scores.iter_mut().enumerate() {
+                // What begins an event: the geometric mean over the lengths.
+                let product: f32 = rows.chunks_exact(n_labels).map(|row| row[label]).product();
+                *score = product.powf(1.0 / n_lengths as f32);
+            }
             slot.stats.windows.fetch_add(1, Relaxed);
             self.report_found(index);
         }
@@ -251,10 +266,9 @@ impl Thread {
     fn replace_rules(&mut self, rules: Vec<Rule>) {
         for index in 0..self.slots.len() {
             self.found.clear();
-            let kept = self.slots[index].ear.replace_rules(rules.clone(), &mut self.found);
             // The ends of the events that the change closes are told under the old rules.
+            self.slots[index].ear.replace_rules(rules.clone(), &mut self.found);
             self.report_found(index);
-            self.slots[index].keep_open(&kept);
         }
         self.analysis.rules = rules;
     }
@@ -267,7 +281,8 @@ impl Thread {
         self.analysis.model = model;
         self.analysis.tagger = tagger;
         let batch = self.analysis.tagger.max_batch();
-        self.input = vec![0.0; batch * self.analysis.tagger.window_len()];
+        self.input = vec![0.0; batch * self.analysis.tagger.longest_window_len()];
+        self.rows = vec![0.0; batch * self.analysis.tagger.n_lengths() * self.analysis.tagger.n_labels()];
         for slot in std::mem::take(&mut self.slots) {
             let finishing = slot.finishing;
             self.attach(slot.into_attachment());
@@ -297,12 +312,13 @@ impl Thread {
 
     /// Publishes what a slot's ear found.
     fn report_found(&mut self, index: usize) {
-        for at in 0..self.found.len() {
-            let detection = self.found[at];
-            let Some(report) = self.slots[index].report(&detection) else { continue };
-            self.publish(report);
+        let (mut found, rules) = (std::mem::take(&mut self.found), std::mem::take(&mut self.analysis.rules));
+        for detection in found.drain(..) {
+            if let Some(report) = self.slots[index].report(&detection, &rules) {
+                self.publish(report);
+            }
         }
-        self.found.clear();
+        (self.found, self.analysis.rules) = (found, rules);
     }
 
     /// Hands a report over without ever waiting; order is kept.

@@ -118,11 +118,13 @@ fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
     let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
     let raw = config::read(arg.config.as_deref()).map_err(usage)?;
     // A file that cannot be read right may name the wrong model; its own faults come first.
-    let model = match Model::open(&raw.model.dir.value) {
+    let mut model = match Model::open(&raw.model.dir.value) {
         Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
         model => model?,
     };
     let loaded = raw.validate(&model.labels).map_err(usage)?;
+    let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
+    model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
     Ok((loaded, model))
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::event::Subject;
 use crate::model::Labels;
+use crate::model::manifest::DetectionOverride;
 
 pub mod diff;
 pub mod fault;
@@ -97,7 +98,7 @@ pub struct SocketConfig {
 }
 
 /// Which model, run how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     /// The model's folder: a name among the installed models, or a path.
     pub dir: String,
@@ -105,6 +106,8 @@ pub struct ModelConfig {
     pub runtime: Option<PathBuf>,
     /// Threads within one inference.
     pub threads: usize,
+    /// What takes the place of the model's own way from scores to events.
+    pub detection: DetectionOverride,
 }
 
 /// One source.
@@ -159,27 +162,35 @@ pub struct Rule {
     pub members: Vec<usize>,
     /// When and how long.
     pub gate: Gate,
+    /// Whether it is one event with what is above or below it in the ontology.
+    pub merge: bool,
 }
 
 /// The numbers that turn a score curve into events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
-    /// An event begins when the score reaches this, 0…1.
+    /// An event is one whose two-sided score reaches this, 0…1.
     pub threshold: f32,
-    /// An event ends when the score stays below this; at most the threshold.
+    /// An event ends where its score stays below this, if it has not before that; at most the threshold.
     pub release: f32,
-    /// An event begins only when this many …
+    /// An event is announced at once when its causal score reaches this, 0…1.
+    pub start_threshold: f32,
+    /// It is announced only when this many …
     pub confirm_k: usize,
-    /// … of the last so many windows reach the threshold.
+    /// … of the last so many windows reach the start threshold.
     pub confirm_n: usize,
     /// Shorter events are not reported, in milliseconds.
     pub min_duration_ms: u64,
     /// Longer events end and begin anew, in milliseconds; `None` lets them last.
     pub max_duration_ms: Option<u64>,
-    /// A gap below the release threshold is bridged up to this length, in milliseconds.
+    /// A gap in the sound is bridged up to this length, in milliseconds; in a long event a longer one.
     pub hangover_ms: u64,
     /// After an event's end no other of its label begins for so long, in milliseconds.
     pub cooldown_ms: u64,
+    /// Quieter sounds are not reported; the root mean square level in dBFS.
+    pub min_level_dbfs: Option<f32>,
+    /// Nor are sounds that exceed the noise floor in their own bands by less, in dB.
+    pub min_snr_db: f32,
 }
 
 /// What is logged, and how.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Channel, Config, Gate, Input, LogFormat, LogLevel};
 use crate::model::Labels;
+use crate::model::manifest::DetectionOverride;
 
 /// The effective configuration as TOML: every rule that is in force, with the numbers most of them share as `[defaults]`.
 pub fn effective(config: &Config, labels: &Labels) -> String {
@@ -28,6 +29,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "runtime = {}", quoted(&runtime.to_string_lossy()))?;
     }
     writeln!(out, "threads = {}", config.model.threads)?;
+    write_detection(&config.model.detection, out)?;
     for source in &config.sources {
         writeln!(out, "\n[[source]]\nname = {}", quoted(&source.name))?;
         match &source.input {
@@ -52,7 +54,8 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     }
     let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.id.is_empty());
     let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
-    writeln!(out, "\n[report]\nlabels = [\n{}]", names.concat())?;
+    let merge = config.rules.first().is_some_and(|rule| rule.merge);
+    writeln!(out, "\n[report]\nmerge = {merge}\nlabels = [\n{}]", names.concat())?;
     for rule in singles.iter().filter(|rule| Some(rule.gate) != common) {
         writeln!(out, "\n[labels.{}]", quoted(&rule.subject.name))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
@@ -76,6 +79,28 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
 }
 
+/// What is set in the place of the model's own numbers.
+fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Result {
+    if *own == DetectionOverride::default() {
+        return Ok(());
+    }
+    writeln!(out, "\n[detection]")?;
+    let DetectionOverride { windows_ms, hop_ms, delta, median, extent, valley } = own;
+    for (key, value) in [
+        ("windows_ms", windows_ms.as_ref().map(|list| format!("{list:?}"))),
+        ("hop_ms", hop_ms.map(|value| value.to_string())),
+        ("delta", delta.map(|value| format!("{value:?}"))),
+        ("median", median.map(|value| value.to_string())),
+        ("extent", extent.map(|value| format!("{value:?}"))),
+        ("valley", valley.map(|value| format!("{value:?}"))),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "{key} = {value}")?;
+        }
+    }
+    Ok(())
+}
+
 /// The numbers that most rules share.
 fn most_common(config: &Config) -> Option<Gate> {
     let count = |gate: &Gate| config.rules.iter().filter(|rule| rule.gate == *gate).count();
@@ -88,8 +113,8 @@ fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt:
     if differs(|a, b| a.threshold == b.threshold) {
         writeln!(out, "threshold = {:?}", gate.threshold)?;
     }
-    // A release follows its threshold unless it is written, so it is always written.
-    writeln!(out, "release = {:?}", gate.release)?;
+    // These two follow the threshold unless they are written, so they are always written.
+    writeln!(out, "release = {:?}\nstart_threshold = {:?}", gate.release, gate.start_threshold)?;
     if differs(|a, b| (a.confirm_k, a.confirm_n) == (b.confirm_k, b.confirm_n)) {
         writeln!(out, "confirm = \"{}/{}\"", gate.confirm_k, gate.confirm_n)?;
     }
@@ -104,6 +129,14 @@ fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt:
     }
     if differs(|a, b| a.cooldown_ms == b.cooldown_ms) {
         writeln!(out, "cooldown_s = {:?}", gate.cooldown_ms as f64 / 1_000.0)?;
+    }
+    if let Some(level) = gate.min_level_dbfs
+        && differs(|a, b| a.min_level_dbfs == b.min_level_dbfs)
+    {
+        writeln!(out, "min_level_dbfs = {level:?}")?;
+    }
+    if differs(|a, b| a.min_snr_db == b.min_snr_db) {
+        writeln!(out, "min_snr_db = {:?}", gate.min_snr_db)?;
     }
     Ok(())
 }

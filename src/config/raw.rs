@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
 use super::table::{At, Leaf, Reader, Table, did_you_mean};
 use crate::model::labels::nearest;
 
@@ -76,6 +76,24 @@ section! {
 }
 
 section! {
+    /// `[detection]`: what a user sets instead of the model's own numbers.
+    RawDetection {
+        /// The lengths of the windows in milliseconds.
+        windows_ms: Option<Vec<i64>> = None,
+        /// The distance of two windows in milliseconds.
+        hop_ms: Option<i64> = None,
+        /// How far a window reaches over the moment that it speaks of.
+        delta: Option<f64> = None,
+        /// Over how many values the median is taken.
+        median: Option<i64> = None,
+        /// How far down its peak an event reaches.
+        extent: Option<f64> = None,
+        /// How low a valley parts two events.
+        valley: Option<f64> = None,
+    }
+}
+
+section! {
     /// One `[[source]]`
     RawSource {
         /// The name that events carry.
@@ -96,8 +114,10 @@ section! {
     RawGate {
         /// An event begins at this score.
         threshold: Option<f64> = None,
-        /// An event ends below this score.
+        /// An event ends below this score, whatever its peak.
         release: Option<f64> = None,
+        /// An event is announced at once when the causal score reaches this.
+        start_threshold: Option<f64> = None,
         /// k of n windows.
         confirm: Option<String> = None,
         /// Shorter events are not reported.
@@ -108,6 +128,10 @@ section! {
         hangover_ms: Option<f64> = None,
         /// No other event of the label for so long.
         cooldown_s: Option<f64> = None,
+        /// Quieter sounds are not reported.
+        min_level_dbfs: Option<f64> = None,
+        /// Nor are sounds that stand out of the noise by less.
+        min_snr_db: Option<f64> = None,
     }
 }
 
@@ -118,6 +142,8 @@ pub struct StandardGate {
     pub threshold: f64,
     /// The release threshold where none is set, as a part of the threshold in force.
     pub release_ratio: f64,
+    /// The start threshold where none is set: no lower than the threshold in force.
+    pub start_threshold: f64,
     /// k of n windows.
     pub confirm: &'static str,
     /// In milliseconds.
@@ -128,17 +154,21 @@ pub struct StandardGate {
     pub hangover_ms: f64,
     /// In seconds.
     pub cooldown_s: f64,
+    /// In dB.
+    pub min_snr_db: f64,
 }
 
 /// The one set of default numbers.
 pub const STANDARD_GATE: StandardGate = StandardGate {
     threshold: 0.2,
-    release_ratio: 0.4,
-    confirm: "2/3",
+    release_ratio: 0.1,
+    start_threshold: 0.2,
+    confirm: "1/1",
     min_duration_ms: 0.0,
     max_duration_s: 600.0,
-    hangover_ms: 1_000.0,
+    hangover_ms: 400.0,
     cooldown_s: 0.0,
+    min_snr_db: 0.0,
 };
 
 section! {
@@ -156,6 +186,8 @@ section! {
         labels: Option<Vec<String>> = None,
         /// Or a list with a name.
         preset: Option<String> = None,
+        /// Whether a label and its parents are one event.
+        merge: Option<bool> = None,
         /// Labels that are left out.
         ignore: Vec<String> = Vec::new(),
     }
@@ -211,6 +243,8 @@ pub struct Raw {
     pub socket: RawSocket,
     /// `[model]`
     pub model: RawModel,
+    /// `[detection]`
+    pub detection: RawDetection,
     /// `[[source]]`
     pub sources: Vec<(Option<usize>, RawSource)>,
     /// `[defaults]`
@@ -230,7 +264,7 @@ pub struct Raw {
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-const SECTIONS: [&str; 9] = ["socket", "model", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
+const SECTIONS: [&str; 10] = ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
 
 impl Raw {
     /// Reads the text of a file; what is wrong with it is in `faults`.
@@ -248,6 +282,14 @@ impl Raw {
         }
         raw.faults = reader.faults;
         raw
+    }
+
+    /// A fault of `[detection]` as a whole: its numbers do not suit the model.
+    pub fn detection_fault(&self, message: String) -> Fault {
+        let raw = &self.detection;
+        let lines = [raw.windows_ms.line, raw.hop_ms.line, raw.delta.line, raw.median.line, raw.extent.line, raw.valley.line];
+        let line = lines.into_iter().flatten().min();
+        Fault { path: self.path.clone(), line, key: "detection".to_owned(), message }
     }
 
     fn read(&mut self, root: &DeTable, reader: &mut Reader) {
@@ -305,6 +347,7 @@ impl Raw {
         match name {
             "socket" => self.socket = RawSocket::read(&mut table),
             "model" => self.model = RawModel::read(&mut table),
+            "detection" => self.detection = RawDetection::read(&mut table),
             "defaults" => self.defaults = RawGate::read(&mut table),
             "report" => self.report = RawReport::read(&mut table),
             "privacy" => self.privacy = RawPrivacy::read(&mut table),

@@ -64,6 +64,13 @@ impl Leaf for Vec<String> {
     }
 }
 
+impl Leaf for Vec<i64> {
+    const EXPECTED: &'static str = "a list of whole numbers";
+    fn read(value: &DeValue) -> Option<Self> {
+        value.as_array()?.iter().map(|item| i64::read(item.get_ref())).collect()
+    }
+}
+
 impl<T: Leaf> Leaf for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     fn read(value: &DeValue) -> Option<Self> {

@@ -13,6 +13,7 @@ use crate::capture::parse_input;
 use crate::event::Subject;
 use crate::model::Labels;
 use crate::model::labels::{nearest, slug};
+use crate::model::manifest::DetectionOverride;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 /// The most windows that `confirm` may look back.
@@ -97,6 +98,21 @@ impl Check<'_> {
             dir: raw.dir.value.clone(),
             runtime: raw.runtime.value.as_ref().map(Into::into),
             threads: usize::try_from(raw.threads.value).unwrap_or(1),
+            detection: self.detection(),
+        }
+    }
+
+    /// Only that the numbers are numbers of their kind; whether they suit the model is asked where it is opened.
+    fn detection(&mut self) -> DetectionOverride {
+        let raw = &self.raw.detection;
+        let whole = |value: i64| u32::try_from(value).unwrap_or(0);
+        DetectionOverride {
+            windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
+            hop_ms: raw.hop_ms.value.map(whole),
+            delta: raw.delta.value.map(|value| value as f32),
+            median: raw.median.value.map(|value| whole(value) as usize),
+            extent: raw.extent.value.map(|value| value as f32),
+            valley: raw.valley.value.map(|value| value as f32),
         }
     }
 
@@ -217,7 +233,10 @@ impl Check<'_> {
         let reported = self.reported();
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
         let named = raw.report.labels.value.is_some();
-        let standard = self.gate(&raw.defaults, &RawGate::default(), "defaults");
+        // Everything of the preset `all` is shown as it is; elsewhere one sound is one event.
+        let all = raw.report.labels.value.is_none() && raw.report.preset.value.as_deref() == Some("all");
+        let merge = raw.report.merge.value.unwrap_or(!all);
+        self.gate(&raw.defaults, &RawGate::default(), "defaults", None);
         let by_label = self.label_gates();
 
         let mut grouped: Vec<usize> = Vec::new();
@@ -232,10 +251,12 @@ impl Check<'_> {
             if group.name.trim().is_empty() || group.name.chars().any(char::is_control) {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }
-            let gate = self.gate(&group.body.gate, &raw.defaults, &key);
+            // The score of a group is the highest of its members', so the most sensitive of them decides: a missed alarm costs more.
+            let suited = members.iter().filter_map(|label| self.labels.threshold(*label)).reduce(f32::min);
+            let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
             grouped.extend(&members);
             let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });
-            groups.extend((!members.is_empty()).then_some(Rule { subject, members, gate }));
+            groups.extend((!members.is_empty()).then_some(Rule { subject, members, gate, merge }));
         }
 
         let mut rules = Vec::new();
@@ -244,8 +265,11 @@ impl Check<'_> {
             if ignored.contains(&label) || (grouped.contains(&label) && !named) {
                 continue;
             }
-            let gate = by_label.get(&label).copied().unwrap_or(standard);
-            rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate });
+            let gate = match by_label.get(&label) {
+                Some(gate) => *gate,
+                None => self.gate(&RawGate::default(), &raw.defaults, "defaults", self.labels.threshold(label)),
+            };
+            rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate, merge });
         }
         for entry in &raw.labels {
             if let Some(index) = self.labels.find(&entry.name)
@@ -289,8 +313,10 @@ impl Check<'_> {
         let mut spelled: HashMap<usize, &Named<RawGate>> = HashMap::new();
         for entry in &raw.labels {
             let key = format!("labels.{:?}", entry.name);
-            let gate = self.gate(&entry.body, &raw.defaults, &key);
-            let Some(index) = self.labels.find(&entry.name) else {
+            let index = self.labels.find(&entry.name);
+            let suited = index.and_then(|label| self.labels.threshold(label));
+            let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
+            let Some(index) = index else {
                 let hint = did_you_mean(self.labels.suggest(&entry.name));
                 self.fault(entry.line, &key, format!("there is no such label{hint}"));
                 continue;
@@ -304,11 +330,11 @@ impl Check<'_> {
         gates
     }
 
-    /// The numbers of `own`, then of `defaults`, then the standard ones.
-    fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str) -> Gate {
+    /// The numbers of `own`, then of `defaults`, then the threshold that suits the label, then the standard ones.
+    fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<f32>) -> Gate {
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);
-        let threshold_value = threshold.value.unwrap_or(STANDARD_GATE.threshold);
+        let threshold_value = threshold.value.or(suited.map(f64::from)).unwrap_or(STANDARD_GATE.threshold);
         // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
         let threshold_ok = (0.0..=1.0).contains(&threshold_value) && threshold_value > 0.0;
         if !threshold_ok && own.threshold.value.is_some() {
@@ -336,6 +362,31 @@ impl Check<'_> {
                 format!("the release {release_value} is above the threshold {threshold_value}; it must be at most as high");
             self.fault(line, &format!("{key}.release"), message);
         }
+        let start = pick(&own.start_threshold, &defaults.start_threshold);
+        let start_value = start.value.unwrap_or(STANDARD_GATE.start_threshold.max(threshold_value));
+        if !(start_value > 0.0 && start_value <= 1.0) && own.start_threshold.value.is_some() {
+            self.fault(
+                own.start_threshold.line,
+                &format!("{key}.start_threshold"),
+                format!("{start_value} is out of range; it must be above 0 and at most 1"),
+            );
+        }
+        let min_level = pick(&own.min_level_dbfs, &defaults.min_level_dbfs).value;
+        if let Some(level) = own.min_level_dbfs.value.filter(|level| !(-150.0..=0.0).contains(level)) {
+            self.fault(
+                own.min_level_dbfs.line,
+                &format!("{key}.min_level_dbfs"),
+                format!("{level} is out of range; it must be from -150 to 0"),
+            );
+        }
+        let min_snr = pick(&own.min_snr_db, &defaults.min_snr_db).value.unwrap_or(STANDARD_GATE.min_snr_db);
+        if !(0.0..=40.0).contains(&min_snr) && own.min_snr_db.value.is_some() {
+            self.fault(
+                own.min_snr_db.line,
+                &format!("{key}.min_snr_db"),
+                format!("{min_snr} is out of range; it must be from 0 to 40"),
+            );
+        }
         let (confirm_k, confirm_n) = self.confirm(own, defaults, key);
         let min = self.time(
             &own.min_duration_ms,
@@ -362,6 +413,7 @@ impl Check<'_> {
         Gate {
             threshold: threshold_value as f32,
             release: release_value as f32,
+            start_threshold: start_value as f32,
             confirm_k,
             confirm_n,
             min_duration_ms: min,
@@ -380,6 +432,8 @@ impl Check<'_> {
                 1.0,
                 &format!("{key}.cooldown_s"),
             ),
+            min_level_dbfs: min_level.map(|level| level as f32),
+            min_snr_db: min_snr as f32,
         }
     }
 

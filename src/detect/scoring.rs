@@ -1,63 +1,160 @@
-//! Which moment a window's score speaks of.
+//! From the scores of trailing windows to one curve: causal at once, two-sided a window later.
 //!
-//! A clip tagger's score of the window that ends at e rises once about ρ of a sound lies in the window, and falls once all but
-//! about φ of it has left again: a rise speaks of e − ρ, a fall of e − W + φ. That undoes the smear of a window of length W without
-//! a second look at it; ρ and φ belong to the model. How several windows become one curve is decided here and nowhere else.
+//! The window that ends at t + δW is high from a sound's onset on; the one that begins at t − δW is high until its offset. Their
+//! geometric mean is high during the sound only, and short and long windows are averaged in the same way: the short one knows when,
+//! the long one knows what. A median takes out single values. Which windows, and δ, belong to the model's manifest.
 
 use crate::model::manifest::Detection;
 
-/// How windows stand to time; all in samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scoring {
-    window: u64,
-    hop: u64,
-    rise: u64,
-    fall: u64,
-}
+/// Keeps the logarithm of a score finite; well below any score that means something.
+const EPSILON: f32 = 1e-5;
 
-/// What moment the score of a window speaks of, as sample indices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// If the score rose in this window, the sound began here.
-    pub rise: u64,
-    /// If the score fell in this window, the sound ended here.
-    pub fall: u64,
+/// How windows stand to time; lengths and positions are counted in hops.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scoring {
+    hop_samples: u64,
+    /// Each window's length in samples.
+    windows_samples: Vec<u64>,
+    /// For each window: how far after the middle of a value the two windows that speak of it end.
+    reach: Vec<(f32, f32)>,
+    median: usize,
+    /// How many hops of trailing scores are remembered.
+    memory: usize,
+    /// How many hops the two-sided curve lags behind the newest window.
+    lag: u64,
+    extent: f32,
+    valley: f32,
 }
 
 impl Scoring {
     /// The placing that a model's manifest asks for.
     pub fn new(detection: &Detection, sample_rate_hz: u32) -> Self {
+        let hop_samples = detection.hop_samples(sample_rate_hz) as u64;
+        let windows_samples: Vec<u64> = detection.windows_samples(sample_rate_hz).map(|window| window as u64).collect();
+        let hops = |window: &u64| *window as f32 / hop_samples as f32;
+        let reach: Vec<_> = windows_samples
+            .iter()
+            .map(|window| (detection.delta * hops(window), (1.0 - detection.delta) * hops(window)))
+            .collect();
+        let furthest = reach.iter().map(|(_, far)| far - 0.5).fold(0.0, f32::max).ceil() as u64;
+        let lag = furthest + (detection.median as u64 - 1) / 2;
         Self {
-            window: detection.window_samples(sample_rate_hz) as u64,
-            hop: detection.hop_samples(sample_rate_hz) as u64,
-            rise: detection.rise_samples(sample_rate_hz) as u64,
-            fall: detection.fall_samples(sample_rate_hz) as u64,
+            hop_samples,
+            windows_samples,
+            reach,
+            median: detection.median,
+            memory: furthest as usize + 2,
+            lag,
+            extent: detection.extent,
+            valley: detection.valley,
         }
     }
 
     /// The distance of two windows in samples.
     pub fn hop_samples(&self) -> u64 {
-        self.hop
+        self.hop_samples
     }
 
-    /// The length of a window in samples.
-    pub fn window_samples(&self) -> u64 {
-        self.window
+    /// The lengths of the windows in samples.
+    pub fn windows_samples(&self) -> &[u64] {
+        &self.windows_samples
     }
 
-    /// How long after a sound's end its last window comes, in samples: so much silence settles every score.
-    pub fn latency_samples(&self) -> u64 {
-        self.window
+    /// The length of the longest window in samples.
+    pub fn longest_samples(&self) -> u64 {
+        self.windows_samples.iter().copied().max().unwrap_or(0)
     }
 
-    /// What moment the window that ends at the sample index `end` speaks of.
-    pub fn place(&self, end: u64) -> Moment {
-        Moment { rise: end.saturating_sub(self.rise), fall: (end + self.fall).saturating_sub(self.window) }
+    /// How long after a moment its two-sided value comes, in samples.
+    pub fn lag_samples(&self) -> u64 {
+        (self.lag + 1) * self.hop_samples
     }
 
-    /// The stretch that a window's score is written for in a score curve: one hop around the window's centre.
-    pub fn curve_span(&self, end: u64) -> (u64, u64) {
-        let centre = end.saturating_sub(self.window / 2);
-        (centre.saturating_sub(self.hop / 2), centre + self.hop.div_ceil(2))
+    /// An event reaches as far as its curve stays above this part of its peak.
+    pub fn extent(&self) -> f32 {
+        self.extent
     }
+
+    /// Two peaks are two events if the curve between them falls below this part of the lower one.
+    pub fn valley(&self) -> f32 {
+        self.valley
+    }
+}
+
+/// The curve of one rule.
+#[derive(Debug, Clone)]
+pub struct Curve {
+    /// The newest trailing scores, `[memory, windows]`, that of hop k at k % memory.
+    trailing: Vec<f32>,
+    n_windows: usize,
+    memory: usize,
+    /// How many hops have come.
+    n_hops: u64,
+    /// The newest values before the median, the newest last.
+    raw: Vec<f32>,
+}
+
+impl Curve {
+    /// A curve without a past.
+    pub fn new(scoring: &Scoring) -> Self {
+        let n_windows = scoring.windows_samples.len();
+        Self {
+            trailing: vec![0.0; scoring.memory * n_windows],
+            n_windows,
+            memory: scoring.memory,
+            n_hops: 0,
+            raw: Vec::with_capacity(scoring.median + 1),
+        }
+    }
+
+    /// Takes the scores of the windows that end at the next hop, one a length.
+    ///
+    /// Returns the causal score of now, and the two-sided value of `lag` hops ago once there is one.
+    pub fn push(&mut self, scoring: &Scoring, scores: impl Iterator<Item = f32> + Clone) -> (f32, Option<f32>) {
+        let row = (self.n_hops % self.memory as u64) as usize * self.n_windows;
+        for (place, score) in self.trailing[row..row + self.n_windows].iter_mut().zip(scores.clone()) {
+            *place = score;
+        }
+        let causal = (scores.map(|score| (score + EPSILON).ln()).sum::<f32>() / self.n_windows as f32).exp();
+        self.n_hops += 1;
+        (causal, self.two_sided(scoring))
+    }
+
+    fn two_sided(&mut self, scoring: &Scoring) -> Option<f32> {
+        let raw_lag = scoring.lag - (scoring.median as u64 - 1) / 2;
+        let at = (self.n_hops - 1).checked_sub(raw_lag)?;
+        let mut sum = 0.0;
+        for (window, (near, far)) in scoring.reach.iter().enumerate() {
+            let product = self.ending(at, near - 0.5, window) * self.ending(at, far - 0.5, window);
+            sum += (product.sqrt() + EPSILON).ln();
+        }
+        let value = (sum / self.n_windows as f32).exp();
+        if self.raw.is_empty() {
+            // Before the first value there was the same, so that the median begins at once.
+            self.raw.resize(scoring.median.saturating_sub(1), value);
+        }
+        self.raw.push(value);
+        let median = median(&self.raw);
+        self.raw.remove(0);
+        (self.n_hops > scoring.lag).then_some(median)
+    }
+
+    /// The trailing score of the window that ends `after` hops after that of hop `at` does, between two hops by a straight line.
+    fn ending(&self, at: u64, after: f32, window: usize) -> f32 {
+        // Hops are counted in integers: a service that runs for years would lose the fraction of a float.
+        let whole = after.floor();
+        let low = at.saturating_add_signed(whole as i64).min(self.n_hops - 1);
+        let high = (low + 1).min(self.n_hops - 1);
+        let score = |hop: u64| self.trailing[(hop % self.memory as u64) as usize * self.n_windows + window];
+        score(low) + (score(high) - score(low)) * (after - whole)
+    }
+}
+
+/// The median of an odd number of values, at most nine.
+fn median(values: &[f32]) -> f32 {
+    let mut sorted = [0.0; 9];
+    let n = values.len().min(sorted.len());
+    sorted[..n].copy_from_slice(&values[..n]);
+    sorted[..n].sort_unstable_by(f32::total_cmp);
+    sorted[n / 2]
 }

@@ -1,16 +1,27 @@
-//! The state machine of one rule: a score for each window in, begin, rising peak and end of events out.
+//! The state machine of one rule: the causal score begins events at once, the two-sided boxes confirm, bound and end them.
 //!
-//! Hysteresis (threshold and release), confirmation (k of n windows), least and greatest duration, hang-over and cool-down.
-//! It sees sample indices only: the same scores give the same events, live or from a recording.
+//! Two clocks: now, at which a sound is first heard, and the moment that the two-sided curve has come to, a window later. An event
+//! that no box confirms ends as `Unconfirmed`. It sees sample indices only: the same scores give the same events, live or from a
+//! recording. Every start has exactly one end.
 
 use std::collections::VecDeque;
 
-use super::scoring::Moment;
+use super::edges::{Edge, Sharp};
 use crate::config::Gate;
 use crate::event::EndReason;
 
 /// How much a peak must rise to be told.
 const PEAK_STEP: f32 = 0.02;
+/// How long the two-sided curve may take to confirm an event once it has come to the moment of its start, in milliseconds.
+const PATIENCE_MS: u64 = 500;
+/// A causal score below this part of the start threshold says that the sound is over.
+const OVER: f32 = 0.5;
+/// The longer a sound has lasted, the longer a gap in it is bridged: by this part of its duration …
+const BRIDGED_PART: u64 = 5;
+/// … but by no more than this, in milliseconds.
+const LONGEST_BRIDGE_MS: u64 = 15_000;
+/// Events of one rule that may be open at a time: each is waiting for the two-sided curve.
+const MOST_OPEN: usize = 8;
 
 /// What happened to an event; times are sample indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,10 +32,10 @@ pub enum Step {
     Update(Heard),
     /// It ended.
     End {
-        /// The event as it was.
+        /// The event as it was, its onset refined.
         heard: Heard,
         /// When the sound ended; after its onset.
-        offset: u64,
+        offset: Edge,
         /// Why the event ended.
         reason: EndReason,
     },
@@ -33,14 +44,16 @@ pub enum Step {
 /// An event as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heard {
-    /// When the sound began, as a sample index.
-    pub onset: u64,
-    /// The score of the newest window, 0…1.
+    /// When the sound began.
+    pub onset: Edge,
+    /// The newest score, 0…1.
     pub score: f32,
-    /// The highest score so far, 0…1.
+    /// The highest score so far, 0…1; of an event that ended the peak of its two-sided curve.
     pub peak_score: f32,
     /// The threshold in force, 0…1.
     pub threshold: f32,
+    /// When the event was first told, as a sample index.
+    pub announced: u64,
 }
 
 impl Step {
@@ -54,10 +67,32 @@ impl Step {
     /// From the onset to the offset, or to `now` while the sound lasts.
     pub fn span(&self, now: u64) -> (u64, u64) {
         match self {
-            Step::Start(heard) | Step::Update(heard) => (heard.onset, now),
-            Step::End { heard, offset, .. } => (heard.onset, *offset),
+            Step::Start(heard) | Step::Update(heard) => (heard.onset.at, now),
+            Step::End { heard, offset, .. } => (heard.onset.at, offset.at),
         }
     }
+}
+
+/// What is heard now, before anything of it is sure.
+#[derive(Debug, Clone, Copy)]
+pub struct Causal {
+    /// Now, as a sample index.
+    pub now: u64,
+    /// The causal score, 0…1.
+    pub score: f32,
+    /// Whether it is as loud as the rule asks for.
+    pub is_loud: bool,
+}
+
+/// A box of the two-sided curve; times are sample indices.
+#[derive(Debug, Clone, Copy)]
+pub struct Boxed {
+    /// Where it lies; for one that goes on, its offset is the newest value's end.
+    pub sharp: Sharp,
+    /// Its peak so far, 0…1.
+    pub peak: f32,
+    /// Whether it is as loud as the rule asks for.
+    pub is_loud: bool,
 }
 
 /// The gate in samples.
@@ -66,7 +101,9 @@ struct Limits {
     min: u64,
     max: Option<u64>,
     hangover: u64,
+    longest_bridge: u64,
     cooldown: u64,
+    patience: u64,
     /// The least time between two updates.
     update: u64,
 }
@@ -77,30 +114,36 @@ pub struct Tracker {
     gate: Gate,
     limits: Limits,
     hop: u64,
-    state: State,
-    /// For each of the last n windows, where a rise in it would lie, or `None` where it was below the threshold.
-    recent: VecDeque<Option<u64>>,
+    /// The open events, the oldest first. Only the last can still begin to be confirmed by a later box.
+    open: VecDeque<Open>,
+    /// Whether each of the last n windows reached the start threshold.
+    recent: VecDeque<bool>,
+    /// Whether the two-sided curve refused the sound that is heard now: it may not begin another event.
+    is_refused: bool,
+    /// No event begins before this: the end of the cool-down.
+    quiet_until: u64,
     /// No event begins before this: the end of the last one.
     free_from: u64,
-    /// No event is announced before this: the end of the cool-down.
-    quiet_until: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
-    /// Nothing is heard.
-    Idle,
-    /// Confirmed, but not yet as long as an event must be.
-    Pending { heard: Heard },
-    /// An event is open.
-    Active {
-        heard: Heard,
-        /// Where the sound ended if the score stays below the release threshold.
-        falling: Option<u64>,
-        told_peak: f32,
-        told_at: u64,
-    },
+struct Open {
+    event: u64,
+    heard: Heard,
+    /// The highest two-sided score; 0 until a box confirms the event.
+    confirmed: f32,
+    /// Whether a box that ended has given the onset.
+    is_bounded: bool,
+    /// Where its last box ended; `None` while a box goes on, or before the first.
+    ended: Option<Edge>,
+    /// When the causal score last spoke for it.
+    heard_until: u64,
+    told_peak: f32,
+    told_at: u64,
 }
+
+/// A step of one event; its number tells the events of a detector apart.
+pub type Told = (u64, Step);
 
 impl Tracker {
     /// A tracker for `gate` over windows that come every `hop_samples`.
@@ -110,114 +153,225 @@ impl Tracker {
             gate,
             limits: Limits {
                 min: samples(gate.min_duration_ms),
-                max: gate.max_duration_ms.map(samples),
+                max: gate.max_duration_ms.map(|max| samples(max).max(hop_samples)),
                 hangover: samples(gate.hangover_ms),
+                longest_bridge: samples(LONGEST_BRIDGE_MS.max(gate.hangover_ms)),
                 cooldown: samples(gate.cooldown_ms),
+                patience: samples(PATIENCE_MS),
                 update: u64::from(sample_rate_hz),
             },
             hop: hop_samples,
-            state: State::Idle,
+            open: VecDeque::with_capacity(MOST_OPEN),
             recent: VecDeque::with_capacity(gate.confirm_n + 1),
-            free_from: 0,
+            is_refused: false,
             quiet_until: 0,
+            free_from: 0,
         }
     }
 
     /// Whether an event is open.
     pub fn is_active(&self) -> bool {
-        matches!(self.state, State::Active { .. })
+        !self.open.is_empty()
     }
 
-    /// Takes the score of the next window, and tells what follows from it.
-    pub fn push(&mut self, moment: Moment, score: f32, mut tell: impl FnMut(Step)) {
-        let hit = score >= self.gate.threshold;
+    /// Takes the causal score of now. `began` estimates where the sound that is heard now began; `next` numbers a new event.
+    pub fn hear(&mut self, causal: Causal, began: impl Fn() -> Edge, next: &mut u64, tell: &mut impl FnMut(Told)) {
+        let Causal { now, score, is_loud } = causal;
+        let is_heard = score >= OVER * self.gate.start_threshold;
+        self.is_refused &= is_heard;
         if self.recent.len() == self.gate.confirm_n {
             self.recent.pop_front();
         }
-        self.recent.push_back(hit.then_some(moment.rise));
-        match self.state {
-            State::Idle => self.confirm(moment, score, &mut tell),
-            State::Pending { heard } if score < self.gate.release => {
-                // It ended before it was long enough to be reported: nobody was told of it.
-                self.state = State::Idle;
-                self.free_from = self.free_from.max(heard.onset);
+        self.recent.push_back(score >= self.gate.start_threshold && is_loud);
+        let sure = self.recent.back() == Some(&true) && self.recent.iter().filter(|hit| **hit).count() >= self.gate.confirm_k;
+        let gap = self.open.back().map(|last| self.bridge(&last.heard, now)).unwrap_or(0);
+        if let Some(last) = self.open.back_mut()
+            && now.saturating_sub(last.heard_until) <= gap
+        {
+            // The same sound goes on.
+            if is_heard {
+                last.heard_until = now;
             }
-            State::Pending { mut heard } => {
-                heard.score = score;
-                heard.peak_score = heard.peak_score.max(score);
-                self.begin(heard, moment, &mut tell);
-            }
-            State::Active { .. } => self.follow(moment, score, &mut tell),
+            last.heard.score = score;
+            last.heard.peak_score = last.heard.peak_score.max(score);
+            Self::update(last, now, self.limits.update, tell);
+            return;
+        }
+        if !sure || self.is_refused || now < self.quiet_until || self.open.len() == MOST_OPEN {
+            return;
+        }
+        let onset = began();
+        // An event is told once it is as long as it must be.
+        if now.saturating_sub(onset.at) >= self.limits.min {
+            self.begin(onset, score, now, next, tell);
         }
     }
 
-    /// Ends the open event, if there is one, at the sample index `now` at the latest.
-    pub fn finish(&mut self, now: u64, reason: EndReason) -> Option<Step> {
-        let state = std::mem::replace(&mut self.state, State::Idle);
+    /// Takes what the two-sided curve says now that it has come to `until`: the box that just ended, and the one that goes on.
+    pub fn refine(&mut self, now: u64, until: u64, closed: Option<Boxed>, going: Option<Boxed>, next: &mut u64, tell: &mut impl FnMut(Told)) {
+        let is_sure = |boxed: &Boxed, gate: &Gate| boxed.peak >= gate.threshold && boxed.is_loud;
+        let closed = closed.filter(|boxed| is_sure(boxed, &self.gate));
+        let going = going.filter(|boxed| is_sure(boxed, &self.gate));
+        if let Some(boxed) = closed {
+            let is_long = boxed.sharp.offset.at.saturating_sub(boxed.sharp.onset.at) >= self.limits.min;
+            if let Some(at) = self.find_or_begin(&boxed, now, is_long, next, tell) {
+                self.grow(at, &boxed, Some(boxed.sharp.offset));
+            }
+        }
+        if let Some(boxed) = going {
+            let is_long = until.saturating_sub(boxed.sharp.onset.at) >= self.limits.min;
+            if let Some(at) = self.find_or_begin(&boxed, now, is_long, next, tell) {
+                self.grow(at, &boxed, None);
+                Self::update(&mut self.open[at], now, self.limits.update, tell);
+            }
+        }
+        self.end_what_is_over(until, tell);
+        self.renew(now, until, next, tell);
+    }
+
+    /// Ends every open event at the sample index `now` at the latest.
+    pub fn finish(&mut self, now: u64, reason: EndReason, tell: &mut impl FnMut(Told)) {
         self.recent.clear();
-        let State::Active { heard, falling, .. } = state else { return None };
-        Some(self.end(heard, falling.unwrap_or(now).min(now), reason))
-    }
-
-    /// Begins an event once k of the last n windows reached the threshold.
-    fn confirm(&mut self, moment: Moment, score: f32, tell: &mut impl FnMut(Step)) {
-        let hits = self.recent.iter().flatten().count();
-        if hits < self.gate.confirm_k || score < self.gate.threshold || moment.rise < self.quiet_until {
-            return;
+        while let Some(open) = self.open.pop_front() {
+            let offset = open.ended.unwrap_or(Edge { at: now, uncertainty: self.hop });
+            let offset = Edge { at: offset.at.min(now), ..offset };
+            tell(self.end(open, offset, reason));
         }
-        let Some(first) = self.recent.iter().flatten().next() else { return };
-        let heard = Heard { onset: (*first).max(self.free_from), score, peak_score: score, threshold: self.gate.threshold };
-        self.begin(heard, moment, tell);
     }
 
-    /// Tells of an event if it is long enough by now, or keeps it pending.
-    fn begin(&mut self, heard: Heard, moment: Moment, tell: &mut impl FnMut(Step)) {
-        if moment.rise.saturating_sub(heard.onset) < self.limits.min {
-            self.state = State::Pending { heard };
-            return;
+    /// The open event that a box belongs to, or a new one for it.
+    fn find_or_begin(&mut self, boxed: &Boxed, now: u64, is_long: bool, next: &mut u64, tell: &mut impl FnMut(Told)) -> Option<usize> {
+        let onset = boxed.sharp.onset.at;
+        let found = (0..self.open.len()).find(|at| {
+            let open = &self.open[*at];
+            match open.ended {
+                Some(ended) => onset <= ended.at + self.bridge(&open.heard, ended.at),
+                None if open.confirmed > 0.0 => true,
+                None => onset <= open.heard.announced && boxed.sharp.offset.at + self.limits.update >= open.heard.onset.at,
+            }
+        });
+        if found.is_some() {
+            return found;
         }
-        self.state = State::Active { heard, falling: None, told_peak: heard.peak_score, told_at: moment.rise };
-        tell(Step::Start(heard));
+        let is_free = onset >= self.quiet_until && boxed.sharp.offset.at > self.free_from;
+        if !is_long || !is_free || self.open.len() == MOST_OPEN {
+            return None;
+        }
+        self.begin(boxed.sharp.onset, boxed.peak, now, next, tell);
+        Some(self.open.len() - 1)
     }
 
-    /// Follows an open event to its peak or its end.
-    fn follow(&mut self, moment: Moment, score: f32, tell: &mut impl FnMut(Step)) {
-        let State::Active { heard, falling, told_peak, told_at } = &mut self.state else { return };
-        heard.score = score;
-        heard.peak_score = heard.peak_score.max(score);
-        if score >= self.gate.release {
-            *falling = None;
-        } else {
-            let fell_at = *falling.get_or_insert(moment.fall);
-            if moment.fall.saturating_sub(fell_at) >= self.limits.hangover {
-                let heard = *heard;
-                self.state = State::Idle;
-                tell(self.end(heard, fell_at, EndReason::Decay));
-                return;
+    /// A box confirms an event, or prolongs it.
+    fn grow(&mut self, at: usize, boxed: &Boxed, ended: Option<Edge>) {
+        let open = &mut self.open[at];
+        if !open.is_bounded {
+            // The edges of a box are sharpened when it ends; until then its peak, and with it its beginning, can still move.
+            open.heard.onset = boxed.sharp.onset;
+            open.is_bounded = ended.is_some();
+        }
+        open.heard.onset.at = open.heard.onset.at.max(self.free_from);
+        open.confirmed = open.confirmed.max(boxed.peak);
+        open.heard.peak_score = open.heard.peak_score.max(boxed.peak);
+        open.ended = match (ended, open.ended) {
+            (Some(new), Some(old)) if old.at > new.at => Some(old),
+            (new, _) => new,
+        };
+    }
+
+    /// Ends the events that the two-sided curve has left behind.
+    fn end_what_is_over(&mut self, until: u64, tell: &mut impl FnMut(Told)) {
+        let mut at = 0;
+        while at < self.open.len() {
+            let open = self.open[at];
+            let ended = match open.ended {
+                Some(ended) if until >= ended.at + self.bridge(&open.heard, ended.at) => Some((ended, EndReason::Decay)),
+                None if open.confirmed == 0.0 && until >= open.heard.announced + self.limits.patience => {
+                    Some((Edge { at: open.heard_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
+                }
+                _ => None,
+            };
+            match ended {
+                Some((offset, reason)) => {
+                    self.open.remove(at);
+                    let told = self.end(open, offset, reason);
+                    tell(told);
+                }
+                None => at += 1,
             }
         }
-        if self.limits.max.is_some_and(|max| moment.rise.saturating_sub(heard.onset) >= max) {
-            let heard = *heard;
-            self.state = State::Idle;
-            let step = self.end(heard, moment.rise, EndReason::MaxDuration);
-            // The sound goes on: its next event begins where this one ended, without a cool-down.
-            self.quiet_until = 0;
-            tell(step);
+    }
+
+    /// An event that has lasted as long as one may ends; if its sound goes on, the next begins where it ended.
+    fn renew(&mut self, now: u64, until: u64, next: &mut u64, tell: &mut impl FnMut(Told)) {
+        let Some(max) = self.limits.max else { return };
+        for at in 0..self.open.len() {
+            let open = self.open[at];
+            if open.confirmed == 0.0 || open.ended.is_some() || until.saturating_sub(open.heard.onset.at) < max {
+                continue;
+            }
+            self.open.remove(at);
+            let boundary = Edge { at: open.heard.onset.at + max, uncertainty: 0 };
+            let quiet_until = self.quiet_until;
+            let told = self.end(open, boundary, EndReason::MaxDuration);
+            tell(told);
+            // The sound goes on, so there is no cool-down.
+            self.quiet_until = quiet_until;
+            self.begin(boundary, open.heard.score, now, next, tell);
+            if let Some(new) = self.open.back_mut() {
+                new.confirmed = open.heard.score.max(self.gate.threshold);
+                new.is_bounded = true;
+                new.heard_until = open.heard_until;
+            }
             return;
-        }
-        if heard.peak_score >= *told_peak + PEAK_STEP && moment.rise.saturating_sub(*told_at) >= self.limits.update {
-            *told_peak = heard.peak_score;
-            *told_at = moment.rise;
-            tell(Step::Update(*heard));
         }
     }
 
-    fn end(&mut self, heard: Heard, offset: u64, reason: EndReason) -> Step {
-        // A sound shorter than the window's grain has its estimated end before its estimated onset; it lasted one hop at least.
-        let offset = offset.max(heard.onset + self.hop);
-        self.free_from = offset;
-        self.quiet_until = offset + self.limits.cooldown;
-        Step::End { heard, offset, reason }
+    fn begin(&mut self, onset: Edge, score: f32, now: u64, next: &mut u64, tell: &mut impl FnMut(Told)) {
+        let onset = Edge { at: onset.at.max(self.free_from), ..onset };
+        let heard = Heard { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now };
+        let event = *next;
+        *next += 1;
+        self.open.push_back(Open {
+            event,
+            heard,
+            confirmed: 0.0,
+            is_bounded: false,
+            ended: None,
+            heard_until: now,
+            told_peak: score,
+            told_at: now,
+        });
+        tell((event, Step::Start(heard)));
+    }
+
+    fn end(&mut self, open: Open, offset: Edge, reason: EndReason) -> Told {
+        let mut heard = open.heard;
+        if open.confirmed > 0.0 {
+            heard.peak_score = open.confirmed;
+        }
+        // However short a sound is, it lasted one hop at least.
+        let offset = Edge { at: offset.at.max(heard.onset.at + self.hop), ..offset };
+        if reason == EndReason::Unconfirmed {
+            self.is_refused = true;
+        } else {
+            self.free_from = self.free_from.max(offset.at);
+            self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
+        }
+        (open.event, Step::End { heard, offset, reason })
+    }
+
+    fn update(open: &mut Open, now: u64, least: u64, tell: &mut impl FnMut(Told)) {
+        if open.heard.peak_score >= open.told_peak + PEAK_STEP && now.saturating_sub(open.told_at) >= least {
+            open.told_peak = open.heard.peak_score;
+            open.told_at = now;
+            tell((open.event, Step::Update(open.heard)));
+        }
+    }
+
+    /// How long a gap is bridged in a sound that lasted until `until`.
+    fn bridge(&self, heard: &Heard, until: u64) -> u64 {
+        let lasted = until.saturating_sub(heard.onset.at);
+        (lasted / BRIDGED_PART).clamp(self.limits.hangover, self.limits.longest_bridge)
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Labels {
     subjects: Vec<Arc<Subject>>,
     by_key: HashMap<String, usize>,
     ontology: Vec<Node>,
+    /// For each label, the threshold that suits it; empty where the model gives none.
+    thresholds: Vec<Option<f32>>,
 }
 
 /// A node of the ontology; some are abstract, that is, not a label of the model.
@@ -64,8 +66,8 @@ impl Labels {
     }
 
     /// Reads `labels` (columns `id`, `name`, tab-separated, one header line) and, if there is one, `ontology` (columns `id`, `name`,
-    /// `parents`, the last separated by spaces).
-    pub fn read(labels: &Path, ontology: Option<&Path>) -> Result<Self, ModelError> {
+    /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`).
+    pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let pairs = rows(labels)?.into_iter().map(|mut row| {
             row.resize(2, String::new());
             let name = row.pop().unwrap_or_default();
@@ -85,7 +87,22 @@ impl Labels {
                 })
                 .collect(),
         };
-        Ok(Self::new(pairs, nodes))
+        let mut read = Self::new(pairs, nodes);
+        if let Some(path) = thresholds {
+            read.thresholds = vec![None; read.len()];
+            for (at, row) in rows(path)?.into_iter().enumerate() {
+                let bad = |what: &str| ModelError::BadTable { path: path.into(), line: at + 2, what: what.to_owned() };
+                let label = row.first().and_then(|id| read.find(id)).ok_or_else(|| bad("an id that is no label's"))?;
+                let threshold = row.get(2).and_then(|text| text.parse().ok()).filter(|value| *value > 0.0 && *value <= 1.0);
+                read.thresholds[label] = Some(threshold.ok_or_else(|| bad("a threshold that is not above 0 and at most 1"))?);
+            }
+        }
+        Ok(read)
+    }
+
+    /// The threshold that suits a label, if the model gives one.
+    pub fn threshold(&self, label: usize) -> Option<f32> {
+        self.thresholds.get(label).copied().flatten()
     }
 
     /// How many labels there are: the length of a score row.

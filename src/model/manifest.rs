@@ -50,6 +50,7 @@ struct Manifest {
     labels_sha256: String,
     ontology: Option<String>,
     ontology_sha256: Option<String>,
+    thresholds: Option<String>,
     input: Input,
     output: Output,
     detection: Detection,
@@ -169,24 +170,40 @@ pub enum OutputKind {
     Logits,
 }
 
-/// Which windows the model is given, and how their scores stand to time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Which windows the model is given, and how their scores become a curve and its boxes; see `detect::scoring` and `detect::boxes`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
-    /// The length of a window in milliseconds.
-    pub window_ms: u32,
+    /// The lengths of the windows in milliseconds; each is scored at every hop.
+    pub windows_ms: Vec<u32>,
     /// The distance of two windows in milliseconds.
     pub hop_ms: u32,
-    /// How much of a sound lies in a window when its score has risen, in milliseconds.
-    pub rise_ms: u32,
-    /// How much of a sound lies in a window when its score has fallen again, in milliseconds.
-    pub fall_ms: u32,
+    /// How far a window reaches over the moment that it speaks of, as a part of its length.
+    pub delta: f32,
+    /// Over how many values of the curve the median is taken; odd.
+    pub median: usize,
+    /// An event reaches as far as its curve stays above this part of its peak.
+    pub extent: f32,
+    /// Two peaks are two events where the curve between them falls below this part of the lower one.
+    pub valley: f32,
+}
+
+/// The numbers of [`Detection`] that a configuration sets instead of the model's own.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs, reason = "they are those of Detection")]
+pub struct DetectionOverride {
+    pub windows_ms: Option<Vec<u32>>,
+    pub hop_ms: Option<u32>,
+    pub delta: Option<f32>,
+    pub median: Option<usize>,
+    pub extent: Option<f32>,
+    pub valley: Option<f32>,
 }
 
 impl Detection {
-    /// The length of a window in samples at `rate_hz`.
-    pub fn window_samples(&self, rate_hz: u32) -> usize {
-        samples(self.window_ms, rate_hz)
+    /// The lengths of the windows in samples at `rate_hz`.
+    pub fn windows_samples(&self, rate_hz: u32) -> impl Iterator<Item = usize> + '_ {
+        self.windows_ms.iter().map(move |window| samples(*window, rate_hz))
     }
 
     /// The distance of two windows in samples at `rate_hz`.
@@ -194,14 +211,25 @@ impl Detection {
         samples(self.hop_ms, rate_hz)
     }
 
-    /// How much of a sound lies in a window when its score has risen, in samples at `rate_hz`.
-    pub fn rise_samples(&self, rate_hz: u32) -> usize {
-        samples(self.rise_ms, rate_hz)
-    }
-
-    /// How much of a sound lies in a window when its score has fallen again, in samples at `rate_hz`.
-    pub fn fall_samples(&self, rate_hz: u32) -> usize {
-        samples(self.fall_ms, rate_hz)
+    /// What is wrong with the numbers, as one sentence.
+    fn check(&self, input: &Input) -> Result<(), String> {
+        let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        let Self { windows_ms, hop_ms, delta, median, extent, valley } = self;
+        require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
+        require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
+        let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
+        require(*hop_ms >= 10 && hop_ms <= shortest, "hop_ms must be from 10 to the shortest window")?;
+        require((0.0..=0.5).contains(delta), "delta must be from 0 to 0.5")?;
+        require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
+        require(*extent > 0.0 && *extent < 1.0, "extent must be between 0 and 1")?;
+        require(*valley > 0.0 && *valley < 1.0, "valley must be between 0 and 1")?;
+        let Some(log_mel) = &input.log_mel else { return Ok(()) };
+        let whole = |samples: usize| samples.is_multiple_of(log_mel.hop_length);
+        let rate_hz = input.sample_rate_hz;
+        require(
+            whole(self.hop_samples(rate_hz)) && self.windows_samples(rate_hz).all(whole),
+            "windows_ms and hop_ms must be whole frames",
+        )
     }
 }
 
@@ -223,15 +251,36 @@ impl Model {
         if let (Some(path), Some(expected)) = (&ontology, &manifest.ontology_sha256) {
             check_hash(path, expected)?;
         }
+        let thresholds = manifest.thresholds.map(|file| folder.join(file));
         Ok(Self {
             name: manifest.name,
             graph,
             sha256: manifest.sha256.to_lowercase(),
-            labels: Labels::read(&labels, ontology.as_deref())?,
+            labels: Labels::read(&labels, ontology.as_deref(), thresholds.as_deref())?,
             input: manifest.input,
             output: manifest.output,
             detection: manifest.detection,
         })
+    }
+}
+
+impl Model {
+    /// Puts the numbers that a configuration sets in the place of the model's own.
+    ///
+    /// # Errors
+    /// What is wrong with them, as one sentence; the model then stays as it is.
+    pub fn override_detection(&mut self, own: &DetectionOverride) -> Result<(), String> {
+        let mut detection = self.detection.clone();
+        let DetectionOverride { windows_ms, hop_ms, delta, median, extent, valley } = own.clone();
+        detection.windows_ms = windows_ms.unwrap_or(detection.windows_ms);
+        detection.hop_ms = hop_ms.unwrap_or(detection.hop_ms);
+        detection.delta = delta.unwrap_or(detection.delta);
+        detection.median = median.unwrap_or(detection.median);
+        detection.extent = extent.unwrap_or(detection.extent);
+        detection.valley = valley.unwrap_or(detection.valley);
+        detection.check(&self.input)?;
+        self.detection = detection;
+        Ok(())
     }
 }
 
@@ -279,6 +328,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     let plain = |file: &str| !file.is_empty() && !file.contains('/') && file != "..";
     require(plain(&manifest.file) && plain(&manifest.labels), "file and labels must be names of files in the model's folder")?;
     require(manifest.ontology.as_deref().is_none_or(plain), "ontology must be the name of a file in the model's folder")?;
+    require(manifest.thresholds.as_deref().is_none_or(plain), "thresholds must be the name of a file in the model's folder")?;
     let input = &manifest.input;
     require((1_000..=192_000).contains(&input.sample_rate_hz), "sample_rate_hz must be from 1000 to 192000")?;
     let count = |name| input.shape.iter().filter(|axis| **axis == Axis::Named(name)).count();
@@ -299,21 +349,11 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             )?;
             require(count(AxisName::Samples) == 0, "the shape of a log-mel has no \"samples\"")?;
             check_log_mel(log_mel, input.sample_rate_hz)?;
-            let hop = manifest.detection.hop_samples(input.sample_rate_hz);
-            let window = manifest.detection.window_samples(input.sample_rate_hz);
-            require(
-                hop.is_multiple_of(log_mel.hop_length) && window.is_multiple_of(log_mel.hop_length),
-                "window_ms and hop_ms must be whole frames",
-            )?;
         }
     }
     require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
     require(input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)), "a fixed dimension can only be 1")?;
-    let detection = &manifest.detection;
-    require((10..=60_000).contains(&detection.window_ms), "window_ms must be from 10 to 60000")?;
-    require(detection.hop_ms >= 10 && detection.hop_ms <= detection.window_ms, "hop_ms must be from 10 to window_ms")?;
-    let most = detection.window_ms / 2;
-    require(detection.rise_ms <= most && detection.fall_ms <= most, "rise_ms and fall_ms must be at most half of window_ms")
+    manifest.detection.check(input)
 }
 
 fn check_log_mel(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {

@@ -71,8 +71,8 @@ pub struct Tagger {
     kind: OutputKind,
     axes: Vec<Axis>,
     mels: usize,
-    /// Frames or samples a window.
-    length: usize,
+    /// For each length of window, its frames or samples.
+    lengths: Vec<usize>,
     n_labels: usize,
 }
 
@@ -96,10 +96,10 @@ impl Tagger {
                 .commit_from_file(&model.graph)
         })()
         .map_err(|error| refused(error.to_string()))?;
-        let window = model.detection.window_samples(model.input.sample_rate_hz);
-        let (mels, length) = match &model.input.log_mel {
-            Some(log_mel) => (log_mel.n_mels, window / log_mel.hop_length + 1),
-            None => (1, window),
+        let windows = model.detection.windows_samples(model.input.sample_rate_hz);
+        let (mels, lengths) = match &model.input.log_mel {
+            Some(log_mel) => (log_mel.n_mels, windows.map(|window| window / log_mel.hop_length + 1).collect()),
+            None => (1, windows.collect()),
         };
         let mut tagger = Self {
             session,
@@ -108,7 +108,7 @@ impl Tagger {
             kind: model.output.kind,
             axes: model.input.shape.clone(),
             mels,
-            length,
+            lengths,
             n_labels: model.labels.len(),
         };
         tagger.compare(model)?;
@@ -116,15 +116,27 @@ impl Tagger {
             InputKind::LogMel => -100.0,
             InputKind::Waveform => 0.0,
         };
-        let input = vec![silence; tagger.window_len()];
         let mut scores = Vec::with_capacity(tagger.n_labels);
-        tagger.score(1, &input, &mut scores)?;
+        for length in 0..tagger.n_lengths() {
+            let input = vec![silence; tagger.window_len(length)];
+            tagger.score(length, 1, &input, &mut scores)?;
+        }
         Ok(tagger)
     }
 
-    /// How many numbers one window of the input is: `n_mels · n_frames`, or the samples of a waveform.
-    pub fn window_len(&self) -> usize {
-        self.mels * self.length
+    /// How many lengths of window there are; a length is named by its index.
+    pub fn n_lengths(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// How many numbers one window of this length is: `n_mels · n_frames`, or the samples of a waveform.
+    pub fn window_len(&self, length: usize) -> usize {
+        self.mels * self.lengths[length]
+    }
+
+    /// The most numbers that one window of any length is.
+    pub fn longest_window_len(&self) -> usize {
+        self.mels * self.lengths.iter().copied().max().unwrap_or(0)
     }
 
     /// How many scores a window gets.
@@ -137,16 +149,16 @@ impl Tagger {
         if self.axes.contains(&Axis::Named(AxisName::Batch)) { MAX_BATCH } else { 1 }
     }
 
-    /// Scores `batch` windows. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is overwritten with
+    /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is overwritten with
     /// `[batch, n_labels]` probabilities, and does not allocate once it has the capacity.
-    pub fn score(&mut self, batch: usize, input: &[f32], scores: &mut Vec<f32>) -> Result<(), ModelError> {
+    pub fn score(&mut self, length: usize, batch: usize, input: &[f32], scores: &mut Vec<f32>) -> Result<(), ModelError> {
         let graph = &self.graph;
         let refused = |what: String| ModelError::Refused { path: graph.clone(), what: one_line(&what) };
         let shape = Shape::new(self.axes.iter().map(|axis| match axis {
             Axis::Fixed(size) => *size,
             Axis::Named(AxisName::Batch) => batch as i64,
             Axis::Named(AxisName::Mels) => self.mels as i64,
-            Axis::Named(AxisName::Frames | AxisName::Samples) => self.length as i64,
+            Axis::Named(AxisName::Frames | AxisName::Samples) => self.lengths[length] as i64,
         }));
         let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
         let outputs =
@@ -189,7 +201,9 @@ impl Tagger {
                 Axis::Fixed(size) => *size,
                 Axis::Named(AxisName::Mels) => self.mels as i64,
                 Axis::Named(AxisName::Batch) => -1,
-                Axis::Named(_) => self.length as i64,
+                // A graph that is made for one length takes that one only.
+                Axis::Named(_) if self.lengths.len() == 1 => self.lengths[0] as i64,
+                Axis::Named(_) => -1,
             })
             .collect();
         let actual = tensor_shape(input);

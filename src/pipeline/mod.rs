@@ -345,6 +345,9 @@ impl Daemon {
             peak_score: 1.0,
             threshold: rule.map_or(1.0, |rule| rule.gate.threshold),
             level_dbfs: 0.0,
+            onset_uncertainty_ms: 0,
+            offset_uncertainty_ms: None,
+            also: Vec::new(),
         };
         let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
         let full = |_| "the daemon has too much to publish just now; try again".to_owned();

@@ -40,6 +40,11 @@ impl Daemon {
         let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
         let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
         let mut config = loaded.config;
+        if config.model.detection != self.config.model.detection {
+            let mut model = Model::open(dir).map_err(|error| vec![error.to_string()])?;
+            let unfit = |what| vec![raw.detection_fault(what).to_string()];
+            model.override_detection(&config.model.detection).map_err(unfit)?;
+        }
         if self.fixed_sources {
             config.sources = self.config.sources.clone();
         }
@@ -50,10 +55,11 @@ impl Daemon {
         let changes = self.config.changes(&new);
         let one = |error: String| vec![error];
         if changes.contains(&Change::Model) {
-            let model = match model {
+            let mut model = match model {
                 Some(model) => model,
                 None => Model::open(&new.model.dir).map_err(|error| one(error.to_string()))?,
             };
+            model.override_detection(&new.model.detection).map_err(one)?;
             // The process has one ONNX Runtime for life; only the session is made anew.
             let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| one(error.to_string()))?;
             self.labels = model.labels.clone();

@@ -88,7 +88,9 @@ impl Filter {
         }
         match report {
             Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
-                let named = self.labels.is_empty() || self.labels.contains(&event.subject.name);
+                // Who waits for dogs wants the bark as well, and the end of what began as a dog and turned out to be a bark.
+                let mut names = std::iter::once(&event.subject).chain(&event.also).map(|subject| &subject.name);
+                let named = self.labels.is_empty() || names.any(|name| self.labels.contains(name));
                 named && f64::from(event.peak_score) >= self.min_score
             }
             _ => true,

@@ -134,6 +134,15 @@ pub struct Event {
     pub threshold: f64,
     /// The root mean square level so far.
     pub level_dbfs: f64,
+    /// How far the onset may be from the truth, in milliseconds.
+    #[serde(default)]
+    pub onset_uncertainty_ms: u64,
+    /// The same of the offset; null while the sound lasts.
+    #[serde(default)]
+    pub offset_uncertainty_ms: Option<u64>,
+    /// The display names of what else the same sound was heard as.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Why it ended; only in `event.end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -256,6 +265,7 @@ pub fn kind(report: &Report) -> &'static str {
 pub fn reason(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Decay => "decay",
+        EndReason::Unconfirmed => "unconfirmed",
         EndReason::MaxDuration => "max_duration",
         EndReason::SourceLost => "source_lost",
         EndReason::Paused => "paused",
@@ -299,6 +309,9 @@ fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
         peak_score: score(event.peak_score),
         threshold: score(event.threshold),
         level_dbfs: level(event.level_dbfs),
+        onset_uncertainty_ms: event.onset_uncertainty_ms,
+        offset_uncertainty_ms: event.offset_uncertainty_ms,
+        also: event.also.iter().map(|subject| subject.name.clone()).collect(),
         reason: why.map(|why| reason(why).to_owned()),
     }
 }

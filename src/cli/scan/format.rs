@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::event::Subject;
+use crate::event::{EndReason, Subject};
+use crate::publish::wire;
 
 /// The formats of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,6 +36,16 @@ pub struct Found<'a> {
     pub score: f32,
     /// Its root mean square level in dBFS.
     pub level_dbfs: f32,
+    /// How far the onset may be from the truth, in seconds.
+    pub onset_uncertainty_s: f64,
+    /// How far the offset may be from the truth, in seconds.
+    pub offset_uncertainty_s: f64,
+    /// When a daemon would have announced it, in seconds from the recording's start.
+    pub announced_s: f64,
+    /// What else the same sound was heard as.
+    pub also: Vec<&'a str>,
+    /// Why it ended.
+    pub reason: EndReason,
 }
 
 /// An event as `--format jsonl` prints it.
@@ -49,6 +60,11 @@ struct JsonLine<'a> {
     duration_ms: u64,
     peak_score: f64,
     level_dbfs: f64,
+    onset_uncertainty_ms: u64,
+    offset_uncertainty_ms: u64,
+    announced: f64,
+    also: &'a [&'a str],
+    reason: &'static str,
 }
 
 /// Prints events in one format.
@@ -74,7 +90,7 @@ impl<W: Write> Writer<W> {
 
     /// Prints an event.
     pub fn event(&mut self, found: &Found) -> io::Result<()> {
-        let Found { file, subject, onset_s, offset_s, score, level_dbfs } = *found;
+        let Found { file, subject, onset_s, offset_s, score, level_dbfs, .. } = *found;
         let name = subject.name.replace(['\t', '\n', '\r'], " ");
         match self.format {
             Format::Pretty => {
@@ -92,6 +108,11 @@ impl<W: Write> Writer<W> {
                     duration_ms: ((offset_s - onset_s) * 1_000.0).round() as u64,
                     peak_score: round(f64::from(score), 4),
                     level_dbfs: round(f64::from(level_dbfs), 1),
+                    onset_uncertainty_ms: (found.onset_uncertainty_s * 1_000.0).round() as u64,
+                    offset_uncertainty_ms: (found.offset_uncertainty_s * 1_000.0).round() as u64,
+                    announced: round(found.announced_s, 3),
+                    also: &found.also,
+                    reason: wire::reason(found.reason),
                 };
                 serde_json::to_writer(&mut self.out, &line)?;
                 writeln!(self.out)

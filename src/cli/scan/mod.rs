@@ -2,7 +2,6 @@
 //!
 //! A recording that cannot be read is reported and the others are still scanned. Memory is bounded whatever a recording's length.
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,9 +17,11 @@ use crate::event::EndReason;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Model, Tagger};
 
+mod curve;
 mod format;
 
 pub use format::Format;
+use curve::CurveFile;
 use format::{Found, Writer};
 
 /// Find the sound events in recordings.
@@ -35,6 +36,9 @@ pub struct Args {
     /// Also write each recording's score curve to DIR/NAME.tsv
     #[arg(long, value_name = "DIR")]
     scores: Option<PathBuf>,
+    /// Also print what would have been announced at once and was not confirmed, with the reason `unconfirmed`
+    #[arg(long)]
+    unconfirmed: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -54,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Failure::new(format_args!("the folder {} cannot be made: {error}", folder.display()), exit::FAILED)
         })?;
     }
-    let mut scanner = Scanner::new(config, model, tagger);
+    let mut scanner = Scanner::new(config, model, tagger, args.unconfirmed);
     let mut writer = Writer::new(args.format, BufWriter::new(io::stdout().lock()));
     writer.begin()?;
     let mut failed = 0;
@@ -103,13 +107,19 @@ struct Scanner {
     samples: Vec<f32>,
     input: Vec<f32>,
     scores: Vec<f32>,
+    /// The scores of a batch, `[batch, lengths, labels]`.
+    rows: Vec<f32>,
     found: Vec<Detection>,
+    unconfirmed: bool,
 }
 
 impl Scanner {
-    fn new(config: Config, model: Model, tagger: Tagger) -> Self {
-        let input = vec![0.0; tagger.max_batch() * tagger.window_len()];
-        Self { config, model, tagger, samples: Vec::with_capacity(MAX_PUSH), input, scores: Vec::new(), found: Vec::new() }
+    fn new(config: Config, model: Model, tagger: Tagger, unconfirmed: bool) -> Self {
+        let batch = tagger.max_batch();
+        let input = vec![0.0; batch * tagger.longest_window_len()];
+        let rows = vec![0.0; batch * tagger.n_lengths() * tagger.n_labels()];
+        let samples = Vec::with_capacity(MAX_PUSH);
+        Self { config, model, tagger, samples, input, scores: Vec::new(), rows, found: Vec::new(), unconfirmed }
     }
 
     fn scan(&mut self, path: &Path, scores: Option<&Path>, writer: &mut Writer<impl Write>) -> Result<(), ScanError> {
@@ -117,7 +127,10 @@ impl Scanner {
         let rate_hz = decoder.rate_hz();
         let ear = Ear::new(&self.model, self.config.rules.clone(), rate_hz);
         let mut ear = ear.map_err(|error| ScanError::Recording(format!("{}: {error}", path.display())))?;
-        let mut curve = scores.map(|folder| Curve::create(folder, path, &self.model)).transpose()?;
+        let curve = scores.map(|folder| CurveFile::create(folder, path)).transpose()?;
+        if curve.is_some() {
+            ear.keep_curves(self.model.labels.len());
+        }
         let progress = progress(path, decoder.n_frames());
         let mut fault = None;
         loop {
@@ -134,12 +147,14 @@ impl Scanner {
                     break;
                 }
             }
-            for chunk in self.samples.chunks(MAX_PUSH) {
+            let samples = std::mem::take(&mut self.samples);
+            for chunk in samples.chunks(MAX_PUSH) {
                 ear.push(chunk);
                 while ear.n_due() >= self.tagger.max_batch() {
-                    infer(&mut self.tagger, &mut self.input, &mut self.scores, &mut self.found, &mut ear, curve.as_mut())?;
+                    self.infer(&mut ear)?;
                 }
             }
+            self.samples = samples;
             progress.inc(self.samples.len() as u64);
             self.print(path, &ear, writer)?;
         }
@@ -147,7 +162,7 @@ impl Scanner {
         loop {
             let settling = ear.settle();
             if ear.n_due() >= self.tagger.max_batch() || (settling == Settling::Done && ear.n_due() > 0) {
-                infer(&mut self.tagger, &mut self.input, &mut self.scores, &mut self.found, &mut ear, curve.as_mut())?;
+                self.infer(&mut ear)?;
             } else if settling == Settling::Done {
                 break;
             }
@@ -156,51 +171,59 @@ impl Scanner {
         self.print(path, &ear, writer)?;
         progress.finish_and_clear();
         if let Some(curve) = curve {
-            curve.finish(&ear)?;
+            curve.write(&ear, &self.model)?;
         }
         fault.map_or(Ok(()), |sentence| Err(ScanError::Recording(sentence)))
+    }
+
+    /// Scores one batch of the windows that are due.
+    fn infer(&mut self, ear: &mut Ear) -> Result<(), ScanError> {
+        let batch = ear.n_due().min(self.tagger.max_batch());
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        for length in 0..n_lengths {
+            let size = self.tagger.window_len(length);
+            for (window, place) in self.input.chunks_exact_mut(size).take(batch).enumerate() {
+                ear.copy_window(length, window, place);
+            }
+            let scored = self.tagger.score(length, batch, &self.input[..batch * size], &mut self.scores);
+            scored.map_err(|error| ScanError::Output(error.into()))?;
+            for (window, scores) in self.scores.chunks_exact(n_labels).enumerate() {
+                let place = (window * n_lengths + length) * n_labels;
+                self.rows[place..place + n_labels].copy_from_slice(scores);
+            }
+        }
+        for rows in self.rows.chunks_exact(n_lengths * n_labels).take(batch) {
+            ear.take_scores(rows, &mut self.found);
+        }
+        Ok(())
     }
 
     /// Prints the events that have ended.
     fn print(&mut self, path: &Path, ear: &Ear, writer: &mut Writer<impl Write>) -> io::Result<()> {
         let rate = f64::from(ear.model_rate_hz());
         for detection in self.found.drain(..) {
-            let Step::End { heard, offset, .. } = detection.step else { continue };
+            let Step::End { heard, offset, reason } = detection.step else { continue };
+            if reason == EndReason::Unconfirmed && !self.unconfirmed {
+                continue;
+            }
+            let seconds = |samples: u64| samples as f64 / rate;
+            let rules = ear.rules();
             writer.event(&Found {
                 file: path,
-                subject: &ear.rules()[detection.rule].subject,
-                onset_s: heard.onset as f64 / rate,
-                offset_s: offset as f64 / rate,
+                subject: &rules[detection.rule].subject,
+                onset_s: seconds(heard.onset.at),
+                offset_s: seconds(offset.at),
+                onset_uncertainty_s: seconds(heard.onset.uncertainty),
+                offset_uncertainty_s: seconds(offset.uncertainty),
+                announced_s: seconds(heard.announced),
                 score: heard.peak_score,
                 level_dbfs: detection.level_dbfs,
+                also: detection.also.iter().map(|other| rules[*other].subject.name.as_str()).collect(),
+                reason,
             })?;
         }
         Ok(())
     }
-}
-
-/// Scores one batch of the windows that are due.
-fn infer(
-    tagger: &mut Tagger,
-    input: &mut [f32],
-    scores: &mut Vec<f32>,
-    found: &mut Vec<Detection>,
-    ear: &mut Ear,
-    mut curve: Option<&mut Curve>,
-) -> Result<(), ScanError> {
-    let batch = ear.n_due().min(tagger.max_batch());
-    let length = tagger.window_len();
-    for (window, place) in input.chunks_exact_mut(length).take(batch).enumerate() {
-        ear.copy_window(window, place);
-    }
-    tagger.score(batch, &input[..batch * length], scores).map_err(|error| ScanError::Output(error.into()))?;
-    for row in scores.chunks_exact(tagger.n_labels()) {
-        if let Some(curve) = curve.as_deref_mut() {
-            curve.row(ear, row)?;
-        }
-        ear.take_scores(row, found);
-    }
-    Ok(())
 }
 
 /// A progress bar on a terminal, nothing elsewhere.
@@ -212,64 +235,4 @@ fn progress(path: &Path, n_frames: Option<u64>) -> ProgressBar {
     }
     bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     bar
-}
-
-/// A score curve on its way into a file: rows that abut, from 0 to the recording's end.
-struct Curve {
-    out: BufWriter<File>,
-    path: PathBuf,
-    /// The last row's end, as a sample index.
-    until: u64,
-    /// The last row, which is kept back until it is known where it ends.
-    row: Option<(u64, String)>,
-}
-
-impl Curve {
-    fn create(folder: &Path, recording: &Path, model: &Model) -> Result<Self, ScanError> {
-        let path = folder.join(recording.file_stem().unwrap_or_default()).with_extension("tsv");
-        let failed = |error: io::Error| {
-            ScanError::Output(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
-        };
-        let mut out = BufWriter::new(File::create(&path).map_err(failed)?);
-        let names: Vec<_> = model.labels.subjects().iter().map(|subject| subject.name.as_str()).collect();
-        writeln!(out, "onset\toffset\t{}", names.join("\t")).map_err(failed)?;
-        Ok(Self { out, path, until: 0, row: None })
-    }
-
-    fn row(&mut self, ear: &Ear, scores: &[f32]) -> Result<(), ScanError> {
-        let (from, to) = ear.curve_span();
-        if ear.end_of_input().is_some_and(|end| from >= end) {
-            return Ok(());
-        }
-        let mut text = String::with_capacity(scores.len() * 8);
-        for score in scores {
-            text.push_str(&format!("\t{score:.5}"));
-        }
-        // The first windows are centred before the recording begins; the last of them stands for its beginning.
-        if let Some((before, text)) = self.row.replace((to, text))
-            && before < to
-        {
-            self.write(ear, before, &text)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, ear: &Ear, to: u64, text: &str) -> Result<(), ScanError> {
-        let rate = f64::from(ear.model_rate_hz());
-        let (onset, offset) = (self.until as f64 / rate, to as f64 / rate);
-        self.until = to;
-        writeln!(self.out, "{onset:.3}\t{offset:.3}{text}").map_err(|error| self.failed(error))
-    }
-
-    fn finish(mut self, ear: &Ear) -> Result<(), ScanError> {
-        if let Some((to, text)) = self.row.take() {
-            let end = ear.end_of_input().unwrap_or(to).max(self.until + 1);
-            self.write(ear, end, &text)?;
-        }
-        self.out.flush().map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: io::Error) -> ScanError {
-        ScanError::Output(Failure::new(format_args!("{} cannot be written: {error}", self.path.display()), exit::FAILED))
-    }
 }

@@ -1,0 +1,148 @@
+//! From a score curve to boxes: where on the curve an event begins and ends, whatever threshold is in force.
+//!
+//! A curve turns where it falls below a part β of a peak and rises again by 1/β: each rise between two turns is one box. It reaches
+//! as far as the curve stays above a part α of its peak, so that a threshold decides whether an event is reported and never how
+//! long it is. Times are counted in values of the curve.
+
+use std::collections::VecDeque;
+
+/// A peak below this is no event of any threshold, and a curve that low does not turn.
+pub const FLOOR: f32 = 5e-4;
+/// How many values are looked back over for the beginning of a box; what began before is kept as it was then.
+const MEMORY: usize = 160;
+
+/// A stretch of the curve that belongs to one peak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// Its first value.
+    pub onset: u64,
+    /// The value after its last; for an open one the newest value's end.
+    pub offset: u64,
+    /// Its highest value, 0…1.
+    pub peak: f32,
+}
+
+/// What the newest value of the curve decided.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Found {
+    /// A stretch that ended.
+    pub closed: Option<Stretch>,
+    /// The stretch that goes on, as far as it is known.
+    pub open: Option<Stretch>,
+}
+
+/// Finds the boxes of one curve as it comes.
+#[derive(Debug, Clone)]
+pub struct Boxes {
+    extent: f32,
+    valley: f32,
+    release: f32,
+    /// The newest values, the newest last.
+    past: VecDeque<f32>,
+    n_values: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// After a peak, or before the first: the lowest value since, and where it was.
+    Falling { low: f32, low_at: u64 },
+    /// On a peak: where the rise began, the peak, and the lowest value since the peak.
+    Rising { began: u64, onset: u64, peak: f32, low: f32, low_at: u64 },
+}
+
+impl Boxes {
+    /// Boxes that reach down to `extent` of their peaks and part at valleys below `valley` of the lower peak; none
+    /// reaches below the score `release`.
+    pub fn new(extent: f32, valley: f32, release: f32) -> Self {
+        Self {
+            extent,
+            valley,
+            release,
+            past: VecDeque::with_capacity(MEMORY + 1),
+            n_values: 0,
+            state: State::Falling { low: 0.0, low_at: 0 },
+        }
+    }
+
+    /// Takes the next value of the curve.
+    pub fn push(&mut self, value: f32) -> Found {
+        let now = self.n_values;
+        self.n_values += 1;
+        if self.past.len() == MEMORY {
+            self.past.pop_front();
+        }
+        self.past.push_back(value);
+        let mut closed = None;
+        match self.state {
+            State::Falling { low, low_at } => {
+                if value < low {
+                    self.state = State::Falling { low: value, low_at: now };
+                } else if value >= FLOOR && low <= self.valley * value {
+                    self.rise(low_at, value, now);
+                }
+            }
+            State::Rising { began, peak, .. } if value > peak => self.rise(began, value, now),
+            State::Rising { began, onset, peak, low, low_at } => {
+                let (low, low_at) = if value < low { (value, now) } else { (low, low_at) };
+                self.state = State::Rising { began, onset, peak, low, low_at };
+                if value < self.least(peak) {
+                    closed = Some(Stretch { onset, offset: now, peak });
+                    self.state = State::Falling { low: value, low_at: now };
+                } else if value >= FLOOR && low <= self.valley * value.min(peak) {
+                    closed = Some(Stretch { onset, offset: low_at.max(onset + 1), peak });
+                    self.rise(low_at, value, now);
+                }
+            }
+        }
+        Found { closed, open: self.open() }
+    }
+
+    /// Ends the stretch that goes on, because no more values come.
+    pub fn finish(&mut self) -> Option<Stretch> {
+        let open = self.open();
+        self.state = State::Falling { low: 0.0, low_at: self.n_values };
+        open
+    }
+
+    /// The median of the values of a stretch, as far as they are remembered.
+    pub fn median(&self, from: u64, to: u64) -> f32 {
+        let oldest = self.n_values - self.past.len() as u64;
+        let mut values: Vec<f32> = (from.max(oldest)..to.min(self.n_values).max(from.max(oldest)))
+            .map(|at| self.past[(at - oldest) as usize])
+            .collect();
+        let middle = values.len() / 2;
+        if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f32::total_cmp).1 }
+    }
+
+    /// The score down to which the box of a peak reaches.
+    fn least(&self, peak: f32) -> f32 {
+        (self.extent * peak).max(self.release.min(peak))
+    }
+
+    fn open(&self) -> Option<Stretch> {
+        match self.state {
+            State::Rising { onset, peak, .. } => Some(Stretch { onset, offset: self.n_values, peak }),
+            State::Falling { .. } => None,
+        }
+    }
+
+    /// A new peak, `now`: the box begins after the last value that is below its extent.
+    fn rise(&mut self, began: u64, peak: f32, now: u64) {
+        let known = match self.state {
+            State::Rising { onset, .. } => onset,
+            State::Falling { .. } => began,
+        };
+        let oldest = self.n_values - self.past.len() as u64;
+        let least = self.least(peak);
+        let mut onset = now;
+        while onset > began && onset > oldest && self.past[(onset - 1 - oldest) as usize] >= least {
+            onset -= 1;
+        }
+        if onset == oldest {
+            // The rest is forgotten; it was in the box already.
+            onset = known.min(onset);
+        }
+        self.state = State::Rising { began, onset, peak, low: peak, low_at: now };
+    }
+}

@@ -1,0 +1,292 @@
+//! Onsets and offsets sharper than the windows: where the sound itself begins and ends, from the log-mel of the recent past.
+//!
+//! A box of a score curve says to within half a second where an event lies. The event's own spectrum, taken inside the box and above
+//! the noise floor of each band, weighs the bands; the edge is where the energy so weighed leaves the floor, if that is near. It
+//! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay.
+
+use crate::features::LogMel;
+
+/// Frames of the log-mel that are averaged into one of ours.
+const FRAMES: u64 = 2;
+/// How much of the past is remembered, in seconds.
+const MEMORY_S: f64 = 20.0;
+/// The noise floor of a band is this part of its sorted levels.
+const FLOOR_QUANTILE: f64 = 0.2;
+/// Levels below this are silence; a digital silence would make every noise a sound, in dB.
+const QUIETEST_DB: f32 = -95.0;
+/// No band counts for more than this above the floor, in dB.
+const LOUDEST_DB: f32 = 40.0;
+/// Sound is what exceeds the floor by this, in dB …
+const LEAST_DB: f32 = 3.0;
+/// … and by this part of what the event exceeds it by.
+const LEAST_PART: f32 = 0.1;
+/// Pauses up to this length are part of a sound, in seconds.
+const PAUSE_S: f64 = 0.3;
+/// An edge this near to the box's is taken whatever the curve says, in seconds.
+const NEAR_S: f64 = 0.7;
+/// An edge this far inside the box is taken, in seconds.
+const INSIDE_S: f64 = 1.0;
+/// An edge this far outside is taken where the curve has not yet vanished there, in seconds.
+const OUTSIDE_S: f64 = 2.5;
+/// The part of the peak below which the curve has vanished.
+const VANISHED: f32 = 0.03;
+/// How much of a long event is looked at to know its spectrum, in seconds.
+const LOOK_S: f64 = 5.0;
+
+/// The level of each band over the recent past, and where sounds begin and end in it.
+#[derive(Debug)]
+pub struct Edges {
+    n_bands: usize,
+    samples_per_frame: u64,
+    /// The newest frames in dB, `[capacity, n_bands]`, frame t at row t % capacity.
+    frames: Vec<f32>,
+    capacity: u64,
+    /// How many frames have been taken or skipped: the index of the next.
+    n_frames: u64,
+    /// The oldest frame that is remembered.
+    first: u64,
+}
+
+/// A box and what the curve says around it; times are sample indices.
+pub struct Coarse<'a> {
+    /// Where the box begins.
+    pub onset: u64,
+    /// Where it ends.
+    pub offset: u64,
+    /// The box's peak.
+    pub peak: f32,
+    /// The curve's median between two sample indices.
+    pub curve: &'a dyn Fn(u64, u64) -> f32,
+}
+
+impl std::fmt::Debug for Coarse<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coarse").field("onset", &self.onset).field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+/// An edge of an event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Edge {
+    /// Where it is, as a sample index.
+    pub at: u64,
+    /// How far it may be from there, in samples.
+    pub uncertainty: u64,
+}
+
+/// A sharpened box.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sharp {
+    /// When the sound began.
+    pub onset: Edge,
+    /// When it ended; after its onset.
+    pub offset: Edge,
+    /// How far the event exceeds the noise floor in its own bands, in dB; `None` where that is not known.
+    pub snr_db: Option<f32>,
+}
+
+impl Edges {
+    /// Remembers the newest levels of a log-mel with `n_bands` bands and a hop of `hop` samples.
+    pub fn new(n_bands: usize, hop: usize, sample_rate_hz: u32) -> Self {
+        let samples_per_frame = hop as u64 * FRAMES;
+        let capacity = (MEMORY_S * f64::from(sample_rate_hz) / samples_per_frame as f64).ceil() as u64 + 1;
+        Self {
+            n_bands,
+            samples_per_frame,
+            frames: vec![QUIETEST_DB; capacity as usize * n_bands],
+            capacity,
+            n_frames: 0,
+            first: 0,
+        }
+    }
+
+    /// Takes what the log-mel has made since the last time.
+    pub fn follow(&mut self, log_mel: &LogMel) {
+        while (self.n_frames + 1) * FRAMES <= log_mel.n_frames() {
+            let row = (self.n_frames % self.capacity) as usize * self.n_bands;
+            let (a, b) = (log_mel.frame(self.n_frames * FRAMES), log_mel.frame(self.n_frames * FRAMES + 1));
+            for ((place, a), b) in self.frames[row..row + self.n_bands].iter_mut().zip(a).zip(b) {
+                *place = ((a + b) / 2.0).max(QUIETEST_DB);
+            }
+            self.n_frames += 1;
+            self.first = self.first.max(self.n_frames.saturating_sub(self.capacity));
+        }
+    }
+
+    /// Continues at the sample index `at`; what was before is forgotten.
+    pub fn skip_to(&mut self, at: u64) {
+        self.n_frames = at.div_ceil(self.samples_per_frame);
+        self.first = self.n_frames;
+    }
+
+    /// Sharpens a box. Where an edge cannot be heard, the box's own stays, with `grain` samples of uncertainty.
+    pub fn sharpen(&self, coarse: &Coarse, grain: u64) -> Sharp {
+        let rough = |at| Edge { at, uncertainty: grain };
+        let mut sharp = Sharp { onset: rough(coarse.onset), offset: rough(coarse.offset), snr_db: None };
+        let (from, to) = (self.frame_at(coarse.onset), self.frame_at(coarse.offset));
+        let look = self.frames_in(LOOK_S);
+        // Of a long event each edge is compared with the nearest part of it only.
+        let near_onset = self.heard(from, to.min(from + look));
+        let near_offset = if to - from > look { self.heard(to - look, to) } else { None };
+        if let Some(heard) = &near_onset {
+            sharp.snr_db = Some(heard.excess_db);
+            if let Some(edge) = self.onset(heard, from, to, coarse) {
+                sharp.onset = edge;
+            }
+        }
+        if let Some(heard) = near_offset.as_ref().or(near_onset.as_ref())
+            && let Some(edge) = self.offset(heard, from, to, coarse)
+        {
+            sharp.offset = edge;
+        }
+        if sharp.offset.at <= sharp.onset.at + self.samples_per_frame * 2 {
+            sharp.onset = rough(coarse.onset);
+            sharp.offset = rough(coarse.offset.max(coarse.onset + 1));
+        }
+        sharp
+    }
+
+    /// Where the sound that is heard at the sample index `now` began, at most `most` samples ago.
+    pub fn began(&self, now: u64, most: u64) -> Option<u64> {
+        let to = self.frame_at(now).min(self.n_frames);
+        let heard = self.heard(to.saturating_sub(self.frames_in(0.2)), to)?;
+        let run = heard.runs(self.frames_in(PAUSE_S) as usize / 2).last().copied()?;
+        let (from, until) = (heard.first + run.0 as u64, heard.first + run.1 as u64);
+        let at = from * self.samples_per_frame;
+        (until + self.frames_in(0.3) >= to && at + most >= now && at < now).then_some(at)
+    }
+
+    fn frame_at(&self, sample: u64) -> u64 {
+        (sample + self.samples_per_frame / 2) / self.samples_per_frame
+    }
+
+    fn frames_in(&self, seconds: f64) -> u64 {
+        // The memory says how long a frame is: it holds MEMORY_S.
+        (seconds / MEMORY_S * (self.capacity - 1) as f64).round() as u64
+    }
+
+    fn level(&self, frame: u64, band: usize) -> f32 {
+        self.frames[(frame % self.capacity) as usize * self.n_bands + band]
+    }
+
+    /// The energy of the event between the frames `from` and `to` in its own bands, around it.
+    fn heard(&self, from: u64, to: u64) -> Option<Heard> {
+        let from = from.max(self.first);
+        let to = to.max(from + 3).min(self.n_frames);
+        if to < from + 3 {
+            return None;
+        }
+        let mut sorted = Vec::new();
+        let mut floors = Vec::with_capacity(self.n_bands);
+        let mut weights = Vec::with_capacity(self.n_bands);
+        for band in 0..self.n_bands {
+            sorted.clear();
+            sorted.extend((self.first..self.n_frames).step_by(5).map(|frame| self.level(frame, band)));
+            let floor = quantile(&mut sorted, FLOOR_QUANTILE);
+            sorted.clear();
+            sorted.extend((from..to).map(|frame| (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB)));
+            weights.push(quantile(&mut sorted, 0.7));
+            floors.push(floor);
+        }
+        let sum: f32 = weights.iter().sum();
+        if sum < 1.0 {
+            return None;
+        }
+        let margin = self.frames_in(OUTSIDE_S + 1.5);
+        let first = from.saturating_sub(margin).max(self.first);
+        let last = (to + margin).min(self.n_frames);
+        let energy = |frame: u64| {
+            let bands = floors.iter().zip(&weights).enumerate();
+            let weighed = bands.map(|(band, (floor, weight))| weight * (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB));
+            weighed.sum::<f32>() / sum
+        };
+        let energies: Vec<f32> = (first..last).map(energy).collect();
+        sorted.clear();
+        sorted.extend_from_slice(&energies[(from - first) as usize..(to - first) as usize]);
+        let excess_db = quantile(&mut sorted, 0.8);
+        Some(Heard { first, energies, excess_db })
+    }
+
+    fn onset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse) -> Option<Edge> {
+        let runs = self.runs_inside(heard, from, to);
+        let at = heard.first + runs.first()?.0 as u64;
+        let sample = at * self.samples_per_frame;
+        let taken = self.is_near(at, from) || (at > from && at - from <= self.frames_in(INSIDE_S)) || {
+            at < from && from - at <= self.frames_in(OUTSIDE_S) && (coarse.curve)(sample, coarse.onset) >= VANISHED * coarse.peak
+        };
+        let rise = heard.energies[(at - heard.first) as usize..].iter().take_while(|db| **db < heard.excess_db / 2.0).count();
+        taken.then(|| self.edge(at, rise))
+    }
+
+    fn offset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse) -> Option<Edge> {
+        let runs = self.runs_inside(heard, from, to);
+        let at = heard.first + runs.last()?.1 as u64;
+        let sample = at * self.samples_per_frame;
+        // A sound that goes on at the newest frame has no end yet.
+        let is_over = at < self.n_frames;
+        let taken = self.is_near(at, to) || (at < to && to - at <= self.frames_in(INSIDE_S)) || {
+            at > to && at - to <= self.frames_in(OUTSIDE_S) && (coarse.curve)(coarse.offset, sample) >= VANISHED * coarse.peak
+        };
+        let before = &heard.energies[..(at - heard.first) as usize];
+        let fall = before.iter().rev().take_while(|db| **db < heard.excess_db / 2.0).count();
+        (taken && is_over).then(|| self.edge(at, fall))
+    }
+
+    /// The runs of sound that lie in the box by more than its rim.
+    fn runs_inside(&self, heard: &Heard, from: u64, to: u64) -> Vec<(usize, usize)> {
+        let (from, to) = (from.saturating_sub(heard.first) as usize, to.saturating_sub(heard.first) as usize);
+        let mut runs = heard.runs(self.frames_in(PAUSE_S) as usize);
+        runs.retain(|(begin, end)| *begin < to && *end > from);
+        let rim = (to - from) / 10;
+        while runs.len() > 1 && runs[0].1 < from + rim {
+            runs.remove(0);
+        }
+        while runs.len() > 1 && runs[runs.len() - 1].0 + rim > to {
+            runs.pop();
+        }
+        runs
+    }
+
+    fn is_near(&self, a: u64, b: u64) -> bool {
+        a.abs_diff(b) <= self.frames_in(NEAR_S)
+    }
+
+    /// An edge at frame `at` that takes `slope` frames: the sound may have been there, unheard, for as long as it takes to rise.
+    fn edge(&self, at: u64, slope: usize) -> Edge {
+        Edge { at: at * self.samples_per_frame, uncertainty: self.samples_per_frame * (2 + slope as u64).min(25) }
+    }
+}
+
+/// The energy of an event above the noise floor, in its own bands.
+struct Heard {
+    /// The first frame of `energies`.
+    first: u64,
+    /// In dB above the floor.
+    energies: Vec<f32>,
+    /// How far the event exceeds the floor, in dB.
+    excess_db: f32,
+}
+
+impl Heard {
+    /// Where there is sound, pauses up to `pause` frames included: begins and ends, counted from `first`.
+    fn runs(&self, pause: usize) -> Vec<(usize, usize)> {
+        let least = LEAST_DB.max(LEAST_PART * self.excess_db);
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for at in (0..self.energies.len()).filter(|at| self.energies[*at] > least) {
+            match runs.last_mut() {
+                Some((_, end)) if at <= *end + pause => *end = at + 1,
+                _ => runs.push((at, at + 1)),
+            }
+        }
+        runs
+    }
+}
+
+/// The value at the part `q` of the sorted values; 0 of none.
+fn quantile(values: &mut [f32], q: f64) -> f32 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let at = ((values.len() - 1) as f64 * q).round() as usize;
+    *values.select_nth_unstable_by(at, f32::total_cmp).1
+}
