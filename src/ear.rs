@@ -136,7 +136,8 @@ impl Ear {
     /// come.
     pub fn settle(&mut self) -> Settling {
         let Some(end) = self.end_of_input else { return Settling::Done };
-        let until = end + self.scoring.lag_samples() + SETTLING_HOPS * self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
+        let until =
+            end + self.scoring.lag_samples() + SETTLING_HOPS * self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
         if self.position >= until {
             return Settling::Done;
         }
@@ -243,7 +244,6 @@ impl Ear {
             edges.follow(log_mel);
         }
     }
-
 
     fn push_silence(&mut self, n_samples: u64) {
         const SILENCE: [f32; 1_024] = [0.0; 1_024];

@@ -45,12 +45,14 @@ mod schema {
             source: String, onset: String, #[serde(deserialize_with = "nullable")] offset: Option<String>,
             #[serde(deserialize_with = "nullable")] duration_ms: Option<u64>,
             score: f64, peak_score: f64, threshold: f64, level_dbfs: f64,
+            onset_uncertainty_ms: u64, #[serde(deserialize_with = "nullable")] offset_uncertainty_ms: Option<u64>, also: Vec<String>,
         }
         EventEnd { v: u8, seq: u64, ts: String, r#type: String, event: EndedSound, latency_ms: u64 }
         EndedSound {
             id: String, label: String, slug: String, #[serde(deserialize_with = "nullable")] mid: Option<String>,
             source: String, onset: String, offset: String, duration_ms: u64,
             score: f64, peak_score: f64, threshold: f64, level_dbfs: f64, reason: EndReason,
+            onset_uncertainty_ms: u64, offset_uncertainty_ms: u64, also: Vec<String>,
         }
         SourceLost { v: u8, seq: u64, ts: String, r#type: String, source: String, reason: String }
         SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
@@ -83,6 +85,7 @@ mod schema {
     #[serde(rename_all = "snake_case")]
     pub enum EndReason {
         Decay,
+        Unconfirmed,
         MaxDuration,
         SourceLost,
         Paused,
@@ -118,11 +121,14 @@ fn bark() -> SoundEvent {
         peak_score: 0.8,
         threshold: 0.5,
         level_dbfs: -31.24,
+        onset_uncertainty_ms: 300,
+        offset_uncertainty_ms: None,
+        also: vec![Arc::new(Subject { name: "Dog".to_owned(), slug: "dog".to_owned(), id: "/m/0bt9lr".to_owned() })],
     }
 }
 
 fn ended() -> SoundEvent {
-    SoundEvent { offset: Some("2026-11-20T08:30:46.2508Z".parse().unwrap()), ..bark() }
+    SoundEvent { offset: Some("2026-11-20T08:30:46.2508Z".parse().unwrap()), offset_uncertainty_ms: Some(40), ..bark() }
 }
 
 fn published(report: &Report) -> String {
@@ -182,6 +188,7 @@ fn every_line_has_just_the_declared_fields() {
     check::<Event>(&published(&Report::EventUpdate(bark())));
     for (reason, expected) in [
         (mimid::event::EndReason::Decay, EndReason::Decay),
+        (mimid::event::EndReason::Unconfirmed, EndReason::Unconfirmed),
         (mimid::event::EndReason::MaxDuration, EndReason::MaxDuration),
         (mimid::event::EndReason::SourceLost, EndReason::SourceLost),
         (mimid::event::EndReason::Paused, EndReason::Paused),
@@ -232,9 +239,9 @@ fn the_lines_look_like_this() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2},"latency_ms":280}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2},"latency_ms":280}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"reason":"max_duration"},"latency_ms":0}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":40,"also":["Dog"],"reason":"max_duration"},"latency_ms":0}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.lost","source":"default","reason":"It was unplugged."}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.restored","source":"default"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}

@@ -264,7 +264,8 @@ pub struct Raw {
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-const SECTIONS: [&str; 10] = ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
+const SECTIONS: [&str; 10] =
+    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
 
 impl Raw {
     /// Reads the text of a file; what is wrong with it is in `faults`.

@@ -26,8 +26,8 @@ fn the_shipped_file_says_what_an_empty_one_means() {
     assert_eq!(config(SHIPPED), config(""));
     // And it says it explicitly: each number of the defaults stands in it.
     let shipped = Raw::parse(SHIPPED, None);
-    let RawGate { threshold, confirm, min_duration_ms, max_duration_s, hangover_ms, cooldown_s, .. } = shipped.defaults;
-    assert_eq!(threshold.value, Some(STANDARD_GATE.threshold));
+    let RawGate { confirm, min_duration_ms, max_duration_s, hangover_ms, cooldown_s, min_snr_db, .. } = shipped.defaults;
+    assert_eq!(min_snr_db.value, Some(STANDARD_GATE.min_snr_db));
     assert_eq!(confirm.value.as_deref(), Some(STANDARD_GATE.confirm));
     assert_eq!(min_duration_ms.value, Some(STANDARD_GATE.min_duration_ms));
     assert_eq!(max_duration_s.value, Some(STANDARD_GATE.max_duration_s));
@@ -132,8 +132,8 @@ fn a_group_takes_its_labels_out_of_the_report() {
 #[test]
 fn the_release_follows_the_threshold_in_force() {
     let config = config("[labels.Dog]\nthreshold = 0.1\n[report]\nlabels = [\"Dog\", \"Cat\"]");
-    assert_eq!(config.rules[0].gate.release, 0.04);
-    assert_eq!(config.rules[1].gate.release, 0.08);
+    assert_eq!((config.rules[0].gate.release, config.rules[0].gate.start_threshold), (0.01, 0.2));
+    assert_eq!(config.rules[1].gate.release, 0.02);
 }
 
 #[test]

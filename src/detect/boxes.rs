@@ -108,9 +108,8 @@ impl Boxes {
     /// The median of the values of a stretch, as far as they are remembered.
     pub fn median(&self, from: u64, to: u64) -> f32 {
         let oldest = self.n_values - self.past.len() as u64;
-        let mut values: Vec<f32> = (from.max(oldest)..to.min(self.n_values).max(from.max(oldest)))
-            .map(|at| self.past[(at - oldest) as usize])
-            .collect();
+        let mut values: Vec<f32> =
+            (from.max(oldest)..to.min(self.n_values).max(from.max(oldest))).map(|at| self.past[(at - oldest) as usize]).collect();
         let middle = values.len() / 2;
         if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f32::total_cmp).1 }
     }

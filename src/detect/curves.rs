@@ -9,6 +9,9 @@ use super::edges::Edges;
 use super::scoring::{Curve, Scoring};
 use super::sharpen;
 
+/// Boxes with a lower peak keep their coarse edges.
+const SHARPENED: f32 = 2e-3;
+
 /// The curves of every label.
 #[derive(Debug)]
 pub struct Curves {
@@ -69,7 +72,8 @@ impl Curves {
 
 fn paint(painted: &mut Vec<Painted>, label: usize, stretch: Stretch, boxes: &Boxes, base: u64, hop: u64, edges: Option<&Edges>) {
     if stretch.peak >= FLOOR {
-        let sharp = sharpen(&stretch, boxes, base, hop, edges);
+        // The edges of what is hardly there matter to nobody, and there is much of it.
+        let sharp = sharpen(&stretch, boxes, base, hop, edges.filter(|_| stretch.peak >= SHARPENED));
         painted.push(Painted { label, onset: sharp.onset.at, offset: sharp.offset.at, score: stretch.peak });
     }
 }

@@ -12,6 +12,8 @@ const FRAMES: u64 = 2;
 const MEMORY_S: f64 = 20.0;
 /// The noise floor of a band is this part of its sorted levels.
 const FLOOR_QUANTILE: f64 = 0.2;
+/// The floor is learnt again after so many frames.
+const FLOOR_FRAMES: u64 = 25;
 /// Levels below this are silence; a digital silence would make every noise a sound, in dB.
 const QUIETEST_DB: f32 = -95.0;
 /// No band counts for more than this above the floor, in dB.
@@ -45,6 +47,10 @@ pub struct Edges {
     n_frames: u64,
     /// The oldest frame that is remembered.
     first: u64,
+    /// The noise floor of each band in dB, learnt when `floors_at` frames had come.
+    floors: Vec<f32>,
+    floors_at: u64,
+    sorted: Vec<f32>,
 }
 
 /// A box and what the curve says around it; times are sample indices.
@@ -97,6 +103,9 @@ impl Edges {
             capacity,
             n_frames: 0,
             first: 0,
+            floors: vec![QUIETEST_DB; n_bands],
+            floors_at: 0,
+            sorted: Vec::with_capacity(capacity as usize),
         }
     }
 
@@ -111,12 +120,27 @@ impl Edges {
             self.n_frames += 1;
             self.first = self.first.max(self.n_frames.saturating_sub(self.capacity));
         }
+        if self.n_frames >= self.floors_at + FLOOR_FRAMES {
+            self.learn_floors();
+        }
+    }
+
+    fn learn_floors(&mut self) {
+        let mut sorted = std::mem::take(&mut self.sorted);
+        for band in 0..self.n_bands {
+            sorted.clear();
+            sorted.extend((self.first..self.n_frames).step_by(5).map(|frame| self.level(frame, band)));
+            self.floors[band] = quantile(&mut sorted, FLOOR_QUANTILE);
+        }
+        self.sorted = sorted;
+        self.floors_at = self.n_frames;
     }
 
     /// Continues at the sample index `at`; what was before is forgotten.
     pub fn skip_to(&mut self, at: u64) {
         self.n_frames = at.div_ceil(self.samples_per_frame);
         self.first = self.n_frames;
+        self.floors_at = self.n_frames;
     }
 
     /// Sharpens a box. Where an edge cannot be heard, the box's own stays, with `grain` samples of uncertainty.
@@ -177,16 +201,12 @@ impl Edges {
             return None;
         }
         let mut sorted = Vec::new();
-        let mut floors = Vec::with_capacity(self.n_bands);
         let mut weights = Vec::with_capacity(self.n_bands);
         for band in 0..self.n_bands {
-            sorted.clear();
-            sorted.extend((self.first..self.n_frames).step_by(5).map(|frame| self.level(frame, band)));
-            let floor = quantile(&mut sorted, FLOOR_QUANTILE);
+            let floor = self.floors[band];
             sorted.clear();
             sorted.extend((from..to).map(|frame| (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB)));
             weights.push(quantile(&mut sorted, 0.7));
-            floors.push(floor);
         }
         let sum: f32 = weights.iter().sum();
         if sum < 1.0 {
@@ -196,7 +216,7 @@ impl Edges {
         let first = from.saturating_sub(margin).max(self.first);
         let last = (to + margin).min(self.n_frames);
         let energy = |frame: u64| {
-            let bands = floors.iter().zip(&weights).enumerate();
+            let bands = self.floors.iter().zip(&weights).enumerate();
             let weighed = bands.map(|(band, (floor, weight))| weight * (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB));
             weighed.sum::<f32>() / sum
         };

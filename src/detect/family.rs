@@ -68,7 +68,8 @@ impl Kinship {
 
     /// Whether the rule `low` is below the rule `high`.
     fn is_below(&self, low: &Rule, high: &Rule) -> bool {
-        let covered = |label: &usize| high.members.contains(label) || self.above[*label].iter().any(|up| high.members.contains(up));
+        let covered =
+            |label: &usize| high.members.contains(label) || self.above[*label].iter().any(|up| high.members.contains(up));
         low.members != high.members && low.members.iter().all(covered)
     }
 }
@@ -192,8 +193,19 @@ impl Families {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one step")]
-    fn end(&mut self, rule: usize, number: u64, heard: Heard, step: Step, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) {
-        let Some(at) = self.open.iter().position(|event| event.parts.iter().any(|part| part.rule == rule && part.number == number)) else {
+    fn end(
+        &mut self,
+        rule: usize,
+        number: u64,
+        heard: Heard,
+        step: Step,
+        now: u64,
+        meter: &LevelMeter,
+        found: &mut Vec<Detection>,
+    ) {
+        let Some(at) =
+            self.open.iter().position(|event| event.parts.iter().any(|part| part.rule == rule && part.number == number))
+        else {
             return;
         };
         for part in self.open[at].parts.iter_mut().filter(|part| part.rule == rule && part.number == number) {
@@ -240,7 +252,8 @@ impl Families {
         while at < self.open.len() {
             let event = &self.open[at];
             let is_long = event.told.is_none() && now >= event.ended + event.lasted.max(self.longer);
-            let going = event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| self.above[part.rule].len()).copied();
+            let going =
+                event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| self.above[part.rule].len()).copied();
             match going {
                 Some(part) if is_long => {
                     let event = &mut self.open[at];
@@ -248,7 +261,14 @@ impl Families {
                     event.number = part.number;
                     event.parts.retain(|part| part.end.is_none());
                     let heard = Heard { announced: now, ..part.heard };
-                    found.push(detection(part.rule, part.number, Step::Start(heard), now, meter, others(&self.open[at], part.rule)));
+                    found.push(detection(
+                        part.rule,
+                        part.number,
+                        Step::Start(heard),
+                        now,
+                        meter,
+                        others(&self.open[at], part.rule),
+                    ));
                 }
                 _ => {}
             }

@@ -186,7 +186,7 @@ impl Tracker {
         let sure = self.recent.back() == Some(&true) && self.recent.iter().filter(|hit| **hit).count() >= self.gate.confirm_k;
         let gap = self.open.back().map(|last| self.bridge(&last.heard, now)).unwrap_or(0);
         if let Some(last) = self.open.back_mut()
-            && now.saturating_sub(last.heard_until) <= gap
+            && now.saturating_sub(last.heard_until) <= gap + self.hop
         {
             // The same sound goes on.
             if is_heard {
@@ -208,7 +208,15 @@ impl Tracker {
     }
 
     /// Takes what the two-sided curve says now that it has come to `until`: the box that just ended, and the one that goes on.
-    pub fn refine(&mut self, now: u64, until: u64, closed: Option<Boxed>, going: Option<Boxed>, next: &mut u64, tell: &mut impl FnMut(Told)) {
+    pub fn refine(
+        &mut self,
+        now: u64,
+        until: u64,
+        closed: Option<Boxed>,
+        going: Option<Boxed>,
+        next: &mut u64,
+        tell: &mut impl FnMut(Told),
+    ) {
         let is_sure = |boxed: &Boxed, gate: &Gate| boxed.peak >= gate.threshold && boxed.is_loud;
         let closed = closed.filter(|boxed| is_sure(boxed, &self.gate));
         let going = going.filter(|boxed| is_sure(boxed, &self.gate));
@@ -240,7 +248,14 @@ impl Tracker {
     }
 
     /// The open event that a box belongs to, or a new one for it.
-    fn find_or_begin(&mut self, boxed: &Boxed, now: u64, is_long: bool, next: &mut u64, tell: &mut impl FnMut(Told)) -> Option<usize> {
+    fn find_or_begin(
+        &mut self,
+        boxed: &Boxed,
+        now: u64,
+        is_long: bool,
+        next: &mut u64,
+        tell: &mut impl FnMut(Told),
+    ) -> Option<usize> {
         let onset = boxed.sharp.onset.at;
         let found = (0..self.open.len()).find(|at| {
             let open = &self.open[*at];
@@ -284,7 +299,8 @@ impl Tracker {
         while at < self.open.len() {
             let open = self.open[at];
             let ended = match open.ended {
-                Some(ended) if until >= ended.at + self.bridge(&open.heard, ended.at) => Some((ended, EndReason::Decay)),
+                // A sound that goes on after the longest gap begins with the value after this one.
+                Some(ended) if until > ended.at + self.bridge(&open.heard, ended.at) => Some((ended, EndReason::Decay)),
                 None if open.confirmed == 0.0 && until >= open.heard.announced + self.limits.patience => {
                     Some((Edge { at: open.heard_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
                 }

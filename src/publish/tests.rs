@@ -95,6 +95,9 @@ impl Server {
             peak_score,
             threshold: 0.1,
             level_dbfs: -20.0,
+            onset_uncertainty_ms: 0,
+            offset_uncertainty_ms: None,
+            also: Vec::new(),
         };
         self.hub.publish(Report::EventStart(event.clone()), now);
         self.hub.publish(Report::EventEnd(SoundEvent { offset: Some(now), ..event }, EndReason::Decay), now);

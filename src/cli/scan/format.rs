@@ -151,7 +151,20 @@ mod tests {
         let mut writer = Writer::new(format, Vec::new());
         writer.begin().unwrap();
         let file = Path::new("yard.wav");
-        writer.event(&Found { file, subject: &subject, onset_s: 61.5, offset_s: 62.0, score: 0.75, level_dbfs: -20.04 }).unwrap();
+        let found = Found {
+            file,
+            subject: &subject,
+            onset_s: 61.5,
+            offset_s: 62.0,
+            onset_uncertainty_s: 0.04,
+            offset_uncertainty_s: 0.3,
+            announced_s: 61.8,
+            score: 0.75,
+            level_dbfs: -20.04,
+            also: vec!["Dog"],
+            reason: EndReason::Decay,
+        };
+        writer.event(&found).unwrap();
         String::from_utf8(writer.out).unwrap()
     }
 
@@ -166,7 +179,8 @@ mod tests {
         assert_eq!(
             print(Format::Jsonl),
             "{\"file\":\"yard.wav\",\"label\":\"Bow-wow\",\"slug\":\"bow_wow\",\"mid\":\"/m/07qf0zm\",\"onset\":61.5,\"offset\":62.0,\
-             \"duration_ms\":500,\"peak_score\":0.75,\"level_dbfs\":-20.0}\n"
+             \"duration_ms\":500,\"peak_score\":0.75,\"level_dbfs\":-20.0,\"onset_uncertainty_ms\":40,\"offset_uncertainty_ms\":300,\"announced\":61.8,\
+             \"also\":[\"Dog\"],\"reason\":\"decay\"}\n"
         );
     }
 }

@@ -20,8 +20,8 @@ use crate::model::{Model, Tagger};
 mod curve;
 mod format;
 
-pub use format::Format;
 use curve::CurveFile;
+pub use format::Format;
 use format::{Found, Writer};
 
 /// Find the sound events in recordings.

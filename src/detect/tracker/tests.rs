@@ -1,134 +1,252 @@
-//! The tracker on scripted and on random score curves.
+//! The tracker on scripted and on random score curves: the causal score comes at once, the two-sided one a few hops later.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::detect::boxes::{Boxes, Stretch};
 
-/// One window a second at 1,000 samples a second, each speaking of its own end: times are easy to read.
+/// Ten hops a second at 1,000 samples a second, so that times are milliseconds.
+const HOP: u64 = 100;
+/// The two-sided curve comes so many hops late.
+const LAG: usize = 10;
+
 fn gate() -> Gate {
     Gate {
         threshold: 0.5,
-        release: 0.3,
+        release: 0.05,
+        start_threshold: 0.5,
         confirm_k: 1,
         confirm_n: 1,
         min_duration_ms: 0,
         max_duration_ms: None,
-        hangover_ms: 0,
+        hangover_ms: 300,
         cooldown_ms: 0,
+        min_level_dbfs: None,
+        min_snr_db: 0.0,
     }
 }
 
-/// What a tracker says of a curve, one entry a step, as `start 2`, `update 0.9`, `end 2-5 decay`.
-fn track(gate: Gate, scores: &[f32]) -> Vec<String> {
-    let mut tracker = Tracker::new(gate, 1_000, 1_000);
-    let mut said = Vec::new();
-    for (index, score) in scores.iter().enumerate() {
-        let at = index as u64 * 1_000;
-        tracker.push(Moment { rise: at, fall: at }, *score, |step| said.push(describe(&step)));
+/// A tracker and the boxes that feed it.
+struct Run {
+    tracker: Tracker,
+    boxes: Boxes,
+    next: u64,
+    hops: u64,
+    two_sided: VecDeque<f32>,
+    said: Vec<(u64, Step)>,
+    /// Each step with the time at which it was told.
+    times: Vec<u64>,
+}
+
+impl Run {
+    fn new(gate: Gate) -> Self {
+        let (tracker, boxes) = (Tracker::new(gate, HOP, 1_000), Boxes::new(0.12, 0.3, gate.release));
+        Self { tracker, boxes, next: 0, hops: 0, two_sided: VecDeque::new(), said: Vec::new(), times: Vec::new() }
     }
-    said.extend(tracker.finish(scores.len() as u64 * 1_000, EndReason::Shutdown).map(|step| describe(&step)));
-    said
+
+    fn push(&mut self, causal: f32, two_sided: f32) {
+        self.hops += 1;
+        let now = self.hops * HOP;
+        let Self { tracker, boxes, next, said, .. } = self;
+        let mut tell = |told: Told| said.push(told);
+        let began = || Edge { at: now - HOP, uncertainty: HOP };
+        tracker.hear(Causal { now, score: causal, is_loud: true }, began, next, &mut tell);
+        self.two_sided.push_back(two_sided);
+        if self.two_sided.len() > LAG {
+            let found = boxes.push(self.two_sided.pop_front().unwrap());
+            let boxed = |stretch: Stretch| {
+                let edge = |value: u64| Edge { at: value * HOP, uncertainty: HOP };
+                let sharp = Sharp { onset: edge(stretch.onset), offset: edge(stretch.offset), snr_db: None };
+                Boxed { sharp, peak: stretch.peak, is_loud: true }
+            };
+            let until = now - LAG as u64 * HOP;
+            tracker.refine(now, until, found.closed.map(boxed), found.open.map(boxed), next, &mut tell);
+        }
+        self.times.resize(self.said.len(), now);
+    }
+
+    fn finish(&mut self) {
+        let now = self.hops * HOP;
+        let said = &mut self.said;
+        self.tracker.finish(now, EndReason::Shutdown, &mut |told| said.push(told));
+        self.times.resize(self.said.len(), now);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.said.iter().zip(&self.times).map(|((event, step), now)| format!("{now}: {event} {}", describe(step))).collect()
+    }
 }
 
 fn describe(step: &Step) -> String {
+    let ms = |edge: &Edge| edge.at;
     match step {
-        Step::Start(heard) => format!("start {}", heard.onset / 1_000),
+        Step::Start(heard) => format!("start {}", ms(&heard.onset)),
         Step::Update(heard) => format!("update {}", heard.peak_score),
-        Step::End { heard, offset, reason } => format!("end {}-{} {reason:?}", heard.onset / 1_000, offset / 1_000),
+        Step::End { heard, offset, reason } => format!("end {}-{} {reason:?}", ms(&heard.onset), ms(offset)),
     }
 }
 
-#[test]
-fn an_event_lasts_from_threshold_to_release() {
-    assert_eq!(track(gate(), &[0.1, 0.4, 0.6, 0.4, 0.4, 0.2, 0.4]), ["start 2", "end 2-5 Decay"]);
+/// What is told of a curve that is both scores: `(value, hops)`, one after the other.
+fn track(gate: Gate, curve: &[(f32, usize)]) -> Vec<String> {
+    let mut run = Run::new(gate);
+    for (value, hops) in curve {
+        (0..*hops).for_each(|_| run.push(*value, *value));
+    }
+    run.finish();
+    run.lines()
 }
 
 #[test]
-fn a_single_window_is_not_confirmed() {
+fn an_event_is_told_at_once_and_ended_when_the_two_sided_score_has_come() {
+    let curve = [(0.0, 5), (0.9, 5), (0.0, 30)];
+    assert_eq!(track(gate(), &curve), ["600: 0 start 500", "2400: 0 end 500-1000 Decay"]);
+}
+
+#[test]
+fn what_no_box_confirms_is_taken_back_once() {
+    let mut run = Run::new(gate());
+    for hop in 0..40 {
+        let causal = if (5..25).contains(&hop) { 0.9 } else { 0.0 };
+        run.push(causal, 0.2);
+    }
+    assert_eq!(run.lines(), ["600: 0 start 500", "2100: 0 end 500-2100 Unconfirmed"]);
+}
+
+#[test]
+fn what_only_the_two_sided_score_hears_is_told_late() {
+    let mut run = Run::new(gate());
+    for hop in 0..40 {
+        run.push(0.3, if (5..9).contains(&hop) { 0.9 } else { 0.0 });
+    }
+    assert_eq!(run.lines(), ["1600: 0 start 500", "2300: 0 end 500-900 Decay"]);
+}
+
+#[test]
+fn as_many_windows_as_asked_for_confirm() {
     let gate = Gate { confirm_k: 2, confirm_n: 3, ..gate() };
-    assert!(track(gate, &[0.0, 0.9, 0.0, 0.0, 0.9, 0.0]).is_empty());
-    // The onset is where the first of the confirming windows lies.
-    assert_eq!(track(gate, &[0.0, 0.9, 0.0, 0.9, 0.9, 0.0]), ["start 1", "end 1-5 Decay"]);
+    let curve = [(0.0, 5), (0.9, 5), (0.0, 30)];
+    assert_eq!(track(gate, &curve)[0], "700: 0 start 600");
 }
 
 #[test]
-fn the_hang_over_bridges_a_gap_and_not_a_longer_one() {
-    let gate = Gate { hangover_ms: 2_000, ..gate() };
-    assert_eq!(track(gate, &[0.9, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0]), ["start 0", "end 0-4 Decay"]);
-    assert_eq!(track(gate, &[0.9, 0.0, 0.0, 0.0, 0.9]), ["start 0", "end 0-1 Decay", "start 4", "end 4-5 Shutdown"]);
+fn a_gap_is_bridged_and_a_longer_one_is_not() {
+    let short = [(0.0, 5), (0.9, 5), (0.0, 3), (0.9, 5), (0.0, 30)];
+    assert_eq!(track(gate(), &short), ["600: 0 start 500", "3200: 0 end 500-1800 Decay"]);
+    let long = [(0.0, 5), (0.9, 5), (0.0, 8), (0.9, 5), (0.0, 30)];
+    let told = track(gate(), &long);
+    assert_eq!(told, ["600: 0 start 500", "1900: 1 start 1800", "2400: 0 end 500-1000 Decay", "3700: 1 end 1800-2300 Decay"]);
+}
+
+#[test]
+fn a_long_sound_bridges_longer_gaps_and_does_not_flicker() {
+    // Rain that is not heard for longer and longer: a fifth of what it has lasted is bridged.
+    let rain = [(0.9, 80), (0.0, 12), (0.9, 80), (0.0, 30), (0.9, 80), (0.0, 50), (0.9, 80), (0.0, 200)];
+    assert_eq!(track(gate(), &rain), ["100: 0 start 0", "50500: 0 end 0-41200 Decay"]);
+    // The same pauses in a short sound part it.
+    let calls = [(0.9, 10), (0.0, 12), (0.9, 10), (0.0, 30), (0.9, 10), (0.0, 60)];
+    assert_eq!(track(gate(), &calls).iter().filter(|line| line.contains("start")).count(), 3);
 }
 
 #[test]
 fn a_short_event_is_never_told_of() {
-    let gate = Gate { min_duration_ms: 2_000, ..gate() };
-    assert!(track(gate, &[0.9, 0.9, 0.0, 0.0]).is_empty());
-    assert_eq!(track(gate, &[0.9, 0.9, 0.9, 0.0]), ["start 0", "end 0-3 Decay"]);
+    let gate = Gate { min_duration_ms: 800, ..gate() };
+    assert!(track(gate, &[(0.0, 5), (0.9, 5), (0.0, 30)]).is_empty());
+    assert_eq!(track(gate, &[(0.0, 5), (0.9, 12), (0.0, 30)]), ["2300: 0 start 500", "3100: 0 end 500-1700 Decay"]);
 }
 
 #[test]
-fn a_long_event_is_renewed() {
+fn a_long_event_is_renewed_without_a_gap() {
     let gate = Gate { max_duration_ms: Some(2_000), cooldown_ms: 60_000, ..gate() };
-    assert_eq!(track(gate, &[0.9; 5]), ["start 0", "end 0-2 MaxDuration", "start 3", "end 3-5 Shutdown"]);
+    let told = track(gate, &[(0.0, 5), (0.9, 45), (0.0, 40)]);
+    assert_eq!(
+        told,
+        [
+            "600: 0 start 500",
+            "3500: 0 end 500-2500 MaxDuration",
+            "3500: 1 start 2500",
+            "5500: 1 end 2500-4500 MaxDuration",
+            "5500: 2 start 4500",
+            "6400: 2 end 4500-5000 Decay"
+        ]
+    );
 }
 
 #[test]
 fn a_cool_down_keeps_the_label_quiet() {
-    let gate = Gate { cooldown_ms: 3_000, ..gate() };
-    assert_eq!(track(gate, &[0.9, 0.0, 0.9, 0.0, 0.9, 0.0]), ["start 0", "end 0-1 Decay", "start 4", "end 4-5 Decay"]);
+    let gate = Gate { cooldown_ms: 5_000, ..gate() };
+    let told = track(gate, &[(0.9, 5), (0.0, 30), (0.9, 5), (0.0, 50), (0.9, 5), (0.0, 30)]);
+    assert_eq!(told.iter().filter(|line| line.contains("start")).collect::<Vec<_>>(), ["100: 0 start 0", "9100: 1 start 9000"]);
 }
 
 #[test]
 fn a_rising_peak_is_told_at_most_once_a_second() {
-    assert_eq!(track(gate(), &[0.5, 0.505, 0.7, 0.6, 0.0]), ["start 0", "update 0.7", "end 0-4 Decay"]);
+    let curve = [(0.0, 5), (0.6, 5), (0.8, 2), (0.9, 10), (0.0, 30)];
+    let told = track(gate(), &curve);
+    assert_eq!(told.iter().filter(|line| line.contains("update")).count(), 1, "{told:#?}");
 }
 
 proptest! {
     #[test]
     fn whatever_the_scores_starts_and_ends_pair_and_time_goes_on(
-        scores in prop::collection::vec(0.0f32..=1.0, 0..300),
-        threshold in 0.05f32..=1.0, release in 0.0f32..=1.0, k in 1usize..4, more in 0usize..4,
+        pieces in prop::collection::vec((0.0f32..=1.0, 0.0f32..=1.0, 1usize..40), 0..30),
+        noise in prop::collection::vec(0.0f32..=1.0, 1..50),
+        threshold in 0.05f32..=1.0, start in 0.05f32..=1.0, k in 1usize..4, more in 0usize..4,
         min in 0u64..3_000, max in prop::option::of(1u64..9_000), hangover in 0u64..4_000, cooldown in 0u64..5_000,
-        (window, delta) in (1u64..40, 0u64..20), stops in prop::collection::vec(0usize..300, 0..3),
+        stops in prop::collection::vec(0usize..300, 0..3),
     ) {
         let gate = Gate {
-            threshold, release: threshold * release, confirm_k: k, confirm_n: k + more, min_duration_ms: min, max_duration_ms: max,
-            hangover_ms: hangover, cooldown_ms: cooldown,
+            threshold, start_threshold: start, release: threshold * 0.1, confirm_k: k, confirm_n: k + more, min_duration_ms: min,
+            max_duration_ms: max, hangover_ms: hangover, cooldown_ms: cooldown, ..gate()
         };
-        let hop = 200;
-        let mut tracker = Tracker::new(gate, hop, 1_000);
-        let mut open: Option<u64> = None;
-        let mut last_offset = 0;
-        let mut check = |step: &Step, now: u64| {
-            let heard = *step.heard();
-            assert!(heard.peak_score >= heard.threshold && heard.peak_score >= heard.score);
-            assert!(heard.onset <= now, "an event that has not begun");
-            match step {
-                Step::Start(_) => {
-                    assert!(open.is_none(), "two starts");
-                    assert!(heard.onset >= last_offset, "an event begins before the last one ended");
-                    open = Some(heard.onset);
-                }
-                Step::Update(_) => assert_eq!(open, Some(heard.onset)),
-                Step::End { offset, .. } => {
-                    assert_eq!(open.take(), Some(heard.onset), "an end without its start");
-                    assert!(*offset > heard.onset, "an event without length");
-                    last_offset = *offset;
+        let mut run = Run::new(gate);
+        let mut seen = 0;
+        let mut open: Vec<(u64, Heard)> = Vec::new();
+        let mut ended: Vec<(u64, u64)> = Vec::new();
+        let mut check = |run: &Run, seen: &mut usize| {
+            let now = run.hops * HOP;
+            for (event, step) in &run.said[*seen..] {
+                let heard = *step.heard();
+                assert!((0.0..=1.0).contains(&heard.peak_score) && heard.onset.at <= now, "{step:?} at {now}");
+                match step {
+                    Step::Start(_) => {
+                        assert!(open.iter().all(|(other, _)| other != event) && open.len() < MOST_OPEN);
+                        open.push((*event, heard));
+                    }
+                    Step::Update(_) => assert!(open.iter().any(|(other, _)| other == event), "an update of nothing"),
+                    Step::End { offset, reason, .. } => {
+                        let at = open.iter().position(|(other, _)| other == event).expect("an end without its start");
+                        open.remove(at);
+                        assert!(offset.at > heard.onset.at, "an event without length");
+                        if *reason == EndReason::Decay {
+                            // Confirmed events of one label do not lie in each other.
+                            assert!(heard.peak_score >= threshold, "{heard:?}");
+                            assert!(offset.at - heard.onset.at >= min.min(HOP), "{step:?}");
+                            assert!(ended.iter().all(|(from, to)| heard.onset.at >= *to || offset.at <= *from), "{step:?} {ended:?}");
+                            ended.push((heard.onset.at, offset.at));
+                        }
+                        if let (EndReason::MaxDuration, Some(max)) = (reason, max) {
+                            assert_eq!(offset.at - heard.onset.at, max.max(HOP));
+                        }
+                    }
                 }
             }
+            *seen = run.said.len();
         };
-        for (index, score) in scores.iter().enumerate() {
-            let end = (index as u64 + 1) * hop;
-            let moment = Moment { rise: end.saturating_sub(delta * hop), fall: (end + delta * hop).saturating_sub(window * hop) };
-            tracker.push(moment, *score, |step| check(&step, end));
-            if stops.contains(&index) && let Some(step) = tracker.finish(end, EndReason::Paused) {
-                check(&step, end);
+        for (index, (causal, two_sided, hops)) in pieces.iter().enumerate() {
+            for hop in 0..*hops {
+                let wobble = noise[(index + hop) % noise.len()];
+                run.push(causal * wobble, two_sided * wobble);
+                check(&run, &mut seen);
+            }
+            if stops.contains(&index) {
+                run.finish();
+                run.boxes = Boxes::new(0.12, 0.3, gate.release);
+                check(&run, &mut seen);
             }
         }
-        let end = (scores.len() as u64 + 1) * hop;
-        if let Some(step) = tracker.finish(end, EndReason::Shutdown) {
-            check(&step, end);
-        }
-        prop_assert!(open.is_none(), "a start without an end");
-        prop_assert!(!tracker.is_active());
+        run.finish();
+        check(&run, &mut seen);
+        prop_assert!(!run.tracker.is_active());
+        prop_assert!(open.is_empty(), "a start without an end");
     }
 }
