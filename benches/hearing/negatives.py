@@ -4,8 +4,8 @@
 usage: negatives.py OUT [--minutes 60] [--seed 1]
 
 A third is speech by espeak-ng (which must be installed), a third synthesised music, a third noise. OUT gets mono 16-bit WAV
-files of at most five minutes, at 16 and at 48 kHz, and a truth.tsv without a row. The same seed makes the same files, given the
-same versions of espeak-ng and of the packages. Levels are root mean squares in dBFS.
+files of at most five minutes, at 16 and at 48 kHz, and a truth.tsv that says what they do hold, for models/thresholds.py. The same
+seed makes the same files, given the same versions of espeak-ng and of the packages. Levels are root mean squares in dBFS.
 """
 import argparse
 import math
@@ -296,6 +296,15 @@ def noise(rng, n, rate):
 
 
 KINDS = [speech, music, noise]
+# What a file of each kind is or passes for, by the names of the ontology.
+HOLDS = {
+    "speech": ["Human voice"],
+    "music": ["Music"],
+    "noise": [
+        "Noise", "Wind", "Vehicle", "Engine", "Mechanical fan", "Hum", "Mains hum", "Static", "Environmental noise", "White noise",
+        "Pink noise", "Rain", "Waves, surf", "Waterfall", "Crackle", "Fire",
+    ],
+}
 
 
 def main():
@@ -305,14 +314,17 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    truth = []
     of_each = math.ceil(args.minutes / len(KINDS) / MAX_MINUTES)
     for k, kind in enumerate(KINDS):
         for i in range(of_each):
             rate = RATES[i % len(RATES)]
             # A generator for each file, so that no file hangs on how many come before it.
             samples = kind(np.random.default_rng([args.seed, k, i]), round(args.minutes * 60.0 / len(KINDS) / of_each * rate), rate)
-            common.write_sound(args.out / f"{kind.__name__}{i:02}.wav", samples, rate)
-    common.write_truth(args.out, [])
+            name = f"{kind.__name__}{i:02}.wav"
+            common.write_sound(args.out / name, samples, rate)
+            truth.extend((name, 0.0, len(samples) / rate, label) for label in HOLDS[kind.__name__])
+    common.write_truth(args.out, truth)
 
 
 if __name__ == "__main__":

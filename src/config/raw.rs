@@ -142,8 +142,8 @@ pub struct StandardGate {
     pub threshold: f64,
     /// The release threshold where none is set, as a part of the threshold in force.
     pub release_ratio: f64,
-    /// The start threshold where none is set: no lower than the threshold in force.
-    pub start_threshold: f64,
+    /// The start threshold where none is set, as a part of the threshold in force.
+    pub start_ratio: f64,
     /// k of n windows.
     pub confirm: &'static str,
     /// In milliseconds.
@@ -162,7 +162,7 @@ pub struct StandardGate {
 pub const STANDARD_GATE: StandardGate = StandardGate {
     threshold: 0.2,
     release_ratio: 0.1,
-    start_threshold: 0.2,
+    start_ratio: 0.7,
     confirm: "1/1",
     min_duration_ms: 0.0,
     max_duration_s: 600.0,

@@ -12,7 +12,7 @@ use super::{
 use crate::capture::parse_input;
 use crate::event::Subject;
 use crate::model::Labels;
-use crate::model::labels::{nearest, slug};
+use crate::model::labels::{Thresholds, nearest, slug};
 use crate::model::manifest::DetectionOverride;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
@@ -252,7 +252,7 @@ impl Check<'_> {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }
             // The score of a group is the highest of its members', so the most sensitive of them decides: a missed alarm costs more.
-            let suited = members.iter().filter_map(|label| self.labels.threshold(*label)).reduce(f32::min);
+            let suited = members.iter().filter_map(|label| self.labels.thresholds(*label)).min_by(|a, b| a.threshold.total_cmp(&b.threshold));
             let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
             grouped.extend(&members);
             let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });
@@ -267,7 +267,7 @@ impl Check<'_> {
             }
             let gate = match by_label.get(&label) {
                 Some(gate) => *gate,
-                None => self.gate(&RawGate::default(), &raw.defaults, "defaults", self.labels.threshold(label)),
+                None => self.gate(&RawGate::default(), &raw.defaults, "defaults", self.labels.thresholds(label)),
             };
             rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate, merge });
         }
@@ -314,7 +314,7 @@ impl Check<'_> {
         for entry in &raw.labels {
             let key = format!("labels.{:?}", entry.name);
             let index = self.labels.find(&entry.name);
-            let suited = index.and_then(|label| self.labels.threshold(label));
+            let suited = index.and_then(|label| self.labels.thresholds(label));
             let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
             let Some(index) = index else {
                 let hint = did_you_mean(self.labels.suggest(&entry.name));
@@ -331,10 +331,10 @@ impl Check<'_> {
     }
 
     /// The numbers of `own`, then of `defaults`, then the threshold that suits the label, then the standard ones.
-    fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<f32>) -> Gate {
+    fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<Thresholds>) -> Gate {
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);
-        let threshold_value = threshold.value.or(suited.map(f64::from)).unwrap_or(STANDARD_GATE.threshold);
+        let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);
         // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
         let threshold_ok = (0.0..=1.0).contains(&threshold_value) && threshold_value > 0.0;
         if !threshold_ok && own.threshold.value.is_some() {
@@ -363,7 +363,9 @@ impl Check<'_> {
             self.fault(line, &format!("{key}.release"), message);
         }
         let start = pick(&own.start_threshold, &defaults.start_threshold);
-        let start_value = start.value.unwrap_or(STANDARD_GATE.start_threshold.max(threshold_value));
+        // The start threshold that comes with the model belongs to its threshold: another threshold brings another.
+        let suited_start = suited.filter(|_| threshold.value.is_none()).map(|suited| suited.start_threshold.into());
+        let start_value = start.value.or(suited_start).unwrap_or(STANDARD_GATE.start_ratio * threshold_value);
         if !(start_value > 0.0 && start_value <= 1.0) && own.start_threshold.value.is_some() {
             self.fault(
                 own.start_threshold.line,

@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 
 /// A peak below this is no event of any threshold, and a curve that low does not turn.
 pub const FLOOR: f32 = 5e-4;
+/// A curve below this part of its peak has vanished: nothing of the sound is left in any window.
+pub const VANISHED: f32 = 0.03;
+/// A curve that has not vanished so many values after the end of a box is not waited for any longer.
+const PATIENCE: u64 = 25;
 /// How many values are looked back over for the beginning of a box; what began before is kept as it was then.
 const MEMORY: usize = 160;
 
@@ -16,8 +20,10 @@ const MEMORY: usize = 160;
 pub struct Stretch {
     /// Its first value.
     pub onset: u64,
-    /// The value after its last; for an open one the newest value's end.
+    /// The value after its last.
     pub offset: u64,
+    /// The value after the last at which the curve had not vanished yet.
+    pub vanished: u64,
     /// Its highest value, 0…1.
     pub peak: f32,
 }
@@ -47,8 +53,8 @@ pub struct Boxes {
 enum State {
     /// After a peak, or before the first: the lowest value since, and where it was.
     Falling { low: f32, low_at: u64 },
-    /// On a peak: where the rise began, the peak, and the lowest value since the peak.
-    Rising { began: u64, onset: u64, peak: f32, low: f32, low_at: u64 },
+    /// On a peak: where the rise began, where its box begins and ends so far, the peak, and the lowest value since the peak.
+    Rising { began: u64, onset: u64, offset: u64, peak: f32, low: f32, low_at: u64 },
 }
 
 impl Boxes {
@@ -83,15 +89,19 @@ impl Boxes {
                 }
             }
             State::Rising { began, peak, .. } if value > peak => self.rise(began, value, now),
-            State::Rising { began, onset, peak, low, low_at } => {
+            State::Rising { began, onset, offset, peak, low, low_at } => {
                 let (low, low_at) = if value < low { (value, now) } else { (low, low_at) };
-                self.state = State::Rising { began, onset, peak, low, low_at };
-                if value < self.least(peak) {
-                    closed = Some(Stretch { onset, offset: now, peak });
-                    self.state = State::Falling { low: value, low_at: now };
-                } else if value >= FLOOR && low <= self.valley * value.min(peak) {
-                    closed = Some(Stretch { onset, offset: low_at.max(onset + 1), peak });
+                if value >= FLOOR && low <= self.valley * value.min(peak) {
+                    let offset = offset.min(low_at).max(onset + 1);
+                    // The curve has not vanished: it rises again.
+                    closed = Some(Stretch { onset, offset, vanished: now + PATIENCE / 2, peak });
                     self.rise(low_at, value, now);
+                } else if value < VANISHED * peak || now >= offset + PATIENCE {
+                    closed = Some(Stretch { onset, offset, vanished: now, peak });
+                    self.state = State::Falling { low: value, low_at: now };
+                } else {
+                    let offset = if value >= self.least(peak) { now + 1 } else { offset };
+                    self.state = State::Rising { began, onset, offset, peak, low, low_at };
                 }
             }
         }
@@ -121,7 +131,7 @@ impl Boxes {
 
     fn open(&self) -> Option<Stretch> {
         match self.state {
-            State::Rising { onset, peak, .. } => Some(Stretch { onset, offset: self.n_values, peak }),
+            State::Rising { onset, offset, peak, .. } => Some(Stretch { onset, offset, vanished: self.n_values, peak }),
             State::Falling { .. } => None,
         }
     }
@@ -142,6 +152,6 @@ impl Boxes {
             // The rest is forgotten; it was in the box already.
             onset = known.min(onset);
         }
-        self.state = State::Rising { began, onset, peak, low: peak, low_at: now };
+        self.state = State::Rising { began, onset, offset: now + 1, peak, low: peak, low_at: now };
     }
 }

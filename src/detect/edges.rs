@@ -4,6 +4,7 @@
 //! the noise floor of each band, weighs the bands; the edge is where the energy so weighed leaves the floor, if that is near. It
 //! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay.
 
+use super::boxes::VANISHED;
 use crate::features::LogMel;
 
 /// Frames of the log-mel that are averaged into one of ours.
@@ -30,8 +31,6 @@ const NEAR_S: f64 = 0.7;
 const INSIDE_S: f64 = 1.0;
 /// An edge this far outside is taken where the curve has not yet vanished there, in seconds.
 const OUTSIDE_S: f64 = 2.5;
-/// The part of the peak below which the curve has vanished.
-const VANISHED: f32 = 0.03;
 /// How much of a long event is looked at to know its spectrum, in seconds.
 const LOOK_S: f64 = 5.0;
 
@@ -63,6 +62,8 @@ pub struct Coarse<'a> {
     pub peak: f32,
     /// The curve's median between two sample indices.
     pub curve: &'a dyn Fn(u64, u64) -> f32,
+    /// Where the curve vanished after the box.
+    pub vanished: u64,
 }
 
 impl std::fmt::Debug for Coarse<'_> {
@@ -245,7 +246,8 @@ impl Edges {
         // A sound that goes on at the newest frame has no end yet.
         let is_over = at < self.n_frames;
         let taken = self.is_near(at, to) || (at < to && to - at <= self.frames_in(INSIDE_S)) || {
-            at > to && at - to <= self.frames_in(OUTSIDE_S) && (coarse.curve)(coarse.offset, sample) >= VANISHED * coarse.peak
+            // For half of the way at least the curve had not vanished yet.
+            at > to && at - to <= self.frames_in(OUTSIDE_S) && sample + coarse.offset <= 2 * coarse.vanished
         };
         let before = &heard.energies[..(at - heard.first) as usize];
         let fall = before.iter().rev().take_while(|db| **db < heard.excess_db / 2.0).count();

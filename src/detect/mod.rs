@@ -243,5 +243,5 @@ fn sharpen(stretch: &Stretch, boxes: &Boxes, base: u64, hop: u64, edges: Option<
     let Some(edges) = edges else { return Sharp { onset: rough(onset), offset: rough(offset), snr_db: None } };
     let value = |sample: u64| sample.saturating_sub(base) / hop;
     let curve = |from: u64, to: u64| boxes.median(value(from), (to.saturating_sub(base)).div_ceil(hop));
-    edges.sharpen(&Coarse { onset, offset, peak: stretch.peak, curve: &curve }, hop * 3)
+    edges.sharpen(&Coarse { onset, offset, peak: stretch.peak, curve: &curve, vanished: base + stretch.vanished * hop }, hop * 3)
 }

@@ -16,8 +16,17 @@ pub struct Labels {
     subjects: Vec<Arc<Subject>>,
     by_key: HashMap<String, usize>,
     ontology: Vec<Node>,
-    /// For each label, the threshold that suits it; empty where the model gives none.
-    thresholds: Vec<Option<f32>>,
+    /// For each label, the thresholds that suit it; empty where the model gives none.
+    thresholds: Vec<Option<Thresholds>>,
+}
+
+/// The thresholds that suit a label, 0…1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// For the score that is looked at from both sides.
+    pub threshold: f32,
+    /// For the causal score, at which an event is announced at once.
+    pub start_threshold: f32,
 }
 
 /// A node of the ontology; some are abstract, that is, not a label of the model.
@@ -66,7 +75,8 @@ impl Labels {
     }
 
     /// Reads `labels` (columns `id`, `name`, tab-separated, one header line) and, if there is one, `ontology` (columns `id`, `name`,
-    /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`).
+    /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`,
+    /// `start_threshold`).
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let pairs = rows(labels)?.into_iter().map(|mut row| {
             row.resize(2, String::new());
@@ -93,15 +103,18 @@ impl Labels {
             for (at, row) in rows(path)?.into_iter().enumerate() {
                 let bad = |what: &str| ModelError::BadTable { path: path.into(), line: at + 2, what: what.to_owned() };
                 let label = row.first().and_then(|id| read.find(id)).ok_or_else(|| bad("an id that is no label's"))?;
-                let threshold = row.get(2).and_then(|text| text.parse().ok()).filter(|value| *value > 0.0 && *value <= 1.0);
-                read.thresholds[label] = Some(threshold.ok_or_else(|| bad("a threshold that is not above 0 and at most 1"))?);
+                let number = |column: usize| row.get(column)?.parse().ok().filter(|value| *value > 0.0 && *value <= 1.0);
+                let (Some(threshold), Some(start_threshold)) = (number(2), number(3)) else {
+                    return Err(bad("a threshold that is not above 0 and at most 1"));
+                };
+                read.thresholds[label] = Some(Thresholds { threshold, start_threshold });
             }
         }
         Ok(read)
     }
 
-    /// The threshold that suits a label, if the model gives one.
-    pub fn threshold(&self, label: usize) -> Option<f32> {
+    /// The thresholds that suit a label, if the model gives some.
+    pub fn thresholds(&self, label: usize) -> Option<Thresholds> {
         self.thresholds.get(label).copied().flatten()
     }
 
