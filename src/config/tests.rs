@@ -132,7 +132,7 @@ fn a_group_takes_its_labels_out_of_the_report() {
 #[test]
 fn the_release_follows_the_threshold_in_force() {
     let config = config("[labels.Dog]\nthreshold = 0.1\n[report]\nlabels = [\"Dog\", \"Cat\"]");
-    assert_eq!((config.rules[0].gate.release, config.rules[0].gate.start_threshold), (0.01, 0.2));
+    assert_eq!((config.rules[0].gate.release, config.rules[0].gate.start_threshold), (0.01, 0.07));
     assert_eq!(config.rules[1].gate.release, 0.02);
 }
 

@@ -252,7 +252,10 @@ impl Check<'_> {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }
             // The score of a group is the highest of its members', so the most sensitive of them decides: a missed alarm costs more.
-            let suited = members.iter().filter_map(|label| self.labels.thresholds(*label)).min_by(|a, b| a.threshold.total_cmp(&b.threshold));
+            let suited = members
+                .iter()
+                .filter_map(|label| self.labels.thresholds(*label))
+                .min_by(|a, b| a.threshold.total_cmp(&b.threshold));
             let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
             grouped.extend(&members);
             let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });

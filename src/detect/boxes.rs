@@ -155,3 +155,55 @@ impl Boxes {
         self.state = State::Rising { began, onset, offset: now + 1, peak, low: peak, low_at: now };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn boxes(curve: &[f32], release: f32) -> Vec<(u64, u64, f32)> {
+        let mut boxes = Boxes::new(0.12, 0.3, release);
+        let mut found: Vec<Stretch> = curve.iter().filter_map(|value| boxes.push(*value).closed).collect();
+        found.extend(boxes.finish());
+        found.into_iter().map(|stretch| (stretch.onset, stretch.offset, stretch.peak)).collect()
+    }
+
+    #[test]
+    fn a_box_reaches_as_far_as_a_part_of_its_peak() {
+        assert_eq!(boxes(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.105, 0.1, 0.0], 0.0), [(2, 5, 0.9)]);
+        // The same curve at a tenth of the height is the same box: no threshold decides how long an event is.
+        assert_eq!(boxes(&[0.0, 0.005, 0.02, 0.09, 0.03, 0.0105, 0.01, 0.0], 0.0), [(2, 5, 0.09)]);
+        assert_eq!(boxes(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.11, 0.1, 0.0], 0.25), [(3, 5, 0.9)]);
+    }
+
+    #[test]
+    fn a_deep_valley_parts_two_events_and_a_shallow_one_does_not() {
+        assert_eq!(boxes(&[0.0, 0.9, 0.2, 0.8, 0.0], 0.0), [(1, 2, 0.9), (2, 4, 0.8)]);
+        assert_eq!(boxes(&[0.0, 0.9, 0.4, 0.8, 0.0], 0.0), [(1, 4, 0.9)]);
+    }
+
+    #[test]
+    fn what_is_below_the_floor_is_nothing() {
+        assert!(boxes(&[0.0, 1e-4, 4e-4, 1e-4, 0.0], 0.0).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn boxes_follow_each_other_and_hold_their_peaks(
+            steps in prop::collection::vec(-3.0f32..3.0, 1..400), release in 0.0f32..0.5,
+        ) {
+            // A walk in the logarithm, as real curves go.
+            let mut level = -6.0f32;
+            let curve: Vec<f32> = steps.iter().map(|step| { level = (level + step).clamp(-12.0, 0.0); level.exp() }).collect();
+            let mut before = 0;
+            for (onset, offset, peak) in boxes(&curve, release) {
+                prop_assert!(before <= onset && onset < offset && offset <= curve.len() as u64);
+                let inside = &curve[onset as usize..offset as usize];
+                prop_assert!(inside.contains(&peak) && inside.iter().all(|value| *value <= peak), "{inside:?} {peak}");
+                prop_assert!(inside[0] >= (0.12 * peak).max(release.min(peak)) * 0.999);
+                before = offset;
+            }
+        }
+    }
+}

@@ -158,3 +158,63 @@ fn median(values: &[f32]) -> f32 {
     sorted[..n].sort_unstable_by(f32::total_cmp);
     sorted[n / 2]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scoring() -> Scoring {
+        let detection =
+            Detection { windows_ms: vec![960, 2_880], hop_ms: 100, delta: 0.13, median: 3, extent: 0.12, valley: 0.3 };
+        Scoring::new(&detection, 1_000)
+    }
+
+    /// What a tagger says of a window that ends at `end` and is `length` long: sure once 200 ms of the sound lie in it.
+    fn tagger(end: i64, length: i64, sounds: &[(i64, i64)]) -> f32 {
+        let inside: i64 = sounds.iter().map(|(from, to)| (end.min(*to) - (end - length).max(*from)).max(0)).sum();
+        if inside >= 200 { 0.9 } else { 0.001 }
+    }
+
+    /// The two-sided curve as (middle of the value in ms, value).
+    fn curve(sounds: &[(i64, i64)], hops: i64) -> Vec<(i64, f32)> {
+        let (scoring, mut values) = (scoring(), Vec::new());
+        let mut curve = Curve::new(&scoring);
+        for hop in 1..=hops {
+            let scores = [tagger(hop * 100, 960, sounds), tagger(hop * 100, 2_880, sounds)];
+            let (causal, value) = curve.push(&scoring, scores.into_iter());
+            assert!((0.0..=1.0).contains(&causal));
+            values.extend(value);
+        }
+        values.into_iter().enumerate().map(|(index, value)| (index as i64 * 100 + 50, value)).collect()
+    }
+
+    #[test]
+    fn the_curve_is_high_while_the_sound_lasts_and_not_for_a_window_longer() {
+        for (from, to) in [(3_000, 3_600), (3_000, 5_000), (3_020, 9_000)] {
+            let above: Vec<i64> = curve(&[(from, to)], 200).iter().filter(|(_, value)| *value > 0.3).map(|(at, _)| *at).collect();
+            let (first, last) = (above[0], above[above.len() - 1]);
+            assert!((first - from).abs() <= 300 && (last - to).abs() <= 300, "{from}–{to}: {first}–{last}");
+        }
+    }
+
+    #[test]
+    fn two_sounds_a_second_apart_are_two_rises() {
+        let curve = curve(&[(3_000, 3_500), (4_900, 5_400)], 120);
+        let at = |moment: i64| curve.iter().find(|(at, _)| *at == moment).unwrap().1;
+        assert!(at(3_250) > 0.5 && at(5_150) > 0.5, "{curve:?}");
+        assert!(at(4_250) < 0.3 * at(3_250), "{curve:?}");
+    }
+
+    #[test]
+    fn the_first_value_is_that_of_the_first_hop() {
+        let (scoring, mut n) = (scoring(), 0);
+        let mut curve = Curve::new(&scoring);
+        for hop in 0..100u64 {
+            if curve.push(&scoring, [0.5, 0.5].into_iter()).1.is_some() {
+                n += 1;
+                assert!(hop >= n - 1 && (hop + 1 - n) * 100 < scoring.lag_samples());
+            }
+        }
+        assert_eq!((100 - n + 1) * 100, scoring.lag_samples());
+    }
+}
