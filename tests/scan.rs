@@ -93,6 +93,65 @@ fn odd_recordings_are_scanned() {
     assert!(!out.contains("silent.wav") && !out.contains("one.wav"), "{out}");
 }
 
+/// Noise of a few LSB at 16 kHz with tones of 1 kHz in it, from second to second.
+fn scene(seconds: usize, tones: &[(f64, f64)]) -> Vec<u8> {
+    let mut state = 1u32;
+    let samples: Vec<i16> = (0..seconds * 16_000)
+        .map(|i| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = i as f64 / 16_000.0;
+            let tone = if tones.iter().any(|(from, to)| (*from..*to).contains(&at)) { 6_000.0 } else { 0.0 };
+            (f64::from((state >> 26) as u16) - 32.0 + tone * (at * 6_283.0).sin()) as i16
+        })
+        .collect();
+    wav(&samples, 16_000, 1)
+}
+
+#[test]
+fn beeps_have_their_true_onsets_and_offsets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().join("beeps.wav"), folder.path().join("c.toml"));
+    let beeps = [(4.0, 4.6), (7.53, 8.4), (12.0, 13.5)];
+    fs::write(&path, scene(16, &beeps)).unwrap();
+    fs::write(&config, "[report]\nlabels = [\"Beep, bleep\"]").unwrap();
+    let (code, out, err) = scan(&["--format", "jsonl", "--config", config.to_str().unwrap()], &[&path]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), beeps.len(), "{out}");
+    for (event, (from, to)) in events.iter().zip(beeps) {
+        let number = |key: &str| event[key].as_f64().unwrap();
+        let (onset, offset) = (number("onset") - from, number("offset") - to);
+        assert!(onset.abs() <= 0.06 && offset.abs() <= 0.12, "{from}–{to}: {event}");
+        assert!(onset.abs() * 1_000.0 <= number("onset_uncertainty_ms") + 20.0, "{event}");
+        let announced = number("announced") - from;
+        // At once, or when the two-sided score has come.
+        assert!((0.0..=3.0).contains(&announced), "{event}");
+        assert_eq!((event["reason"].as_str(), event["also"].as_array().map(Vec::len)), (Some("decay"), Some(0)));
+    }
+}
+
+#[test]
+fn a_steady_noise_does_not_flicker() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().join("noise.wav"), folder.path().join("c.toml"));
+    let mut state = 1u32;
+    let noise: Vec<i16> = (0..90 * 16_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 19) as i16) - 4_096
+        })
+        .collect();
+    fs::write(&path, wav(&noise, 16_000, 1)).unwrap();
+    // Low thresholds for what such a noise passes for.
+    fs::write(&config, "[report]\nlabels = [\"White noise\", \"Noise\", \"Static\", \"Rain\"]\n[defaults]\nthreshold = 0.05")
+        .unwrap();
+    let (code, out, _) = scan(&["--format", "tsv", "--unconfirmed", "--config", config.to_str().unwrap()], &[&path]);
+    assert_eq!(code, 0);
+    let events: Vec<Vec<&str>> = out.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let longest = events.iter().map(|row| row[2].parse::<f64>().unwrap() - row[1].parse::<f64>().unwrap()).fold(0.0, f64::max);
+    assert!(longest > 80.0 && events.len() <= 4, "{out}");
+}
+
 #[test]
 fn the_score_curve_abuts_from_start_to_end() {
     let folder = tempfile::tempdir().unwrap();

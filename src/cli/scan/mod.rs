@@ -24,6 +24,9 @@ use curve::CurveFile;
 pub use format::Format;
 use format::{Found, Writer};
 
+/// What the end of a recording cuts down to less than this is a click and no sound, in seconds.
+const SHORTEST_S: f64 = 0.02;
+
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -207,6 +210,9 @@ impl Scanner {
                 continue;
             }
             let seconds = |samples: u64| samples as f64 / rate;
+            if seconds(offset.at.saturating_sub(heard.onset.at)) < SHORTEST_S {
+                continue;
+            }
             let rules = ear.rules();
             writer.event(&Found {
                 file: path,
