@@ -129,6 +129,9 @@ impl Ear {
             return;
         }
         self.flush_resampler();
+        if let Some(edges) = &mut self.edges {
+            edges.end_input();
+        }
         self.end_of_input = Some(self.position);
     }
 

@@ -15,6 +15,8 @@ const MEMORY_S: f64 = 20.0;
 const FLOOR_QUANTILE: f64 = 0.2;
 /// The floor is learnt again after so many frames.
 const FLOOR_FRAMES: u64 = 25;
+/// The level of an event in a band is this part of the sorted levels in its box, much of which may be silent.
+const LOUD_QUANTILE: f64 = 0.85;
 /// Levels below this are silence; a digital silence would make every noise a sound, in dB.
 const QUIETEST_DB: f32 = -95.0;
 /// No band counts for more than this above the floor, in dB.
@@ -51,6 +53,8 @@ pub struct Edges {
     /// The noise floor of each band in dB, learnt when `floors_at` frames had come.
     floors: Vec<f32>,
     floors_at: u64,
+    /// Whether the sound is over: the silence after it says nothing of its noise.
+    is_over: bool,
     sorted: Vec<f32>,
 }
 
@@ -108,6 +112,7 @@ impl Edges {
             first: 0,
             floors: vec![QUIETEST_DB; n_bands],
             floors_at: 0,
+            is_over: false,
             sorted: Vec::with_capacity(capacity as usize),
         }
     }
@@ -123,9 +128,14 @@ impl Edges {
             self.n_frames += 1;
             self.first = self.first.max(self.n_frames.saturating_sub(self.capacity));
         }
-        if self.n_frames >= self.floors_at + FLOOR_FRAMES {
+        if !self.is_over && self.n_frames >= self.floors_at + FLOOR_FRAMES {
             self.learn_floors();
         }
+    }
+
+    /// What comes from now on is the silence after the sound.
+    pub fn end_input(&mut self) {
+        self.is_over = true;
     }
 
     fn learn_floors(&mut self) {
@@ -209,7 +219,8 @@ impl Edges {
             let floor = self.floors[band];
             sorted.clear();
             sorted.extend((from..to).map(|frame| (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB)));
-            weights.push(quantile(&mut sorted, 0.7));
+            // Every band's noise sways a little; many such bands must not outweigh the few that the event lives in.
+            weights.push((quantile(&mut sorted, LOUD_QUANTILE) - LEAST_DB).max(0.0));
         }
         let sum: f32 = weights.iter().sum();
         if sum < 1.0 {
@@ -226,7 +237,7 @@ impl Edges {
         let energies: Vec<f32> = (first..last).map(energy).collect();
         sorted.clear();
         sorted.extend_from_slice(&energies[(from - first) as usize..(to - first) as usize]);
-        let excess_db = quantile(&mut sorted, 0.8);
+        let excess_db = quantile(&mut sorted, LOUD_QUANTILE);
         (excess_db >= LEAST_EXCESS_DB).then_some(Heard { first, energies, excess_db })
     }
 
@@ -296,11 +307,17 @@ impl Heard {
     fn runs(&self, pause: usize) -> Vec<(usize, usize)> {
         let least = LEAST_DB.max(LEAST_PART * self.excess_db);
         let mut runs: Vec<(usize, usize)> = Vec::new();
-        for at in (0..self.energies.len()).filter(|at| self.energies[*at] > least) {
-            match runs.last_mut() {
-                Some((_, end)) if at <= *end + pause => *end = at + 1,
-                _ => runs.push((at, at + 1)),
+        let mut at = 0;
+        while at < self.energies.len() {
+            let length = self.energies[at..].iter().take_while(|energy| **energy > least).count();
+            // One frame alone is a spike of the noise.
+            if length >= 2 {
+                match runs.last_mut() {
+                    Some((_, end)) if at <= *end + pause => *end = at + length,
+                    _ => runs.push((at, at + length)),
+                }
             }
+            at += length.max(1);
         }
         runs
     }
