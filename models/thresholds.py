@@ -121,7 +121,7 @@ def main():
     args.add_argument("--rate", type=float, default=2.0, help="false events an hour [%(default)s]")
     args.add_argument("--margin", type=float, default=4.0, help="[%(default)s]")
     args.add_argument("--floor", type=float, default=0.02, help="[%(default)s]")
-    args.add_argument("--ceiling", type=float, default=0.5, help="[%(default)s]")
+    args.add_argument("--ceiling", type=float, default=0.65, help="[%(default)s]")
     args.add_argument("--background", action="append", default=[], metavar="FOLDER")
     args.add_argument("--start-part", type=float, default=0.7, help="[%(default)s]")
     args.add_argument("--start-floor", type=float, default=0.04, help="[%(default)s]")
