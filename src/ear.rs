@@ -3,9 +3,9 @@
 //!
 //! Live capture and recordings go through the same ear; it reads no clock, and its times are sample indices at the model's rate.
 
-use crate::config::Rule;
 use std::sync::Arc;
 
+use crate::config::Rule;
 use crate::detect::curves::{Curves, Painted};
 use crate::detect::edges::Edges;
 use crate::detect::family::Kinship;
@@ -108,11 +108,7 @@ impl Ear {
         }
         let hop = self.scoring.hop_samples();
         let base = target / hop * hop;
-        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
-        self.detector.finish(self.position, base, EndReason::SourceLost, senses, found);
-        if let Some(curves) = &mut self.curves {
-            curves.finish(base, self.edges.as_ref());
-        }
+        self.finish(self.position, base, EndReason::SourceLost, found);
         self.front.skip_to(target);
         self.meter.skip_to(target);
         if let Some(edges) = &mut self.edges {
@@ -183,12 +179,17 @@ impl Ear {
     pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
         let first = found.len();
         let (now, base) = (self.end_of_input.unwrap_or(self.position), self.next_end - self.scoring.hop_samples());
+        self.finish(now, base, reason, found);
+        self.clamp(first, found);
+    }
+
+    /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
+    fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         self.detector.finish(now, base, reason, senses, found);
         if let Some(curves) = &mut self.curves {
             curves.finish(base, self.edges.as_ref());
         }
-        self.clamp(first, found);
     }
 
     /// Puts `rules` in force; see [`Detector::replace_rules`].

@@ -43,17 +43,8 @@ fn hear(model: &Model, tagger: &mut Tagger, pieces: &[Piece], rate_hz: u32, chun
     let mut infer = |ear: &mut Ear, found: &mut Vec<Detection>, least: usize| {
         while ear.n_due() >= least {
             let n = ear.n_due().min(batch);
-            for length in 0..tagger.n_lengths() {
-                let size = tagger.window_len(length);
-                for (window, place) in input.chunks_exact_mut(size).take(n).enumerate() {
-                    ear.copy_window(length, window, place);
-                }
-                tagger.score(length, n, &input[..n * size], &mut scores).unwrap();
-                for (window, scores) in scores.chunks_exact(tagger.n_labels()).enumerate() {
-                    let place = (window * tagger.n_lengths() + length) * tagger.n_labels();
-                    rows[place..place + tagger.n_labels()].copy_from_slice(scores);
-                }
-            }
+            let copy = |length: usize, window: usize, place: &mut [f32]| ear.copy_window(length, window, place);
+            tagger.score_hops(n, &mut input, &mut scores, &mut rows, copy).unwrap();
             for rows in rows.chunks_exact(tagger.n_lengths() * tagger.n_labels()).take(n) {
                 ear.take_scores(rows, found);
             }

@@ -210,17 +210,11 @@ impl Thread {
         self.turn = (self.turn + 1) % n_slots;
         let started = Instant::now();
         let (n_labels, n_lengths) = (self.analysis.tagger.n_labels(), self.analysis.tagger.n_lengths());
-        for length in 0..n_lengths {
-            let size = self.analysis.tagger.window_len(length);
-            for (&(index, ahead), place) in self.owners.iter().zip(self.input.chunks_exact_mut(size)) {
-                self.slots[index].ear.copy_window(length, ahead, place);
-            }
-            self.analysis.tagger.score(length, batch, &self.input[..batch * size], &mut self.scores)?;
-            for (window, scores) in self.scores.chunks_exact(n_labels).enumerate() {
-                let place = (window * n_lengths + length) * n_labels;
-                self.rows[place..place + n_labels].copy_from_slice(scores);
-            }
-        }
+        let (slots, owners) = (&self.slots, &self.owners);
+        self.analysis.tagger.score_hops(batch, &mut self.input, &mut self.scores, &mut self.rows, |length, window, place| {
+            let (index, ahead) = owners[window];
+            slots[index].ear.copy_window(length, ahead, place);
+        })?;
         self.analysis.stats.inferences.fetch_add(1, Relaxed);
         self.analysis.stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
         for window in 0..batch {

@@ -166,6 +166,13 @@ pub struct Rule {
     pub merge: bool,
 }
 
+impl Rule {
+    /// Whether a level in dBFS is as loud as the rule asks for; it is measured only if it does.
+    pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
+        self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)
+    }
+}
+
 /// The numbers that turn a score curve into events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {

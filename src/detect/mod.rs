@@ -126,7 +126,7 @@ impl Detector {
         for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
             let score_of = |row: &[f32]| rule.members.iter().map(|label| row[*label]).fold(0.0, f32::max);
             let (causal, two_sided) = listener.curve.push(&self.scoring, scores.chunks_exact(self.n_labels).map(score_of));
-            let is_loud = rule.gate.min_level_dbfs.is_none_or(|least| loudness >= least);
+            let is_loud = rule.is_loud(|| loudness);
             let mut tell = |(event, step)| steps.push((index, event, step));
             listener.tracker.hear(Causal { now: end, score: causal, is_loud }, began, &mut self.next_event, &mut tell);
             let Some(value) = two_sided else { continue };
@@ -213,8 +213,7 @@ impl Listener {
             if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset > LONG_BOX) {
                 sharp.onset = onset;
             }
-            let level = senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at);
-            let is_loud = rule.gate.min_level_dbfs.is_none_or(|least| level >= least)
+            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at))
                 && sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
             Boxed { sharp, peak: stretch.peak, is_loud }
         });
@@ -225,9 +224,8 @@ impl Listener {
             let (from, to) = (base + stretch.onset * hop, base + stretch.offset * hop);
             let rough = |at| Edge { at, uncertainty: hop * 3 };
             let sharp = Sharp { onset: self.long_onset.unwrap_or(rough(from)), offset: rough(to), snr_db: None };
-            let level = senses.meter.level_dbfs(from, to);
             // How far it exceeds the floor is asked when it ends, or has lasted long: before that the floor is not sure.
-            Boxed { sharp, peak: stretch.peak, is_loud: rule.gate.min_level_dbfs.is_none_or(|least| level >= least) }
+            Boxed { sharp, peak: stretch.peak, is_loud: rule.is_loud(|| senses.meter.level_dbfs(from, to)) }
         });
         if found.open.is_none() {
             self.long_onset = None;

@@ -114,7 +114,7 @@ pub struct Tracker {
     gate: Gate,
     limits: Limits,
     hop: u64,
-    /// The open events, the oldest first. Only the last can still begin to be confirmed by a later box.
+    /// The open events, the oldest first.
     open: VecDeque<Open>,
     /// Whether each of the last n windows reached the start threshold.
     recent: VecDeque<bool>,

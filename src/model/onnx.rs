@@ -177,6 +177,31 @@ impl Tagger {
         Ok(())
     }
 
+    /// Scores `batch` hops, each with a window of every length: `copy` writes the window of a length and a hop into its place in
+    /// `input`. `rows` is overwritten with `[batch, lengths, labels]`, `scores` is room to work in.
+    pub fn score_hops(
+        &mut self,
+        batch: usize,
+        input: &mut [f32],
+        scores: &mut Vec<f32>,
+        rows: &mut [f32],
+        copy: impl Fn(usize, usize, &mut [f32]),
+    ) -> Result<(), ModelError> {
+        let (n_lengths, n_labels) = (self.n_lengths(), self.n_labels);
+        for length in 0..n_lengths {
+            let size = self.window_len(length);
+            for (hop, place) in input.chunks_exact_mut(size).take(batch).enumerate() {
+                copy(length, hop, place);
+            }
+            self.score(length, batch, &input[..batch * size], scores)?;
+            for (hop, scores) in scores.chunks_exact(n_labels).enumerate() {
+                let place = (hop * n_lengths + length) * n_labels;
+                rows[place..place + n_labels].copy_from_slice(scores);
+            }
+        }
+        Ok(())
+    }
+
     /// Compares the graph's input and output with the manifest.
     fn compare(&self, model: &Model) -> Result<(), ModelError> {
         let wrong = |what: &str, expected: String, actual: String| ModelError::WrongShape {

@@ -183,18 +183,9 @@ impl Scanner {
     fn infer(&mut self, ear: &mut Ear) -> Result<(), ScanError> {
         let batch = ear.n_due().min(self.tagger.max_batch());
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
-        for length in 0..n_lengths {
-            let size = self.tagger.window_len(length);
-            for (window, place) in self.input.chunks_exact_mut(size).take(batch).enumerate() {
-                ear.copy_window(length, window, place);
-            }
-            let scored = self.tagger.score(length, batch, &self.input[..batch * size], &mut self.scores);
-            scored.map_err(|error| ScanError::Output(error.into()))?;
-            for (window, scores) in self.scores.chunks_exact(n_labels).enumerate() {
-                let place = (window * n_lengths + length) * n_labels;
-                self.rows[place..place + n_labels].copy_from_slice(scores);
-            }
-        }
+        let copy = |length: usize, window: usize, place: &mut [f32]| ear.copy_window(length, window, place);
+        let scored = self.tagger.score_hops(batch, &mut self.input, &mut self.scores, &mut self.rows, copy);
+        scored.map_err(|error| ScanError::Output(error.into()))?;
         for rows in self.rows.chunks_exact(n_lengths * n_labels).take(batch) {
             ear.take_scores(rows, &mut self.found);
         }
