@@ -2,8 +2,8 @@
 //!
 //! Never decides anything: a counter is read by people (`status`) and by tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 /// What state a source is in.
@@ -75,6 +75,24 @@ impl Default for Stats {
             dropped_lines: AtomicU64::new(0),
             dropped_reports: AtomicU64::new(0),
         }
+    }
+}
+
+impl Stats {
+    /// The counters of the source `name`, made when they are first asked for.
+    pub fn source(&self, name: &Arc<str>) -> Arc<SourceStats> {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sources.iter().find(|source| source.name == *name) {
+            return known.clone();
+        }
+        let new = Arc::new(SourceStats::new(name.clone()));
+        sources.push(new.clone());
+        new
+    }
+
+    /// Forgets the source `name`.
+    pub fn forget(&self, name: &str) {
+        self.sources.write().unwrap_or_else(PoisonError::into_inner).retain(|source| *source.name != *name);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -135,6 +135,10 @@ impl Daemon {
         let bound = socket::bind(&config.socket)?;
         let socket = bound.path.clone();
         let stats = Arc::new(Stats::default());
+        // A client that comes before the sources are open is told of them all the same.
+        for source in &config.sources {
+            stats.source(&source.name);
+        }
         let labels = model.labels.clone();
         let groups = groups(&config);
         let directory = directory(&model, &groups);
@@ -269,8 +273,7 @@ impl Daemon {
 
     fn start_source(&mut self, source: SourceConfig) -> std::io::Result<()> {
         let name = source.name.clone();
-        let thread = SourceThread::spawn(source, self.commands.clone(), self.opened.0.clone())?;
-        self.stats.sources.write().unwrap_or_else(PoisonError::into_inner).push(thread.stats.clone());
+        let thread = SourceThread::spawn(source, self.stats.source(&name), self.commands.clone(), self.opened.0.clone())?;
         self.unfinished.push(name.clone());
         self.sources.insert(name, thread);
         Ok(())
@@ -282,7 +285,7 @@ impl Daemon {
             thread.join(Instant::now() + CLOSING);
         }
         self.unfinished.retain(|unfinished| unfinished != name);
-        self.stats.sources.write().unwrap_or_else(PoisonError::into_inner).retain(|source| source.name != *name);
+        self.stats.forget(name);
     }
 
     fn obey(&mut self, control: Control) {

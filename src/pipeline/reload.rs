@@ -31,17 +31,19 @@ impl Daemon {
         result
     }
 
+    /// The configuration as it is in the file now, and the model that it asks for, where that is another one or is used otherwise.
     fn load(&self) -> Result<(Config, Option<Model>), Vec<String>> {
         let raw = config::read(self.config_file.as_deref()).map_err(|faults| faults.sentences())?;
         // Another model has other labels, so it is opened before the rules are checked.
-        let dir = &raw.model.dir.value;
-        let model =
-            if *dir == self.config.model.dir { None } else { Some(Model::open(dir).map_err(|error| vec![error.to_string()])?) };
+        let open = || Model::open(&raw.model.dir.value).map_err(|error| vec![error.to_string()]);
+        let mut model = if raw.model.dir.value == self.config.model.dir { None } else { Some(open()?) };
         let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
         let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
         let mut config = loaded.config;
-        if config.model.detection != self.config.model.detection {
-            let mut model = Model::open(dir).map_err(|error| vec![error.to_string()])?;
+        if model.is_none() && config.model != self.config.model {
+            model = Some(open()?);
+        }
+        if let Some(model) = &mut model {
             let unfit = |what| vec![raw.detection_fault(what).to_string()];
             model.override_detection(&config.model.detection).map_err(unfit)?;
         }
@@ -53,15 +55,9 @@ impl Daemon {
 
     fn apply(&mut self, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
         let changes = self.config.changes(&new);
-        let one = |error: String| vec![error];
-        if changes.contains(&Change::Model) {
-            let mut model = match model {
-                Some(model) => model,
-                None => Model::open(&new.model.dir).map_err(|error| one(error.to_string()))?,
-            };
-            model.override_detection(&new.model.detection).map_err(one)?;
+        if let Some(model) = model {
             // The process has one ONNX Runtime for life; only the session is made anew.
-            let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| one(error.to_string()))?;
+            let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| vec![error.to_string()])?;
             self.labels = model.labels.clone();
             self.groups = groups(&new);
             self.publisher.set_directory(directory(&model, &self.groups));

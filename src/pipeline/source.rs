@@ -44,20 +44,22 @@ pub type Opened = Result<(), CaptureError>;
 pub struct SourceThread {
     /// What it was started with.
     pub config: SourceConfig,
-    /// Its counters.
-    pub stats: Arc<SourceStats>,
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl SourceThread {
-    /// Starts a thread for `config`; `opened` is told how the first opening went.
-    pub fn spawn(config: SourceConfig, analysis: Sender<Command>, opened: Sender<Opened>) -> std::io::Result<Self> {
-        let stats = Arc::new(SourceStats::new(config.name.clone()));
+    /// Starts a thread for `config` that counts in `stats`; `opened` is told how the first opening went.
+    pub fn spawn(
+        config: SourceConfig,
+        stats: Arc<SourceStats>,
+        analysis: Sender<Command>,
+        opened: Sender<Opened>,
+    ) -> std::io::Result<Self> {
         let (orders, received) = bounded(16);
-        let worker = Worker { config: config.clone(), stats: stats.clone(), analysis, orders: received, lost: None };
+        let worker = Worker { config: config.clone(), stats, analysis, orders: received, lost: None };
         let thread = std::thread::Builder::new().name(format!("source-{}", config.name)).spawn(move || worker.run(&opened))?;
-        Ok(Self { config, stats, orders, thread })
+        Ok(Self { config, orders, thread })
     }
 
     /// Gives an order; a source that has stopped by itself takes none.
