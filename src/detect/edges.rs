@@ -34,7 +34,7 @@ const NEAR_S: f64 = 0.7;
 /// An edge this far inside the box is taken, in seconds.
 const INSIDE_S: f64 = 1.0;
 /// An edge this far outside is taken where the curve has not yet vanished there, in seconds.
-const OUTSIDE_S: f64 = 2.5;
+const OUTSIDE_S: f64 = 4.0;
 /// How much of a long event is looked at to know its spectrum, in seconds.
 const LOOK_S: f64 = 5.0;
 

@@ -210,7 +210,7 @@ impl Listener {
         let worth = |stretch: &Stretch| stretch.peak >= rule.gate.threshold;
         let closed = found.closed.filter(worth).map(|stretch| {
             let mut sharp = sharpen(&stretch, &self.boxes, base, hop, senses.edges);
-            if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset > LONG_BOX) {
+            if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset >= LONG_BOX) {
                 sharp.onset = onset;
             }
             let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at))
@@ -218,7 +218,7 @@ impl Listener {
             Boxed { sharp, peak: stretch.peak, is_loud }
         });
         let going = found.open.filter(worth).map(|stretch| {
-            if stretch.offset - stretch.onset == LONG_BOX {
+            if self.long_onset.is_none() && stretch.offset - stretch.onset >= LONG_BOX {
                 self.long_onset = Some(sharpen(&stretch, &self.boxes, base, hop, senses.edges).onset);
             }
             let (from, to) = (base + stretch.onset * hop, base + stretch.offset * hop);
