@@ -200,7 +200,7 @@ impl Ear {
 
     /// From now on keeps the curve of every label.
     pub fn keep_curves(&mut self, n_labels: usize) {
-        self.curves = Some(Curves::new(self.scoring.clone(), n_labels));
+        self.curves = Some(Curves::new(self.scoring.clone(), n_labels, self.model_rate_hz));
     }
 
     /// The curves that were kept, box by box; each box is there once it has ended.

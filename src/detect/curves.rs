@@ -12,13 +12,27 @@ use super::sharpen;
 /// Boxes with a lower peak keep their coarse edges.
 const SHARPENED: f32 = 2e-3;
 
+/// A pause up to this length between two boxes of a label is bridged at the lower of their scores, as hangover bridges it in a
+/// tracker, in milliseconds.
+const PAUSE_MS: u64 = 600;
+
 /// The curves of every label.
 #[derive(Debug)]
 pub struct Curves {
     scoring: Arc<Scoring>,
-    labels: Vec<(Curve, Boxes)>,
+    labels: Vec<Row>,
     painted: Vec<Painted>,
     base: u64,
+    pause: u64,
+}
+
+/// The way of one label from scores to boxes.
+#[derive(Debug, Clone)]
+struct Row {
+    curve: Curve,
+    boxes: Boxes,
+    /// The box before this one.
+    last: Option<Painted>,
 }
 
 /// A box of a label's curve; times are sample indices.
@@ -36,30 +50,30 @@ pub struct Painted {
 
 impl Curves {
     /// Empty curves of `n_labels` labels.
-    pub fn new(scoring: Arc<Scoring>, n_labels: usize) -> Self {
-        let one = (Curve::new(&scoring), Boxes::new(scoring.extent(), scoring.valley(), 0.0));
-        Self { labels: vec![one; n_labels], painted: Vec::new(), base: 0, scoring }
+    pub fn new(scoring: Arc<Scoring>, n_labels: usize, sample_rate_hz: u32) -> Self {
+        let pause = PAUSE_MS * u64::from(sample_rate_hz) / 1_000;
+        Self { labels: vec![Row::new(&scoring); n_labels], painted: Vec::new(), base: 0, scoring, pause }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
     pub fn push(&mut self, scores: &[f32], edges: Option<&Edges>) {
         let n_labels = self.labels.len();
-        for (label, (curve, boxes)) in self.labels.iter_mut().enumerate() {
-            let (_, value) = curve.push(&self.scoring, scores.chunks_exact(n_labels).map(|row| row[label]));
-            if let Some(stretch) = value.and_then(|value| boxes.push(value).closed) {
-                paint(&mut self.painted, label, stretch, boxes, self.base, self.scoring.hop_samples(), edges);
+        for label in 0..n_labels {
+            let row = &mut self.labels[label];
+            let (_, value) = row.curve.push(&self.scoring, scores.chunks_exact(n_labels).map(|scores| scores[label]));
+            if let Some(stretch) = value.and_then(|value| row.boxes.push(value).closed) {
+                self.paint(label, stretch, edges);
             }
         }
     }
 
     /// Ends every box that goes on; the next window ends a hop after the sample index `base`.
     pub fn finish(&mut self, base: u64, edges: Option<&Edges>) {
-        for (label, (curve, boxes)) in self.labels.iter_mut().enumerate() {
-            if let Some(stretch) = boxes.finish() {
-                paint(&mut self.painted, label, stretch, boxes, self.base, self.scoring.hop_samples(), edges);
+        for label in 0..self.labels.len() {
+            if let Some(stretch) = self.labels[label].boxes.finish() {
+                self.paint(label, stretch, edges);
             }
-            *curve = Curve::new(&self.scoring);
-            *boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), 0.0);
+            self.labels[label] = Row::new(&self.scoring);
         }
         self.base = base;
     }
@@ -68,12 +82,28 @@ impl Curves {
     pub fn painted(&self) -> &[Painted] {
         &self.painted
     }
+
+    fn paint(&mut self, label: usize, stretch: Stretch, edges: Option<&Edges>) {
+        if stretch.peak < FLOOR {
+            return;
+        }
+        let row = &mut self.labels[label];
+        // The edges of what is hardly there matter to nobody, and there is much of it.
+        let edges = edges.filter(|_| stretch.peak >= SHARPENED);
+        let sharp = sharpen(&stretch, &row.boxes, self.base, self.scoring.hop_samples(), edges);
+        let new = Painted { label, onset: sharp.onset.at, offset: sharp.offset.at, score: stretch.peak };
+        if let Some(last) = row.last.replace(new)
+            && last.offset < new.onset
+            && new.onset - last.offset <= self.pause
+        {
+            self.painted.push(Painted { label, onset: last.offset, offset: new.onset, score: last.score.min(new.score) });
+        }
+        self.painted.push(new);
+    }
 }
 
-fn paint(painted: &mut Vec<Painted>, label: usize, stretch: Stretch, boxes: &Boxes, base: u64, hop: u64, edges: Option<&Edges>) {
-    if stretch.peak >= FLOOR {
-        // The edges of what is hardly there matter to nobody, and there is much of it.
-        let sharp = sharpen(&stretch, boxes, base, hop, edges.filter(|_| stretch.peak >= SHARPENED));
-        painted.push(Painted { label, onset: sharp.onset.at, offset: sharp.offset.at, score: stretch.peak });
+impl Row {
+    fn new(scoring: &Scoring) -> Self {
+        Self { curve: Curve::new(scoring), boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), last: None }
     }
 }

@@ -35,6 +35,14 @@ const NEAR_S: f64 = 0.7;
 const INSIDE_S: f64 = 1.0;
 /// An edge this far outside is taken where the curve has not yet vanished there, in seconds.
 const OUTSIDE_S: f64 = 4.0;
+/// Where no run of sound gives an edge, the highest step of the energy does if the box is at least this long, in seconds.
+const STEP_BOX_S: f64 = 1.3;
+/// A step is the difference of the means over so long before and after it, in seconds …
+const STEP_S: f64 = 0.2;
+/// … of at least this part of what the event exceeds the floor by.
+const STEP_PART: f32 = 0.25;
+/// How far inside and outside of the box a step is looked for, in seconds.
+const STEP_REACH_S: (f64, f64) = (0.5, 1.5);
 /// How much of a long event is looked at to know its spectrum, in seconds.
 const LOOK_S: f64 = 5.0;
 
@@ -167,12 +175,12 @@ impl Edges {
         let near_offset = if to - from > look { self.heard(to - look, to) } else { None };
         if let Some(heard) = &near_onset {
             sharp.snr_db = Some(heard.excess_db);
-            if let Some(edge) = self.onset(heard, from, to, coarse) {
+            if let Some(edge) = self.onset(heard, from, to, coarse).or_else(|| self.step(heard, from, to, Side::Onset)) {
                 sharp.onset = edge;
             }
         }
         if let Some(heard) = near_offset.as_ref().or(near_onset.as_ref())
-            && let Some(edge) = self.offset(heard, from, to, coarse)
+            && let Some(edge) = self.offset(heard, from, to, coarse).or_else(|| self.step(heard, from, to, Side::Offset))
         {
             sharp.offset = edge;
         }
@@ -267,6 +275,29 @@ impl Edges {
         (taken && is_over).then(|| self.edge(at, fall))
     }
 
+    /// The highest step of the energy near one side of the box: a sound that begins or ends in another that goes on.
+    fn step(&self, heard: &Heard, from: u64, to: u64, side: Side) -> Option<Edge> {
+        let (inside, outside) = (self.frames_in(STEP_REACH_S.0), self.frames_in(STEP_REACH_S.1));
+        let half = self.frames_in(STEP_S);
+        if to - from < self.frames_in(STEP_BOX_S) {
+            return None;
+        }
+        let (first, last, sign) = match side {
+            Side::Onset => (from.saturating_sub(outside), from + inside, 1.0),
+            Side::Offset => (to - inside, to + outside, -1.0),
+        };
+        let newest = heard.first + heard.energies.len() as u64;
+        let mean = |begin: u64, end: u64| {
+            let energies = &heard.energies[(begin - heard.first) as usize..(end - heard.first) as usize];
+            energies.iter().sum::<f32>() / energies.len() as f32
+        };
+        (first.max(heard.first + half)..last.min(newest.saturating_sub(half)))
+            .map(|at| (at, sign * (mean(at, at + half) - mean(at - half, at))))
+            .filter(|(_, height)| *height >= STEP_PART * heard.excess_db)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(at, _)| self.edge(at, half as usize))
+    }
+
     /// The runs of sound that lie in the box by more than its rim.
     fn runs_inside(&self, heard: &Heard, from: u64, to: u64) -> Vec<(usize, usize)> {
         let (from, to) = (from.saturating_sub(heard.first) as usize, to.saturating_sub(heard.first) as usize);
@@ -290,6 +321,13 @@ impl Edges {
     fn edge(&self, at: u64, slope: usize) -> Edge {
         Edge { at: at * self.samples_per_frame, uncertainty: self.samples_per_frame * (2 + slope as u64).min(25) }
     }
+}
+
+/// Which of a box's edges is meant.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Onset,
+    Offset,
 }
 
 /// The energy of an event above the noise floor, in its own bands.
@@ -333,90 +371,4 @@ fn quantile(values: &mut [f32], q: f64) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::manifest::{LogMelParameters, MelScale, WindowShape};
-
-    /// Noise with a tone of 1 kHz in it, at 16 kHz; times in seconds.
-    fn edges(seconds: f64, tones: &[(f64, f64)]) -> Edges {
-        let parameters = LogMelParameters {
-            n_fft: 512,
-            win_length: 512,
-            hop_length: 160,
-            window: WindowShape::HannPeriodic,
-            center: true,
-            n_mels: 64,
-            mel_scale: MelScale::Htk,
-            f_min_hz: 0.0,
-            f_max_hz: 8_000.0,
-            power: 2.0,
-            amin: 1e-10,
-        };
-        let mut log_mel = LogMel::new(&parameters, 16_000, 48_000);
-        let mut edges = Edges::new(64, 160, 16_000);
-        let mut state = 1u32;
-        let mut noise = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 16_777_216.0 - 0.5
-        };
-        for second in 0..(seconds * 10.0) as usize {
-            let samples: Vec<f32> = (0..1_600)
-                .map(|i| {
-                    let at = (second * 1_600 + i) as f64 / 16_000.0;
-                    let tone = if tones.iter().any(|(from, to)| (*from..*to).contains(&at)) { 0.1 } else { 0.0 };
-                    0.01 * noise() + (tone * (std::f64::consts::TAU * 1_000.0 * at).sin()) as f32
-                })
-                .collect();
-            log_mel.push(&samples);
-            edges.follow(&log_mel);
-        }
-        edges
-    }
-
-    fn sharpen(edges: &Edges, onset: f64, offset: f64) -> (f64, f64, Sharp) {
-        let sample = |seconds: f64| (seconds * 16_000.0) as u64;
-        let coarse =
-            Coarse { onset: sample(onset), offset: sample(offset), peak: 0.9, curve: &|_, _| 0.0, vanished: sample(offset) };
-        let sharp = edges.sharpen(&coarse, 4_800);
-        (sharp.onset.at as f64 / 16_000.0, sharp.offset.at as f64 / 16_000.0, sharp)
-    }
-
-    #[test]
-    fn a_tone_s_edges_are_found_to_a_frame_or_two() {
-        let edges = edges(12.0, &[(6.13, 7.31)]);
-        for (from, to) in [(6.13, 7.31), (5.7, 7.8), (6.5, 7.0), (5.8, 6.9)] {
-            let (onset, offset, sharp) = sharpen(&edges, from, to);
-            assert!((onset - 6.13).abs() <= 0.045 && (offset - 7.31).abs() <= 0.045, "{from}–{to}: {onset}–{offset}");
-            assert!((sharp.onset.uncertainty as f64 / 16_000.0) < 0.1 && sharp.snr_db.unwrap() > 15.0);
-        }
-    }
-
-    #[test]
-    fn a_pause_in_a_sound_is_part_of_it_and_another_sound_is_not() {
-        let edges = edges(12.0, &[(6.0, 6.4), (6.6, 7.0), (9.0, 9.5)]);
-        let (onset, offset, _) = sharpen(&edges, 5.9, 7.2);
-        assert!((onset - 6.0).abs() <= 0.045 && (offset - 7.0).abs() <= 0.045, "{onset}–{offset}");
-    }
-
-    #[test]
-    fn in_a_steady_sound_the_box_keeps_its_edges_and_says_how_rough_they_are() {
-        let (onset, offset, sharp) = sharpen(&edges(12.0, &[]), 6.0, 7.0);
-        assert!((onset - 6.0).abs() < 1e-3 && (offset - 7.0).abs() < 1e-3);
-        assert_eq!((sharp.onset.uncertainty, sharp.offset.uncertainty), (4_800, 4_800));
-    }
-
-    #[test]
-    fn what_is_heard_now_began_when_it_began() {
-        let edges = edges(9.0, &[(8.5, 9.5)]);
-        let began = edges.began(9 * 16_000, 16_000).unwrap() as f64 / 16_000.0;
-        assert!((began - 8.5).abs() <= 0.06, "{began}");
-    }
-
-    #[test]
-    fn nothing_is_known_of_what_was_skipped() {
-        let mut edges = edges(9.0, &[(6.0, 7.0)]);
-        edges.skip_to(20 * 16_000);
-        let (onset, _, sharp) = sharpen(&edges, 6.2, 7.0);
-        assert_eq!((onset, sharp.snr_db), (6.2, None));
-    }
-}
+mod tests;

@@ -204,8 +204,9 @@ impl Worker {
                     return false;
                 }
                 Order::Pause => {
-                    self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
+                    // Before the ends are told: who hears of one and asks is answered "paused".
                     self.stats.enter(SourceState::Paused);
+                    self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
                     self.lost = None;
                 }
             }

@@ -1,0 +1,128 @@
+use super::*;
+use crate::config::Raw;
+use crate::detect::edges::Edge;
+use crate::model::labels::Node;
+
+const NAMES: [&str; 5] = ["Animal", "Dog", "Bark", "Howl", "Music"];
+
+fn families(report: &str) -> Families {
+    let node = |index: usize, parents: &[&str]| Node {
+        id: format!("/m/{index}"),
+        name: NAMES[index].to_owned(),
+        parents: parents.iter().map(|parent| (*parent).to_owned()).collect(),
+    };
+    // "/x/pets" is abstract: no label of the model.
+    let pets = Node { id: "/x/pets".to_owned(), name: "Pets".to_owned(), parents: vec!["/m/0".to_owned()] };
+    let nodes = vec![node(0, &[]), pets, node(1, &["/x/pets"]), node(2, &["/m/1"]), node(3, &["/m/1"]), node(4, &[])];
+    let pairs = NAMES.iter().enumerate().map(|(index, name)| (format!("/m/{index}"), (*name).to_owned()));
+    let labels = Labels::new(pairs, nodes);
+    let rules = Raw::parse(&format!("[report]\n{report}"), None).validate(&labels).unwrap().config.rules;
+    let mut families = Families::new(1_000);
+    families.set_rules(&rules, &Kinship::new(&labels));
+    families
+}
+
+fn heard(onset: u64) -> Heard {
+    let onset = Edge { at: onset, uncertainty: 50 };
+    Heard { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100 }
+}
+
+fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
+    Step::End { heard: heard(onset), offset: Edge { at: offset, uncertainty: 50 }, reason }
+}
+
+/// What is told of `(now, rule, number, step)`, one line a detection.
+fn tell(families: &mut Families, steps: &[(u64, usize, u64, Step)]) -> Vec<String> {
+    let meter = LevelMeter::new(1_000);
+    let mut found = Vec::new();
+    for (now, rule, number, step) in steps {
+        families.relate(*now, std::iter::once((*rule, *number, *step)), &meter, &mut found);
+    }
+    let line = |detection: &Detection| {
+        let what = match detection.step {
+            Step::Start(_) => "start".to_owned(),
+            Step::Update(_) => "update".to_owned(),
+            Step::End { reason, offset, .. } => format!("end {} {reason:?}", offset.at),
+        };
+        let also: Vec<_> = detection.also.iter().map(|rule| NAMES[*rule]).collect();
+        format!("{} {} {what} {also:?}", detection.event, NAMES[detection.rule])
+    };
+    found.iter().map(line).collect()
+}
+
+const ALL: &str = "labels = [\"Animal\", \"Dog\", \"Bark\", \"Howl\", \"Music\"]";
+
+#[test]
+fn a_bark_is_one_event_with_its_most_specific_name() {
+    let steps = [
+        (1_100, 1, 0, Step::Start(heard(1_000))),
+        (1_200, 0, 1, Step::Start(heard(1_000))),
+        (1_300, 2, 2, Step::Start(heard(1_000))),
+        (4_000, 2, 2, end(1_000, 1_500, EndReason::Decay)),
+        (4_100, 1, 1, end(1_000, 1_500, EndReason::Decay)),
+        (4_200, 0, 0, end(1_000, 1_500, EndReason::Decay)),
+    ];
+    let told = tell(&mut families(ALL), &steps);
+    assert_eq!(told, ["0 Dog start []", "0 Bark update [\"Dog\", \"Animal\"]", "0 Bark end 1500 Decay [\"Dog\", \"Animal\"]"]);
+}
+
+#[test]
+fn what_is_not_kin_is_told_by_itself() {
+    let steps = [
+        (1_100, 2, 0, Step::Start(heard(1_000))),
+        (1_100, 4, 1, Step::Start(heard(1_000))),
+        (1_100, 3, 2, Step::Start(heard(1_000))),
+    ];
+    assert_eq!(tell(&mut families(ALL), &steps), ["0 Bark start []", "1 Music start []", "2 Howl start []"]);
+}
+
+#[test]
+fn a_child_that_is_not_confirmed_leaves_the_event_to_its_parent() {
+    let steps = [
+        (1_100, 2, 0, Step::Start(heard(1_000))),
+        (1_100, 1, 1, Step::Start(heard(1_000))),
+        (3_000, 2, 0, end(1_000, 1_500, EndReason::Unconfirmed)),
+        (4_000, 1, 1, end(1_000, 1_500, EndReason::Decay)),
+    ];
+    assert_eq!(tell(&mut families(ALL), &steps), ["0 Bark start []", "0 Dog end 1500 Decay []"]);
+}
+
+#[test]
+fn a_parent_that_goes_on_long_after_its_child_is_told_by_itself() {
+    let steps = [
+        (1_100, 0, 0, Step::Start(heard(1_000))),
+        (1_100, 2, 1, Step::Start(heard(1_000))),
+        (4_000, 2, 1, end(1_000, 1_500, EndReason::Decay)),
+        (8_000, 4, 2, Step::Start(heard(7_900))),
+        (20_000, 0, 0, end(1_000, 17_000, EndReason::Decay)),
+    ];
+    let told = tell(&mut families(ALL), &steps);
+    assert_eq!(
+        told,
+        [
+            "0 Animal start []",
+            "0 Bark update [\"Animal\"]",
+            "0 Bark end 1500 Decay [\"Animal\"]",
+            "2 Music start []",
+            "0 Animal start []",
+            "0 Animal end 17000 Decay []"
+        ]
+    );
+}
+
+#[test]
+fn without_merging_everything_is_told() {
+    let steps = [(1_100, 1, 0, Step::Start(heard(1_000))), (1_100, 2, 1, Step::Start(heard(1_000)))];
+    assert_eq!(tell(&mut families("preset = \"all\""), &steps), ["0 Dog start []", "1 Bark start []"]);
+}
+
+#[test]
+fn a_label_is_no_less_sure_than_what_is_below_it() {
+    let labels = Labels::new(
+        [("/a", "Animal"), ("/b", "Bark")].map(|(id, name)| (id.to_owned(), name.to_owned())),
+        vec![Node { id: "/b".to_owned(), name: "Bark".to_owned(), parents: vec!["/a".to_owned()] }],
+    );
+    let mut lifted = Vec::new();
+    Kinship::new(&labels).lift(&[0.1, 0.7, 0.8, 0.2], &mut lifted);
+    assert_eq!(lifted, [0.7, 0.7, 0.8, 0.2]);
+}
