@@ -4,6 +4,7 @@ A labelled folder holds recordings and truth.tsv, tab-separated with the columns
 Times are seconds from the recording's start; samples are floats, full scale is 1.
 """
 import csv
+import functools
 import json
 import pathlib
 import subprocess
@@ -107,6 +108,7 @@ class Mimid:
             for parent in label["parents"]:
                 children.setdefault(parent, []).append(label["label"])
 
+        @functools.cache
         def family(label):
             found, todo = set(), [label] if label in known or label in children else []
             while todo:
