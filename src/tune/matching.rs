@@ -1,5 +1,8 @@
 //! Which event that was heard is which true one: the rule of sed_eval, matched so that as many as possible are found.
 
+use std::iter::Sum;
+use std::ops::{Add, Mul};
+
 /// A stretch of time in seconds from a recording's start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
@@ -67,6 +70,81 @@ pub fn matches(truth: &[Span], found: &[Span], rule: Rule) -> Matched {
     Matched { hit, is_false: of_found.iter().map(Option::is_none).collect() }
 }
 
+/// Long recordings are counted in blocks of about this length, in seconds: what is a minute apart hardly depends on each other.
+const BLOCK_S: f64 = 60.0;
+
+/// What became of the true events, and of those that were heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// True events that were found.
+    pub hits: u32,
+    /// True events that were not.
+    pub missed: u32,
+    /// Events that were heard and are not true.
+    pub false_alarms: u32,
+}
+
+impl Counts {
+    /// The harmonic mean of precision and recall; 0 where nothing was found.
+    pub fn f1(self) -> f64 {
+        let twice = 2.0 * f64::from(self.hits);
+        if self.hits == 0 { 0.0 } else { twice / (twice + f64::from(self.missed) + f64::from(self.false_alarms)) }
+    }
+
+    /// The part of what was heard that is true; 1 where nothing was heard.
+    pub fn precision(self) -> f64 {
+        let heard = self.hits + self.false_alarms;
+        if heard == 0 { 1.0 } else { f64::from(self.hits) / f64::from(heard) }
+    }
+
+    /// The part of the true events that was found.
+    pub fn recall(self) -> f64 {
+        f64::from(self.hits) / f64::from((self.hits + self.missed).max(1))
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        let (hits, missed) = (self.hits + other.hits, self.missed + other.missed);
+        Self { hits, missed, false_alarms: self.false_alarms + other.false_alarms }
+    }
+}
+
+impl Mul<u16> for Counts {
+    type Output = Self;
+    fn mul(self, times: u16) -> Self {
+        let times = u32::from(times);
+        Self { hits: self.hits * times, missed: self.missed * times, false_alarms: self.false_alarms * times }
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), Add::add)
+    }
+}
+
+/// How many blocks a recording of this length is counted in.
+pub fn n_blocks(lasts_s: f64) -> usize {
+    ((lasts_s / BLOCK_S).round() as usize).max(1)
+}
+
+/// What became of the events of one recording, for each of its blocks.
+pub fn tally(truth: &[Span], found: &[Span], rule: Rule, n_blocks: usize) -> Vec<Counts> {
+    let matched = matches(truth, found, rule);
+    let mut blocks = vec![Counts::default(); n_blocks];
+    let block = |span: &Span| ((span.onset_s / BLOCK_S) as usize).min(n_blocks - 1);
+    for (span, hit) in truth.iter().zip(matched.hit) {
+        let counts = &mut blocks[block(span)];
+        if hit { counts.hits += 1 } else { counts.missed += 1 }
+    }
+    for (span, is_false) in found.iter().zip(matched.is_false) {
+        blocks[block(span)].false_alarms += u32::from(is_false);
+    }
+    blocks
+}
+
 /// Finds a partner for the true event `at`; those that have one already may be given another (Kuhn's algorithm).
 fn augment(at: usize, fits: &impl Fn(usize, usize) -> bool, of_found: &mut [Option<usize>], tried: &mut [bool]) -> bool {
     for other in 0..of_found.len() {
@@ -131,6 +209,20 @@ mod tests {
     #[test]
     fn an_alarm_is_right_where_it_touches_a_true_event() {
         assert_eq!(count(&[(1.0, 2.0), (3.0, 4.0)], &[(1.9, 3.1), (5.0, 6.0), (0.0, 1.5)], Rule::Overlap), (2, 1));
+    }
+
+    #[test]
+    fn f1_weighs_what_is_missed_and_what_is_false_alike() {
+        let at = |hits, missed, false_alarms| Counts { hits, missed, false_alarms };
+        assert_eq!((at(2, 1, 1).f1(), at(0, 0, 0).f1(), at(3, 0, 0).f1()), (2.0 / 3.0, 0.0, 1.0));
+    }
+
+    #[test]
+    fn a_long_recording_is_counted_in_blocks_of_a_minute() {
+        assert_eq!((n_blocks(0.5), n_blocks(89.0), n_blocks(91.0), n_blocks(3_600.0)), (1, 1, 2, 60));
+        let (truth, found) = (spans(&[(10.0, 11.0), (70.0, 71.0)]), spans(&[(70.0, 71.0), (200.0, 201.0)]));
+        let at = |hits, missed, false_alarms| Counts { hits, missed, false_alarms };
+        assert_eq!(tally(&truth, &found, Rule::Collar(0.5), 2), [at(0, 1, 0), at(1, 0, 1)]);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::{ConfigArg, Failure};
 
 mod by_truth;
 mod hear;
+mod outcome;
 mod recordings;
+mod report;
 mod subjects;
 mod truth;
 
