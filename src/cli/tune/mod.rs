@@ -26,10 +26,10 @@ pub struct Args {
     #[arg(required = true, value_name = "RECORDING")]
     files: Vec<PathBuf>,
     /// Take the highest recall within so many false alarms a day, instead of the highest F1
-    #[arg(long, value_name = "N", requires = "truth")]
+    #[arg(long, value_name = "N", requires = "truth", value_parser = positive)]
     false_alarms_per_day: Option<f64>,
     /// How far an onset or an offset may be off to be right, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 500.0, requires = "truth")]
+    #[arg(long, value_name = "MS", default_value_t = 500.0, requires = "truth", value_parser = positive)]
     collar_ms: f64,
     /// Write what is found into the configuration, and show the difference first
     #[arg(long)]
@@ -39,6 +39,12 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     config: ConfigArg,
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
 /// Runs the command.
