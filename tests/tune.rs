@@ -245,7 +245,21 @@ fn everything_wrong_with_the_truth_is_told_at_once() {
     let truth = ["truth.tsv", "commas.csv", "bytes.tsv", "model", "none.tsv"].map(|name| ["--truth", name]).concat();
     let (code, out, err) = place.tune(&[&truth[..], &["a.wav", "--write"]].concat());
     assert_eq!((code, out.as_str(), place.config()), (2, "", before));
-    insta::assert_snapshot!(err, @"");
+    insta::assert_snapshot!(err, @r#"
+    mimid: truth.tsv:3: the offset 3 is not after the onset 5
+    truth.tsv:4: the onset -1 is negative
+    truth.tsv:5: the onset "NaN" is not a number of seconds, such as 12.5
+    truth.tsv:6: there is no label "Luod"; did you mean "Loud"?
+    truth.tsv:7: the event ends at 31 s, but a.wav lasts 30.000 s
+    truth.tsv:8: this row is the same as line 2
+    truth.tsv:9: there is no recording "missing.wav" beside this file or among the recordings given
+    truth.tsv:11: b.wav is there, but not among the recordings given
+    truth.tsv:12: the onset is missing
+    commas.csv:1: the columns are separated by commas; separate them by tabs
+    bytes.tsv:2: this line holds bytes that are not UTF-8; save the file as UTF-8
+    model: this is a folder; name the truth file in it
+    none.tsv: there is no such truth file
+    "#);
 }
 
 #[test]
@@ -257,19 +271,27 @@ fn one_thing_wrong_is_one_sentence() {
         assert_eq!((code, out.as_str()), (2, ""), "{err}");
         err
     };
-    insta::assert_snapshot!(with("", &["a.wav"]), @"");
-    insta::assert_snapshot!(with("a.wav\t3\t5\tLoud\n", &["a.wav"]), @"");
-    insta::assert_snapshot!(with("filename;onset;offset;event_label\na.wav;3;5;Loud\n", &["a.wav"]), @"");
-    insta::assert_snapshot!(with(&format!("{HEADER}a.wav\t3\t5\tLoud\n"), &["a.wav", "c.wav"]), @"");
+    insta::assert_snapshot!(with("", &["a.wav"]), @"mimid: truth.tsv:1: the file is empty");
+    insta::assert_snapshot!(with("a.wav\t3\t5\tLoud\n", &["a.wav"]), @"mimid: truth.tsv:1: there is no header; the first line must name the columns filename, onset, offset, event_label, separated by tabs (or be the first of an Audacity label track: onset, offset, label)");
+    insta::assert_snapshot!(with("filename;onset;offset;event_label\na.wav;3;5;Loud\n", &["a.wav"]), @"mimid: truth.tsv:1: the columns are separated by semicolons; separate them by tabs");
+    insta::assert_snapshot!(with(&format!("{HEADER}a.wav\t3\t5\tLoud\n"), &["a.wav", "c.wav"]), @"mimid: c.wav: no truth names this recording; a row with its filename alone says that nothing is heard in it");
     insta::assert_snapshot!(with(&format!("{HEADER}a.wav\n"), &["a.wav"]), @"mimid: truth.tsv: the truth names no event, so there is nothing to tune by");
-    insta::assert_snapshot!(with("3\t5\tLoud\n", &["a.wav", "b.wav"]), @"");
+    insta::assert_snapshot!(with("3\t5\tLoud\n", &["a.wav", "b.wav"]), @r"
+    mimid: truth.tsv:1: no recording given is named like this label track (truth.wav, for example)
+    a.wav: no truth names this recording; a row with its filename alone says that nothing is heard in it
+    b.wav: no truth names this recording; a row with its filename alone says that nothing is heard in it
+    ");
     insta::assert_snapshot!(with(&format!("{HEADER}a.wav\t3\t5\tLoud\n"), &["a.wav", "./a.wav"]), @"mimid: ./a.wav: this recording is given twice");
     place.record("x/a.wav", [0.0; 5]);
     place.record("y/z/a.wav", [0.0; 5]);
     place.write("t/truth.tsv", format!("{HEADER}a.wav\t3\t5\tLoud\n"));
     let (code, _, err) = place.tune(&["--truth", "t/truth.tsv", "x/a.wav", "y/z/a.wav"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(err, @"");
+    insta::assert_snapshot!(err, @r#"
+    mimid: t/truth.tsv:2: "a.wav" is the name of 2 of the recordings given; write more of its path
+    x/a.wav: no truth names this recording; a row with its filename alone says that nothing is heard in it
+    y/z/a.wav: no truth names this recording; a row with its filename alone says that nothing is heard in it
+    "#);
 }
 
 #[test]
