@@ -22,7 +22,7 @@ impl Place {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(place.path("model")).unwrap();
         onnx::folder(&place.path("model"), &onnx::graph(3), onnx::LABELS, |manifest| manifest);
-        place.write("c.toml", &format!("[model]\ndir = {:?}\n{config}", place.path("model")));
+        place.write("c.toml", format!("[model]\ndir = {:?}\n{config}", place.path("model")));
         place
     }
 
@@ -46,7 +46,7 @@ impl Place {
             let is_burst = second >= 3 && second % 5 >= 3;
             if is_burst { bursts.get(second / 5).copied().unwrap_or(0.0) } else { 0.0 }
         };
-        let sign = |i: usize| if i / 32 % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if (i / 32).is_multiple_of(2) { 1.0 } else { -1.0 };
         let samples: Vec<i16> = (0..30 * 16_000).map(|i| (amplitude(i) * sign(i) * 32_767.0) as i16).collect();
         self.write(name, wav(&samples, 16_000, 1));
     }
