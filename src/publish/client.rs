@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::filter::Filter;
 use super::hub::{Subscription, with_newline};
 use super::server::{Shared, down};
-use super::wire::{Body, Line, Request};
-use crate::control::Control;
+use super::wire::{self, Body, Line, Request};
+use crate::control::{Control, InForce, SetThresholds};
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -189,6 +189,19 @@ impl Connection {
             Request::Top { k } => {
                 let sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
+            }
+            Request::Set { label, threshold, start_threshold, release } => {
+                let thresholds = SetThresholds { threshold, start_threshold, release };
+                match self.ask(|reply| Control::Set { label, thresholds, reply }).await? {
+                    Ok(InForce { subject, threshold, start_threshold, release }) => Ok(Body::Set {
+                        label: subject.name.clone(),
+                        slug: subject.slug.clone(),
+                        threshold: wire::score(threshold),
+                        start_threshold: wire::score(start_threshold),
+                        release: wire::score(release),
+                    }),
+                    Err(faults) => Err(Refusal("bad_request", faults.join("; "))),
+                }
             }
             Request::Reload {} => match self.ask(|reply| Control::Reload { reply }).await? {
                 Ok(changes) => Ok(Body::ConfigReloaded { changes }),
