@@ -89,9 +89,9 @@ const WIDTH: f64 = 1100.0;
 /// Where the column of names begins.
 const MARGIN: f64 = 24.0;
 /// Where the time axis begins.
-const LEFT: f64 = 212.0;
+const LEFT: f64 = 222.0;
 /// Where the time axis ends; numbers of lines stand to the right of it.
-const RIGHT: f64 = 1028.0;
+const RIGHT: f64 = 1018.0;
 /// The space between two parts.
 const GAP: f64 = 20.0;
 
@@ -132,9 +132,9 @@ pub fn svg(picture: &Picture) -> String {
         moment(&mut canvas, axis.x(moment_s), &axis.clock.precise(moment_s), top..bottom + 6.0, heard);
     }
     if !picture.panels.is_empty() {
-        y = legend(&mut canvas, y + 14.0);
+        y = legend(&mut canvas, y + 20.0);
     }
-    canvas.finish(picture.title, y + 18.0)
+    canvas.finish(picture.title, y + 22.0)
 }
 
 /// The title and what stretch it is; gives where the next part begins, as all that draw a part do.
@@ -197,7 +197,7 @@ fn legend(canvas: &mut Canvas, y: f64) -> f64 {
         x += 30.0 + canvas::width(text, &style) + 22.0;
     };
     key(canvas, "two-sided score", &|canvas, x, y| {
-        canvas.translucent((x, y - 4.0), (24.0, 9.0), colour::TWO_SIDED, panel::FILL_OPACITY);
+        canvas.translucent(panel::FILL_OPACITY, |canvas| canvas.rect((x, y - 4.0), (24.0, 9.0), colour::TWO_SIDED, 0.0));
         canvas.line((x, y - 4.0), (x + 24.0, y - 4.0), colour::TWO_SIDED, 1.6);
     });
     key(canvas, "its threshold", &|canvas, x, y| {
@@ -208,7 +208,7 @@ fn legend(canvas: &mut Canvas, y: f64) -> f64 {
         canvas.broken_line((x, y), (x + 24.0, y), colour::CAUSAL, panel::DOTTED);
     });
     key(canvas, "event of this label", &|canvas, x, y| {
-        canvas.translucent((x, y - 5.0), (24.0, 10.0), colour::EVENT, panel::EVENT_OPACITY);
+        canvas.translucent(panel::EVENT_OPACITY, |canvas| canvas.rect((x, y - 5.0), (24.0, 10.0), colour::EVENT, 0.0));
     });
     y
 }

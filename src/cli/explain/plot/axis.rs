@@ -45,10 +45,10 @@ impl Clock {
 
     /// From when to when.
     pub fn stretch(self, from_s: f64, to_s: f64) -> String {
-        match self {
-            Self::Seconds => format!("{} to {}", self.write(from_s, 2), self.precise(to_s)),
-            Self::Minutes | Self::Hours => format!("{} to {}", self.write(from_s, 0), self.write(to_s, 0)),
+        if to_s - from_s <= 120.0 {
+            return format!("{} to {}", self.write(from_s, 2), self.precise(to_s));
         }
+        format!("{} to {}", self.write(from_s, 0), self.write(to_s, 0))
     }
 }
 
@@ -169,8 +169,8 @@ mod tests {
         insta::assert_snapshot!(labels(0.0, 5.0), @"0.0 0.5 1.0 1.5 2.0 2.5 3.0 3.5 4.0 4.5 5.0");
         insta::assert_snapshot!(labels(0.0, 60.0), @"0 5 10 15 20 25 30 35 40 45 50 55 60");
         insta::assert_snapshot!(labels(0.0, 600.0), @"0:00 1:00 2:00 3:00 4:00 5:00 6:00 7:00 8:00 9:00 10:00");
-        insta::assert_snapshot!(labels(3_599.0, 3_604.0), @"");
-        insta::assert_snapshot!(labels(12.34, 12.34), @"");
+        insta::assert_snapshot!(labels(3_599.0, 3_602.0), @"0:59:59.0 0:59:59.5 1:00:00.0 1:00:00.5 1:00:01.0 1:00:01.5 1:00:02.0");
+        insta::assert_snapshot!(labels(12.34, 12.34), @"12.34 12.35 12.36 12.37 12.38 12.39 12.40 12.41 12.42 12.43 12.44");
     }
 
     #[test]

@@ -83,17 +83,8 @@ impl Canvas {
 
     /// A filled rectangle with round corners.
     pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, radius: f64) {
-        self.area(at, size, format_args!(r#"fill="{fill}" rx="{}""#, Px(radius)));
-    }
-
-    /// A filled rectangle that lets through what is below it.
-    pub fn translucent(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, opacity: f64) {
-        self.area(at, size, format_args!(r#"fill="{fill}" fill-opacity="{opacity}""#));
-    }
-
-    fn area(&mut self, at: (f64, f64), size: (f64, f64), look: fmt::Arguments) {
-        let (x, y, width, height) = (Px(at.0), Px(at.1), Px(size.0), Px(size.1));
-        self.push(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" {look}/>"#));
+        let (x, y, width, height, radius) = (Px(at.0), Px(at.1), Px(size.0), Px(size.1), Px(radius));
+        self.push(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}"/>"#));
     }
 
     /// Anything else, as SVG.
@@ -103,13 +94,19 @@ impl Canvas {
         self.body.push('\n');
     }
 
-    /// Begins a group that is cut off at the ends of the time axis.
-    pub fn begin_clip(&mut self) {
-        self.push(format_args!(r##"<g clip-path="url(#stretch)">"##));
+    /// What `draw` draws, cut off at the ends of the time axis.
+    pub fn clipped(&mut self, draw: impl FnOnce(&mut Self)) {
+        self.group(format_args!(r##"clip-path="url(#stretch)""##), draw);
     }
 
-    /// Ends what [`Canvas::begin_clip`] began.
-    pub fn end_clip(&mut self) {
+    /// What `draw` draws, cut off at the ends of the time axis and letting through what is below it; what overlaps is one area.
+    pub fn translucent(&mut self, opacity: f64, draw: impl FnOnce(&mut Self)) {
+        self.group(format_args!(r##"clip-path="url(#stretch)" opacity="{opacity}""##), draw);
+    }
+
+    fn group(&mut self, look: fmt::Arguments, draw: impl FnOnce(&mut Self)) {
+        self.push(format_args!("<g {look}>"));
+        draw(self);
         self.push(format_args!("</g>"));
     }
 

@@ -1,8 +1,12 @@
-//! A score curve as px: at most four points a px column, so that an hour takes no more room than a minute.
+//! A score curve as px. What would be denser than it can be seen is drawn as its highest scores.
 //!
-//! What is left out lies between points that are kept: the first, the last, the highest and the lowest of a column all stay.
+//! The question to a curve is where it reaches a threshold: the peaks of a long recording stay, its ripple goes.
 
 use super::axis::{TimeAxis, score_height};
+use super::{LEFT, RIGHT};
+
+/// How wide a column is that shows only its highest score.
+const COLUMN_PX: f64 = 2.0;
 
 /// A point in px.
 pub type Point = (f64, f64);
@@ -10,8 +14,8 @@ pub type Point = (f64, f64);
 /// The pieces of a curve without gaps, over `top` to `top + height`.
 pub fn pieces(scores: &[(f64, f32)], hop_s: f64, axis: &TimeAxis, top: f64, height: f64) -> Vec<Vec<Point>> {
     let hop_px = if hop_s > 0.0 { hop_s * axis.px_per_s() } else { f64::INFINITY };
-    // A gap is where a score is missing; one that is narrower than a px could not be seen.
-    let gap_px = (1.5 * hop_px).max(1.5);
+    // A gap is where a score is missing; a narrower one than two columns may only be the way from peak to peak.
+    let gap_px = (1.5 * hop_px).max(2.0 * COLUMN_PX);
     // The neighbours outside of the stretch let the curve run on to its ends.
     let around_s = if hop_s > 0.0 { hop_s.min(axis.span_s()) } else { 0.0 };
     let mut last_s = f64::NEG_INFINITY;
@@ -21,32 +25,19 @@ pub fn pieces(scores: &[(f64, f32)], hop_s: f64, axis: &TimeAxis, top: f64, heig
         .filter(|(time_s, _)| std::mem::replace(&mut last_s, *time_s) < *time_s)
         .map(|(time_s, score)| (axis.x(*time_s), top + height * (1.0 - score_height(*score))))
         .collect();
-    let kept: Vec<Point> = points.chunk_by(|a, b| a.0.floor() == b.0.floor()).flat_map(thinned).collect();
+    let kept = if points.len() as f64 > RIGHT - LEFT { peaks(&points) } else { points };
     kept.chunk_by(|a, b| b.0 - a.0 <= gap_px).map(<[Point]>::to_vec).collect()
 }
 
-/// The points of one px column that its look depends on.
-fn thinned(column: &[Point]) -> Vec<Point> {
-    if column.len() <= 4 {
-        return column.to_vec();
-    }
-    let by_y = |a: &usize, b: &usize| column[*a].1.total_cmp(&column[*b].1);
-    let mut kept = [
-        0,
-        (0..column.len()).min_by(by_y).unwrap_or(0),
-        (0..column.len()).max_by(by_y).unwrap_or(0),
-        column.len() - 1,
-    ];
-    kept.sort_unstable();
-    let mut points: Vec<Point> = kept.iter().map(|index| column[*index]).collect();
-    points.dedup();
-    points
+/// The highest score of each column.
+fn peaks(points: &[Point]) -> Vec<Point> {
+    let columns = points.chunk_by(|a, b| (a.0 / COLUMN_PX).floor() == (b.0 / COLUMN_PX).floor());
+    columns.filter_map(|column| column.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::explain::plot::{LEFT, RIGHT};
 
     fn drawn(scores: &[(f64, f32)], span_s: f64) -> Vec<Vec<Point>> {
         pieces(scores, 0.1, &TimeAxis::new(0.0, span_s), 0.0, 300.0)
@@ -64,7 +55,7 @@ mod tests {
         let scores: Vec<_> = (0..36_000).map(|i| (f64::from(i) * 0.1, if i == 17_777 { 1.0 } else { 0.01 })).collect();
         let drawn = drawn(&scores, 3_600.0);
         assert_eq!(drawn.len(), 1);
-        assert!(drawn[0].len() <= 4 * (RIGHT - LEFT + 2.0) as usize, "{}", drawn[0].len());
+        assert!(drawn[0].len() as f64 <= (RIGHT - LEFT) / COLUMN_PX + 2.0, "{}", drawn[0].len());
         assert_eq!(drawn[0].iter().filter(|(_, y)| *y == 0.0).count(), 1);
     }
 

@@ -91,7 +91,7 @@ pub fn draw(canvas: &mut Canvas, shown: &[Mark], axis: &TimeAxis, top: f64) -> f
 }
 
 fn draw_label(canvas: &mut Canvas, label: &str, rows: &[Vec<&Mark>], axis: &TimeAxis, top: f64) -> f64 {
-    let style = Style::new(11.0, colour::INK);
+    let style = Style::new(10.5, colour::INK);
     canvas.text(MARGIN, top + 9.5, &fit(label, LEFT - MARGIN - 10.0, &style), &style);
     let mut y = top;
     for row in rows {
@@ -104,11 +104,11 @@ fn draw_label(canvas: &mut Canvas, label: &str, rows: &[Vec<&Mark>], axis: &Time
 
 /// The bars of one row with their scores, as far as these have room.
 fn draw_row(canvas: &mut Canvas, bars: &[Bar], y: f64) {
-    canvas.begin_clip();
-    for bar in bars {
-        canvas.rect((bar.left, y), (bar.right - bar.left, BAR_HEIGHT), colour::EVENT, 2.0);
-    }
-    canvas.end_clip();
+    canvas.clipped(|canvas| {
+        for bar in bars {
+            canvas.rect((bar.left, y), (bar.right - bar.left, BAR_HEIGHT), colour::EVENT, 2.0);
+        }
+    });
     let inside = Style::new(9.5, colour::INK).at(Anchor::Middle);
     let beside = Style::new(9.5, colour::GREY);
     let ends = bars.iter().skip(1).map(|next| next.left).chain([RIGHT]);

@@ -6,7 +6,7 @@ use super::axis::TimeAxis;
 /// An image wider than this would show no more.
 const MAX_COLUMNS: usize = 2_000;
 /// The range that the colours spread over, in dB: a narrower one would show noise, a wider one nothing.
-const RANGE_DB: std::ops::RangeInclusive<f32> = 20.0..=80.0;
+const RANGE_DB: std::ops::RangeInclusive<f32> = 40.0..=80.0;
 /// What a value in dB is held to: far beyond any sound, and a power that a number can hold.
 const LIMIT_DB: f32 = 300.0;
 
@@ -156,7 +156,7 @@ mod tests {
     fn the_colours_spread_over_round_decibels() {
         let noise: Vec<f32> = (0..1_000).map(|i| -62.0 + (i % 10) as f32 * 3.0).collect();
         assert_eq!(range_db(noise), (-70.0, -30.0));
-        assert_eq!(range_db(vec![-100.0; 9]), (-120.0, -100.0));
+        assert_eq!(range_db(vec![-100.0; 9]), (-140.0, -100.0));
         assert_eq!(range_db(vec![f32::NAN]), (-80.0, 0.0));
     }
 
@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn the_colours_run_from_black_to_light() {
         assert_eq!((magma(0), magma(255)), (MAGMA[0], MAGMA[10]));
-        let luminance = |level: u8| magma(level).iter().zip([0.2126, 0.7152, 0.0722]).map(|(c, w)| f64::from(*c) * w).sum::<f64>();
+        let luminance =
+            |level: u8| magma(level).iter().zip([0.2126, 0.7152, 0.0722]).map(|(c, w)| f64::from(*c) * w).sum::<f64>();
         assert!((0..255).all(|level| luminance(level) <= luminance(level + 1) + 0.5));
     }
 }

@@ -8,9 +8,9 @@ use super::curve::{self, Point};
 use super::{LEFT, MARGIN, Mark, Panel, RIGHT, colour, events};
 
 /// How much of the two-sided curve's area covers what is behind.
-pub const FILL_OPACITY: f64 = 0.16;
+pub const FILL_OPACITY: f64 = 0.13;
 /// How much of an event covers what is behind.
-pub const EVENT_OPACITY: f64 = 0.28;
+pub const EVENT_OPACITY: f64 = 0.26;
 /// The dashes of a threshold.
 pub const DASHED: &str = "6 4";
 /// The dots of a start threshold.
@@ -31,11 +31,11 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, shown: &[Mark], axis: &TimeAxis,
     let bottom = top + height;
     name(canvas, panel, top);
     let own = shown.iter().filter(|mark| mark.label == panel.label);
-    canvas.begin_clip();
-    for bar in events::bars(own, axis) {
-        canvas.translucent((bar.left, top), (bar.right - bar.left, height), colour::EVENT, EVENT_OPACITY);
-    }
-    canvas.end_clip();
+    canvas.translucent(EVENT_OPACITY, |canvas| {
+        for bar in events::bars(own, axis) {
+            canvas.rect((bar.left, top), (bar.right - bar.left, height), colour::EVENT, 0.0);
+        }
+    });
     grid(canvas, axis, top, height);
     let two_sided = curve::pieces(panel.two_sided, panel.hop_s, axis, top, height);
     let causal = curve::pieces(panel.causal, panel.hop_s, axis, top, height);
@@ -43,11 +43,11 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, shown: &[Mark], axis: &TimeAxis,
         let style = Style::new(11.0, colour::GREY).at(Anchor::Middle);
         canvas.text((LEFT + RIGHT) / 2.0, top + height / 2.0 + 4.0, "no scores in this stretch", &style);
     }
-    canvas.begin_clip();
-    area(canvas, &two_sided, bottom);
-    line(canvas, &two_sided, colour::TWO_SIDED, 1.6);
-    line(canvas, &causal, colour::CAUSAL, 1.0);
-    canvas.end_clip();
+    canvas.translucent(FILL_OPACITY, |canvas| area(canvas, &two_sided, bottom));
+    canvas.clipped(|canvas| {
+        line(canvas, &two_sided, colour::TWO_SIDED, 1.6);
+        line(canvas, &causal, colour::CAUSAL, 1.0);
+    });
     thresholds(canvas, panel, top, height);
     bottom
 }
@@ -91,7 +91,7 @@ fn area(canvas: &mut Canvas, pieces: &[Vec<Point>], bottom: f64) {
         let _ = write!(path, "L{} {}Z", Px(last.0), Px(bottom));
     }
     let fill = colour::TWO_SIDED;
-    canvas.push(format_args!(r#"<path d="{path}" fill="{fill}" fill-opacity="{FILL_OPACITY}"/>"#));
+    canvas.push(format_args!(r#"<path d="{path}" fill="{fill}"/>"#));
 }
 
 fn line(canvas: &mut Canvas, pieces: &[Vec<Point>], stroke: &str, width: f64) {

@@ -21,16 +21,12 @@ pub fn draw(canvas: &mut Canvas, spectrogram: &Spectrogram, axis: &TimeAxis, top
         return bottom;
     };
     let (x, width) = (axis.x(heat.from_s), (heat.to_s - heat.from_s) * axis.px_per_s());
-    canvas.begin_clip();
-    canvas.push(format_args!(
-        r#"<image x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none" href="{}"/>"#,
-        Px(x),
-        Px(top),
-        Px(width),
-        Px(HEIGHT),
-        heat.uri
-    ));
-    canvas.end_clip();
+    let (x, y, width, height, uri) = (Px(x), Px(top), Px(width), Px(HEIGHT), &heat.uri);
+    canvas.clipped(|canvas| {
+        canvas.push(format_args!(
+            r#"<image x="{x}" y="{y}" width="{width}" height="{height}" preserveAspectRatio="none" href="{uri}"/>"#
+        ));
+    });
     frequencies(canvas, spectrogram, bottom);
     colour_bar(canvas, &heat, top);
     bottom
