@@ -12,6 +12,7 @@ use crate::model::Model;
 
 pub mod check;
 pub mod devices;
+pub mod explain;
 pub mod labels;
 pub mod listen;
 mod logging;

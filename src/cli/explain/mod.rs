@@ -1,0 +1,3 @@
+//! `mimid explain`: why the events of a recording came, and why a label did not come.
+
+pub mod plot;
