@@ -2,7 +2,7 @@
 //!
 //! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
-//! loud a stretch was. `standing` says why a rule tells an event, or does not, and `trace` remembers it. `curves` is the same for every label of the model, written
+//! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it. `curves` is the same for every label of the model, written
 //! down. Times are sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
@@ -17,6 +17,7 @@ pub mod standing;
 pub mod step;
 pub mod trace;
 pub mod tracker;
+pub mod why;
 
 use std::sync::Arc;
 
@@ -167,7 +168,7 @@ impl Detector {
         self.tell(end, &mut steps, senses.meter, found);
         self.steps = steps;
         if let Some(mut trace) = self.trace.take() {
-            trace.hop(end, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
+            trace.hop(end, loudness, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
             self.trace = Some(trace);
         }
     }

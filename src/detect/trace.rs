@@ -31,6 +31,17 @@ pub struct Hop {
     pub scores: Vec<(f32, f32)>,
 }
 
+/// How everything stood at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Still {
+    /// The end of the hop's windows, as a sample index.
+    pub end: u64,
+    /// How loud it was, in dBFS.
+    pub loudness_dbfs: f32,
+    /// How each rule stood.
+    pub glances: Vec<Glance>,
+}
+
 /// The trace of a detector.
 #[derive(Debug, Clone)]
 pub struct Trace {
@@ -38,8 +49,8 @@ pub struct Trace {
     pub boxes: Vec<Traced>,
     /// The hops of the stretch that is watched.
     pub hops: Vec<Hop>,
-    /// How each rule stood at the first hop that ended at or after the moment that was asked for.
-    pub moment: Option<(u64, Vec<Glance>)>,
+    /// How everything stood at the first hop that ended at or after the moment that was asked for.
+    pub still: Option<Still>,
     from: u64,
     to: u64,
     asked: Option<u64>,
@@ -48,17 +59,17 @@ pub struct Trace {
 impl Trace {
     /// A trace that keeps the hops that end between two sample indices, and how each rule stands at the sample index `asked`.
     pub fn new(from: u64, to: u64, asked: Option<u64>) -> Self {
-        Self { boxes: Vec::new(), hops: Vec::new(), moment: None, from, to, asked }
+        Self { boxes: Vec::new(), hops: Vec::new(), still: None, from, to, asked }
     }
 
     /// Takes note of a hop that ended at `end`.
-    pub(super) fn hop(&mut self, end: u64, glances: impl Iterator<Item = Glance> + Clone) {
+    pub(super) fn hop(&mut self, end: u64, loudness_dbfs: f32, glances: impl Iterator<Item = Glance> + Clone) {
         if (self.from..=self.to).contains(&end) {
             let scores = glances.clone().map(|glance| (glance.causal, glance.two_sided.unwrap_or(f32::NAN))).collect();
             self.hops.push(Hop { end, scores });
         }
-        if self.moment.is_none() && self.asked.is_some_and(|asked| end >= asked) {
-            self.moment = Some((end, glances.collect()));
+        if self.still.is_none() && self.asked.is_some_and(|asked| end >= asked) {
+            self.still = Some(Still { end, loudness_dbfs, glances: glances.collect() });
         }
     }
 }
