@@ -92,6 +92,8 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
+    /// Say why each event of a recording came, and why others did not.
+    Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// List the capture devices with their stable ids.
@@ -141,6 +143,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
