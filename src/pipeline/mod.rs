@@ -334,7 +334,10 @@ impl Daemon {
         let subject = match (group, self.labels.find(label)) {
             (Some(group), _) => group.clone(),
             (None, Some(index)) => self.labels.subjects()[index].clone(),
-            (None, None) => return Err(self.labels.unknown(label)),
+            (None, None) => {
+                let groups = self.groups.iter().map(|group| group.name.as_str());
+                return Err(self.labels.unknown_beside(groups, label));
+            }
         };
         let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
         let now = Timestamp::now();
@@ -378,7 +381,7 @@ impl Daemon {
 }
 
 fn groups(config: &Config) -> Vec<Arc<Subject>> {
-    config.rules.iter().filter(|rule| rule.subject.id.is_empty()).map(|rule| rule.subject.clone()).collect()
+    config.rules.iter().filter(|rule| rule.is_group()).map(|rule| rule.subject.clone()).collect()
 }
 
 fn directory(model: &Model, groups: &[Arc<Subject>]) -> Directory {
