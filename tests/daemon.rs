@@ -386,6 +386,14 @@ fn listen_prints_what_the_daemon_sends() {
     let wrong = listen(&["--label", "Rintone"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert_eq!(String::from_utf8(wrong.stderr).unwrap(), "mimid: there is no label \"Rintone\"; did you mean \"Ringtone\"?\n");
+    let wrong = listen(&[
+        "--source", "voiec", "--source", "test", "--since", "0", "--type", "event", "--label", "speech", "--count", "0",
+    ]);
+    assert_eq!(wrong.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(wrong.stderr).unwrap(),
+        "warning: the daemon has no source \"voiec\"; did you mean \"voice\"?\n"
+    );
     // A reader that goes away ends the listener quietly.
     let mut command = std::process::Command::new("bash");
     let line = format!("{} listen --socket {} | head -1 >/dev/null", env!("CARGO_BIN_EXE_mimid"), socket.display());

@@ -131,9 +131,10 @@ fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
         Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
         model => model?,
     };
-    let loaded = raw.validate(&model.labels).map_err(usage)?;
+    let mut loaded = raw.validate(&model.labels).map_err(usage)?;
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
+    loaded.warnings.extend(raw.confirm_warnings(&model.detection));
     Ok((raw, loaded, model))
 }
 

@@ -14,6 +14,7 @@ use crate::model::manifest::DetectionOverride;
 pub mod diff;
 pub mod edit;
 pub mod fault;
+pub mod origin;
 pub mod preset;
 pub mod print;
 pub mod raw;
@@ -22,6 +23,7 @@ pub mod table;
 pub mod validate;
 
 pub use fault::{Fault, Faults};
+pub use origin::Origin;
 pub use raw::Raw;
 
 /// A configuration that may be put in force, and what is legal in it but odd.
@@ -31,6 +33,8 @@ pub struct Loaded {
     pub config: Config,
     /// What is legal but surely not meant.
     pub warnings: Vec<Fault>,
+    /// For each label of the model, in the order of its outputs, where its threshold comes from and whether it is reported.
+    pub origins: Vec<Origin>,
 }
 
 /// Reads the configuration file: `explicit`, which must be there, else the first that is there of `/etc/mimid/config.toml` and the

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
-use super::table::{At, Leaf, Reader, Table, did_you_mean};
-use crate::model::labels::nearest;
+use super::table::{At, Leaf, Reader, Table};
+use crate::model::labels::{did_you_mean, nearest};
 
 /// The channel of a source as it is written.
 #[derive(Debug, Clone, PartialEq)]

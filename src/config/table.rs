@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
-use crate::model::labels::nearest;
+use crate::model::labels::{did_you_mean, nearest};
 
 /// A value and the line it stands in; a default stands in none.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -139,9 +139,4 @@ impl<'a, 't, 'i> Table<'a, 't, 'i> {
             }
         }
     }
-}
-
-/// The end of a sentence about a wrong name.
-pub fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }

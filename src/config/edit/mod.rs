@@ -1,8 +1,8 @@
 //! Editing a configuration file in place: numbers set and labels left out, while comments, order and formatting stay.
 //!
-//! The text is only ever spliced at places that its parser names, and never written anew from what was understood of it; so what an
-//! edit does not concern cannot change. Whether the numbers make sense together is for [`super::Raw::validate`] to say: validate the
-//! new text before it is put in place.
+//! The text is only ever spliced at places that its parser names, and never written anew from what was understood of it; so what
+//! an edit does not concern cannot change. Whether the numbers make sense together is for [`super::Raw::validate`] to say: validate
+//! the new text before it is put in place.
 
 use std::path::{Path, PathBuf};
 
@@ -171,8 +171,8 @@ pub fn diff(path: &Path, old: &str, new: &str) -> String {
     TextDiff::from_lines(old, new).unified_diff().header(&name, &name).to_string()
 }
 
-/// Which file an edit goes to: `explicit`, else the one that [`super::read`] would find, else the user's own, which [`replace`] then
-/// makes.
+/// Which file an edit goes to: `explicit`, else the one that [`super::read`] would find, else the user's own, which [`replace()`]
+/// then makes.
 ///
 /// # Errors
 /// Where no file is there and the user has no home.
