@@ -80,10 +80,9 @@ impl Why {
                 None => Why::Open { is_confirmed },
             },
             Standing::Below => Why::Below,
-            Standing::TooQuiet => Why::TooQuiet {
-                level_dbfs: moment.loudness_dbfs,
-                least_dbfs: gate.min_level_dbfs.unwrap_or_default(),
-            },
+            Standing::TooQuiet => {
+                Why::TooQuiet { level_dbfs: moment.loudness_dbfs, least_dbfs: gate.min_level_dbfs.unwrap_or_default() }
+            }
             Standing::Refused => Why::Refused,
             Standing::CoolingDown { until } => {
                 Why::CoolingDown { left_ms: until.saturating_sub(moment.now) * 1_000 / u64::from(moment.rate_hz) }

@@ -402,7 +402,9 @@ fn model_info(model: &Model) -> ModelInfo {
 }
 
 fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw) -> Directory {
+    let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
+        ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
         model: model.clone(),
         labels: labels.clone(),
         groups: groups.iter().map(|group| group.name.clone()).collect(),

@@ -17,6 +17,8 @@ pub struct Findings {
     pub rules: Vec<Rule>,
     /// How many of them, from the first on, are in force; the others say what the report leaves out.
     pub n_reported: usize,
+    /// For each rule why the report leaves it out; empty for those in force.
+    pub why_not: Vec<String>,
     /// The events of all rules, in the order of their starts.
     pub told: Vec<Told>,
     /// Every rise of a curve.
@@ -76,7 +78,7 @@ impl Told {
 
 impl Findings {
     /// What `ear` found out, and the events that it told; `n_reported` of its rules are in force.
-    pub fn new(ear: &Ear, told: Vec<Told>, n_reported: usize) -> Self {
+    pub fn new(ear: &Ear, told: Vec<Told>, n_reported: usize, why_not: Vec<String>) -> Self {
         let end = ear.end_of_input().unwrap_or(ear.now());
         let rate_hz = ear.model_rate_hz();
         let (mut rises, mut hops, mut moment) = (Vec::new(), Vec::new(), None);
@@ -95,6 +97,7 @@ impl Findings {
         Self {
             rules: ear.rules().to_vec(),
             n_reported,
+            why_not,
             told,
             rises,
             hops,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::recording::{self, Engine, RecordingError};
 use super::{ConfigArg, Failure, exit, load_raw};
-use crate::config::Rule;
+use crate::config::origin::{Origin, Reported};
+use crate::config::{Raw, Rule};
 use crate::detect::Detection;
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
@@ -57,14 +58,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let drawing = args.plot.as_deref().map(Drawing::of).transpose()?;
     let (raw, loaded, model) = load_raw(&args.config)?;
-    let config = loaded.config;
+    let config = loaded.config.clone();
     let n_reported = config.rules.len();
     let mut rules = config.rules;
     rules.extend(unreported(&raw, &model.labels, &rules));
     let asked = args.labels.iter().map(|label| find(label, &rules, &model.labels)).collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
-    let findings = hear(args, &model, tagger, rules, n_reported).map_err(|error| match error {
+    let why_not = rules.iter().map(|rule| why_not(rule, &loaded.origins, &model.labels, raw.path.as_deref())).collect();
+    let findings = hear(args, &model, tagger, rules, n_reported, why_not).map_err(|error| match error {
         RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
         RecordingError::Fatal(failure) => failure,
     })?;
@@ -82,11 +84,27 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A rule for each label that the report leaves out, by itself, with the numbers that it would have.
-fn unreported(raw: &crate::config::Raw, labels: &Labels, rules: &[Rule]) -> Vec<Rule> {
+fn unreported(raw: &Raw, labels: &Labels, rules: &[Rule]) -> Vec<Rule> {
     // The same file is valid without its report, because that is all that is taken out of it.
     let Ok(all) = raw.reporting_all().validate(labels) else { return Vec::new() };
     let is_new = |rule: &Rule| !rule.subject.is_group() && !rules.iter().any(|own| own.subject == rule.subject);
     all.config.rules.into_iter().filter(is_new).map(|rule| Rule { merge: false, ..rule }).collect()
+}
+
+/// Why the report leaves a rule's label out, with the place that says so; nothing where it does not.
+fn why_not(rule: &Rule, origins: &[Origin], labels: &Labels, file: Option<&Path>) -> String {
+    let origin = labels.find(&rule.subject.id).and_then(|label| origins.get(label));
+    let Some(origin) = origin.filter(|_| !rule.subject.is_group()) else { return String::new() };
+    let place = match (file, origin.reported_line) {
+        (Some(file), Some(line)) => format!(" ({}:{line})", file.display()),
+        _ => String::new(),
+    };
+    match &origin.reported {
+        Reported::Yes => String::new(),
+        Reported::Group(group) => format!("reported as the group {group}{place}"),
+        Reported::LeftOut => format!("[report] does not name it{place}"),
+        Reported::Ignored => format!("[report] ignore leaves it out{place}"),
+    }
 }
 
 /// The rule of the label or group that the command line names.
@@ -106,6 +124,7 @@ fn hear(
     tagger: Tagger,
     rules: Vec<Rule>,
     n_reported: usize,
+    why_not: Vec<String>,
 ) -> Result<Findings, RecordingError> {
     let path = args.file.as_path();
     let mut decoder = recording::open(path)?;
@@ -134,7 +153,7 @@ fn hear(
         }
         other => other?,
     }
-    Ok(Findings::new(&ear, told, n_reported))
+    Ok(Findings::new(&ear, told, n_reported, why_not))
 }
 
 /// Takes note of a step of an event.

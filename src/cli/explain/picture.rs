@@ -72,9 +72,7 @@ fn telling(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
     named.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     named.into_iter().for_each(&mut add);
     // What was told as a part of another event is seen in that one's panel.
-    let missed = |rule: usize| {
-        !findings.rises.iter().any(|rise| rise.rule == rule && matches!(rise.fate, Fate::Told { .. }))
-    };
+    let missed = |rule: usize| !findings.rises.iter().any(|rise| rise.rule == rule && matches!(rise.fate, Fate::Told { .. }));
     let mut near: Vec<usize> = (0..findings.n_reported).filter(|rule| nearness(*rule) >= NEAR && missed(*rule)).collect();
     near.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     near.into_iter().for_each(&mut add);
@@ -102,9 +100,9 @@ impl Sound {
         let frame_s = parameters.hop_length as f64 / f64::from(rate_hz);
         let (first, last) = ((from_s / frame_s).floor() as u64, (to_s / frame_s).ceil() as u64);
         let mut decoder = recording::open(path).map_err(failed)?;
-        let mut resampler =
-            Resampler::new(decoder.rate_hz(), rate_hz).map_err(|error| Failure::new(error, exit::FAILED))?;
-        let mut log_mel = LogMel::new(parameters, rate_hz, 4 * MAX_PUSH * rate_hz as usize / decoder.rate_hz() as usize + MAX_PUSH);
+        let mut resampler = Resampler::new(decoder.rate_hz(), rate_hz).map_err(|error| Failure::new(error, exit::FAILED))?;
+        let mut log_mel =
+            LogMel::new(parameters, rate_hz, 4 * MAX_PUSH * rate_hz as usize / decoder.rate_hz() as usize + MAX_PUSH);
         let (mut samples, mut resampled, mut frames, mut taken) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut is_over = false;
         while !is_over && taken <= last {

@@ -49,7 +49,7 @@ fn overview(findings: &Findings, out: &mut String) -> std::fmt::Result {
 /// Every rise of one label's curve.
 fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result {
     let Gate { threshold, start_threshold, release, .. } = findings.rules[rule].gate;
-    let report = if findings.is_reported(rule) { "" } else { "; the report leaves it out" };
+    let report = if findings.is_reported(rule) { String::new() } else { format!("; {}", findings.why_not[rule]) };
     writeln!(
         out,
         "\n{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}{report}",
@@ -99,7 +99,7 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
         let seen = two_sided.map_or("not known".to_owned(), |score| against(score, gate.threshold));
         let why = match findings.is_reported(rule) {
             true => findings.why(rule, *moment, glance).because(glance.causal, Some(gate.start_threshold)),
-            false => "the report leaves it out".to_owned(),
+            false => findings.why_not[rule].clone(),
         };
         writeln!(out, "\n  {}", findings.name(rule))?;
         writeln!(out, "      from what had been heard: {}", against(glance.causal, gate.start_threshold))?;
@@ -161,9 +161,8 @@ fn taken_back(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::
     let (from, to) = event.span();
     // A rise that became part of another event bore out that one.
     let is_other = |rise: &Traced| matches!(rise.fate, Fate::Told { .. });
-    let near = |rise: &&Traced| {
-        rise.rule == event.rule && rise.sharp.onset.at < to && rise.sharp.offset.at > from && !is_other(rise)
-    };
+    let near =
+        |rise: &&Traced| rise.rule == event.rule && rise.sharp.onset.at < to && rise.sharp.offset.at > from && !is_other(rise);
     let peak = findings.rises.iter().filter(near).map(|rise| rise.peak).fold(0.0, f32::max);
     let (from, to) = stretch(findings, (from, to));
     writeln!(
@@ -209,13 +208,19 @@ fn risen(findings: &Findings, rise: &Traced, name: &str) -> String {
 fn fate(findings: &Findings, rise: &Traced) -> String {
     let gate = &findings.rules[rise.rule].gate;
     match rise.fate {
-        Fate::Told { .. } if !findings.is_reported(rise.rule) => format!("above its threshold {:.3}", gate.threshold),
+        Fate::Told { .. } if !findings.is_reported(rise.rule) => {
+            format!("above its threshold {:.3}; {}", gate.threshold, findings.why_not[rise.rule])
+        }
         Fate::Told { .. } => match findings.event_of(rise) {
             Some(event) => format!("told as {}", findings.name(event.rule)),
             None => "told".to_owned(),
         },
         Fate::Below => {
-            format!("below its threshold {:.3}; {:.3} would have told it", gate.threshold, (rise.peak * 1_000.0).floor() / 1_000.0)
+            format!(
+                "below its threshold {:.3}; {:.3} would have told it",
+                gate.threshold,
+                (rise.peak * 1_000.0).floor() / 1_000.0
+            )
         }
         Fate::TooQuiet => format!(
             "too quiet: {:.1} dBFS, where min_level_dbfs asks for {:.1}",
