@@ -25,7 +25,8 @@ fn noisy_voice(folder: &Path) -> std::path::PathBuf {
     };
     let voice = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
     let silence = std::iter::repeat_n(0, 96_000);
-    let samples: Vec<i16> = silence.clone().chain(voice).chain(silence).map(|sample: i16| sample.saturating_add(noise())).collect();
+    let samples: Vec<i16> =
+        silence.clone().chain(voice).chain(silence).map(|sample: i16| sample.saturating_add(noise())).collect();
     let path = folder.join("noisy.wav");
     std::fs::write(&path, wav(&samples, 48_000, 1)).unwrap();
     path
@@ -89,7 +90,11 @@ fn the_picture_is_an_svg_or_a_png() {
     for part in ["phone-incoming-call.oga", "Ringtone", "Spectrogram", "data:image/png;base64,"] {
         assert!(text.contains(part), "{part}");
     }
-    explain("", Path::new(RINGTONE), &["--plot", png.to_str().unwrap(), "--at", "0.5", "--label", "Speech", "--label", "Telephone"]);
+    explain(
+        "",
+        Path::new(RINGTONE),
+        &["--plot", png.to_str().unwrap(), "--at", "0.5", "--label", "Speech", "--label", "Telephone"],
+    );
     let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&png).unwrap())).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let shape = reader.next_frame(&mut pixels).unwrap();

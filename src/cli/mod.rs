@@ -135,6 +135,7 @@ fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
     loaded.warnings.extend(raw.confirm_warnings(&model.detection));
+    loaded.warnings.sort_by_key(|warning| warning.line);
     Ok((raw, loaded, model))
 }
 

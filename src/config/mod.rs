@@ -1,7 +1,7 @@
 //! The configuration: TOML in, a checked [`Config`] out, or every fault at once with its line.
 //!
 //! `raw` mirrors the file and is the only home of defaults; `validate` turns it into the types below, after which no
-//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place. Nothing here starts, stops or
+//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place, `schema` describes one to editors. Nothing here starts, stops or
 //! listens to anything.
 
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ pub mod origin;
 pub mod preset;
 pub mod print;
 pub mod raw;
+pub mod schema;
 mod set;
 pub mod table;
 pub mod validate;
@@ -234,6 +235,12 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// Every level with its name in the file.
+    pub const NAMES: [(&str, Self); 5] =
+        [("error", Self::Error), ("warn", Self::Warn), ("info", Self::Info), ("debug", Self::Debug), ("trace", Self::Trace)];
+}
+
 /// How log records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -241,6 +248,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    /// Every format with its name in the file.
+    pub const NAMES: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use similar::TextDiff;
 use super::print::quoted;
 use super::{find, user_file};
 use crate::model::Labels;
+use crate::model::labels::did_you_mean;
 
 mod replace;
 mod splice;
@@ -92,8 +93,13 @@ pub enum EditError {
     #[error("{0}")]
     UnknownLabel(String),
     /// The file defines no such group.
-    #[error("the configuration has no group {0:?}")]
-    UnknownGroup(String),
+    #[error("the configuration has no group {name:?}{}", did_you_mean(.suggestion.as_deref()))]
+    UnknownGroup {
+        /// The name.
+        name: String,
+        /// The nearest that it defines.
+        suggestion: Option<String>,
+    },
     /// A number that no threshold can be.
     #[error("{0} is out of range; it must be from 0 to 1")]
     OutOfRange(f64),

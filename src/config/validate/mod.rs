@@ -107,17 +107,9 @@ impl Check<'_> {
 
     fn log(&mut self) -> LogConfig {
         let raw = &self.raw.log;
-        let levels = [
-            ("error", LogLevel::Error),
-            ("warn", LogLevel::Warn),
-            ("info", LogLevel::Info),
-            ("debug", LogLevel::Debug),
-            ("trace", LogLevel::Trace),
-        ];
-        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         LogConfig {
-            level: self.choice("log.level", &raw.level, &levels).unwrap_or(LogLevel::Info),
-            format: self.choice("log.format", &raw.format, &formats).unwrap_or(LogFormat::Text),
+            level: self.choice("log.level", &raw.level, &LogLevel::NAMES).unwrap_or(LogLevel::Info),
+            format: self.choice("log.format", &raw.format, &LogFormat::NAMES).unwrap_or(LogFormat::Text),
         }
     }
 
