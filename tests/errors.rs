@@ -181,6 +181,15 @@ fn wrong_usage() {
 }
 
 #[test]
+fn nothing_is_left_in_the_home_of_its_user() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(mimid().args(["scan", VOICE]).env("HOME", home.path()).env_remove("ORT_DISABLE_TELEMETRY"));
+    assert!(output.status.success());
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn what_prints_and_ends() {
     for arguments in [
         &["--help"][..],

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{ConfigArg, Failure, read};
+use super::{ConfigArg, Failure, load_raw};
 use crate::capture::{device, parse_input};
 use crate::config::print::effective;
 use crate::config::raw::RawSource;
@@ -20,7 +20,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = read(&args.config)?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
     for warning in loaded.warnings.iter().chain(&missing_devices(&raw)) {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{ConfigArg, Failure, exit, read};
+use super::{ConfigArg, Failure, exit, load_raw};
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
 use crate::model::labels::{Labels, Node, did_you_mean};
 
@@ -47,7 +47,7 @@ struct LabelLine<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = read(&args.config)?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
     let labels = &model.labels;
     let pattern = args.pattern.as_deref().unwrap_or_default().to_lowercase();
     let matches = |index: usize| {

@@ -12,9 +12,11 @@ use crate::model::Model;
 
 pub mod check;
 pub mod devices;
+pub mod explain;
 pub mod labels;
 pub mod listen;
 mod logging;
+mod recording;
 pub mod run;
 pub mod scan;
 pub mod status;
@@ -90,6 +92,8 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
+    /// Say why each event of a recording came, and why others did not.
+    Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// List the capture devices with their stable ids.
@@ -115,11 +119,11 @@ pub struct ConfigArg {
 
 /// Reads and checks the configuration, and opens the folder of its model.
 fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
-    read(arg).map(|(_, loaded, model)| (loaded, model))
+    load_raw(arg).map(|(_, loaded, model)| (loaded, model))
 }
 
-/// What [`load`] gives, and the file as it was read, which knows the lines.
-fn read(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
+/// The same, with the configuration as it was read.
+fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
     let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
     let raw = config::read(arg.config.as_deref()).map_err(usage)?;
     // A file that cannot be read right may name the wrong model; its own faults come first.
@@ -141,6 +145,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),

@@ -19,6 +19,7 @@ pub mod preset;
 pub mod print;
 pub mod raw;
 pub mod schema;
+mod set;
 pub mod table;
 pub mod validate;
 
@@ -177,11 +178,6 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it stands for several labels under a name of its own.
-    pub fn is_group(&self) -> bool {
-        self.subject.id.is_empty()
-    }
-
     /// Whether a level in dBFS is as loud as the rule asks for; it is measured only if it does.
     pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
         self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)

@@ -17,7 +17,7 @@ impl<'a> Check<'a> {
     fn configured_in_vain(&mut self, rules: &[Rule], ignored: &[usize]) {
         for entry in &self.raw.labels {
             let Some(label) = self.labels.find(&entry.name) else { continue };
-            if rules.iter().any(|rule| !rule.is_group() && rule.members == [label]) {
+            if rules.iter().any(|rule| !rule.subject.is_group() && rule.members == [label]) {
                 continue;
             }
             let why = match (group_of(rules, label), self.raw.report.ignore.line) {
@@ -50,7 +50,7 @@ impl<'a> Check<'a> {
     }
 
     fn grouped_twice(&mut self, rules: &[Rule]) {
-        let groups: Vec<&Rule> = rules.iter().filter(|rule| rule.is_group()).collect();
+        let groups: Vec<&Rule> = rules.iter().filter(|rule| rule.subject.is_group()).collect();
         for (at, group) in groups.iter().enumerate() {
             let table = self.raw.groups.iter().find(|table| table.name == group.subject.name);
             let line = table.and_then(|table| table.body.members.labels.line);
@@ -110,7 +110,7 @@ impl<'a> Check<'a> {
     /// What the file says of a rule alone, and the key of it.
     fn table(&self, rule: &Rule) -> (Option<&'a RawGate>, String) {
         let raw = self.raw;
-        if rule.is_group() {
+        if rule.subject.is_group() {
             let table = raw.groups.iter().find(|table| table.name == rule.subject.name);
             return (table.map(|table| &table.body.gate), format!("groups.{}", rule.subject.name));
         }
@@ -122,7 +122,7 @@ impl<'a> Check<'a> {
 
 /// The name of the group in which a label is heard.
 fn group_of<'r>(rules: impl IntoIterator<Item = &'r Rule>, label: usize) -> Option<&'r str> {
-    let group = rules.into_iter().find(|rule| rule.is_group() && rule.members.contains(&label))?;
+    let group = rules.into_iter().find(|rule| rule.subject.is_group() && rule.members.contains(&label))?;
     Some(&group.subject.name)
 }
 

@@ -18,8 +18,8 @@ impl Check<'_> {
     fn origin(&mut self, label: usize, rules: &[Rule], by_label: &HashMap<usize, Gate>, ignored: &[usize]) -> Origin {
         let raw = self.raw;
         let suited = self.labels.thresholds(label);
-        let single = rules.iter().find(|rule| !rule.is_group() && rule.members == [label]);
-        let group = rules.iter().find(|rule| rule.is_group() && rule.members.contains(&label));
+        let single = rules.iter().find(|rule| !rule.subject.is_group() && rule.members == [label]);
+        let group = rules.iter().find(|rule| rule.subject.is_group() && rule.members.contains(&label));
         let table = group.and_then(|rule| raw.groups.iter().find(|group| group.name == rule.subject.name));
         let (reported, reported_line) = match (single, table) {
             (Some(_), _) => (Reported::Yes, None),
