@@ -185,7 +185,7 @@ fn section(findings: &Findings, title: &str, rises: &[&Traced], out: &mut String
 }
 
 /// The highest rises, in their order in time; of each label those that came nearest to what they needed.
-fn highest<'a>(findings: &'a Findings, is_wanted: impl Fn(&Traced) -> bool) -> Vec<&'a Traced> {
+fn highest(findings: &Findings, is_wanted: impl Fn(&Traced) -> bool) -> Vec<&Traced> {
     let mut rises: Vec<&Traced> = findings.rises.iter().filter(|rise| is_wanted(rise)).collect();
     rises.sort_by(|a, b| nearness(findings, b).total_cmp(&nearness(findings, a)));
     rises.truncate(MOST_RISES);
