@@ -20,7 +20,7 @@ pub fn thresholds() -> Vec<f64> {
 pub fn gate(in_force: &Gate, threshold: f64, release_ratio: f64) -> Gate {
     // A start threshold that was set higher than the usual part of the threshold was set so against false starts, and stays.
     let usual = |threshold: f64| STANDARD_GATE.start_ratio * threshold;
-    let is_raised = f64::from(in_force.start_threshold) > 1.001 * usual(in_force.threshold.into());
+    let is_raised = f64::from(in_force.start_threshold) > 1.05 * usual(in_force.threshold.into());
     let least = if is_raised { in_force.start_threshold.into() } else { 0.0 };
     Gate {
         threshold: threshold as f32,

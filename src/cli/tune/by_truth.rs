@@ -9,8 +9,7 @@ use super::recordings::{self, Labelled, Wrong};
 use super::report::Report;
 use super::subjects::Subjects;
 use super::{Args, hear};
-use crate::cli::{Failure, exit, load};
-use crate::config;
+use crate::cli::{Failure, exit, load_raw};
 use crate::config::edit;
 use crate::detect::family::Kinship;
 use crate::model::onnx::{self, Runtime};
@@ -22,9 +21,8 @@ const DAY_S: f64 = 86_400.0;
 
 /// Tunes by the recordings, and prints or writes what is found.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (loaded, model) = load(&args.config)?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
     let (config, labels) = (loaded.config, &model.labels);
-    let raw = config::read(args.config.config.as_deref()).map_err(|faults| Failure::new(faults, exit::USAGE))?;
     let text = match &raw.path {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::new(format_args!("{} cannot be read: {error}", path.display()), exit::FAILED))?,
@@ -34,8 +32,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let subjects = Subjects::new(&raw, &config, labels, &Kinship::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let heard = hear::hear(&model, &runtime, config.model.threads, &subjects.tuned, &gates, &recordings)?;
-    let observed = heard.map_err(|recordings| wrong(Wrong { recordings, ..Wrong::default() }))?;
+    let observed = hear::hear(&model, &runtime, config.model.threads, &subjects.tuned, &gates, &recordings)?;
     let lengths = observed.iter().map(|observed| observed.lasts_s);
     check_ends(&mut recordings, lengths.clone(), args)?;
 

@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 
 use super::recordings::Labelled;
 use super::subjects::Tuned;
-use crate::cli::Failure;
 use crate::cli::recording::{self, Engine, RecordingError};
+use crate::cli::{Failure, exit};
 use crate::config::{Gate, Rule};
 use crate::ear::Ear;
 use crate::event::EndReason;
@@ -37,7 +37,7 @@ pub struct Observed {
 /// Lets every gate of every label hear every recording, several recordings at a time.
 ///
 /// # Errors
-/// The sentences about the recordings that could not be heard whole, or why nothing can be heard.
+/// A sentence about each recording that could not be heard whole, or why nothing can be heard.
 pub fn hear(
     model: &Model,
     runtime: &Runtime,
@@ -45,7 +45,7 @@ pub fn hear(
     tuned: &[Tuned],
     gates: &[Vec<Gate>],
     recordings: &[Labelled],
-) -> Result<Result<Vec<Observed>, Vec<String>>, Failure> {
+) -> Result<Vec<Observed>, Failure> {
     let rules: Vec<Rule> = tuned
         .iter()
         .zip(gates)
@@ -92,7 +92,7 @@ pub fn hear(
             Err(sentence) => sentences.push(sentence),
         }
     }
-    Ok(if sentences.is_empty() { Ok(heard) } else { Err(sentences) })
+    if sentences.is_empty() { Ok(heard) } else { Err(Failure::new(sentences.join("\n"), exit::FAILED)) }
 }
 
 /// What every rule heard in one recording, and how long it is.
