@@ -7,8 +7,27 @@ use crate::config::raw::STANDARD_GATE;
 const RANGE: (f64, f64) = (0.003, 0.97);
 /// How many are tried, evenly in log-odds.
 const COUNT: usize = 40;
-/// The releases that are tried, as parts of the threshold; the first is what the configuration takes where nothing is set.
-pub const RELEASE_RATIOS: [f64; 4] = [STANDARD_GATE.release_ratio, 0.3, 0.5, 0.7];
+/// What goes with a threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Manner {
+    /// The release, as a part of the threshold.
+    pub release_ratio: f64,
+    /// Whether the start threshold is no lower than the one in force; otherwise it is the usual part of the threshold.
+    pub keeps_start: bool,
+}
+
+/// What the configuration makes of a threshold where nothing else is set.
+pub const USUAL: usize = 0;
+/// The same, announcing no more readily than before.
+pub const RELUCTANT: usize = 4;
+/// What is tried with each threshold.
+pub const MANNERS: [Manner; 5] = [
+    Manner { release_ratio: STANDARD_GATE.release_ratio, keeps_start: false },
+    Manner { release_ratio: 0.3, keeps_start: false },
+    Manner { release_ratio: 0.5, keeps_start: false },
+    Manner { release_ratio: 0.7, keeps_start: false },
+    Manner { release_ratio: STANDARD_GATE.release_ratio, keeps_start: true },
+];
 
 /// The thresholds that are tried, rising.
 pub fn thresholds() -> Vec<f64> {
@@ -16,16 +35,13 @@ pub fn thresholds() -> Vec<f64> {
     (0..COUNT).map(|at| expit(low + (high - low) * at as f64 / (COUNT - 1) as f64)).collect()
 }
 
-/// The gate in force with another threshold, and the release and the start threshold that go with it.
-pub fn gate(in_force: &Gate, threshold: f64, release_ratio: f64) -> Gate {
-    // A start threshold that was set higher than the usual part of the threshold was set so against false starts, and stays.
-    let usual = |threshold: f64| STANDARD_GATE.start_ratio * threshold;
-    let is_raised = f64::from(in_force.start_threshold) > 1.05 * usual(in_force.threshold.into());
-    let least = if is_raised { in_force.start_threshold.into() } else { 0.0 };
+/// The gate in force with another threshold, and what goes with it.
+pub fn gate(in_force: &Gate, threshold: f64, manner: Manner) -> Gate {
+    let least = if manner.keeps_start { in_force.start_threshold.into() } else { 0.0 };
     Gate {
         threshold: threshold as f32,
-        release: (release_ratio * threshold) as f32,
-        start_threshold: usual(threshold).max(least) as f32,
+        release: (manner.release_ratio * threshold) as f32,
+        start_threshold: (STANDARD_GATE.start_ratio * threshold).max(least) as f32,
         ..*in_force
     }
 }

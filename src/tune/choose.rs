@@ -5,7 +5,7 @@
 //! threshold in force, the more the fewer examples there are.
 
 use super::bootstrap::{Draws, quantile};
-use super::candidates::{RELEASE_RATIOS, expit, logit};
+use super::candidates::{RELUCTANT, USUAL, expit, logit};
 use super::matching::Counts;
 
 /// So many examples weigh as much as the threshold in force.
@@ -26,7 +26,7 @@ pub struct Evidence {
     pub in_force: Vec<Counts>,
     /// The thresholds that were tried, rising.
     pub thresholds: Vec<f64>,
-    /// What they did, for each of [`RELEASE_RATIOS`].
+    /// What they did, in each of the [`MANNERS`](super::candidates::MANNERS).
     pub tried: Vec<Vec<Vec<Counts>>>,
 }
 
@@ -44,8 +44,6 @@ pub enum Goal {
 pub struct Choice {
     /// The threshold; the one in force where nothing better was found.
     pub threshold: f64,
-    /// The release as a part of the threshold.
-    pub release_ratio: f64,
     /// Between these lies the best threshold of other such recordings in 9 of 10 cases.
     pub interval: (f64, f64),
     /// How many true events there are.
@@ -54,7 +52,7 @@ pub struct Choice {
     pub before: Counts,
     /// What the candidate nearest to the choice did.
     pub after: Counts,
-    /// Which candidate that is, and with which of the releases; `None` where the gate in force stays.
+    /// The manner, and the threshold among those that were tried; `None` where the gate in force stays.
     pub nearest: Option<(usize, usize)>,
 }
 
@@ -63,14 +61,12 @@ impl Evidence {
     pub fn choose(&self, goal: Goal, draws: &Draws) -> Choice {
         let before = sum(&self.in_force);
         let n_examples = before.hits + before.missed;
-        let usual = &self.tried[0];
+        let usual = &self.tried[USUAL];
         let drawn: Vec<Vec<f64>> =
             draws.replicates().map(|times| criteria(usual.iter().map(|b| drawn(b, times)), goal)).collect();
         let mut best: Vec<f64> = drawn.iter().filter_map(|criteria| self.peak(criteria)).collect();
         let interval = (expit(quantile(&mut best, 0.05)), expit(quantile(&mut best, 0.95)));
-        let release_ratio = RELEASE_RATIOS[0];
-        let kept =
-            Choice { threshold: self.threshold, release_ratio, interval, n_examples, before, after: before, nearest: None };
+        let kept = Choice { threshold: self.threshold, interval, n_examples, before, after: before, nearest: None };
         let asked = match goal {
             Goal::F1 => means(&drawn),
             // How many false alarms there were is known; to draw them anew would only blur it.
@@ -86,8 +82,8 @@ impl Evidence {
             chosen = chosen.max(self.thresholds.get(least).copied().map_or(peak, logit));
         }
         let nearest = self.nearest(chosen);
-        let release = if goal == Goal::F1 { self.release(nearest, draws) } else { 0 };
-        let after = sum(&self.tried[release][nearest]);
+        let manner = if goal == Goal::F1 { self.manner(nearest, draws) } else { USUAL };
+        let after = sum(&self.tried[manner][nearest]);
         let is_better = match goal {
             Goal::F1 => after.f1() > before.f1(),
             Goal::FalseAlarms(most) => f64::from(before.false_alarms) > most || after.recall() > before.recall(),
@@ -95,8 +91,7 @@ impl Evidence {
         if !is_better {
             return kept;
         }
-        let release_ratio = RELEASE_RATIOS[release];
-        Choice { threshold: expit(chosen), release_ratio, after, nearest: Some((release, nearest)), ..kept }
+        Choice { threshold: expit(chosen), after, nearest: Some((manner, nearest)), ..kept }
     }
 
     /// The log-odds in the middle of all candidates that are as good as the best and lie around it; `None` where none finds anything.
@@ -118,19 +113,17 @@ impl Evidence {
     }
 
     /// Which release goes best with a threshold: the usual one, unless another is better for sure.
-    fn release(&self, threshold: usize, draws: &Draws) -> usize {
-        let f1 = |release: usize, times: &[u16]| {
-            let around = |at: usize| &self.tried[release][at];
+    fn manner(&self, threshold: usize, draws: &Draws) -> usize {
+        let f1 = |manner: usize, times: &[u16]| {
             let near = threshold.saturating_sub(1)..(threshold + 2).min(self.thresholds.len());
-            near.clone().map(|at| drawn(around(at), times).f1()).sum::<f64>() / near.len() as f64
+            near.clone().map(|at| drawn(&self.tried[manner][at], times).f1()).sum::<f64>() / near.len() as f64
         };
-        let gains = |release: usize| -> Vec<f64> { draws.replicates().map(|times| f1(release, times) - f1(0, times)).collect() };
-        let sure = (1..self.tried.len()).filter_map(|release| {
-            let gains = gains(release);
+        let sure = (USUAL + 1..RELUCTANT).filter_map(|manner| {
+            let gains: Vec<f64> = draws.replicates().map(|times| f1(manner, times) - f1(USUAL, times)).collect();
             let n_better = gains.iter().filter(|gain| **gain > 0.0).count();
-            (n_better as f64 >= SURE * gains.len() as f64).then(|| (release, gains.iter().sum::<f64>()))
+            (n_better as f64 >= SURE * gains.len() as f64).then(|| (manner, gains.iter().sum::<f64>()))
         });
-        sure.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(release, _)| release)
+        sure.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(USUAL, |(manner, _)| manner)
     }
 }
 
@@ -195,7 +188,7 @@ mod tests {
             vec![at(hits, 1 - hits, u32::from(threshold <= noisy)); n]
         };
         let usual: Vec<_> = thresholds.iter().map(|threshold| did(*threshold)).collect();
-        Evidence { threshold: in_force, in_force: did(in_force), tried: vec![usual; RELEASE_RATIOS.len()], thresholds }
+        Evidence { threshold: in_force, in_force: did(in_force), tried: vec![usual; candidates::MANNERS.len()], thresholds }
     }
 
     fn choose(evidence: &Evidence, goal: Goal) -> Choice {
@@ -234,13 +227,13 @@ mod tests {
         for blocks in &mut evidence.tried[2] {
             blocks[0].false_alarms = 0;
         }
-        assert_eq!(choose(&evidence, Goal::F1).release_ratio, RELEASE_RATIOS[0]);
+        assert_eq!(choose(&evidence, Goal::F1).nearest.map(|(manner, _)| manner), Some(USUAL));
         for release in [0, 1, 3] {
             for blocks in &mut evidence.tried[release] {
                 blocks[..8].fill(at(0, 1, 1));
             }
         }
-        assert_eq!(choose(&evidence, Goal::F1).release_ratio, RELEASE_RATIOS[2]);
+        assert_eq!(choose(&evidence, Goal::F1).nearest.map(|(manner, _)| manner), Some(2));
     }
 
     #[test]

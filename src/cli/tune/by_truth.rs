@@ -42,14 +42,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(per_day) => (Rule::Overlap, Goal::FalseAlarms(per_day * hours * 3_600.0 / DAY_S)),
     };
     let outcomes = outcome::choose(&subjects, &recordings, &observed, rule, goal);
-    let following = outcome::follow(&subjects.followers, &outcomes);
-
-    let mut wanted: Vec<_> = outcomes
-        .iter()
-        .filter(|outcome| outcome.tuned.is_reported && outcome.choice.nearest.is_some())
-        .map(|outcome| (&outcome.tuned.rule, outcome.gate))
-        .collect();
-    wanted.extend(following.iter().map(|following| (&following.rule, following.gate())));
+    let changed = outcomes.iter().filter(|outcome| outcome.is_set());
+    let wanted: Vec<_> = changed.map(|outcome| (&outcome.tuned.rule, outcome.gate)).collect();
     let assignments = outcome::assignments(&text, &wanted, labels).map_err(unwritten)?;
     let report = Report {
         goal: args.false_alarms_per_day,
@@ -58,7 +52,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         hours,
         labels,
         outcomes: &outcomes,
-        following: &following,
     };
     let mut out = io::stdout().lock();
     match (args.write, args.json) {

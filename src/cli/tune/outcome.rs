@@ -2,21 +2,26 @@
 
 use super::hear::Observed;
 use super::recordings::Labelled;
-use super::subjects::{Follower, Subjects, Tuned};
+use super::subjects::{Family, Subjects, Tuned};
 use crate::config::edit::{self, Assignment, EditError, Key};
 use crate::config::{Config, Faults, Gate, Raw, Rule};
 use crate::model::Labels;
 use crate::tune::bootstrap::Draws;
-use crate::tune::candidates::{self, RELEASE_RATIOS};
+use crate::tune::candidates::{self, MANNERS, RELUCTANT, USUAL};
 use crate::tune::choose::{Choice, Evidence, Goal};
-use crate::tune::matching::{self, n_blocks, tally};
+use crate::tune::matching::{self, Counts, n_blocks, tally, united};
+
+/// How often each family's members are chosen anew, for what is best for one depends on the others.
+const ROUNDS: usize = 2;
 
 /// A label or a group, tuned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// What is tuned.
     pub tuned: Tuned,
-    /// What was chosen.
+    /// The name of the one whose true events it was tuned by, if they are not its own.
+    pub kind_of: Option<String>,
+    /// What was chosen; what it did is told of the whole family, before and after.
     pub choice: Choice,
     /// The gate that is meant to be in force.
     pub gate: Gate,
@@ -24,27 +29,23 @@ pub struct Outcome {
     pub n_taken_back: (usize, usize),
 }
 
-/// A label without true events of its own, which is to be no more sensitive than the one above it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Following {
-    /// The rule in force.
-    pub rule: Rule,
-    /// The name of the one above it.
-    pub above: String,
-    /// That one's threshold.
-    pub threshold: f64,
+impl Outcome {
+    /// Whether something is set for it in the configuration.
+    pub fn is_set(&self) -> bool {
+        self.tuned.is_reported && self.choice.nearest.is_some()
+    }
 }
 
-/// The gates that every tuned label is heard with: the one in force, then every threshold with every release.
+/// The gates that every tuned label is heard with: the one in force, then every threshold in every manner.
 pub fn gates(tuned: &Tuned) -> Vec<Gate> {
     let in_force = tuned.rule.gate;
     let thresholds = candidates::thresholds();
-    let tried = RELEASE_RATIOS.iter().flat_map(|ratio| thresholds.iter().map(|threshold| (*threshold, *ratio)));
-    let tried = tried.map(|(threshold, ratio)| candidates::gate(&in_force, threshold, ratio));
+    let tried = MANNERS.iter().flat_map(|manner| thresholds.iter().map(|threshold| (*threshold, *manner)));
+    let tried = tried.map(|(threshold, manner)| candidates::gate(&in_force, threshold, manner));
     std::iter::once(in_force).chain(tried).collect()
 }
 
-/// Chooses for every label.
+/// Chooses for every label, the families one after the other; in the order of what is tuned.
 pub fn choose(
     subjects: &Subjects,
     recordings: &[Labelled],
@@ -52,49 +53,110 @@ pub fn choose(
     rule: matching::Rule,
     goal: Goal,
 ) -> Vec<Outcome> {
-    let blocks: Vec<usize> = observed.iter().map(|observed| n_blocks(observed.lasts_s)).collect();
-    let draws = Draws::new(blocks.iter().sum());
-    let outcome = |(at, tuned): (usize, &Tuned)| {
-        let thresholds = candidates::thresholds();
-        let did = |gate: usize| {
-            let each = recordings.iter().zip(observed).zip(&blocks);
-            each.flat_map(|((recording, observed), n_blocks)| {
-                tally(&tuned.truth(recording), &observed.by_gate[at][gate].events, rule, *n_blocks)
-            })
-            .collect()
-        };
-        let place = |release: usize, threshold: usize| 1 + release * thresholds.len() + threshold;
-        let all = |release: usize| (0..thresholds.len()).map(|threshold| did(place(release, threshold))).collect();
-        let evidence = Evidence {
-            threshold: tuned.rule.gate.threshold.into(),
-            in_force: did(0),
-            tried: (0..RELEASE_RATIOS.len()).map(all).collect(),
-            thresholds: thresholds.clone(),
-        };
-        let choice = evidence.choose(goal, &draws);
-        let taken_back = |gate: usize| observed.iter().map(|observed| observed.by_gate[at][gate].n_taken_back).sum();
-        let nearest = choice.nearest.map_or(0, |(release, threshold)| place(release, threshold));
-        let gate = match choice.nearest {
-            None => tuned.rule.gate,
-            Some(_) => candidates::gate(&tuned.rule.gate, rounded(choice.threshold), choice.release_ratio),
-        };
-        Outcome { tuned: tuned.clone(), choice, gate, n_taken_back: (taken_back(0), taken_back(nearest)) }
-    };
-    subjects.tuned.iter().enumerate().map(outcome).collect()
+    let mut choosing = Choosing::new(subjects, recordings, observed, rule);
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; subjects.tuned.len()];
+    for family in &subjects.families {
+        let head = family.members[0];
+        let in_force = vec![0; subjects.tuned.len()];
+        let before = sum(&choosing.family(family, &in_force));
+        let mut choices = Vec::new();
+        for _ in 0..ROUNDS {
+            choices = family.members.iter().map(|member| choosing.member(family, *member, goal)).collect();
+        }
+        let after = sum(&choosing.family(family, &choosing.chosen));
+        for (member, choice) in family.members.iter().zip(choices) {
+            let tuned = &subjects.tuned[*member];
+            let gate = match choice.nearest {
+                None => tuned.rule.gate,
+                Some((manner, _)) => candidates::gate(&tuned.rule.gate, rounded(choice.threshold), MANNERS[manner]),
+            };
+            outcomes[*member] = Some(Outcome {
+                kind_of: (*member != head).then(|| subjects.tuned[head].rule.subject.name.clone()),
+                choice: Choice { before, after, ..choice },
+                n_taken_back: (choosing.n_taken_back(*member, 0), choosing.n_taken_back(*member, choosing.chosen[*member])),
+                tuned: tuned.clone(),
+                gate,
+            });
+        }
+    }
+    outcomes.into_iter().flatten().collect()
 }
 
-/// Which labels are drawn along.
-pub fn follow(followers: &[Follower], outcomes: &[Outcome]) -> Vec<Following> {
-    let following = |follower: &Follower| {
-        let above = follower.above.iter().map(|at| &outcomes[*at]);
-        let above = above.max_by(|a, b| a.gate.threshold.total_cmp(&b.gate.threshold))?;
-        (follower.rule.gate.threshold < above.gate.threshold).then(|| Following {
-            rule: follower.rule.clone(),
-            above: above.tuned.rule.subject.name.clone(),
-            threshold: rounded(above.gate.threshold.into()),
+/// The choice while it is made.
+struct Choosing<'a> {
+    subjects: &'a Subjects,
+    recordings: &'a [Labelled],
+    observed: &'a [Observed],
+    rule: matching::Rule,
+    blocks: Vec<usize>,
+    draws: Draws,
+    thresholds: Vec<f64>,
+    /// Which of its gates each of what is tuned has so far.
+    chosen: Vec<usize>,
+}
+
+impl<'a> Choosing<'a> {
+    fn new(subjects: &'a Subjects, recordings: &'a [Labelled], observed: &'a [Observed], rule: matching::Rule) -> Self {
+        let blocks: Vec<usize> = observed.iter().map(|observed| n_blocks(observed.lasts_s)).collect();
+        let draws = Draws::new(blocks.iter().sum());
+        let chosen = vec![0; subjects.tuned.len()];
+        Self { subjects, recordings, observed, rule, blocks, draws, thresholds: candidates::thresholds(), chosen }
+    }
+
+    /// Which gate a candidate is.
+    fn place(&self, (manner, threshold): (usize, usize)) -> usize {
+        1 + manner * self.thresholds.len() + threshold
+    }
+
+    /// What a family does with these gates, block by block: whatever is told of any of them is told of the one above all.
+    fn family(&self, family: &Family, gates: &[usize]) -> Vec<Counts> {
+        let truth = &self.subjects.tuned[family.members[0]];
+        let each = self.recordings.iter().zip(self.observed).zip(&self.blocks);
+        each.flat_map(|((recording, observed), n_blocks)| {
+            let told = family.members.iter().chain(&family.below).flat_map(|at| &observed.by_gate[*at][gates[*at]].events);
+            tally(&truth.truth(recording), &united(told.copied().collect()), self.rule, *n_blocks)
         })
-    };
-    followers.iter().filter_map(following).collect()
+        .collect()
+    }
+
+    /// How many events a gate announces and then takes back.
+    fn n_taken_back(&self, at: usize, gate: usize) -> usize {
+        self.observed.iter().map(|observed| observed.by_gate[at][gate].n_taken_back).sum()
+    }
+
+    /// Chooses for one member of a family while the others stay as they are.
+    fn member(&mut self, family: &Family, member: usize, goal: Goal) -> Choice {
+        let mut gates = self.chosen.clone();
+        let mut did = |gate: usize| {
+            gates[member] = gate;
+            self.family(family, &gates)
+        };
+        let all = |manner| (0..self.thresholds.len()).map(|threshold| did(self.place((manner, threshold)))).collect();
+        let tried = (0..MANNERS.len()).map(all).collect();
+        let evidence = Evidence {
+            threshold: self.subjects.tuned[member].rule.gate.threshold.into(),
+            in_force: did(0),
+            tried,
+            thresholds: self.thresholds.clone(),
+        };
+        let mut choice = evidence.choose(goal, &self.draws);
+        if let Some((USUAL, threshold)) = choice.nearest {
+            // What is announced and then taken back wakes somebody for nothing.
+            let did = |manner: usize| {
+                (sum(&evidence.tried[manner][threshold]), self.n_taken_back(member, self.place((manner, threshold))))
+            };
+            let ((usual, usual_taken_back), (reluctant, taken_back)) = (did(USUAL), did(RELUCTANT));
+            if reluctant.f1() >= usual.f1() && taken_back < usual_taken_back {
+                choice = Choice { after: reluctant, nearest: Some((RELUCTANT, threshold)), ..choice };
+            }
+        }
+        self.chosen[member] = choice.nearest.map_or(0, |nearest| self.place(nearest));
+        choice
+    }
+}
+
+fn sum(blocks: &[Counts]) -> Counts {
+    blocks.iter().copied().sum()
 }
 
 /// Why the configuration cannot be brought to say what was found.
@@ -154,13 +216,4 @@ fn gate_of(config: &Config, rule: &Rule) -> Option<Gate> {
 fn rounded(threshold: f64) -> f64 {
     let scale = if threshold < 0.1 { 1e4 } else { 1e3 };
     (threshold * scale).round() / scale
-}
-
-impl Following {
-    /// The gate that is meant to be in force.
-    pub fn gate(&self) -> Gate {
-        // The release keeps its proportion to the threshold.
-        let gate = self.rule.gate;
-        candidates::gate(&gate, self.threshold, f64::from(gate.release / gate.threshold))
-    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::outcome::{Following, Outcome};
+use super::outcome::Outcome;
 use crate::config::Gate;
 use crate::config::edit::{self, Assignment};
 use crate::model::Labels;
@@ -25,36 +25,32 @@ pub struct Report<'a> {
     pub hours: f64,
     /// The model's labels.
     pub labels: &'a Labels,
-    /// The labels with true events.
+    /// What is tuned.
     pub outcomes: &'a [Outcome],
-    /// The labels that are drawn along.
-    pub following: &'a [Following],
 }
 
 impl Report<'_> {
     /// Everything in sentences, one a label.
     pub fn sentences(&self) -> Vec<String> {
-        let outcomes = self.outcomes.iter().map(|outcome| self.sentence(outcome));
-        std::iter::once(self.heading()).chain(outcomes).chain(self.following.iter().map(follows)).collect()
+        std::iter::once(self.heading()).chain(self.told().map(|outcome| self.sentence(outcome))).collect()
     }
 
     /// A part of a configuration to paste, with the sentences as comments. The assignments are those of the labels that change.
     pub fn fragment(&self, assignments: &[Vec<Assignment>]) -> String {
         let mut text = format!("# {}\n", self.heading());
         let mut assignments = assignments.iter();
-        let mut block = |sentence: String, is_set: bool| {
-            text.push_str(&format!("\n# {sentence}\n"));
-            if let Some(set) = is_set.then(|| assignments.next()).flatten() {
+        for outcome in self.told() {
+            text.push_str(&format!("\n# {}\n", self.sentence(outcome)));
+            if let Some(set) = outcome.is_set().then(|| assignments.next()).flatten() {
                 text.push_str(&edit::fragment(set));
             }
-        };
-        for outcome in self.outcomes {
-            block(self.sentence(outcome), outcome.is_set());
-        }
-        for following in self.following {
-            block(follows(following), true);
         }
         text
+    }
+
+    /// What is worth a sentence: a kind of a true label only where it changes.
+    fn told(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(|outcome| outcome.kind_of.is_none() || outcome.is_set())
     }
 
     /// Everything as one JSON object; `written` is the configuration that was changed.
@@ -77,10 +73,11 @@ impl Report<'_> {
             })
         };
         let outcome = |outcome: &Outcome| {
-            let Outcome { tuned, choice, n_taken_back, .. } = outcome;
+            let Outcome { tuned, kind_of, choice, n_taken_back, .. } = outcome;
             let (low, high) = choice.interval;
             json!({
                 "label": tuned.rule.subject.name,
+                "kind_of": kind_of,
                 "from": tuned.from.iter().map(|label| self.labels.subjects()[*label].name.as_str()).collect::<Vec<_>>(),
                 "reported": tuned.is_reported,
                 "changed": choice.nearest.is_some(),
@@ -88,14 +85,6 @@ impl Report<'_> {
                 "best_between": if low.is_nan() { Value::Null } else { json!([round(low), round(high)]) },
                 "before": gate(&tuned.rule.gate, choice.before, n_taken_back.0),
                 "after": gate(&outcome.gate, choice.after, n_taken_back.1),
-            })
-        };
-        let following = |following: &Following| {
-            json!({
-                "label": following.rule.subject.name,
-                "follows": following.above,
-                "before": round(following.rule.gate.threshold.into()),
-                "after": round(following.threshold),
             })
         };
         let report = json!({
@@ -106,7 +95,6 @@ impl Report<'_> {
             "recordings": self.n_recordings,
             "hours": round(self.hours),
             "labels": self.outcomes.iter().map(outcome).collect::<Vec<_>>(),
-            "following": self.following.iter().map(following).collect::<Vec<_>>(),
             "written": written,
         });
         serde_json::to_writer_pretty(&mut *out, &report)?;
@@ -123,8 +111,12 @@ impl Report<'_> {
     }
 
     fn sentence(&self, outcome: &Outcome) -> String {
-        let Outcome { tuned, choice, gate, n_taken_back } = outcome;
+        let Outcome { tuned, kind_of, choice, gate, n_taken_back } = outcome;
         let name = &tuned.rule.subject.name;
+        if let Some(above) = kind_of {
+            let before = tuned.rule.gate.threshold;
+            return format!("{name}, as a kind of {above}: threshold {before:.3} → {:.3}", gate.threshold);
+        }
         let names: Vec<&str> = tuned.from.iter().map(|label| self.labels.subjects()[*label].name.as_str()).collect();
         let from = if names == [name.as_str()] { String::new() } else { format!(" of {}", names.join("; ")) };
         let examples = count(choice.n_examples as usize, "example");
@@ -162,21 +154,6 @@ impl Report<'_> {
             }
         }
     }
-}
-
-impl Outcome {
-    /// Whether something is set for it in the configuration.
-    pub fn is_set(&self) -> bool {
-        self.tuned.is_reported && self.choice.nearest.is_some()
-    }
-}
-
-fn follows(following: &Following) -> String {
-    let Following { rule, above, threshold } = following;
-    format!(
-        "{}: the truth does not name it, so it is to be as sure as {above}, of which it is a kind; threshold {:.3} → {threshold:.3}",
-        rule.subject.name, rule.gate.threshold
-    )
 }
 
 fn count(n: usize, what: &str) -> String {

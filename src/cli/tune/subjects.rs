@@ -16,26 +16,28 @@ pub struct Tuned {
     pub rule: Rule,
     /// Whether the configuration reports it.
     pub is_reported: bool,
-    /// The labels whose true events are its own: those of its members, and of what is below them.
+    /// The labels whose true events are its own: those of its members, and of what is below them. None where the truth says nothing
+    /// of it, but of a label above it.
     pub from: Vec<usize>,
 }
 
-/// A reported label of which the truth says nothing, below one of which it does.
+/// What is told of one true label: a bark that is told says that there is a dog.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Follower {
-    /// The rule in force.
-    pub rule: Rule,
-    /// The tuned labels above it, by their place among all that are tuned.
-    pub above: Vec<usize>,
+pub struct Family {
+    /// The one whose true events they are, and what is below it without true events of its own; by their place among all that are
+    /// tuned.
+    pub members: Vec<usize>,
+    /// What is below it and belongs to a family of its own.
+    pub below: Vec<usize>,
 }
 
-/// What is tuned, and what follows it.
+/// What is tuned.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Subjects {
-    /// With true events.
+    /// All of it.
     pub tuned: Vec<Tuned>,
-    /// Without.
-    pub followers: Vec<Follower>,
+    /// The families, each after those that are below it.
+    pub families: Vec<Family>,
 }
 
 impl Subjects {
@@ -46,21 +48,39 @@ impl Subjects {
             named.iter().copied().filter(|label| kinship.covers(&rule.members, &[*label])).collect()
         };
         let tuned = |rule: &Rule, is_reported| Tuned { rule: rule.clone(), is_reported, from: from(rule) };
-        let mut subjects = Subjects::default();
-        subjects.tuned.extend(config.rules.iter().map(|rule| tuned(rule, true)).filter(|tuned| !tuned.from.is_empty()));
         let is_heard = |label: usize| config.rules.iter().any(|rule| rule.members.contains(&label));
         let missing: Vec<usize> = named.iter().copied().filter(|label| !is_heard(*label)).collect();
-        subjects.tuned.extend(unreported(raw, labels, &missing).iter().map(|rule| tuned(rule, false)));
-        for rule in config.rules.iter().filter(|rule| from(rule).is_empty()) {
-            let is_above = |tuned: &Tuned| {
-                tuned.rule.members.iter().any(|label| named.contains(label)) && kinship.covers(&tuned.rule.members, &rule.members)
-            };
-            let above: Vec<usize> = (0..subjects.tuned.len()).filter(|at| is_above(&subjects.tuned[*at])).collect();
-            if !above.is_empty() {
-                subjects.followers.push(Follower { rule: rule.clone(), above });
-            }
-        }
-        subjects
+        let mut all: Vec<Tuned> = config.rules.iter().map(|rule| tuned(rule, true)).collect();
+        all.extend(unreported(raw, labels, &missing).iter().map(|rule| tuned(rule, false)));
+
+        let is_below = |low: usize, high: usize| {
+            let (low, high) = (&all[low], &all[high]);
+            low.is_reported
+                && high.is_reported
+                && low.rule.members != high.rule.members
+                && kinship.covers(&high.rule.members, &low.rule.members)
+        };
+        let below = |high: usize| (0..all.len()).filter(|low| is_below(*low, high)).count();
+        // The truth is complete for what it names, and so for what is below that; of other kin it says nothing.
+        let is_named = |at: usize| all[at].rule.members.iter().any(|label| named.contains(label));
+        let head = |at: usize| {
+            let above = (0..all.len()).filter(|high| is_named(*high) && is_below(at, *high));
+            if all[at].from.is_empty() { above.min_by_key(|high| below(*high)) } else { Some(at) }
+        };
+        let heads: Vec<Option<usize>> = (0..all.len()).map(head).collect();
+        let mut order: Vec<usize> = (0..all.len()).filter(|at| !all[*at].from.is_empty()).collect();
+        order.sort_by_key(|at| below(*at));
+        let kept: Vec<usize> = (0..all.len()).filter(|at| heads[*at].is_some()).collect();
+        // Families speak of places among those that are kept.
+        let places = |found: Vec<usize>| found.iter().filter_map(|at| kept.binary_search(at).ok()).collect::<Vec<usize>>();
+        let family = |of: &usize| {
+            let followers = (0..all.len()).filter(|at| at != of && heads[*at] == Some(*of));
+            let members: Vec<usize> = std::iter::once(*of).chain(followers).collect();
+            let others = (0..all.len()).filter(|at| is_below(*at, *of) && !members.contains(at)).collect();
+            Family { members: places(members), below: places(others) }
+        };
+        let families = order.iter().map(family).collect();
+        Self { tuned: kept.iter().map(|at| all[*at].clone()).collect(), families }
     }
 }
 
@@ -125,17 +145,18 @@ mod tests {
     fn what_is_above_a_true_label_has_its_events_and_those_of_its_other_kin_as_one() {
         let (subjects, recording) =
             subjects("[report]\npreset = \"all\"\n", &[(1, span(1.0, 3.0)), (3, span(2.0, 4.0)), (1, span(8.0, 9.0))]);
-        assert_eq!(names(&subjects), [("Animal", true), ("Dog", true), ("Cat", true)]);
+        assert_eq!(names(&subjects), [("Animal", true), ("Dog", true), ("Bark", true), ("Cat", true)]);
         assert_eq!(subjects.tuned[0].truth(&recording), [span(1.0, 4.0), span(8.0, 9.0)]);
         assert_eq!(subjects.tuned[1].truth(&recording), [span(1.0, 3.0), span(8.0, 9.0)]);
     }
 
     #[test]
-    fn what_is_below_a_true_label_follows_it_and_what_is_no_kin_stays() {
+    fn what_is_below_a_true_label_is_of_its_family_and_families_come_after_those_below_them() {
         let (subjects, _) = subjects("[report]\npreset = \"all\"\n", &[(1, span(1.0, 3.0))]);
-        let followers: Vec<_> = subjects.followers.iter().map(|f| (f.rule.subject.name.as_str(), f.above.as_slice())).collect();
         // A cat is an animal, but the truth speaks of dogs only.
-        assert_eq!(followers, [("Bark", &[1][..])]);
+        assert_eq!(names(&subjects), [("Animal", true), ("Dog", true), ("Bark", true)]);
+        let (dog, animal) = (Family { members: vec![1, 2], below: vec![] }, Family { members: vec![0], below: vec![1, 2] });
+        assert_eq!(subjects.families, [dog, animal]);
     }
 
     #[test]
