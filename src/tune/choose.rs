@@ -14,8 +14,9 @@ const PRIOR_EXAMPLES: f64 = 4.0;
 const KERNEL: [f64; 5] = [1.0, 2.0, 3.0, 2.0, 1.0];
 /// Candidates that are no more than this below the best are as good.
 const HAIR: f64 = 0.01;
-/// Another release than the usual one must be better in so many of the replicates.
-const SURE: f64 = 0.95;
+/// What was not asked for, another gate than the one in force or another release than the usual one, must be better in so many of
+/// the replicates.
+const SURE: f64 = 0.9;
 
 /// What every candidate of one label did, block by block.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +86,7 @@ impl Evidence {
         let manner = if goal == Goal::F1 { self.manner(nearest, draws) } else { USUAL };
         let after = sum(&self.tried[manner][nearest]);
         let is_better = match goal {
-            Goal::F1 => after.f1() > before.f1(),
+            Goal::F1 => is_sure(&gains(&self.in_force, &self.tried[manner][nearest], draws)),
             Goal::FalseAlarms(most) => f64::from(before.false_alarms) > most || after.recall() > before.recall(),
         };
         if !is_better {
@@ -112,19 +113,23 @@ impl Evidence {
         (0..self.thresholds.len()).min_by(|a, b| far(&self.thresholds[*a]).total_cmp(&far(&self.thresholds[*b]))).unwrap_or(0)
     }
 
-    /// Which release goes best with a threshold: the usual one, unless another is better for sure.
+    /// Which manner goes best with a threshold: the usual one, unless another release is better for sure.
     fn manner(&self, threshold: usize, draws: &Draws) -> usize {
-        let f1 = |manner: usize, times: &[u16]| {
-            let near = threshold.saturating_sub(1)..(threshold + 2).min(self.thresholds.len());
-            near.clone().map(|at| drawn(&self.tried[manner][at], times).f1()).sum::<f64>() / near.len() as f64
-        };
-        let sure = (USUAL + 1..RELUCTANT).filter_map(|manner| {
-            let gains: Vec<f64> = draws.replicates().map(|times| f1(manner, times) - f1(USUAL, times)).collect();
-            let n_better = gains.iter().filter(|gain| **gain > 0.0).count();
-            (n_better as f64 >= SURE * gains.len() as f64).then(|| (manner, gains.iter().sum::<f64>()))
-        });
+        let at = |manner: usize| &self.tried[manner][threshold];
+        let gains = (USUAL + 1..RELUCTANT).map(|manner| (manner, gains(at(USUAL), at(manner), draws)));
+        let sure = gains.filter(|(_, gains)| is_sure(gains)).map(|(manner, gains)| (manner, gains.iter().sum::<f64>()));
         sure.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(USUAL, |(manner, _)| manner)
     }
+}
+
+/// By how much F1 is higher with `new` than with `old`, replicate by replicate.
+fn gains(old: &[Counts], new: &[Counts], draws: &Draws) -> Vec<f64> {
+    draws.replicates().map(|times| drawn(new, times).f1() - drawn(old, times).f1()).collect()
+}
+
+/// Whether there is a gain in nearly all replicates.
+fn is_sure(gains: &[f64]) -> bool {
+    gains.iter().filter(|gain| **gain > 0.0).count() as f64 >= SURE * gains.len() as f64
 }
 
 /// How good each candidate is, rising thresholds; minus infinity where it gives more false alarms than are allowed, or a higher one
