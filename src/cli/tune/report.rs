@@ -113,21 +113,25 @@ impl Report<'_> {
     fn sentence(&self, outcome: &Outcome) -> String {
         let Outcome { tuned, kind_of, choice, gate, n_taken_back } = outcome;
         let name = &tuned.rule.subject.name;
+        let in_force = &tuned.rule.gate;
+        let numbers = match choice.nearest {
+            None => format!("threshold {:.3} stays", in_force.threshold),
+            Some(_) => format!(
+                "threshold {:.3} → {:.3}, start threshold {:.3} → {:.3}",
+                in_force.threshold, gate.threshold, in_force.start_threshold, gate.start_threshold
+            ),
+        };
         if let Some(above) = kind_of {
-            let before = tuned.rule.gate.threshold;
-            return format!("{name}, as a kind of {above}: threshold {before:.3} → {:.3}", gate.threshold);
+            return format!("{name}, as a kind of {above}: {numbers}");
         }
         let names: Vec<&str> = tuned.from.iter().map(|label| self.labels.subjects()[*label].name.as_str()).collect();
         let from = if names == [name.as_str()] { String::new() } else { format!(" of {}", names.join("; ")) };
-        let examples = count(choice.n_examples as usize, "example");
-        let before = tuned.rule.gate.threshold;
-        let mut sentence = format!("{name}: {examples}{from}; ");
-        if choice.nearest.is_none() {
-            sentence += &format!("threshold {before:.3} stays, nothing better was found; {}", self.figures(choice.before));
-        } else {
-            let (figures, after) = (self.figures(choice.before), self.figures(choice.after));
-            sentence += &format!("threshold {before:.3} → {:.3}; {figures} → {after}", gate.threshold);
+        let mut figures = self.figures(choice.before);
+        if choice.after != choice.before {
+            figures += &format!(" → {}", self.figures(choice.after));
         }
+        let examples = count(choice.n_examples as usize, "example");
+        let mut sentence = format!("{name}: {examples}{from}; {numbers}; {figures}");
         let (low, high) = choice.interval;
         if !low.is_nan() {
             sentence += &format!("; in 9 of 10 such sets of recordings the best lies from {low:.3} to {high:.3}");
