@@ -175,8 +175,6 @@ pub enum Why {
         /// How much of that is left, in milliseconds.
         left_ms: u64,
     },
-    /// As many events of it are open as there may be.
-    Busy,
     /// `[report] ignore` leaves it out.
     Ignored,
     /// The report does not name it.

@@ -10,8 +10,8 @@ use crate::detect::curves::{Curves, Painted};
 use crate::detect::edges::Edges;
 use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
-use crate::detect::scoring::Scoring;
-use crate::detect::tracker::Step;
+use crate::detect::scoring::{Scoring, causal};
+use crate::detect::step::Step;
 use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::FrontEnd;
@@ -178,7 +178,7 @@ impl Ear {
     /// Ends every open event for `reason`.
     pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
         let first = found.len();
-        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.next_end - self.scoring.hop_samples());
+        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.now());
         self.finish(now, base, reason, found);
         self.clamp(first, found);
     }
@@ -216,6 +216,34 @@ impl Ear {
     /// The level of the newest hop in dBFS.
     pub fn level_dbfs(&self) -> f32 {
         self.meter.level_dbfs(self.position.saturating_sub(self.scoring.hop_samples()), self.position)
+    }
+
+    /// The noise floor of the recent past in dBFS.
+    pub fn noise_floor_dbfs(&self) -> f32 {
+        self.meter.floor_dbfs()
+    }
+
+    /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
+    pub fn causal(&self, label: usize) -> f32 {
+        match self.lifted.chunks_exact(self.kinship.n_labels().max(1)) {
+            rows if rows.len() == 0 => 0.0,
+            rows => causal(rows.map(|row| row[label])),
+        }
+    }
+
+    /// What decides events; to be asked why it does.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
+    pub fn loudness_dbfs(&self) -> f32 {
+        self.detector.loudness_dbfs(self.now(), &self.meter)
+    }
+
+    /// The end of the newest window that was scored, as a sample index.
+    pub fn now(&self) -> u64 {
+        self.next_end - self.scoring.hop_samples()
     }
 
     /// The rate that times are counted in, in Hz.

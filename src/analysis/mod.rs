@@ -18,6 +18,7 @@ use crate::stats::{SourceStats, Stats};
 
 mod slot;
 mod thread;
+mod top;
 
 use thread::Thread;
 

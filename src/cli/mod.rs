@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{self, Faults, Loaded};
+use crate::config::{self, Faults, Loaded, Raw};
 use crate::model::Model;
 
 pub mod check;
@@ -115,6 +115,11 @@ pub struct ConfigArg {
 
 /// Reads and checks the configuration, and opens the folder of its model.
 fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
+    load_raw(arg).map(|(_, loaded, model)| (loaded, model))
+}
+
+/// The same, with the configuration as it was read.
+fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
     let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
     let raw = config::read(arg.config.as_deref()).map_err(usage)?;
     // A file that cannot be read right may name the wrong model; its own faults come first.
@@ -125,7 +130,7 @@ fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
     let loaded = raw.validate(&model.labels).map_err(usage)?;
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
-    Ok((loaded, model))
+    Ok((raw, loaded, model))
 }
 
 /// Does what the command line asks.

@@ -17,6 +17,7 @@ pub mod fault;
 pub mod preset;
 pub mod print;
 pub mod raw;
+mod set;
 pub mod table;
 pub mod validate;
 

@@ -52,7 +52,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n[defaults]")?;
         write_gate(common, None, out)?;
     }
-    let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.id.is_empty());
+    let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.is_group());
     let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
     let merge = config.rules.first().is_some_and(|rule| rule.merge);
     writeln!(out, "\n[report]\nmerge = {merge}\nlabels = [\n{}]", names.concat())?;

@@ -2,7 +2,8 @@
 //!
 //! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
-//! loud a stretch was. `curves` is the same for every label of the model, written down. Times are sample indices at the model's rate.
+//! loud a stretch was. `standing` says why a rule tells an event, or does not. `curves` is the same for every label of the model, written
+//! down. Times are sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
@@ -12,6 +13,8 @@ pub mod edges;
 pub mod family;
 pub mod level;
 pub mod scoring;
+pub mod standing;
+pub mod step;
 pub mod tracker;
 
 use std::sync::Arc;
@@ -24,7 +27,9 @@ use edges::{Coarse, Edge, Edges, Sharp};
 use family::{Families, Kinship};
 use level::LevelMeter;
 use scoring::{Curve, Scoring};
-use tracker::{Boxed, Causal, Step, Tracker};
+use standing::{Fate, Standing};
+use step::Step;
+use tracker::{Boxed, Causal, Tracker};
 
 /// How far back a sound that is heard now may have begun, in seconds.
 const FURTHEST_ONSET_S: u64 = 1;
@@ -32,6 +37,8 @@ const FURTHEST_ONSET_S: u64 = 1;
 const USUAL_RISE_MS: u64 = 300;
 /// How loud it is now is measured over so long, in milliseconds.
 const LOUDNESS_MS: u64 = 300;
+/// Boxes with a lower peak leave no trace.
+const TRACED: f32 = 2e-3;
 /// A box that has lasted so many values has its onset sharpened, before the sound at it is forgotten.
 const LONG_BOX: u64 = 50;
 
@@ -50,6 +57,34 @@ pub struct Detection {
     pub also: Vec<usize>,
 }
 
+/// What a rule hears just now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Glance {
+    /// The newest causal score, 0…1.
+    pub causal: f32,
+    /// The newest value of the two-sided curve, 0…1; `None` before the first.
+    pub two_sided: Option<f32>,
+    /// How it stands.
+    pub standing: Standing,
+    /// The rule under whose name its open event is told; `None` where none is open.
+    pub told_as: Option<usize>,
+}
+
+/// A box of a rule's curve that ended, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traced {
+    /// The rule.
+    pub rule: usize,
+    /// Where it lies; its edges are sharpened if its peak reaches the threshold.
+    pub sharp: Sharp,
+    /// Its peak, 0…1.
+    pub peak: f32,
+    /// Its root mean square level in dBFS.
+    pub level_dbfs: f32,
+    /// What became of it.
+    pub fate: Fate,
+}
+
 /// What a detector hears with.
 #[derive(Debug, Clone, Copy)]
 pub struct Senses<'a> {
@@ -65,6 +100,8 @@ struct Listener {
     curve: Curve,
     boxes: Boxes,
     tracker: Tracker,
+    /// The newest value of the curve.
+    two_sided: Option<f32>,
     /// The sharpened onset of a long box that goes on.
     long_onset: Option<Edge>,
 }
@@ -83,6 +120,8 @@ pub struct Detector {
     base: u64,
     next_event: u64,
     steps: Vec<(usize, u64, Step)>,
+    /// What became of each box, where it is asked for.
+    trace: Option<Vec<Traced>>,
 }
 
 impl Detector {
@@ -99,6 +138,7 @@ impl Detector {
             base: 0,
             next_event: 0,
             steps: Vec::new(),
+            trace: None,
         };
         detector.listeners = rules.iter().map(|rule| detector.listener(rule)).collect();
         detector.families.set_rules(&rules, &detector.kinship);
@@ -115,7 +155,7 @@ impl Detector {
     /// `found`.
     pub fn push(&mut self, end: u64, scores: &[f32], senses: Senses, found: &mut Vec<Detection>) {
         let hop = self.scoring.hop_samples();
-        let loudness = senses.meter.level_dbfs(end.saturating_sub(self.samples(LOUDNESS_MS)), end);
+        let loudness = self.loudness_dbfs(end, senses.meter);
         let usual = end.saturating_sub(self.samples(USUAL_RISE_MS)).max(self.base);
         let furthest = FURTHEST_ONSET_S * u64::from(self.sample_rate_hz);
         let began = || match senses.edges.and_then(|edges| edges.began(end, furthest)) {
@@ -129,11 +169,15 @@ impl Detector {
             let is_loud = rule.is_loud(|| loudness);
             let mut tell = |(event, step)| steps.push((index, event, step));
             listener.tracker.hear(Causal { now: end, score: causal, is_loud }, began, &mut self.next_event, &mut tell);
+            listener.two_sided = two_sided;
             let Some(value) = two_sided else { continue };
             let found = listener.boxes.push(value);
             let until = (end + hop).saturating_sub(self.scoring.lag_samples());
             let (closed, going) = listener.boxed(found, rule, self.base, hop, senses);
-            listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
+            let fate = listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
+            if let Some((trace, stretch)) = self.trace.as_mut().zip(found.closed) {
+                trace.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            }
         }
         self.tell(end, &mut steps, senses.meter, found);
         self.steps = steps;
@@ -146,12 +190,16 @@ impl Detector {
         let mut steps = std::mem::take(&mut self.steps);
         for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
             let mut tell = |(event, step)| steps.push((index, event, step));
-            let closed = listener.boxes.finish();
-            let (closed, _) = listener.boxed(Found { closed, open: None }, rule, self.base, hop, senses);
-            listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
+            let last = listener.boxes.finish();
+            let (closed, _) = listener.boxed(Found { closed: last, open: None }, rule, self.base, hop, senses);
+            let fate = listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
+            if let Some((trace, stretch)) = self.trace.as_mut().zip(last) {
+                trace.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            }
             listener.tracker.finish(now, reason, &mut tell);
             listener.curve = Curve::new(&self.scoring);
             listener.boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
+            listener.two_sided = None;
             listener.long_onset = None;
         }
         self.base = base;
@@ -160,14 +208,22 @@ impl Detector {
         self.steps = steps;
     }
 
-    /// Puts `rules` in force from now on. A rule that stays as it is keeps its state and its open events; the open events of all
-    /// others end with `Paused`.
+    /// Puts `rules` in force from now on. A rule whose name and labels stay keeps what it heard, and its open events as far as its new
+    /// numbers would have told them; all other open events end with `Paused`.
     pub fn replace_rules(&mut self, rules: Vec<Rule>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
-        let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| old == rule)).collect();
+        let is_same = |old: &Rule, new: &Rule| old.subject == new.subject && old.members == new.members;
+        let kept: Vec<Option<usize>> =
+            rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
         let mut steps = std::mem::take(&mut self.steps);
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            if !kept.contains(&Some(index)) {
-                listener.tracker.finish(now, EndReason::Paused, &mut |(event, step)| steps.push((index, event, step)));
+            let mut tell = |(event, step)| steps.push((index, event, step));
+            match kept.iter().position(|kept| *kept == Some(index)) {
+                Some(new) if rules[new].gate != self.rules[index].gate => {
+                    listener.boxes.set_release(rules[new].gate.release);
+                    listener.tracker.set_gate(rules[new].gate, self.sample_rate_hz, now, &mut tell);
+                }
+                Some(_) => {}
+                None => listener.tracker.finish(now, EndReason::Paused, &mut tell),
             }
         }
         // The ends of what is closed are told under the old rules.
@@ -186,11 +242,44 @@ impl Detector {
         self.rules = rules;
     }
 
+    /// What a rule hears just now; `None` where there is no such rule.
+    pub fn glance(&self, rule: usize) -> Option<Glance> {
+        let listener = self.listeners.get(rule)?;
+        let standing = listener.tracker.standing();
+        let told_as = match standing {
+            Standing::Open { event, .. } => self.families.told_as(rule, event),
+            _ => None,
+        };
+        let causal = listener.tracker.last().map_or(0.0, |last| last.score);
+        Some(Glance { causal, two_sided: listener.two_sided, standing, told_as })
+    }
+
+    /// From now on keeps what became of each box.
+    pub fn keep_trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// What became of the boxes that ended since the last time.
+    pub fn take_trace(&mut self) -> Vec<Traced> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How long after a moment its two-sided value comes, in samples.
+    pub fn lag_samples(&self) -> u64 {
+        self.scoring.lag_samples()
+    }
+
+    /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
+    pub fn loudness_dbfs(&self, now: u64, meter: &LevelMeter) -> f32 {
+        meter.level_dbfs(now.saturating_sub(self.samples(LOUDNESS_MS)), now)
+    }
+
     fn listener(&self, rule: &Rule) -> Listener {
         Listener {
             curve: Curve::new(&self.scoring),
             boxes: Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release),
             tracker: Tracker::new(rule.gate, self.scoring.hop_samples(), self.sample_rate_hz),
+            two_sided: None,
             long_onset: None,
         }
     }
@@ -213,9 +302,9 @@ impl Listener {
             if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset >= LONG_BOX) {
                 sharp.onset = onset;
             }
-            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at))
-                && sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
-            Boxed { sharp, peak: stretch.peak, is_loud }
+            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at));
+            let is_clear = sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
+            Boxed { sharp, peak: stretch.peak, is_loud, is_clear }
         });
         let going = found.open.filter(worth).map(|stretch| {
             if self.long_onset.is_none() && stretch.offset - stretch.onset >= LONG_BOX {
@@ -225,13 +314,35 @@ impl Listener {
             let rough = |at| Edge { at, uncertainty: hop * 3 };
             let sharp = Sharp { onset: self.long_onset.unwrap_or(rough(from)), offset: rough(to), snr_db: None };
             // How far it exceeds the floor is asked when it ends, or has lasted long: before that the floor is not sure.
-            Boxed { sharp, peak: stretch.peak, is_loud: rule.is_loud(|| senses.meter.level_dbfs(from, to)) }
+            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(from, to));
+            Boxed { sharp, peak: stretch.peak, is_loud, is_clear: true }
         });
         if found.open.is_none() {
             self.long_onset = None;
         }
         (closed, going)
     }
+}
+
+/// A box that ended and what became of it, if it is worth a trace.
+fn traced(
+    rule: usize,
+    stretch: &Stretch,
+    closed: Option<Boxed>,
+    fate: Option<Fate>,
+    base: u64,
+    hop: u64,
+    senses: Senses,
+) -> Option<Traced> {
+    if stretch.peak < TRACED {
+        return None;
+    }
+    let rough = |value: u64| Edge { at: base + value * hop, uncertainty: hop * 3 };
+    let rough = Sharp { onset: rough(stretch.onset), offset: rough(stretch.offset), snr_db: None };
+    let sharp = closed.map_or(rough, |boxed| boxed.sharp);
+    let level_dbfs = senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at);
+    // A box below the threshold does not come to the tracker.
+    Some(Traced { rule, sharp, peak: stretch.peak, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
 }
 
 /// A stretch of a curve as a stretch of time, its edges sharpened by the sound where that is known.

@@ -21,8 +21,8 @@ use super::server::{Directory, Shared, serve};
 use super::socket::{self, Bound};
 use super::wire::ModelInfo;
 use crate::config::SocketConfig;
-use crate::control::Control;
-use crate::event::{EndReason, Report, SoundEvent};
+use crate::control::{Control, InForce};
+use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
 use crate::stats::Stats;
 
@@ -57,7 +57,7 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let directory = Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()] };
+        let directory = Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()], config: None };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),
@@ -273,8 +273,17 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     let mut client = server.connect().await;
     let control = server.control.clone();
     let pipeline = std::thread::spawn(move || {
-        for request in control.iter().take(6) {
+        for request in control.iter().take(8) {
             match request {
+                Control::Set { thresholds, reply, .. } => drop(reply.send(match thresholds.threshold {
+                    Some(threshold) if threshold > 1.0 => Err(vec!["2 is out of range".to_owned()]),
+                    threshold => Ok(InForce {
+                        subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
+                        threshold: threshold.unwrap_or(0.2) as f32,
+                        start_threshold: 0.1,
+                        release: 0.02,
+                    }),
+                })),
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
                 Control::Reload { reply } => drop(reply.send(Err(vec!["line 3: no".to_owned()]))),
                 Control::Pause { seconds, reply } => {
@@ -290,6 +299,9 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
         }
     });
     assert_eq!(client.ask(r#"{"op":"top"}"#).await["sources"], json!([]));
+    assert_eq!(client.ask(r#"{"op":"set","label":"Dog","threshold":0.25}"#).await["threshold"], json!(0.25));
+    let refused = client.ask(r#"{"op":"set","label":"Dog","threshold":2}"#).await;
+    assert_eq!((&refused["code"], &refused["message"]), (&json!("bad_request"), &json!("2 is out of range")));
     assert_eq!(client.ask(r#"{"op":"reload"}"#).await["faults"], json!(["line 3: no"]));
     assert_eq!(client.ask(r#"{"op":"pause","seconds":0.5}"#).await["op"], "pause");
     assert_eq!(client.ask(r#"{"op":"resume"}"#).await["op"], "resume");

@@ -11,7 +11,7 @@ use super::{ConfigArg, Failure, exit, load};
 use crate::capture::file::{Decoder, Status};
 use crate::config::{Channel, Config};
 use crate::detect::Detection;
-use crate::detect::tracker::Step;
+use crate::detect::step::Step;
 use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::EndReason;
 use crate::model::onnx::{self, Runtime};

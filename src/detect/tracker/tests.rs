@@ -57,7 +57,7 @@ impl Run {
             let boxed = |stretch: Stretch| {
                 let edge = |value: u64| Edge { at: value * HOP, uncertainty: HOP };
                 let sharp = Sharp { onset: edge(stretch.onset), offset: edge(stretch.offset), snr_db: None };
-                Boxed { sharp, peak: stretch.peak, is_loud: true }
+                Boxed { sharp, peak: stretch.peak, is_loud: true, is_clear: true }
             };
             let until = now - LAG as u64 * HOP;
             tracker.refine(now, until, found.closed.map(boxed), found.open.map(boxed), next, &mut tell);

@@ -70,7 +70,7 @@ pub struct TopLabel {
     /// Where an event ends; null as above.
     #[serde(default)]
     pub release: Option<f64>,
-    /// Why it is an event, or is not: `open`, `held`, `below`, `confirming`, `too_quiet`, `too_short`, `refused`, `cooling_down`, `busy`,
+    /// Why it is an event, or is not: `open`, `held`, `below`, `confirming`, `too_quiet`, `too_short`, `refused`, `cooling_down`,
     /// `ignored`, `not_reported`, `grouped`.
     #[serde(default)]
     pub why: String,
@@ -135,7 +135,6 @@ fn code(why: &Why) -> &'static str {
         Why::TooShort { .. } => "too_short",
         Why::Refused => "refused",
         Why::CoolingDown { .. } => "cooling_down",
-        Why::Busy => "busy",
         Why::Ignored => "ignored",
         Why::NotReported => "not_reported",
         Why::Grouped { .. } => "grouped",
@@ -159,7 +158,6 @@ fn because(label: &control::TopLabel) -> String {
         Why::TooShort { least_ms } => format!("not yet as long as {least_ms} ms"),
         Why::Refused => "announced and not borne out; not again until it is over".to_owned(),
         Why::CoolingDown { left_ms } => format!("cooling down for another {:.1} s", *left_ms as f64 / 1_000.0),
-        Why::Busy => "too many events of it are open".to_owned(),
         Why::Ignored => "[report] ignore leaves it out".to_owned(),
         Why::NotReported => "[report] does not name it".to_owned(),
         Why::Grouped { group } => format!("reported as the group {}", group.name),

@@ -1,0 +1,36 @@
+//! Thresholds that are set on a configuration that was read: what a control request changes until the file is read again.
+//!
+//! Nothing is checked here; `validate` checks the numbers as it does those of the file.
+
+use super::Raw;
+use super::raw::{Named, RawGate};
+use super::table::At;
+use crate::control::SetThresholds;
+use crate::event::Subject;
+use crate::model::Labels;
+
+impl Raw {
+    /// Sets thresholds of a label or a group, as if the file said so.
+    pub fn set(&mut self, subject: &Subject, thresholds: &SetThresholds, labels: &Labels) {
+        let is_meant = |name: &str| labels.find(name).is_some_and(|index| *labels.subjects()[index] == *subject);
+        let gate = match self.groups.iter_mut().find(|group| subject.is_group() && group.name == subject.name) {
+            Some(group) => &mut group.body.gate,
+            None => {
+                let known = self.labels.iter().position(|entry| is_meant(&entry.name));
+                let entry = known.unwrap_or(self.labels.len());
+                if known.is_none() {
+                    self.labels.push(Named { name: subject.name.clone(), line: None, body: RawGate::default() });
+                }
+                &mut self.labels[entry].body
+            }
+        };
+        let SetThresholds { threshold, start_threshold, release } = *thresholds;
+        for (place, value) in
+            [(&mut gate.threshold, threshold), (&mut gate.start_threshold, start_threshold), (&mut gate.release, release)]
+        {
+            if value.is_some() {
+                *place = At { value, line: None };
+            }
+        }
+    }
+}
