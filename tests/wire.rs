@@ -77,8 +77,8 @@ mod schema {
         }
         Top { v: u8, ts: String, r#type: String, sources: Vec<TopSource> }
         TopSource {
-            source: String, level_dbfs: f64, noise_floor_dbfs: f64, clipped_samples: u64, hops: u64, hop_ms: u32, open: Vec<TopEvent>,
-            labels: Vec<TopLabel>,
+            source: String, level_dbfs: f64, noise_floor_dbfs: f64, clipped_samples: u64, hops: u64, hop_ms: u32,
+            two_sided_lag_ms: u64, open: Vec<TopEvent>, labels: Vec<TopLabel>,
         }
         TopEvent { id: String, label: String, slug: String, onset: String, peak_score: f64, confirmed: bool, also: Vec<String> }
         TopLabel {
@@ -227,6 +227,7 @@ fn top() -> SourceTop {
         clipped_samples: 3,
         hops: 42,
         hop_ms: 100,
+        two_sided_lag_ms: 2_700,
         open: vec![OpenEvent {
             id: bark().id,
             subject: subject.clone(),

@@ -18,6 +18,7 @@ mod logging;
 pub mod run;
 pub mod scan;
 pub mod status;
+pub mod top;
 
 /// The exit codes that a user may build on.
 pub mod exit {
@@ -92,6 +93,8 @@ pub enum Command {
     Scan(scan::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
+    /// Show live what the daemon hears, and why a label is an event or is not.
+    Top(top::Args),
     /// List the capture devices with their stable ids.
     Devices(devices::Args),
     /// List what can be detected.
@@ -140,6 +143,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Check(args) => check::run(&args),

@@ -40,12 +40,16 @@ struct Change {
     wanted: i32,
     /// What the daemon took, in steps.
     taken: i32,
+    /// What it said is in force then.
+    in_force: Option<Thresholds>,
 }
 
 /// The changed thresholds, by the label's name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     labels: BTreeMap<String, Change>,
+    /// How the numbers of a label follow its threshold, where a change was taken back: all of them have been set since.
+    followed: BTreeMap<String, Thresholds>,
     /// The label whose change is to be sent, and when.
     due: Option<(String, Instant)>,
 }
@@ -77,7 +81,7 @@ impl Changes {
 
     fn want(&mut self, label: &str, before: Thresholds, wanted: i32, at: Instant) -> Option<(Request, Asked)> {
         let waiting = self.due.take_if(|(waiting, _)| waiting != label).and_then(|(waiting, _)| self.request(&waiting));
-        self.labels.entry(label.to_owned()).or_insert(Change { before, wanted, taken: 0 }).wanted = wanted;
+        self.labels.entry(label.to_owned()).or_insert(Change { before, wanted, taken: 0, in_force: None }).wanted = wanted;
         self.due.get_or_insert_with(|| (label.to_owned(), at + DEBOUNCE));
         waiting
     }
@@ -96,32 +100,55 @@ impl Changes {
     /// Requests for every change, for a daemon that knows of none.
     pub fn again(&mut self) -> Vec<(Request, Asked)> {
         self.due = None;
-        self.labels.values_mut().for_each(|change| change.taken = 0);
+        self.labels.values_mut().for_each(|change| (change.taken, change.in_force) = (0, None));
+        self.followed.clear();
         self.labels.retain(|_, change| change.wanted != 0);
         self.labels.keys().filter_map(|label| self.request(label)).collect()
     }
 
     fn request(&self, label: &str) -> Option<(Request, Asked)> {
         let Change { before, wanted, .. } = self.labels.get(label)?;
-        // The start threshold and the release follow as they would in the configuration; to take a change back all three are set.
-        let exactly = |value: f64| (*wanted == 0).then_some(value);
+        let threshold = odds::step(before.threshold, *wanted);
+        // The start threshold and the release follow by themselves as they would in the configuration. To take a change back all three
+        // are set, and follow only if they are asked to from then on.
+        let exactly = |of: fn(&Thresholds) -> f64| match self.followed.get(label) {
+            _ if *wanted == 0 => Some(of(before)),
+            Some(followed) if of(followed) == of(before) => Some(of(before)),
+            Some(followed) => Some((of(followed) / followed.threshold * threshold * 1e4).round() / 1e4),
+            None => None,
+        };
         let request = Request::Set {
             label: label.to_owned(),
-            threshold: Some(odds::step(before.threshold, *wanted)),
-            start_threshold: exactly(before.start_threshold),
-            release: exactly(before.release),
+            threshold: Some(threshold),
+            start_threshold: exactly(|thresholds| thresholds.start_threshold),
+            release: exactly(|thresholds| thresholds.release),
         };
         Some((request, Asked { label: label.to_owned(), steps: *wanted }))
     }
 
-    /// The daemon has done what was asked.
-    pub fn taken(&mut self, asked: &Asked) {
-        if let Some(change) = self.labels.get_mut(&asked.label) {
-            change.taken = asked.steps;
-            if change.taken == 0 && change.wanted == 0 {
-                self.labels.remove(&asked.label);
-            }
+    /// The daemon has done what was asked, and this is in force.
+    pub fn taken(&mut self, asked: &Asked, in_force: Thresholds) {
+        let Some(change) = self.labels.get_mut(&asked.label) else { return };
+        let before = (change.taken, change.in_force);
+        (change.taken, change.in_force) = (asked.steps, Some(in_force));
+        if let (true, (1.. | ..=-1, Some(followed))) = (asked.steps == 0, before) {
+            self.followed.entry(asked.label.clone()).or_insert(followed);
         }
+        if change.taken == 0 && change.wanted == 0 {
+            self.labels.remove(&asked.label);
+        }
+    }
+
+    /// Forgets a change where other thresholds are in force than those that the daemon took: somebody else has set them, or had the
+    /// configuration loaded again. Says whether it did.
+    pub fn forget_unless(&mut self, label: &str, in_force: Thresholds) -> bool {
+        let is_other = self.labels.get(label).is_some_and(|change| change.in_force.is_some_and(|known| known != in_force));
+        if is_other {
+            self.labels.remove(label);
+            self.followed.remove(label);
+            self.due.take_if(|(waiting, _)| waiting == label);
+        }
+        is_other
     }
 
     /// The daemon has refused what was asked; what it took before stays.
@@ -185,7 +212,7 @@ mod tests {
         assert_eq!(changes.due(at + Duration::from_millis(99)), None);
         let (label, numbers, asked) = set(changes.due(at + DEBOUNCE));
         assert_eq!((label.as_str(), numbers), ("Dog", [Some(0.4046), None, None]));
-        changes.taken(&asked);
+        changes.taken(&asked, BEFORE);
         assert_eq!(changes.all().collect::<Vec<_>>(), [("Dog", 0.4046)]);
         assert_eq!(changes.due(at + DEBOUNCE * 9), None);
     }
@@ -193,17 +220,20 @@ mod tests {
     #[test]
     fn what_is_taken_back_is_exactly_what_it_was() {
         let (mut changes, at) = (Changes::default(), Instant::now());
+        let followed = Thresholds { threshold: 0.2251, start_threshold: 0.1576, release: 0.0225 };
         changes.step("Dog", BEFORE, 3, at);
         let asked = set(changes.due(at + DEBOUNCE)).2;
-        changes.taken(&asked);
-        let followed = Thresholds { threshold: 0.2251, start_threshold: 0.1576, release: 0.0225 };
+        changes.taken(&asked, followed);
         changes.step("Dog", followed, -3, at);
         assert_eq!(changes.len(), 0);
         let (_, numbers, asked) = set(changes.due(at + DEBOUNCE));
         assert_eq!(numbers, [Some(0.2), Some(0.15), Some(0.02)]);
-        changes.taken(&asked);
+        changes.taken(&asked, BEFORE);
         assert_eq!(changes.names().count(), 0);
         assert_eq!(changes.take_back("Dog", at), None);
+        // All three stand in the daemon now; what would follow by itself has to be told.
+        changes.step("Dog", BEFORE, 8, at);
+        assert_eq!(set(changes.due(at + DEBOUNCE)).1, [Some(0.2716), Some(0.1902), Some(0.0271)]);
     }
 
     #[test]
@@ -211,7 +241,7 @@ mod tests {
         let (mut changes, at) = (Changes::default(), Instant::now());
         changes.step("Dog", BEFORE, 1, at);
         let asked = set(changes.due(at + DEBOUNCE)).2;
-        changes.taken(&asked);
+        changes.taken(&asked, BEFORE);
         changes.step("Dog", BEFORE, 1, at);
         let asked = set(changes.due(at + DEBOUNCE)).2;
         changes.refused(&asked);
@@ -220,6 +250,19 @@ mod tests {
         let asked = set(changes.due(at + DEBOUNCE)).2;
         changes.refused(&asked);
         assert_eq!(changes.wanted("Cat"), None);
+    }
+
+    #[test]
+    fn what_somebody_else_has_set_is_no_change_of_ours() {
+        let (mut changes, at) = (Changes::default(), Instant::now());
+        changes.step("Dog", BEFORE, 1, at);
+        assert!(!changes.forget_unless("Dog", BEFORE), "it has not even been asked for");
+        let asked = set(changes.due(at + DEBOUNCE)).2;
+        let ours = Thresholds { threshold: 0.2081, ..BEFORE };
+        changes.taken(&asked, ours);
+        assert!(!changes.forget_unless("Dog", ours) && !changes.forget_unless("Cat", BEFORE));
+        assert!(changes.forget_unless("Dog", BEFORE));
+        assert_eq!(changes.len(), 0);
     }
 
     #[test]

@@ -28,16 +28,16 @@ pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: 
     let mut dots = Dots::new(plot.width, plot.height);
     let stretch = heard.stretch(state.interval.as_millis() as u64);
     let (threshold, start) = (state.threshold(label), label.now.start_threshold);
-    let lag = u64::from(heard.lag_ms) / heard.hop_ms;
+    let lag = heard.two_sided_lag_ms / heard.hop_ms;
     let two_sided = label.history.two_sided(stretch, lag, dots.columns());
     // The settled score is the ground; what came at once is a line before it.
-    dots.area(&two_sided, None, Role::TwoSided);
-    dots.line(&label.history.causal(stretch, dots.columns()), start.map(|score| score as f32), Role::Plain);
+    dots.ground(&two_sided, Role::TwoSided);
+    dots.line(&label.history.causal(stretch, dots.columns()), start.map(|score| score as f32));
     if let Some(threshold) = threshold {
-        dots.level(threshold as f32, 2, Role::Threshold);
+        dots.level(threshold as f32, (3, 4), Role::Threshold);
     }
     if let Some(start) = start {
-        dots.level(start as f32, 6, Role::Threshold);
+        dots.level(start as f32, (2, 6), Role::Threshold);
     }
     dots.paint(pen, plot.x, plot.y);
     for (score, text) in SCALE {

@@ -52,30 +52,34 @@ impl Dots {
         *seen = (*seen).max(role);
     }
 
-    fn is_set(&self, column: usize, row: usize) -> bool {
-        let cell = (self.height - 1 - row / 4) * self.width + column / 2;
-        self.cells.get(cell).is_some_and(|(bits, _)| bits & BITS[column % 2][row % 4] != 0)
+    /// Fills every other dot below a curve, so that what stands before it is seen.
+    pub fn ground(&mut self, curve: &[Option<f32>], role: Role) {
+        for (column, score) in curve.iter().enumerate() {
+            let Some(score) = score.filter(|score| *score >= FOOT) else { continue };
+            let top = self.row(score);
+            (0..=top).filter(|row| (row + column) % 2 == 0 || *row == top).for_each(|row| self.set(column, row, role));
+        }
     }
 
     /// Fills the space below a curve; what reaches `threshold` is firing, and is never lower than the level that marks it.
-    pub fn area(&mut self, curve: &[Option<f32>], threshold: Option<f32>, role: Role) {
+    pub fn area(&mut self, curve: &[Option<f32>], threshold: Option<f32>) {
         for (column, score) in curve.iter().enumerate() {
             let Some(score) = score.filter(|score| *score >= FOOT) else { continue };
-            let (top, role) = self.place(score, threshold, role);
+            let (top, role) = self.place(score, threshold);
             // Not even the lowest dot belongs to a score below a threshold that is marked there.
             (0..top).for_each(|row| self.set(column, row, role));
         }
     }
 
     /// Draws a curve as a line; see [`Dots::area`].
-    pub fn line(&mut self, curve: &[Option<f32>], threshold: Option<f32>, role: Role) {
+    pub fn line(&mut self, curve: &[Option<f32>], threshold: Option<f32>) {
         let mut before: Option<usize> = None;
         for (column, score) in curve.iter().enumerate() {
             let Some(score) = score else {
                 before = None;
                 continue;
             };
-            let (top, role) = self.place(*score, threshold, role);
+            let (top, role) = self.place(*score, threshold);
             let row = top.saturating_sub(1);
             let from = before.map_or(row, |before| if before < row { before + 1 } else { before.saturating_sub(1).max(row) });
             (row.min(from)..=row.max(from)).for_each(|row| self.set(column, row, role));
@@ -84,22 +88,20 @@ impl Dots {
     }
 
     /// How many dots high a score stands, and what it means.
-    fn place(&self, score: f32, threshold: Option<f32>, role: Role) -> (usize, Role) {
+    fn place(&self, score: f32, threshold: Option<f32>) -> (usize, Role) {
         let row = self.row(score);
         match threshold {
             Some(threshold) if score >= threshold => (row.max(self.row(threshold)) + 1, Role::Firing),
-            Some(threshold) => ((row + 1).min(self.row(threshold)), role),
-            None => (row + 1, role),
+            Some(threshold) => ((row + 1).min(self.row(threshold)), Role::Plain),
+            None => (row + 1, Role::Plain),
         }
     }
 
-    /// Marks a score with a dot in every `every`th column, where nothing else stands.
-    pub fn level(&mut self, score: f32, every: usize, role: Role) {
+    /// Marks a score with a line of `on` dots in every `period`.
+    pub fn level(&mut self, score: f32, (on, period): (usize, usize), role: Role) {
         let row = self.row(score);
-        for column in (0..self.columns()).step_by(every) {
-            if row < self.rows() && !self.is_set(column, row) {
-                self.set(column, row, role);
-            }
+        for column in (0..self.columns()).filter(|column| column % period < on) {
+            self.set(column, row, role);
         }
     }
 
@@ -120,6 +122,13 @@ mod tests {
     use ratatui::buffer::Buffer;
     use ratatui::layout::Rect;
 
+    impl Dots {
+        fn is_set(&self, column: usize, row: usize) -> bool {
+            let (bits, _) = self.cells[(self.height - 1 - row / 4) * self.width + column / 2];
+            bits & BITS[column % 2][row % 4] != 0
+        }
+    }
+
     fn painted(dots: &Dots) -> String {
         let mut cells = Buffer::empty(Rect::new(0, 0, dots.width as u16, dots.height as u16));
         dots.paint(&mut Pen { cells: &mut cells, palette: Palette::Plain }, 0, 0);
@@ -137,7 +146,7 @@ mod tests {
             for threshold in [0.000_1, 0.001, 0.05, 0.14, 0.9, 1.0] {
                 let mut dots = Dots::new(20, height);
                 let curve = ramp(dots.columns());
-                dots.area(&curve, Some(threshold), Role::Plain);
+                dots.area(&curve, Some(threshold));
                 let row = dots.row(threshold);
                 for (column, score) in curve.iter().enumerate() {
                     assert_eq!(dots.is_set(column, row), score.unwrap() >= threshold, "{height} {threshold} {column}");
@@ -150,16 +159,25 @@ mod tests {
     fn an_area_a_line_and_a_level_look_like_it() {
         let mut dots = Dots::new(16, 3);
         let curve = ramp(dots.columns());
-        dots.area(&curve, Some(0.2), Role::Plain);
-        dots.level(0.2, 2, Role::Threshold);
-        insta::assert_snapshot!(painted(&dots), @r"");
+        dots.area(&curve, Some(0.2));
+        dots.level(0.2, (1, 2), Role::Threshold);
+        insta::assert_snapshot!(painted(&dots), @"
+        ⡀⡀⡀⡀⡀⡀⡀⡀⡀⡀⡀⡀⣤⣴⣶⣿
+             ⣀⣠⣤⣶⣾⣿⣿⣿⣿⣿⣿
+        ⣀⣤⣴⣶⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
+        ");
         let mut dots = Dots::new(16, 3);
         let mut jump = curve.clone();
         jump[10..14].fill(Some(0.9));
         jump[20..22].fill(None);
-        dots.line(&jump, None, Role::Plain);
-        dots.level(0.2, 4, Role::Threshold);
-        insta::assert_snapshot!(painted(&dots), @r"");
+        dots.ground(&curve, Role::TwoSided);
+        dots.line(&jump, None);
+        dots.level(0.2, (3, 4), Role::Threshold);
+        insta::assert_snapshot!(painted(&dots), @"
+        ⣀⡀⣀⡀⣀⡏⣉⡆⣀⡀⣀⣀⣤⡴⣲⡫
+             ⣇⡠⡧⡲⡪⡫⡪⡪⡪⡪⡪
+        ⣀⡤⡴⡲⡫⡪⡪⡪⡪⡪⡪⡪⡪⡪⡪⡪
+        ");
     }
 
     #[test]
@@ -167,9 +185,10 @@ mod tests {
         for (width, height) in [(0, 0), (3, 0), (0, 3), (2, 2)] {
             let mut dots = Dots::new(width, height);
             let curve = [Some(f32::NAN), Some(f32::INFINITY), Some(-1.0), None, Some(0.0), Some(2.0), Some(1.0)];
-            dots.area(&curve, Some(f32::NAN), Role::Plain);
-            dots.line(&curve, Some(0.5), Role::Plain);
-            dots.level(0.5, 2, Role::Threshold);
+            dots.area(&curve, Some(f32::NAN));
+            dots.ground(&curve, Role::TwoSided);
+            dots.line(&curve, Some(0.5));
+            dots.level(0.5, (1, 2), Role::Threshold);
             let mut cells = Buffer::empty(Rect::new(0, 0, 1, 1));
             dots.paint(&mut Pen { cells: &mut cells, palette: Palette::Ansi }, 0, 0);
         }

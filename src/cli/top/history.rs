@@ -51,8 +51,8 @@ impl History {
         let scores = self.samples.iter().filter_map(|sample| Some((sample.hop.checked_sub(lag)?, sample.two_sided?)));
         let mut grid = grid(scores, stretch, columns);
         // What the second look has not reached yet is unknown, however long a score may stand elsewhere.
-        let unknown = (lag * columns as u64 / stretch.span.max(1)) as usize;
-        grid.iter_mut().rev().take(unknown).for_each(|score| *score = None);
+        let newest = (stretch.span.saturating_sub(lag) * columns as u64 / stretch.span.max(1)) as usize;
+        grid.iter_mut().skip(newest + 1).for_each(|score| *score = None);
         grid
     }
 }
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn the_two_sided_score_stands_where_it_speaks_of() {
-        let grid = history(&[(1_000, 0.9)]).two_sided(MINUTE, 30, 20);
-        assert_eq!(grid.iter().position(Option::is_some), Some(19 - 1));
-        assert_eq!(grid[19], None, "the last three seconds are not known yet");
+        let grid = history(&[(1_000, 0.9)]).two_sided(MINUTE, 60, 20);
+        assert_eq!(grid.iter().position(Option::is_some), Some(18));
+        assert_eq!(grid[19], None, "the last seconds are not known yet");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn draw(heard: &Heard, pen: &mut Pen, area: Rect) {
         (_, false) => " clips".to_owned(),
     };
     // What is written to the right keeps its place while the numbers change.
-    let texts = if roomy { 54 } else { 18 };
+    let texts = if roomy { 62 } else { 18 };
     let width = (area.width - texts).max(10);
     let x = area.x + width + 1;
     let end = area.right();

@@ -7,10 +7,10 @@ use ratatui::style::{Color, Modifier, Style};
 pub enum Role {
     /// Beside the point: units, axes, labels that cannot fire.
     Quiet,
-    /// A threshold.
-    Threshold,
     /// The score that is looked at from both sides.
     TwoSided,
+    /// A threshold.
+    Threshold,
     /// What is read.
     Plain,
     /// A heading, or what is chosen.

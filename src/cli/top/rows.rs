@@ -11,6 +11,9 @@ use super::state::State;
 /// Scores of two hops that differ by less than this factor from the threshold are near it.
 const NEAR: f64 = 0.5;
 
+/// The room before the last column, in which the mark of a change stands.
+const GAP: u16 = 3;
+
 /// How wide each column is; 0 leaves it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Widths {
@@ -26,22 +29,18 @@ struct Widths {
 impl Widths {
     /// The columns that `width` has room for. The marks before the name take three.
     fn of(width: u16) -> Self {
-        let (score, start, two_sided, threshold) = match width {
-            ..56 => (7, 0, 0, 9),
-            56..84 => (7, 7, 0, 9),
-            _ => (7, 7, 9, 9),
-        };
-        let numbers = 3 + score + start + two_sided + threshold;
-        let room = width - numbers;
+        let (start, two_sided) = if width < 84 { (0, 0) } else { (8, 9) };
+        let (score, threshold) = (7, 9);
+        let room = width - (3 + score + start + two_sided + threshold);
         let (name, curve) = match width {
             ..56 => (room.min(24), 0),
-            56..84 => (17, room.saturating_sub(17 + 12 + 1)),
+            56..84 => (16, room.saturating_sub(16 + 1 + 15)),
             84..110 => (20, 12),
-            110..140 => (24, 20),
+            110..140 => (24, 16),
             _ => (30, (room / 3).min(60)),
         };
-        let curve = curve.min(60);
-        Self { name, curve, score, start, two_sided, threshold, why: room - name - if curve > 0 { curve + 1 } else { 0 } }
+        let why = room - name - if curve > 0 { curve + 1 } else { 0 };
+        Self { name, curve, score, start, two_sided, threshold, why }
     }
 }
 
@@ -60,7 +59,7 @@ pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: 
 fn head(widths: Widths, pen: &mut Pen, area: Rect) {
     let mut x = pen.text(area.x + 3, area.y, widths.name, "label", Role::Quiet).max(area.x + 3 + widths.name);
     if widths.curve > 0 {
-        pen.text(x + 1, area.y, widths.curve, "last minute", Role::Quiet);
+        pen.text(x + 1, area.y, widths.curve, if widths.curve < 11 { "minute" } else { "last minute" }, Role::Quiet);
         x += 1 + widths.curve;
     }
     let columns =
@@ -70,7 +69,7 @@ fn head(widths: Widths, pen: &mut Pen, area: Rect) {
         x += width;
     }
     if widths.why > 12 {
-        pen.text(x + 3, area.y, widths.why, "why", Role::Quiet);
+        pen.text(x + GAP, area.y, widths.why, "why", Role::Quiet);
     }
 }
 
@@ -99,9 +98,9 @@ fn row(state: &State, label: &Label, heard: &Heard, is_chosen: bool, widths: Wid
     if state.changes.wanted(&label.now.label).is_some() {
         pen.text(x, y, 1, "*", Role::Near);
     }
-    let x = x + 3;
-    if widths.why > 3 {
-        let why = if columns(&label.now.because) + 2 <= widths.why || widths.why > 30 {
+    let x = x + GAP;
+    if widths.why > GAP {
+        let why = if columns(&label.now.because) + GAP <= widths.why || widths.why > 30 {
             label.now.because.clone()
         } else {
             label.now.why.replace('_', " ")
@@ -138,9 +137,9 @@ fn curve(state: &State, label: &Label, heard: &Heard, width: u16, pen: &mut Pen,
     let mut dots = Dots::new(width, 1);
     let stretch = heard.stretch(state.interval.as_millis() as u64);
     let start = label.now.start_threshold.map(|score| score as f32);
-    dots.area(&label.history.causal(stretch, dots.columns()), start, Role::Plain);
+    dots.area(&label.history.causal(stretch, dots.columns()), start);
     if let Some(start) = start {
-        dots.level(start, 2, Role::Threshold);
+        dots.level(start, (1, 2), Role::Threshold);
     }
     dots.paint(pen, x, y);
 }

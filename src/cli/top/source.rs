@@ -47,6 +47,8 @@ pub struct Heard {
     /// See [`Top`]; never zero.
     pub hop_ms: u64,
     /// See [`Top`].
+    pub two_sided_lag_ms: u64,
+    /// See [`Top`].
     pub open: Vec<OpenEvent>,
 }
 
@@ -87,14 +89,15 @@ impl Source {
 
     /// Takes an answer; labels in `kept` stay whatever their score.
     pub fn take(&mut self, top: Top, kept: &HashSet<&str>) {
-        let Top { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, open, labels, .. } = top;
+        let Top { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open, labels, .. } = top;
         let before = self.heard.as_ref().map(|heard| heard.hops);
         // A source that was opened again counts from the beginning, and what it heard before has no place on the axis any more.
         if before.is_some_and(|before| hops < before) {
             self.labels.values_mut().for_each(|label| (label.history, label.above_until) = (History::default(), 0));
             self.labels.values_mut().for_each(|label| label.seen = hops);
         }
-        let heard = Heard { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms: u64::from(hop_ms.max(1)), open };
+        let hop_ms = u64::from(hop_ms.max(1));
+        let heard = Heard { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open };
         let (held, keep) = (heard.hops_of(HELD_S), heard.hops_of(MINUTE_S) + heard.hops_of(HELD_S));
         for now in labels {
             let is_open = now.why == "open";
@@ -220,6 +223,7 @@ mod tests {
             clipped_samples: 0,
             hops,
             hop_ms: 100,
+            two_sided_lag_ms: 2_700,
             open: vec![],
             labels,
         };

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked whether a daemon is silent.
 const LOOK: Duration = Duration::from_millis(500);
 /// What is heard of over the same connection: what is shown, and not each event.
-const TYPES: [&str; 3] = ["source", "overrun", "config"];
+const TYPES: [&str; 2] = ["source", "overrun"];
 
 /// What is shown, and what the keys mean just now.
 #[derive(Debug, Clone, PartialEq)]
@@ -324,14 +324,13 @@ impl State {
 
     /// Takes a line of the daemon.
     pub fn take(&mut self, line: Line, now: Instant) {
-        let is_report = line.seq.is_some();
         self.answered_at = now;
         match line.body {
             Body::Top { sources } => {
                 self.answered(|asking| *asking == Asking::Top);
                 if !self.is_paused {
                     self.clock = line.ts.and_then(|ts| ts.parse().ok());
-                    self.hear(sources);
+                    self.hear(sources, now);
                 }
             }
             Body::Status(status) => {
@@ -339,28 +338,32 @@ impl State {
                 self.health(*status);
             }
             Body::Set { label, threshold, start_threshold, release, .. } => {
+                let thresholds = Thresholds { threshold, start_threshold, release };
                 if let Some(Asking::Set(asked)) = self.answered(|asking| matches!(asking, Asking::Set(_))) {
-                    self.changes.taken(&asked);
+                    self.changes.taken(&asked, thresholds);
                 }
-                self.in_force(&label, Thresholds { threshold, start_threshold, release }, now);
+                self.in_force(&label, thresholds, now);
             }
             Body::Error { message, .. } => {
-                if let Some(Asking::Set(asked)) = self.asked.pop_front() {
-                    self.changes.refused(&asked);
+                match self.asked.pop_front() {
+                    Some(Asking::Set(asked)) => self.changes.refused(&asked),
+                    Some(Asking::Reload) => self.written = None,
+                    _ => {}
                 }
-                self.written = None;
                 self.warn(message, now);
             }
             Body::Subscribed { .. } => {
                 self.answered(|asking| *asking == Asking::Subscribe);
             }
-            // Whoever reloads gets an answer, and the report that everybody gets; the latter is enough.
-            Body::ConfigReloaded { .. } | Body::ConfigRejected { .. } if !is_report => {
-                self.answered(|asking| *asking == Asking::Reload);
+            Body::ConfigReloaded { .. } => {
+                if self.answered(|asking| *asking == Asking::Reload).is_some() {
+                    self.reloaded(now);
+                }
             }
-            Body::ConfigReloaded { changes } => self.reloaded(&changes, now),
             Body::ConfigRejected { faults } => {
-                self.written = None;
+                if self.answered(|asking| *asking == Asking::Reload).is_some() {
+                    self.written = None;
+                }
                 self.warn(format!("the new configuration is refused: {}", faults.join("; ")), now);
             }
             Body::SourceLost { source, reason } => {
@@ -384,9 +387,19 @@ impl State {
         }
     }
 
-    fn hear(&mut self, tops: Vec<Top>) {
+    fn hear(&mut self, tops: Vec<Top>, now: Instant) {
         if !tops.iter().map(|top| &top.source).eq(self.sources.iter().map(|source| &source.key)) {
             self.name_sources(tops.iter().map(|top| top.source.as_str()));
+        }
+        // A label has the same thresholds on every source.
+        let labels = tops.iter().flat_map(|top| &top.labels);
+        let gone: Vec<String> = labels
+            .filter(|label| Thresholds::of(label).is_some_and(|now| self.changes.forget_unless(&label.label, now)))
+            .map(|label| label.label.clone())
+            .collect();
+        if !gone.is_empty() {
+            let what = "was set by somebody else, or the configuration was loaded again: what was not written is gone";
+            self.warn(format!("{} {what}", gone.join(", ")), now);
         }
         let kept: HashSet<&str> = self.changes.names().collect();
         for (source, top) in self.sources.iter_mut().zip(tops) {
@@ -420,14 +433,12 @@ impl State {
         self.say(format!("{name}: threshold {threshold}, start threshold {start_threshold}, release {release}"), now);
     }
 
-    fn reloaded(&mut self, differences: &[String], now: Instant) {
-        let lost = self.changes.len();
+    /// The daemon has loaded what was written.
+    fn reloaded(&mut self, now: Instant) {
         self.changes.clear();
         self.poll_at = now;
-        match self.written.take() {
-            Some(path) => self.say(format!("{} is in force", path.display()), now),
-            None if lost > 0 => self.warn("somebody had the configuration loaded again: what was not written is gone", now),
-            None => self.say(format!("the configuration was loaded again: {}", differences.join("; ")), now),
+        if let Some(path) = self.written.take() {
+            self.say(format!("{} is written and in force", path.display()), now);
         }
     }
 

@@ -34,30 +34,37 @@ pub fn draw(state: &State, palette: Palette, cells: &mut Buffer) {
 
 /// The picture itself, from above: who is heard, how loud, the labels, the chosen one, the open events.
 fn watch(state: &State, pen: &mut Pen, area: Rect) {
-    let mut below = area;
-    let mut take = |height: u16| {
-        let height = height.min(below.height);
-        let part = Rect { height, ..below };
-        below = Rect { y: below.y + height, height: below.height - height, ..below };
-        part
-    };
+    let mut rest = Rest(area);
     let roomy = area.height >= ROOMY;
-    header::draw(state, pen, take(1));
+    header::draw(state, pen, rest.take(1));
     let Some((source, heard)) = state.source().and_then(|source| Some((source, source.heard.as_ref()?))) else {
-        pen.line(take(2), "", Role::Quiet);
-        pen.line(take(1), "nothing has been heard yet", Role::Quiet);
+        rest.take(1);
+        pen.line(rest.take(1), "nothing has been heard yet", Role::Quiet);
         return;
     };
-    meter::draw(heard, pen, take(if roomy { 2 } else { 1 }));
-    take(u16::from(area.height >= 14));
+    meter::draw(heard, pen, rest.take(if roomy { 2 } else { 1 }));
+    rest.take(u16::from(area.height >= 14));
     let events_height = if roomy { 4 } else { 1 };
     let detail_height = if area.height < ROOM_FOR_DETAIL { 0 } else { (area.height / 3).min(16) };
-    let rows_area = take(below.height.saturating_sub(detail_height + events_height));
+    let rows_area = rest.take(rest.0.height.saturating_sub(detail_height + events_height));
     rows::draw(state, source, heard, pen, Rect { height: rows_area.height - u16::from(roomy && rows_area.height > 3), ..rows_area });
     if detail_height > 0 {
-        detail::draw(state, source, heard, pen, Rect { height: detail_height - u16::from(roomy), ..take(detail_height) });
+        detail::draw(state, source, heard, pen, Rect { height: detail_height - u16::from(roomy), ..rest.take(detail_height) });
     }
-    events::draw(state, heard, pen, below);
+    events::draw(state, heard, pen, rest.0);
+}
+
+/// What is left of the screen, from above.
+struct Rest(Rect);
+
+impl Rest {
+    /// Takes lines from the top, as many as there are.
+    fn take(&mut self, height: u16) -> Rect {
+        let Rest(left) = *self;
+        let height = height.min(left.height);
+        self.0 = Rect { y: left.y + height, height: left.height - height, ..left };
+        Rect { height, ..left }
+    }
 }
 
 /// The last line: a question, what is wrong, what happened, or else the keys.
@@ -72,6 +79,7 @@ fn last_line(state: &State, pen: &mut Pen, area: Rect) {
         }
         Mode::Diff(..) => "y writes it and loads it   any other key does not",
         Mode::Help => "any key goes back",
+        Mode::Watch if area.width < 80 => "↑↓ label  ←→ threshold  ? keys  q end",
         Mode::Watch => "↑↓ label   ←→ threshold   w write   u take back   p pause   ? keys   q end",
     };
     match (&state.link, &state.message) {

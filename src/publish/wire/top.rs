@@ -24,6 +24,9 @@ pub struct Top {
     /// The distance of two hops.
     #[serde(default)]
     pub hop_ms: u32,
+    /// How long ago the moment is that the newest two-sided scores speak of.
+    #[serde(default)]
+    pub two_sided_lag_ms: u64,
     /// The events that are open, the oldest first.
     #[serde(default)]
     pub open: Vec<OpenEvent>,
@@ -88,6 +91,7 @@ impl From<SourceTop> for Top {
             clipped_samples: top.clipped_samples,
             hops: top.hops,
             hop_ms: top.hop_ms,
+            two_sided_lag_ms: top.two_sided_lag_ms,
             open: top.open.into_iter().map(Into::into).collect(),
             labels: top.labels.into_iter().map(Into::into).collect(),
         }
