@@ -32,6 +32,7 @@ mod proposal;
 mod rows;
 mod screen;
 mod session;
+mod sixteen;
 mod source;
 mod state;
 #[cfg(test)]

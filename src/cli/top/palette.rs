@@ -52,24 +52,19 @@ impl Palette {
 
     /// How a text with this meaning looks.
     pub fn style(self, role: Role) -> Style {
-        let style = Style::new();
-        if self == Palette::Plain {
-            return match role {
-                Role::Quiet => style.add_modifier(Modifier::DIM),
-                Role::Plain | Role::Near | Role::Threshold | Role::TwoSided => style,
-                Role::Strong | Role::Firing => style.add_modifier(Modifier::BOLD),
-                Role::Bad => style.add_modifier(Modifier::REVERSED),
-            };
-        }
+        let (plain, coloured) = (Style::new(), self != Palette::Plain);
+        let colour = |colour: Color| if coloured { plain.fg(colour) } else { plain };
         match role {
-            Role::Quiet => style.fg(Color::DarkGray),
-            Role::Threshold => style.fg(Color::Magenta),
-            Role::TwoSided => style.fg(Color::Cyan),
-            Role::Plain => style,
-            Role::Strong => style.add_modifier(Modifier::BOLD),
-            Role::Near => style.fg(Color::Yellow),
-            Role::Firing => style.fg(Color::Green).add_modifier(Modifier::BOLD),
-            Role::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+            // A dark grey is the background's own colour in some themes.
+            Role::Quiet => plain.add_modifier(Modifier::DIM),
+            Role::Threshold => colour(Color::Magenta),
+            Role::TwoSided => colour(Color::Cyan),
+            Role::Plain => plain,
+            Role::Strong => plain.add_modifier(Modifier::BOLD),
+            Role::Near => colour(Color::Yellow),
+            Role::Firing => colour(Color::Green).add_modifier(Modifier::BOLD),
+            Role::Bad if coloured => plain.fg(Color::Red).add_modifier(Modifier::BOLD),
+            Role::Bad => plain.add_modifier(Modifier::REVERSED),
         }
     }
 

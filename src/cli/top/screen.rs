@@ -8,11 +8,14 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::layout::Rect;
+
+use super::sixteen::Sixteen;
 
 /// The terminal while it is taken over; dropping this gives it back.
 pub struct Screen {
     /// What draws.
-    pub terminal: Terminal<CrosstermBackend<io::BufWriter<io::Stdout>>>,
+    pub terminal: Terminal<CrosstermBackend<Sixteen<io::Stdout>>>,
 }
 
 impl Screen {
@@ -28,9 +31,7 @@ impl Screen {
             }));
         });
         enter()?;
-        // A frame is one write: over a slow line nobody sees half of it.
-        let backend = CrosstermBackend::new(io::BufWriter::with_capacity(32 * 1024, stdout()));
-        let terminal = Terminal::new(backend).inspect_err(|_| give_back())?;
+        let terminal = Terminal::new(CrosstermBackend::new(Sixteen::new(stdout()))).inspect_err(|_| give_back())?;
         Ok(Self { terminal })
     }
 
@@ -39,7 +40,14 @@ impl Screen {
         give_back();
         meanwhile();
         enter()?;
-        self.terminal.clear()
+        self.clear()
+    }
+
+    /// Clears it, so that the next picture is drawn whole. The terminal's own way to do that would ask where the cursor is, and the
+    /// answer would go to whoever reads the keys.
+    pub fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 

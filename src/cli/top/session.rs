@@ -181,7 +181,7 @@ impl Session {
             Act::Quit => {}
             // The shell takes the terminal while the process is stopped; the signal that lets it go on takes it back.
             Act::Suspend => self.screen.lend(|| raise(Signal::SIGSTOP).unwrap_or_default())?,
-            Act::Redraw => self.screen.terminal.clear()?,
+            Act::Redraw => self.screen.clear()?,
             Act::Propose => match Proposal::new(self.state.config(), self.state.changes.all()) {
                 Ok(proposal) => self.state.mode = Mode::Diff(proposal, 0),
                 Err(sentence) => self.state.warn(sentence, now),
