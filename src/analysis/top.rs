@@ -15,8 +15,12 @@ use crate::model::Model;
 /// The `k` labels and groups of the highest causal scores, and what else there is to know of the source.
 pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
     let rules = slot.ear.rules();
-    let own: HashMap<usize, usize> =
-        rules.iter().enumerate().filter(|(_, rule)| !rule.subject.is_group()).map(|(index, rule)| (rule.members[0], index)).collect();
+    let own: HashMap<usize, usize> = rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| !rule.subject.is_group())
+        .map(|(index, rule)| (rule.members[0], index))
+        .collect();
     let groups = rules.iter().enumerate().filter(|(_, rule)| rule.subject.is_group()).map(|(index, _)| Entry::Rule(index));
     let labels = (0..model.labels.len()).map(|label| own.get(&label).map_or(Entry::Label(label), |rule| Entry::Rule(*rule)));
     let mut entries: Vec<(f32, Entry)> = labels.chain(groups).map(|entry| (entry.score(&slot.ear), entry)).collect();

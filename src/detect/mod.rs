@@ -212,8 +212,7 @@ impl Detector {
     /// numbers would have told them; all other open events end with `Paused`.
     pub fn replace_rules(&mut self, rules: Vec<Rule>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
         let is_same = |old: &Rule, new: &Rule| old.subject == new.subject && old.members == new.members;
-        let kept: Vec<Option<usize>> =
-            rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
+        let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
         let mut steps = std::mem::take(&mut self.steps);
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let mut tell = |(event, step)| steps.push((index, event, step));

@@ -169,7 +169,10 @@ impl Changes {
 
     /// The threshold that the user asks for, where the label is changed.
     pub fn wanted(&self, label: &str) -> Option<f64> {
-        self.labels.get(label).filter(|change| change.wanted != 0).map(|change| odds::step(change.before.threshold, change.wanted))
+        self.labels
+            .get(label)
+            .filter(|change| change.wanted != 0)
+            .map(|change| odds::step(change.before.threshold, change.wanted))
     }
 
     /// Every changed label with the threshold that is asked for.

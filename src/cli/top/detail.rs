@@ -19,12 +19,7 @@ const SCALE: [(f32, &str); 4] = [(1.0, "1"), (0.1, "0.1"), (0.01, "0.01"), (0.00
 pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: Rect) {
     let Some(label) = source.chosen() else { return };
     title(state, label, heard, pen, Rect { height: 1, ..area });
-    let plot = Rect {
-        x: area.x + LEFT,
-        y: area.y + 1,
-        width: area.width - LEFT - RIGHT,
-        height: area.height.saturating_sub(2),
-    };
+    let plot = Rect { x: area.x + LEFT, y: area.y + 1, width: area.width - LEFT - RIGHT, height: area.height.saturating_sub(2) };
     let mut dots = Dots::new(plot.width, plot.height);
     let stretch = heard.stretch(state.interval.as_millis() as u64);
     let (threshold, start) = (state.threshold(label), label.now.start_threshold);

@@ -42,7 +42,10 @@ fn line(state: &State, event: &OpenEvent, pen: &mut Pen, area: Rect) {
     let x = area.x + 3;
     pen.text(x, y, 24, &event.label, Role::Firing);
     let x = x + 25;
-    let since = event.onset.parse::<Timestamp>().map(|onset| onset.to_zoned_datetime(state.zone.clone()).strftime("%H:%M:%S").to_string());
+    let since = event
+        .onset
+        .parse::<Timestamp>()
+        .map(|onset| onset.to_zoned_datetime(state.zone.clone()).strftime("%H:%M:%S").to_string());
     let confirmed = if event.confirmed { "confirmed" } else { "not confirmed yet" };
     let text = format!("since {}{}   peak {:.3}   {confirmed}", since.unwrap_or_default(), age(state, event), event.peak_score);
     let x = pen.text(x, y, end.saturating_sub(x), &text, Role::Plain);

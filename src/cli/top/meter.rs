@@ -59,7 +59,8 @@ fn bar(heard: &Heard, pen: &mut Pen, area: Rect) {
             ("┃", pen.palette.style(Role::Strong))
         } else if full > 0 {
             let last = clips && cell + 2 >= area.width;
-            let style = if last { pen.palette.style(Role::Bad) } else { pen.palette.meter(f32::from(cell) / f32::from(area.width)) };
+            let style =
+                if last { pen.palette.style(Role::Bad) } else { pen.palette.meter(f32::from(cell) / f32::from(area.width)) };
             (EIGHTHS[usize::from(full % 8)], style)
         } else {
             let role = if clips && cell + 1 == area.width { Role::Bad } else { Role::Quiet };

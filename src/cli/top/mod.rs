@@ -71,7 +71,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let variable = |name: &str| std::env::var(name).ok();
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && variable("TERM").is_none_or(|term| term != "dumb");
+    let is_terminal =
+        io::stdin().is_terminal() && io::stdout().is_terminal() && variable("TERM").is_none_or(|term| term != "dumb");
     if !args.once && !is_terminal {
         return Err(Failure::new("top draws on a terminal, and there is none; use --once, or --once --json", exit::USAGE));
     }

@@ -40,7 +40,8 @@ const GRADIENT: [u8; 8] = [23, 29, 35, 41, 77, 149, 185, 215];
 impl Palette {
     /// What the variables `NO_COLOR`, `COLORTERM` and `TERM` say of the terminal.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let holds = |name: &str, words: &[&str]| variable(name).is_some_and(|value| words.iter().any(|word| value.contains(word)));
+        let holds =
+            |name: &str, words: &[&str]| variable(name).is_some_and(|value| words.iter().any(|word| value.contains(word)));
         if variable("NO_COLOR").is_some_and(|value| !value.is_empty()) {
             Palette::Plain
         } else if holds("COLORTERM", &["truecolor", "24bit"]) || holds("TERM", &["256color", "direct"]) {
@@ -100,7 +101,8 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_none() {
-        let roles = [Role::Quiet, Role::Threshold, Role::TwoSided, Role::Plain, Role::Strong, Role::Near, Role::Firing, Role::Bad];
+        let roles =
+            [Role::Quiet, Role::Threshold, Role::TwoSided, Role::Plain, Role::Strong, Role::Near, Role::Firing, Role::Bad];
         assert!(roles.iter().all(|role| Palette::Plain.style(*role).fg.is_none()));
         assert!((0..=10).all(|part| Palette::Plain.meter(part as f32 / 10.0).fg.is_none()));
     }

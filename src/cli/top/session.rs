@@ -75,7 +75,12 @@ fn keys(happen: &Sender<Happening>) {
 fn signals(happen: &Sender<Happening>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
-        let kinds = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::from_raw(Signal::SIGCONT as i32)];
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::interrupt(),
+            SignalKind::from_raw(Signal::SIGCONT as i32),
+        ];
         let [Ok(mut term), Ok(mut hangup), Ok(mut interrupt), Ok(mut cont)] = kinds.map(signal) else { return };
         loop {
             let happening = tokio::select! {

@@ -67,7 +67,10 @@ mod tests {
     #[test]
     fn sixteen_colours_have_sequences_of_their_own() {
         assert_eq!(sent("a\x1b[38;5;2mb\x1b[38;5;8mc\x1b[38;5;15m"), "a\x1b[32mb\x1b[90mc\x1b[97m");
-        assert_eq!(sent("\x1b[38;5;16ma\x1b[38;5;149mb\x1b[38;2;1;2;3m耳\x1b[0m"), "\x1b[38;5;16ma\x1b[38;5;149mb\x1b[38;2;1;2;3m耳\x1b[0m");
+        assert_eq!(
+            sent("\x1b[38;5;16ma\x1b[38;5;149mb\x1b[38;2;1;2;3m耳\x1b[0m"),
+            "\x1b[38;5;16ma\x1b[38;5;149mb\x1b[38;2;1;2;3m耳\x1b[0m"
+        );
         assert_eq!(sent("\x1b[38;5;"), "\x1b[38;5;");
         assert_eq!(sent("\x1b[38;5;99999m"), "\x1b[38;5;99999m");
     }

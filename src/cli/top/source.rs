@@ -127,8 +127,12 @@ impl Source {
         self.labels.retain(|name, label| label.seen + keep >= hops || stays(name));
         let shows = |name: &str, label: &Label| label.seen + held >= hops || label.above_until > hops || stays(name);
         self.order.retain(|name| self.labels.get(name).is_some_and(|label| shows(name, label)));
-        let mut new: Vec<&String> =
-            self.labels.iter().filter(|(name, label)| shows(name, label) && !self.order.contains(name)).map(|(name, _)| name).collect();
+        let mut new: Vec<&String> = self
+            .labels
+            .iter()
+            .filter(|(name, label)| shows(name, label) && !self.order.contains(name))
+            .map(|(name, _)| name)
+            .collect();
         new.sort();
         let new: Vec<String> = new.into_iter().cloned().collect();
         self.order.extend(new);

@@ -90,7 +90,13 @@ impl Bench {
                 label("Dog", 0.08, Some((0.3, 0.15)), "below", "below its start threshold: 0.080 of 0.150"),
                 label("Bark", 0.06, Some((0.2, 0.05)), "cooling_down", "cooling down for another 12.3 s"),
                 label("Glass", 0.03, Some((0.006, 0.004)), "too_quiet", "too quiet: -62.0 of -60.0 dBFS"),
-                label("Smoke detector, smoke alarm", 0.004, Some((0.1, 0.07)), "below", "below its start threshold: 0.004 of 0.070"),
+                label(
+                    "Smoke detector, smoke alarm",
+                    0.004,
+                    Some((0.1, 0.07)),
+                    "below",
+                    "below its start threshold: 0.004 of 0.070",
+                ),
             ],
         }
     }
@@ -237,7 +243,9 @@ fn colour_is_used_as_far_as_the_terminal_has_it() {
         cells.map(|cell| cell.fg).filter(|colour| *colour != Color::Reset).collect::<Vec<_>>()
     };
     assert!(colours(Palette::Plain).is_empty());
-    assert!(!colours(Palette::Ansi).is_empty() && colours(Palette::Ansi).iter().all(|colour| !matches!(colour, Color::Indexed(_))));
+    assert!(
+        !colours(Palette::Ansi).is_empty() && colours(Palette::Ansi).iter().all(|colour| !matches!(colour, Color::Indexed(_)))
+    );
     assert!(colours(Palette::Indexed).iter().any(|colour| matches!(colour, Color::Indexed(_))));
 }
 

@@ -20,7 +20,11 @@ pub fn draw(state: &State, palette: Palette, cells: &mut Buffer) {
     let area = *cells.area();
     let mut pen = Pen { cells, palette };
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        pen.line(area, &format!("this window is too small: {} columns and {} lines are the least", LEAST.0, LEAST.1), Role::Plain);
+        pen.line(
+            area,
+            &format!("this window is too small: {} columns and {} lines are the least", LEAST.0, LEAST.1),
+            Role::Plain,
+        );
         return;
     }
     let (inside, last) = (Rect { height: area.height - 1, ..area }, Rect { y: area.bottom() - 1, height: 1, ..area });
@@ -47,7 +51,13 @@ fn watch(state: &State, pen: &mut Pen, area: Rect) {
     let events_height = if roomy { 4 } else { 1 };
     let detail_height = if area.height < ROOM_FOR_DETAIL { 0 } else { (area.height / 3).min(16) };
     let rows_area = rest.take(rest.0.height.saturating_sub(detail_height + events_height));
-    rows::draw(state, source, heard, pen, Rect { height: rows_area.height - u16::from(roomy && rows_area.height > 3), ..rows_area });
+    rows::draw(
+        state,
+        source,
+        heard,
+        pen,
+        Rect { height: rows_area.height - u16::from(roomy && rows_area.height > 3), ..rows_area },
+    );
     if detail_height > 0 {
         detail::draw(state, source, heard, pen, Rect { height: detail_height - u16::from(roomy), ..rest.take(detail_height) });
     }
@@ -70,21 +80,26 @@ impl Rest {
 /// The last line: a question, what is wrong, what happened, or else the keys.
 fn last_line(state: &State, pen: &mut Pen, area: Rect) {
     let keys = match &state.mode {
+        Mode::Watch if area.width < 80 => "↑↓ label  ←→ threshold  ? keys  q end",
+        Mode::Watch => "↑↓ label   ←→ threshold   w write   u take back   p pause   ? keys   q end",
+        Mode::Diff(..) => return ask(pen, area, "y writes it and has it loaded   any other key does not"),
+        Mode::Help => return ask(pen, area, "any key goes back"),
         Mode::Leaving => {
             let count = state.changes.len();
             let what = if count == 1 { "1 threshold is".to_owned() } else { format!("{count} thresholds are") };
-            let question = format!("{what} changed and not written, until the next reload: q ends, w writes, another key goes on");
-            pen.line(area, &question, Role::Near);
-            return;
+            let question =
+                format!("{what} changed and not written, until the next reload: q ends, w writes, another key goes on");
+            return ask(pen, area, &question);
         }
-        Mode::Diff(..) => "y writes it and loads it   any other key does not",
-        Mode::Help => "any key goes back",
-        Mode::Watch if area.width < 80 => "↑↓ label  ←→ threshold  ? keys  q end",
-        Mode::Watch => "↑↓ label   ←→ threshold   w write   u take back   p pause   ? keys   q end",
     };
     match (&state.link, &state.message) {
         (Link::Down(why), _) => pen.line(area, &format!("the daemon is gone, trying again: {why}"), Role::Bad),
         (_, Some(message)) => pen.line(area, &message.text, if message.is_bad { Role::Near } else { Role::Plain }),
         (_, None) => pen.line(area, keys, Role::Quiet),
     };
+}
+
+/// What waits for a key.
+fn ask(pen: &mut Pen, area: Rect, question: &str) {
+    pen.line(area, question, Role::Near);
 }
