@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::detect::why::Why;
 use crate::event::Subject;
 
 /// A request to the pipeline, with the channel for its answer.
@@ -132,58 +133,4 @@ pub struct TopLabel {
     pub thresholds: Option<InForce>,
     /// Why it is an event just now, or why not.
     pub why: Why,
-}
-
-/// Why a label is an event just now, or why not.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Why {
-    /// An event of it is open; whether the score of both sides has borne it out.
-    Open {
-        /// Whether it has.
-        is_confirmed: bool,
-    },
-    /// The same sound is told as one event with another name, a label above or below it.
-    Held {
-        /// That name.
-        by: Arc<Subject>,
-    },
-    /// Its scores are below its thresholds.
-    Below,
-    /// Not enough of the last windows reached the start threshold yet.
-    Confirming {
-        /// How many did.
-        hits: usize,
-        /// How many must.
-        needed: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// The sound is quieter than the rule asks for.
-    TooQuiet {
-        /// How loud it is, in dBFS.
-        level_dbfs: f32,
-        /// How loud it must be, in dBFS.
-        least_dbfs: f32,
-    },
-    /// The sound has not lasted as long as the rule asks for.
-    TooShort {
-        /// How long it must last, in milliseconds.
-        least_ms: u64,
-    },
-    /// The second look did not bear out what was announced; the same sound is not announced again.
-    Refused,
-    /// After an event of it no other begins for a while.
-    CoolingDown {
-        /// How much of that is left, in milliseconds.
-        left_ms: u64,
-    },
-    /// `[report] ignore` leaves it out.
-    Ignored,
-    /// The report does not name it.
-    NotReported,
-    /// It is reported as a group.
-    Grouped {
-        /// The group.
-        group: Arc<Subject>,
-    },
 }

@@ -12,6 +12,7 @@ use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
 use crate::detect::scoring::{Scoring, causal};
 use crate::detect::step::Step;
+use crate::detect::trace::Trace;
 use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::FrontEnd;
@@ -203,6 +204,11 @@ impl Ear {
         self.curves = Some(Curves::new(self.scoring.clone(), n_labels, self.model_rate_hz));
     }
 
+    /// From now on keeps a trace of what is decided, and why.
+    pub fn keep_trace(&mut self, trace: Trace) {
+        self.detector.keep_trace(trace);
+    }
+
     /// The curves that were kept, box by box; each box is there once it has ended.
     pub fn curves(&self) -> &[Painted] {
         self.curves.as_ref().map_or(&[], Curves::painted)
@@ -229,6 +235,16 @@ impl Ear {
             rows if rows.len() == 0 => 0.0,
             rows => causal(rows.map(|row| row[label])),
         }
+    }
+
+    /// How long after a moment its two-sided score comes, in samples.
+    pub fn lag_samples(&self) -> u64 {
+        self.scoring.lag_samples()
+    }
+
+    /// The distance of two windows in samples.
+    pub fn hop_samples(&self) -> u64 {
+        self.scoring.hop_samples()
     }
 
     /// What decides events; to be asked why it does.

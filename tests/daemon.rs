@@ -252,7 +252,8 @@ fn look_until(client: &mut Client, label: &str, holds: impl Fn(&Value) -> bool) 
 fn top_says_why_a_label_is_an_event_or_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let recording = voice_and_silence(folder.path());
-    let config = "[report]\nlabels = [\"Speech\", \"Bark\"]\n[groups.alarm]\nlabels = [\"Fire alarm\"]\n";
+    let config =
+        "[report]\nlabels = [\"Speech\", \"Bark\", \"Cat\"]\nignore = [\"Cat\"]\n[groups.alarm]\nlabels = [\"Fire alarm\"]\n";
     let daemon = Daemon::start(config, &["--source", &format!("file:{}?loop", recording.display())], &[]);
     let mut client = daemon.connect();
     let open = look_until(&mut client, "Speech", |found| found["why"] == "open");
@@ -261,6 +262,7 @@ fn top_says_why_a_label_is_an_event_or_is_not() {
     look_until(&mut client, "Speech", |found| found["why"] == "below");
     assert_eq!(look(&mut client, "Bark")["why"], "below");
     assert_eq!(look(&mut client, "Music")["why"], "not_reported");
+    assert_eq!(look(&mut client, "Cat")["why"], "ignored");
     assert_eq!(look(&mut client, "Fire alarm")["because"], "reported as the group alarm");
     assert_eq!(look(&mut client, "alarm")["why"], "below");
     let top = client.ask(r#"{"op":"top","k":1}"#, "top");
@@ -386,6 +388,14 @@ fn listen_prints_what_the_daemon_sends() {
     let wrong = listen(&["--label", "Rintone"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert_eq!(String::from_utf8(wrong.stderr).unwrap(), "mimid: there is no label \"Rintone\"; did you mean \"Ringtone\"?\n");
+    let wrong = listen(&[
+        "--source", "voiec", "--source", "test", "--since", "0", "--type", "event", "--label", "speech", "--count", "0",
+    ]);
+    assert_eq!(wrong.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(wrong.stderr).unwrap(),
+        "warning: the daemon has no source \"voiec\"; did you mean \"voice\"?\n"
+    );
     // A reader that goes away ends the listener quietly.
     let mut command = std::process::Command::new("bash");
     let line = format!("{} listen --socket {} | head -1 >/dev/null", env!("CARGO_BIN_EXE_mimid"), socket.display());

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mimid::control::{InForce, OpenEvent, SourceTop, TopLabel, Why};
+use mimid::control::{InForce, OpenEvent, SourceTop, TopLabel};
+use mimid::detect::why::Why;
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
 use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
 use mimid::stats::{SourceState, SourceStats};

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
 use crate::config::Rule;
-use crate::control::{InForce, OpenEvent, SourceTop, TopLabel, Why};
+use crate::control::{InForce, OpenEvent, SourceTop, TopLabel};
 use crate::detect::standing::Standing;
+use crate::detect::why::{Moment, Why};
 use crate::ear::Ear;
 use crate::event::Subject;
 use crate::model::Model;
@@ -72,7 +73,9 @@ impl Entry {
                     thresholds: Some(in_force(rule)),
                     why: glance.map_or(Why::Below, |glance| {
                         let told_as = glance.told_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());
-                        why(&glance.standing, told_as, rule, &slot.ear)
+                        let (now, rate_hz) = (slot.ear.now(), slot.ear.model_rate_hz());
+                        let moment = Moment { now, rate_hz, loudness_dbfs: slot.ear.loudness_dbfs() };
+                        Why::new(glance.standing, told_as, &rule.gate, moment)
                     }),
                 }
             }
@@ -87,27 +90,6 @@ pub(super) fn in_force(rule: &Rule) -> InForce {
         threshold: rule.gate.threshold,
         start_threshold: rule.gate.start_threshold,
         release: rule.gate.release,
-    }
-}
-
-/// How a rule stands, in the terms of its numbers; `told_as` is another name that its open event has.
-fn why(standing: &Standing, told_as: Option<Arc<Subject>>, rule: &Rule, ear: &Ear) -> Why {
-    let gate = &rule.gate;
-    match *standing {
-        Standing::Open { is_confirmed, .. } => match told_as {
-            Some(by) => Why::Held { by },
-            None => Why::Open { is_confirmed },
-        },
-        Standing::Below => Why::Below,
-        Standing::TooQuiet => {
-            Why::TooQuiet { level_dbfs: ear.loudness_dbfs(), least_dbfs: gate.min_level_dbfs.unwrap_or_default() }
-        }
-        Standing::Refused => Why::Refused,
-        Standing::CoolingDown { until } => {
-            Why::CoolingDown { left_ms: until.saturating_sub(ear.now()) * 1_000 / u64::from(ear.model_rate_hz()) }
-        }
-        Standing::Confirming { hits } => Why::Confirming { hits, needed: gate.confirm_k, of: gate.confirm_n },
-        Standing::TooShort => Why::TooShort { least_ms: gate.min_duration_ms },
     }
 }
 

@@ -12,9 +12,11 @@ use crate::model::Model;
 
 pub mod check;
 pub mod devices;
+pub mod explain;
 pub mod labels;
 pub mod listen;
 mod logging;
+mod recording;
 pub mod run;
 pub mod scan;
 pub mod status;
@@ -91,6 +93,8 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
+    /// Say why each event of a recording came, and why others did not.
+    Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// Show live what the daemon hears, and why a label is an event or is not.
@@ -130,9 +134,11 @@ fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
         Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
         model => model?,
     };
-    let loaded = raw.validate(&model.labels).map_err(usage)?;
+    let mut loaded = raw.validate(&model.labels).map_err(usage)?;
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
+    loaded.warnings.extend(raw.confirm_warnings(&model.detection));
+    loaded.warnings.sort_by_key(|warning| warning.line);
     Ok((raw, loaded, model))
 }
 
@@ -142,6 +148,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -1,15 +1,22 @@
-//! Thresholds that are set on a configuration that was read: what a control request changes until the file is read again.
+//! Changes to a configuration that was read: thresholds that a control request sets until the file is read again, and what would be
+//! reported if everything were.
 //!
 //! Nothing is checked here; `validate` checks the numbers as it does those of the file.
 
 use super::Raw;
-use super::raw::{Named, RawGate};
+use super::raw::{Named, RawGate, RawReport};
 use super::table::At;
 use crate::control::SetThresholds;
 use crate::event::Subject;
 use crate::model::Labels;
 
 impl Raw {
+    /// The same configuration, were every label of the model reported by itself.
+    pub fn reporting_all(&self) -> Self {
+        let report = RawReport { preset: At { value: Some("all".to_owned()), line: None }, ..RawReport::default() };
+        Self { report, groups: Vec::new(), ..self.clone() }
+    }
+
     /// Sets thresholds of a label or a group, as if the file said so.
     pub fn set(&mut self, subject: &Subject, thresholds: &SetThresholds, labels: &Labels) {
         let is_meant = |name: &str| labels.find(name).is_some_and(|index| *labels.subjects()[index] == *subject);

@@ -2,7 +2,7 @@
 //!
 //! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
-//! loud a stretch was. `standing` says why a rule tells an event, or does not. `curves` is the same for every label of the model, written
+//! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it. `curves` is the same for every label of the model, written
 //! down. Times are sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
@@ -15,7 +15,9 @@ pub mod level;
 pub mod scoring;
 pub mod standing;
 pub mod step;
+pub mod trace;
 pub mod tracker;
+pub mod why;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ use level::LevelMeter;
 use scoring::{Curve, Scoring};
 use standing::{Fate, Standing};
 use step::Step;
+use trace::{Trace, Traced};
 use tracker::{Boxed, Causal, Tracker};
 
 /// How far back a sound that is heard now may have begun, in seconds.
@@ -37,8 +40,6 @@ const FURTHEST_ONSET_S: u64 = 1;
 const USUAL_RISE_MS: u64 = 300;
 /// How loud it is now is measured over so long, in milliseconds.
 const LOUDNESS_MS: u64 = 300;
-/// Boxes with a lower peak leave no trace.
-const TRACED: f32 = 2e-3;
 /// A box that has lasted so many values has its onset sharpened, before the sound at it is forgotten.
 const LONG_BOX: u64 = 50;
 
@@ -68,21 +69,6 @@ pub struct Glance {
     pub standing: Standing,
     /// The rule under whose name its open event is told; `None` where none is open.
     pub told_as: Option<usize>,
-}
-
-/// A box of a rule's curve that ended, and what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Traced {
-    /// The rule.
-    pub rule: usize,
-    /// Where it lies; its edges are sharpened if its peak reaches the threshold.
-    pub sharp: Sharp,
-    /// Its peak, 0…1.
-    pub peak: f32,
-    /// Its root mean square level in dBFS.
-    pub level_dbfs: f32,
-    /// What became of it.
-    pub fate: Fate,
 }
 
 /// What a detector hears with.
@@ -120,8 +106,8 @@ pub struct Detector {
     base: u64,
     next_event: u64,
     steps: Vec<(usize, u64, Step)>,
-    /// What became of each box, where it is asked for.
-    trace: Option<Vec<Traced>>,
+    /// What was heard and why it was told or not, where it is asked for.
+    trace: Option<Trace>,
 }
 
 impl Detector {
@@ -176,11 +162,15 @@ impl Detector {
             let (closed, going) = listener.boxed(found, rule, self.base, hop, senses);
             let fate = listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
             if let Some((trace, stretch)) = self.trace.as_mut().zip(found.closed) {
-                trace.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
             }
         }
         self.tell(end, &mut steps, senses.meter, found);
         self.steps = steps;
+        if let Some(mut trace) = self.trace.take() {
+            trace.hop(end, loudness, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
+            self.trace = Some(trace);
+        }
     }
 
     /// Ends every open event at the sample index `now` at the latest, and forgets what was heard: the next window ends a hop after
@@ -194,7 +184,7 @@ impl Detector {
             let (closed, _) = listener.boxed(Found { closed: last, open: None }, rule, self.base, hop, senses);
             let fate = listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
             if let Some((trace, stretch)) = self.trace.as_mut().zip(last) {
-                trace.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
             }
             listener.tracker.finish(now, reason, &mut tell);
             listener.curve = Curve::new(&self.scoring);
@@ -253,19 +243,14 @@ impl Detector {
         Some(Glance { causal, two_sided: listener.two_sided, standing, told_as })
     }
 
-    /// From now on keeps what became of each box.
-    pub fn keep_trace(&mut self) {
-        self.trace = Some(Vec::new());
+    /// From now on keeps this trace.
+    pub fn keep_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
     }
 
-    /// What became of the boxes that ended since the last time.
-    pub fn take_trace(&mut self) -> Vec<Traced> {
-        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// How long after a moment its two-sided value comes, in samples.
-    pub fn lag_samples(&self) -> u64 {
-        self.scoring.lag_samples()
+    /// The trace that was kept.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
@@ -333,7 +318,7 @@ fn traced(
     hop: u64,
     senses: Senses,
 ) -> Option<Traced> {
-    if stretch.peak < TRACED {
+    if stretch.peak < trace::LEAST_PEAK {
         return None;
     }
     let rough = |value: u64| Edge { at: base + value * hop, uncertainty: hop * 3 };

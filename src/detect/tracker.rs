@@ -141,7 +141,8 @@ impl Tracker {
 
     /// How the rule stands just now.
     pub fn standing(&self) -> Standing {
-        if let Some(open) = self.open.back() {
+        let confirmed = self.open.iter().rfind(|open| open.confirmed > 0.0);
+        if let Some(open) = confirmed.or(self.open.back()) {
             return Standing::Open { event: open.event, is_confirmed: open.confirmed > 0.0 };
         }
         let Some(last) = self.last else { return Standing::Below };

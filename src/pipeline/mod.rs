@@ -367,7 +367,10 @@ impl Daemon {
         if let Some(group) = self.groups.iter().find(|group| group.is_called(name)) {
             return Ok(group.clone());
         }
-        let label = self.labels.find(name).ok_or_else(|| self.labels.unknown(name))?;
+        let label = self.labels.find(name).ok_or_else(|| {
+            let groups = self.groups.iter().map(|group| group.name.as_str());
+            self.labels.unknown_beside(groups, name)
+        })?;
         Ok(self.labels.subjects()[label].clone())
     }
 
@@ -399,7 +402,9 @@ fn model_info(model: &Model) -> ModelInfo {
 }
 
 fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw) -> Directory {
+    let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
+        ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
         model: model.clone(),
         labels: labels.clone(),
         groups: groups.iter().map(|group| group.name.clone()).collect(),

@@ -40,6 +40,9 @@ impl Daemon {
         let mut model = if raw.model.dir.value == self.config.model.dir { None } else { Some(open()?) };
         let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
         let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
         let mut config = loaded.config;
         if model.is_none() && config.model != self.config.model {
             model = Some(open()?);

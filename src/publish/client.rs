@@ -18,6 +18,7 @@ use super::hub::{Subscription, with_newline};
 use super::server::{Shared, down};
 use super::wire::{self, Body, Line, Request};
 use crate::control::{Control, InForce, SetThresholds};
+use crate::detect::why::Why;
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -187,7 +188,12 @@ impl Connection {
         }
         match request {
             Request::Top { k } => {
-                let sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+                let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+                let ignored = &self.shared.directory().ignored;
+                let labels = sources.iter_mut().flat_map(|source| &mut source.labels);
+                for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
+                    label.why = Why::Ignored;
+                }
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {

@@ -35,6 +35,8 @@ pub struct Directory {
     pub labels: Labels,
     /// The names of the configured groups.
     pub groups: Vec<String>,
+    /// The names of the labels that the report is told to ignore.
+    pub ignored: Vec<String>,
     /// The configuration file, if there is one.
     pub config: Option<String>,
 }

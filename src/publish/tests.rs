@@ -57,7 +57,8 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let directory = Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()], config: None };
+        let directory =
+            Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()], ignored: Vec::new(), config: None };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),

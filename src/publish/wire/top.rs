@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{level, score, time};
-use crate::control::{self, SourceTop, Why};
+use crate::control::{self, SourceTop};
+use crate::detect::why::Why;
 
 /// What a source hears just now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ impl From<control::TopLabel> for TopLabel {
     fn from(label: control::TopLabel) -> Self {
         let force = label.thresholds.as_ref();
         Self {
-            because: because(&label),
+            because: label.why.because(label.score, force.map(|force| force.start_threshold)),
             label: label.subject.name.clone(),
             slug: label.subject.slug.clone(),
             score: score(label.score),
@@ -142,28 +143,5 @@ fn code(why: &Why) -> &'static str {
         Why::Ignored => "ignored",
         Why::NotReported => "not_reported",
         Why::Grouped { .. } => "grouped",
-    }
-}
-
-/// A sentence for people, without its full stop.
-fn because(label: &control::TopLabel) -> String {
-    match &label.why {
-        Why::Open { is_confirmed: true } => "an event is open".to_owned(),
-        Why::Open { is_confirmed: false } => "an event is announced and waits for the second look".to_owned(),
-        Why::Held { by } => format!("the same sound is told as {}", by.name),
-        Why::Below => match &label.thresholds {
-            Some(force) => {
-                format!("below its start threshold: {:.3} of {:.3}", score(label.score), score(force.start_threshold))
-            }
-            None => "below its threshold".to_owned(),
-        },
-        Why::Confirming { hits, needed, of } => format!("{hits} of the {needed} windows that confirm it, of the last {of}"),
-        Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} of {least_dbfs:.1} dBFS"),
-        Why::TooShort { least_ms } => format!("not yet as long as {least_ms} ms"),
-        Why::Refused => "announced and not borne out; not again until it is over".to_owned(),
-        Why::CoolingDown { left_ms } => format!("cooling down for another {:.1} s", *left_ms as f64 / 1_000.0),
-        Why::Ignored => "[report] ignore leaves it out".to_owned(),
-        Why::NotReported => "[report] does not name it".to_owned(),
-        Why::Grouped { group } => format!("reported as the group {}", group.name),
     }
 }
