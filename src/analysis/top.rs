@@ -34,7 +34,7 @@ pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
         clipped_samples: slot.clipped_samples(),
         hops: slot.stats.windows.load(Relaxed),
         hop_ms: model.detection.hop_ms,
-        two_sided_lag_ms: slot.ear.detector().lag_samples() * 1_000 / u64::from(slot.ear.model_rate_hz()),
+        two_sided_lag_ms: slot.ear.lag_samples() * 1_000 / u64::from(slot.ear.model_rate_hz()),
         open: open(slot, rules),
         labels: entries.into_iter().map(|(score, entry)| entry.look(score, slot, model)).collect(),
     }

@@ -149,7 +149,7 @@ impl Source {
                 Some((label.above_until > hops, label.history.peak(since), name))
             })
             .collect();
-        let outranks = |a: &(bool, f32, String), b: &(bool, f32, String)| a.0 > b.0 || (a.0 == b.0 && a.1 > b.1 * STRONGER);
+        let outranks = |a: &(bool, f32, String), b: &(bool, f32, String)| (a.0 && !b.0) || (a.0 == b.0 && a.1 > b.1 * STRONGER);
         for end in 1..ranked.len() {
             let mut at = end;
             while at > 0 && outranks(&ranked[at], &ranked[at - 1]) {

@@ -355,11 +355,7 @@ impl State {
             Body::Subscribed { .. } => {
                 self.answered(|asking| *asking == Asking::Subscribe);
             }
-            Body::ConfigReloaded { .. } => {
-                if self.answered(|asking| *asking == Asking::Reload).is_some() {
-                    self.reloaded(now);
-                }
-            }
+            Body::ConfigReloaded { .. } if self.answered(|asking| *asking == Asking::Reload).is_some() => self.reloaded(now),
             Body::ConfigRejected { faults } => {
                 if self.answered(|asking| *asking == Asking::Reload).is_some() {
                     self.written = None;
