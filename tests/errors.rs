@@ -219,6 +219,7 @@ fn the_shipped_configuration_is_valid_for_the_shipped_model() {
     let output = run(mimid().arg("check").arg("--config").arg(&shipped));
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text, "the configuration is valid: 150 of 527 labels and groups are reported, sources: 1\n");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     // And so are the tables that it shows as comments.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");

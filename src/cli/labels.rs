@@ -3,7 +3,7 @@
 //! It reads the model's tables only; the graph stays closed.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -67,17 +67,22 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tree(labels, &chosen, &mut out)?;
     } else {
         let file = raw.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        table(labels, &chosen, &loaded.origins, &file, &mut out)?;
+        // One label a line for other programs, and what the columns are for people.
+        let header = io::stdout().is_terminal().then(|| HEADER.map(str::to_owned));
+        let rows = header.into_iter().chain(rows(labels, &chosen, &loaded.origins, &file));
+        table(&rows.collect::<Vec<_>>(), &mut out)?;
     }
     out.flush()?;
     Ok(())
 }
 
-/// `file` is the name of the configuration file, for the lines in it.
-fn table(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str, out: &mut impl Write) -> io::Result<()> {
+/// What the columns of the list are.
+const HEADER: [&str; 7] = ["label", "id", "slug", "default", "threshold", "from", "reported"];
+
+/// The list; `file` is the name of the configuration file, for the lines in it.
+fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<[String; 7]> {
     let at = |line: Option<usize>| line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
-    let mut rows = vec![["label", "id", "slug", "default", "threshold", "from", "reported"].map(str::to_owned)];
-    rows.extend(chosen.iter().map(|index| {
+    let row = |index: &usize| {
         let (subject, origin) = (&labels.subjects()[*index], &origins[*index]);
         let from = match &origin.threshold_from {
             ThresholdFrom::Group(name) => format!("group {name:?}"),
@@ -97,10 +102,14 @@ fn table(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str, out:
             from + &at(origin.threshold_line),
             reported + &at(origin.reported_line),
         ]
-    }));
+    };
+    chosen.iter().map(row).collect()
+}
+
+fn table(rows: &[[String; 7]], out: &mut impl Write) -> io::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let [label, id, slug, default, threshold, from] = std::array::from_fn(width);
-    for [a, b, c, d, e, f, g] in &rows {
+    for [a, b, c, d, e, f, g] in rows {
         writeln!(out, "{a:<label$}  {b:<id$}  {c:<slug$}  {d:<default$}  {e:<threshold$}  {f:<from$}  {g}")?;
     }
     Ok(())
@@ -206,7 +215,10 @@ mod tests {
 
     #[test]
     fn the_table_says_where_each_threshold_comes_from() {
-        insta::assert_snapshot!(printed(|labels, origins, out| table(labels, &[0, 1, 2, 3], origins, "mimid.toml", out)), @r#"
+        insta::assert_snapshot!(printed(|labels, origins, out| {
+            let rows = rows(labels, &[0, 1, 2, 3], origins, "mimid.toml");
+            table(&[vec![HEADER.map(str::to_owned)], rows].concat(), out)
+        }), @r#"
         label       id    slug        default  threshold  from                          reported
         Dog         /m/0  dog         0.2      0.45       label (mimid.toml:2)          yes
         Fire alarm  /m/1  fire_alarm  0.2      0.3        group "alarm" (mimid.toml:5)  in the group "alarm" (mimid.toml:3)

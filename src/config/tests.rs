@@ -24,6 +24,7 @@ fn faults(text: &str) -> String {
 #[test]
 fn the_shipped_file_says_what_an_empty_one_means() {
     assert_eq!(config(SHIPPED), config(""));
+    assert_eq!(Raw::parse(SHIPPED, None).validate(&labels()).unwrap().warnings, []);
     // And it says it explicitly: each number of the defaults stands in it.
     let shipped = Raw::parse(SHIPPED, None);
     let RawGate { confirm, min_duration_ms, max_duration_s, hangover_ms, cooldown_s, min_snr_db, .. } = shipped.defaults;

@@ -43,6 +43,8 @@ pub struct Told {
     pub rule: usize,
     /// As it was when it was announced.
     pub announced: Heard,
+    /// The rule under whose name it was announced.
+    pub announced_as: usize,
     /// The rules of which the same event was heard as well.
     pub also: Vec<usize>,
     /// Its level in dBFS.
@@ -54,7 +56,7 @@ pub struct Told {
 impl Told {
     /// An event that was announced.
     pub fn new(number: u64, announced: Heard, rule: usize) -> Self {
-        Self { number, rule, announced, also: Vec::new(), level_dbfs: 0.0, end: None }
+        Self { number, rule, announced, announced_as: rule, also: Vec::new(), level_dbfs: 0.0, end: None }
     }
 
     /// Whether it was announced and then taken back.
@@ -127,6 +129,13 @@ impl Findings {
     /// The events that were told under the rules in force.
     pub fn events(&self) -> impl Iterator<Item = &Told> {
         self.told.iter().filter(|event| self.is_reported(event.rule))
+    }
+
+    /// Whether an event was not announced by what had been heard, but told when both sides had been looked at.
+    pub fn is_late(&self, event: &Told) -> bool {
+        let gate = &self.rules[event.announced_as].gate;
+        let earliest = event.span().0 + self.lag.saturating_sub(5 * self.hop);
+        event.announced.score < gate.start_threshold || event.announced.announced >= earliest
     }
 
     /// The event in force that a rise of a curve became part of.

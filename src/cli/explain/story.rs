@@ -16,7 +16,7 @@ const MOST_OF_LABEL: usize = 40;
 /// How many labels are told of at a moment.
 const MOST_AT: usize = 10;
 /// A rise is a near miss if it came to this part of what it needed.
-const NEAR: f32 = 0.2;
+const NEAR: f32 = 0.4;
 
 /// Everything that a reader asked for; `asked` are rules that were named, `at_s` the moment.
 pub fn tell(findings: &Findings, file: &Path, asked: &[usize], at_s: Option<f64>) -> String {
@@ -108,9 +108,10 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
         let at = |from: u64, to: u64| findings.seconds(from) <= at_s && at_s <= findings.seconds(to);
         let events = findings.told.iter().filter(|event| event.is_of(rule) && at(event.span().0, event.span().1));
         for event in events {
-            let (from, to) = stretch(findings, event.span());
+            let (from, to) = event.span();
+            let (from, to) = (findings.seconds(from), findings.seconds(to));
             let end = if event.is_taken_back() { "was taken back" } else { "was borne out" };
-            writeln!(out, "      in the end: {} {from}–{to} s {end}", findings.name(event.rule))?;
+            writeln!(out, "      in the end: {} {from:.2}–{to:.2} s {end}", findings.name(event.rule))?;
         }
         let rises = findings.rises.iter().filter(|rise| rise.rule == rule && !matches!(rise.fate, Fate::Told { .. }));
         for rise in rises.filter(|rise| at(rise.sharp.onset.at, rise.sharp.offset.at)) {
@@ -130,9 +131,7 @@ fn told(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::Result
     let unreported = if findings.is_reported(event.rule) { "" } else { "  not reported" };
     writeln!(out, "  {from}–{to} s  {}{also}  {:.1} dBFS{unreported}", findings.name(event.rule), event.level_dbfs)?;
     let announced = findings.seconds(event.announced.announced);
-    let is_late = event.announced.announced >= offset.at;
-    match is_late {
-        // What begins with a box has that box's peak for a score.
+    match findings.is_late(event) {
         true => writeln!(
             out,
             "      told at {announced:.2} s: what had been heard at first did not reach the start threshold {:.3} long enough",
@@ -141,7 +140,7 @@ fn told(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::Result
         false => writeln!(
             out,
             "      announced at {announced:.2} s: {}",
-            against(event.announced.score, findings.rules[event.rule].gate.start_threshold)
+            against(event.announced.score, findings.rules[event.announced_as].gate.start_threshold)
         )?,
     }
     writeln!(out, "      borne out from both sides: {}", against(heard.peak_score, gate.threshold))?;
@@ -186,7 +185,7 @@ fn section(findings: &Findings, title: &str, rises: &[&Traced], out: &mut String
 }
 
 /// The highest rises, in their order in time; of each label those that came nearest to what they needed.
-fn highest<'a>(findings: &'a Findings, is_wanted: impl Fn(&Traced) -> bool) -> Vec<&'a Traced> {
+fn highest(findings: &Findings, is_wanted: impl Fn(&Traced) -> bool) -> Vec<&Traced> {
     let mut rises: Vec<&Traced> = findings.rises.iter().filter(|rise| is_wanted(rise)).collect();
     rises.sort_by(|a, b| nearness(findings, b).total_cmp(&nearness(findings, a)));
     rises.truncate(MOST_RISES);
@@ -247,7 +246,7 @@ fn against(score: f32, threshold: f32) -> String {
     format!("{score:.3} {sign} {threshold:.3}")
 }
 
-/// A stretch of samples in seconds.
+/// A stretch of samples in seconds, in columns.
 fn stretch(findings: &Findings, (from, to): (u64, u64)) -> (String, String) {
-    (format!("{:.2}", findings.seconds(from)), format!("{:.2}", findings.seconds(to)))
+    (format!("{:>6.2}", findings.seconds(from)), format!("{:<6.2}", findings.seconds(to)))
 }

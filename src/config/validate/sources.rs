@@ -83,7 +83,9 @@ impl Check<'_> {
             }
             _ => {}
         }
-        if source.rate_hz.line.is_some() && !matches!(input, Input::Stdin { .. }) {
+        // The shipped file says the default, which does no harm.
+        let is_set = source.rate_hz.value != RawSource::default().rate_hz.value;
+        if is_set && !matches!(input, Input::Stdin { .. }) {
             self.warn(source.rate_hz.line, rate_key, "rate_hz is used with input = \"-\" only".to_owned());
         }
         input

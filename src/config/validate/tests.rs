@@ -47,6 +47,13 @@ fn a_label_is_ignored_to_no_purpose() {
 }
 
 #[test]
+fn a_rate_is_set_where_the_source_has_its_own() {
+    let source = |input: &str, rate: u32| warnings(&format!("[[source]]\ninput = {input:?}\nrate_hz = {rate}"));
+    insta::assert_snapshot!(source("default", 48_000), @r#"mimid.toml:3: source[1].rate_hz: rate_hz is used with input = "-" only"#);
+    assert_eq!((source("-", 48_000), source("default", 16_000)), (String::new(), String::new()));
+}
+
+#[test]
 fn a_release_equals_its_threshold() {
     let text = "[defaults]\nthreshold = 0.5\nrelease = 0.5\n[labels.Dog]\nrelease = 0.5\n[labels.Cat]\nthreshold = 0.6";
     insta::assert_snapshot!(warnings(text), @r#"
