@@ -62,13 +62,14 @@ fn start(name: &str, happen: &Sender<Happening>, work: impl FnOnce(&Sender<Happe
     thread.map(|_| ()).map_err(|error| Failure::new(error, exit::FAILED))
 }
 
-/// Reads the keyboard. Where the terminal has gone there is nothing more to read, and the system says so with a signal.
+/// Reads the keyboard. Where the terminal has gone there is nothing more to read, and nobody to go on for.
 fn keys(happen: &Sender<Happening>) {
     while let Ok(event) = event::read() {
         if happen.send(Happening::Terminal(event)).is_err() {
             return;
         }
     }
+    let _ = happen.send(Happening::End(exit::FAILED));
 }
 
 /// Waits for the system's signals.

@@ -48,7 +48,7 @@ fn watch(state: &State, pen: &mut Pen, area: Rect) {
     };
     meter::draw(heard, pen, rest.take(if roomy { 2 } else { 1 }));
     rest.take(u16::from(area.height >= 14));
-    let events_height = if roomy { 4 } else { 1 };
+    let events_height = if roomy { (area.height / 7).max(4) } else { 1 };
     let detail_height = if area.height < ROOM_FOR_DETAIL { 0 } else { (area.height / 3).min(16) };
     let rows_area = rest.take(rest.0.height.saturating_sub(detail_height + events_height));
     rows::draw(
