@@ -104,6 +104,8 @@ pub struct State {
     config: Option<PathBuf>,
     /// The file that has been written and is being loaded.
     written: Option<PathBuf>,
+    /// The thresholds that a file has just put in force, if the daemon reads that file.
+    expected: Option<(PathBuf, Vec<(String, f64)>)>,
     outbox: Vec<Request>,
     asked: VecDeque<Asking>,
     answered_at: Instant,
@@ -133,6 +135,7 @@ impl State {
             k,
             config: None,
             written: None,
+            expected: None,
             outbox: Vec::new(),
             asked: VecDeque::new(),
             answered_at: now,
@@ -173,7 +176,7 @@ impl State {
         self.link = Link::Down(visible(why));
         self.outbox.clear();
         self.asked.clear();
-        self.written = None;
+        (self.written, self.expected) = (None, None);
     }
 
     /// Keeps the sources that are named, and takes up the others.

@@ -75,6 +75,7 @@ impl State {
         if !tops.iter().map(|top| &top.source).eq(self.sources.iter().map(|source| &source.key)) {
             self.name_sources(tops.iter().map(|top| top.source.as_str()));
         }
+        self.check(&tops, now);
         // A label has the same thresholds on every source.
         let labels = tops.iter().flat_map(|top| &top.labels);
         let gone: Vec<String> = labels
@@ -119,10 +120,28 @@ impl State {
 
     /// The daemon has loaded what was written.
     fn reloaded(&mut self, now: Instant) {
+        let thresholds = self.changes.all().map(|(label, threshold)| (label.to_owned(), threshold)).collect();
         self.changes.clear();
         self.poll_at = now;
         if let Some(path) = self.written.take() {
             self.say(format!("{} is written and in force", path.display()), now);
+            self.expected = Some((path, thresholds));
+        }
+    }
+
+    /// Looks whether what was written is in force: a daemon without a configuration may look for one elsewhere than this user does.
+    fn check(&mut self, tops: &[Top], now: Instant) {
+        let Some((path, thresholds)) = self.expected.take() else { return };
+        let labels = || tops.iter().flat_map(|top| &top.labels);
+        let is_other = |name: &str, threshold: f64| {
+            labels()
+                .filter(|label| label.label == name)
+                .filter_map(|label| label.threshold)
+                .any(|now| (now - threshold).abs() > 2e-4)
+        };
+        if thresholds.iter().any(|(label, threshold)| is_other(label, *threshold)) {
+            let path = path.display();
+            self.warn(format!("{path} is written, but the daemon does not read it; start it with --config {path}"), now);
         }
     }
 }

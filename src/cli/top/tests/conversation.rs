@@ -79,7 +79,27 @@ fn what_is_written_is_loaded_and_is_no_change_any_more() {
     bench.take(Body::ConfigReloaded { changes: vec![] });
     assert_eq!(bench.message(), "/etc/mimid/config.toml is written and in force");
     assert_eq!(bench.state.changes.len(), 0);
+    let mut top = bench.top("kitchen", 0.9);
+    top.labels[0].threshold = Some(threshold);
+    let porch = bench.top("porch", 0.9);
+    bench.hear(vec![top]);
+    assert!(bench.message().ends_with("in force"));
+    bench.hear(vec![porch]);
+    assert!(bench.message().ends_with("in force"), "it is looked at once");
     assert_eq!(bench.keys("q"), Some(Act::Quit));
+}
+
+#[test]
+fn a_file_that_the_daemon_does_not_read_is_no_threshold_in_force() {
+    let mut bench = Bench::kitchen();
+    bench.press(KeyCode::Right);
+    bench.pass(100);
+    bench.state.written(std::path::Path::new("/root/mimid.toml"), bench.now);
+    bench.take(Body::ConfigReloaded { changes: vec![] });
+    let tops = vec![bench.top("kitchen", 0.9), bench.top("porch", 0.002)];
+    bench.hear(tops);
+    let message = "/root/mimid.toml is written, but the daemon does not read it; start it with --config /root/mimid.toml";
+    assert_eq!(bench.message(), message);
 }
 
 #[test]
