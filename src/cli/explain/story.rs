@@ -98,7 +98,7 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
         let two_sided = findings.two_sided_at(rule, at_s);
         let seen = two_sided.map_or("not known".to_owned(), |score| against(score, gate.threshold));
         let why = match findings.is_reported(rule) {
-            true => findings.why(rule, *moment, glance).because(glance.causal, Some(gate.start_threshold)),
+            true => findings.why(rule, *moment, glance).because(),
             false => findings.why_not[rule].clone(),
         };
         writeln!(out, "\n  {}", findings.name(rule))?;

@@ -117,7 +117,7 @@ impl From<control::TopLabel> for TopLabel {
     fn from(label: control::TopLabel) -> Self {
         let force = label.thresholds.as_ref();
         Self {
-            because: label.why.because(label.score, force.map(|force| force.start_threshold)),
+            because: label.why.because(),
             label: label.subject.name.clone(),
             slug: label.subject.slug.clone(),
             score: score(label.score),
