@@ -93,13 +93,7 @@ impl Bench {
                 label("Dog", 0.08, Some((0.3, 0.15)), "below", "below its start threshold"),
                 label("Bark", 0.06, Some((0.2, 0.05)), "cooling_down", "cooling down for another 12.3 s"),
                 label("Glass", 0.03, Some((0.006, 0.004)), "too_quiet", "too quiet: -62.0 of -60.0 dBFS"),
-                label(
-                    "Smoke detector, smoke alarm",
-                    0.004,
-                    Some((0.1, 0.07)),
-                    "below",
-                    "below its start threshold",
-                ),
+                label("Smoke detector, smoke alarm", 0.004, Some((0.1, 0.07)), "below", "below its start threshold"),
             ],
         }
     }
