@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
+use super::peaks::{PeakRing, Stored};
 use crate::config::Rule;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
+use crate::detect::peaks::Peak;
 use crate::detect::tracker::{Heard, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
@@ -139,6 +141,15 @@ impl Slot {
             Step::End { heard, offset, reason } => {
                 Some(Report::EventEnd(event(heard, self.open.remove(&detection.event)?, Some(*offset)), *reason))
             }
+        }
+    }
+
+    /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.
+    pub fn store_peaks(&mut self, ring: &mut PeakRing) {
+        let Some(anchor) = self.anchor else { return };
+        let (source, rate_hz) = (&self.source, self.ear.model_rate_hz());
+        for Peak { label, kind, at, score } in self.ear.take_peaks() {
+            ring.push(Stored { source: source.clone(), label, kind, score, at: anchor.time(at, rate_hz) });
         }
     }
 

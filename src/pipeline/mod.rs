@@ -294,6 +294,9 @@ impl Daemon {
             Control::Top { k, reply } => {
                 let _ = self.commands.send(Command::Top { k, reply });
             }
+            Control::Peaks { since, floor, reply } => {
+                let _ = self.commands.send(Command::Peaks { since, floor, reply });
+            }
             Control::Reload { reply } => {
                 let _ = reply.send(self.reload());
             }

@@ -7,8 +7,10 @@ use crate::control::SourceTop;
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::stats::{SourceState, SourceStats};
 
+mod peaks;
 mod request;
 
+pub use peaks::{Peak, PeakKind, Peaks};
 pub use request::{BadRequest, Request};
 
 /// The protocol's version, on every line.
@@ -85,6 +87,9 @@ pub enum Body {
     /// The answer to `top`.
     #[serde(rename = "top")]
     Top { sources: Vec<Top> },
+    /// The answer to `peaks`.
+    #[serde(rename = "peaks")]
+    Peaks(Peaks),
     /// The answer to `pause`, `resume` and `test`.
     #[serde(rename = "done")]
     Done { op: String },

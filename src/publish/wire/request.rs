@@ -12,10 +12,11 @@ use crate::model::labels::nearest;
 const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
-const OPS: [(&str, &[&str]); 7] = [
+const OPS: [(&str, &[&str]); 8] = [
     ("subscribe", &["labels", "sources", "types", "min_score", "since"]),
     ("status", &[]),
     ("top", &["k"]),
+    ("peaks", &["since", "floor"]),
     ("reload", &[]),
     ("pause", &["seconds"]),
     ("resume", &[]),
@@ -51,6 +52,15 @@ pub enum Request {
         /// How many a source.
         #[serde(default = "five")]
         k: usize,
+    },
+    /// Asks for the peaks of every label, which are kept from then on.
+    Peaks {
+        /// From which number on; without it from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+        /// No lower ones, 0…1.
+        #[serde(default)]
+        floor: f64,
     },
     /// Asks to load the configuration again.
     Reload {},
@@ -163,6 +173,10 @@ impl Request {
             },
             "status" => Request::Status {},
             "top" => Request::Top { k: fields.take("k", "a whole number")?.unwrap_or_else(five) },
+            "peaks" => Request::Peaks {
+                since: fields.take("since", "a whole number")?,
+                floor: fields.take("floor", "a number from 0 to 1")?.unwrap_or_default(),
+            },
             "reload" => Request::Reload {},
             "pause" => Request::Pause { seconds: fields.take("seconds", "a number of seconds")? },
             "resume" => Request::Resume {},
@@ -239,7 +253,9 @@ mod tests {
             Request::Subscribe { labels: vec!["Dog".into()], sources: vec![], types: vec![], min_score: 0.3, since: Some(7) };
         let pause = Request::Pause { seconds: Some(0.5) };
         let test = Request::Test { label: "Dog".into() };
-        let all = [subscribe, Request::Status {}, Request::Top { k: 3 }, Request::Reload {}, pause, Request::Resume {}, test];
+        let peaks = Request::Peaks { since: Some(7), floor: 0.01 };
+        let [status, top, reload] = [Request::Status {}, Request::Top { k: 3 }, Request::Reload {}];
+        let all = [subscribe, status, top, peaks, reload, pause, Request::Resume {}, test];
         assert_eq!(all.len(), OPS.len());
         for request in all {
             assert_eq!(Request::parse(serde_json::to_string(&request).unwrap().as_bytes()), Ok(request));
@@ -251,9 +267,9 @@ mod tests {
     fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         for (line, sentence) in [
             (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
-            (r#"{"labels":[]}"#, r#"the request has no "op"; there are subscribe, status, top, reload, pause, resume, test"#),
+            (r#"{"labels":[]}"#, r#"the request has no "op"; there are subscribe, status, top, peaks, reload, pause, resume, test"#),
             (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
-            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, reload, pause, resume, test"),
+            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, peaks, reload, pause, resume, test"),
             (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),
             (r#"{"op":"status","x":1}"#, r#"status has no field "x"; it takes none"#),
             (r#"{"op":"subscribe","labels":"Dog"}"#, r#"labels must be a list of names, but it is "Dog""#),
