@@ -15,6 +15,7 @@ pub mod devices;
 pub mod labels;
 pub mod listen;
 mod logging;
+mod recording;
 pub mod run;
 pub mod scan;
 pub mod status;

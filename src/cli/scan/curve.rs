@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Failure, ScanError, exit};
+use super::{Failure, RecordingError, exit};
 use crate::detect::curves::Painted;
 use crate::ear::Ear;
 use crate::model::Model;
@@ -22,14 +22,14 @@ pub struct CurveFile {
 
 impl CurveFile {
     /// Makes the file at once, so that one that cannot be made is told before the recording is scanned.
-    pub fn create(folder: &Path, recording: &Path) -> Result<Self, ScanError> {
+    pub fn create(folder: &Path, recording: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(recording.file_stem().unwrap_or_default()).with_extension("tsv");
         let out = File::create(&path).map_err(|error| failed(&path, error))?;
         Ok(Self { out: BufWriter::new(out), path })
     }
 
     /// Writes the curves that `ear` kept.
-    pub fn write(mut self, ear: &Ear, model: &Model) -> Result<(), ScanError> {
+    pub fn write(mut self, ear: &Ear, model: &Model) -> Result<(), RecordingError> {
         self.write_rows(ear, model).and_then(|()| self.out.flush()).map_err(|error| failed(&self.path, error))
     }
 
@@ -71,6 +71,6 @@ impl CurveFile {
     }
 }
 
-fn failed(path: &Path, error: io::Error) -> ScanError {
-    ScanError::Output(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
+fn failed(path: &Path, error: io::Error) -> RecordingError {
+    RecordingError::Fatal(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
 }

@@ -1,0 +1,160 @@
+//! A recording through the engine, faster than real time: what every command over recordings shares.
+//!
+//! It decodes, infers in batches and hands each detection on as it comes; memory is bounded whatever a recording's length. It never
+//! decides what is done with a detection.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
+use crate::capture::file::{Decoder, Status};
+use crate::config::Channel;
+use crate::detect::Detection;
+use crate::detect::edges::Edge;
+use crate::detect::tracker::{Heard, Step};
+use crate::ear::{Ear, MAX_PUSH, Settling};
+use crate::event::EndReason;
+use crate::model::Tagger;
+
+/// What the end of a recording cuts down to less than this is a click and no sound, in seconds.
+const SHORTEST_S: f64 = 0.02;
+
+/// Why a recording was not heard whole.
+#[derive(Debug)]
+pub(crate) enum RecordingError {
+    /// Something is wrong with the recording; others can still be heard.
+    Recording(String),
+    /// The output cannot be written, or the model failed: going on makes no sense.
+    Fatal(Failure),
+}
+
+impl From<io::Error> for RecordingError {
+    fn from(error: io::Error) -> Self {
+        RecordingError::Fatal(error.into())
+    }
+}
+
+/// Opens a recording; its channels are mixed.
+pub(crate) fn open(path: &Path) -> Result<Decoder, RecordingError> {
+    Decoder::open(path, Channel::Mix, 0.0).map_err(|error| RecordingError::Recording(error.to_string()))
+}
+
+/// An event of a recording that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub heard: Heard,
+    pub offset: Edge,
+    pub reason: EndReason,
+    /// When it began, in seconds from the recording's start.
+    pub onset_s: f64,
+    /// When it ended, in seconds from the recording's start.
+    pub offset_s: f64,
+}
+
+/// The event that `detection` ends; `None` for its other steps, and for a click.
+pub(crate) fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
+    let Step::End { heard, offset, reason } = detection.step else { return None };
+    let seconds = |samples: u64| samples as f64 / f64::from(ear.model_rate_hz());
+    let is_click = seconds(offset.at.saturating_sub(heard.onset.at)) < SHORTEST_S;
+    let (onset_s, offset_s) = (seconds(heard.onset.at), seconds(offset.at));
+    (!is_click).then_some(Ended { heard, offset, reason, onset_s, offset_s })
+}
+
+/// The engine's inference over recordings, with its buffers.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    tagger: Tagger,
+    samples: Vec<f32>,
+    input: Vec<f32>,
+    scores: Vec<f32>,
+    /// The scores of a batch, `[batch, lengths, labels]`.
+    rows: Vec<f32>,
+    found: Vec<Detection>,
+}
+
+impl Engine {
+    pub fn new(tagger: Tagger) -> Self {
+        let batch = tagger.max_batch();
+        let input = vec![0.0; batch * tagger.longest_window_len()];
+        let rows = vec![0.0; batch * tagger.n_lengths() * tagger.n_labels()];
+        Self { tagger, samples: Vec::with_capacity(MAX_PUSH), input, scores: Vec::new(), rows, found: Vec::new() }
+    }
+
+    /// Lets `ear` hear the recording at `path` to its end and hands each detection to `take`; `progress` counts its frames.
+    ///
+    /// # Errors
+    /// What `take` says, what the model says, and what is wrong with the recording; what could be read of it was heard then.
+    pub fn hear(
+        &mut self,
+        path: &Path,
+        decoder: &mut Decoder,
+        ear: &mut Ear,
+        progress: &ProgressBar,
+        mut take: impl FnMut(&Ear, Detection) -> Result<(), RecordingError>,
+    ) -> Result<(), RecordingError> {
+        let mut fault = None;
+        loop {
+            self.samples.clear();
+            match decoder.read(&mut self.samples) {
+                Ok(Status::More) => {}
+                Ok(Status::End) => break,
+                Ok(Status::Truncated) => {
+                    fault = Some(format!("{} is truncated; what it holds was scanned", path.display()));
+                    break;
+                }
+                Err(error) => {
+                    fault = Some(error.to_string());
+                    break;
+                }
+            }
+            let samples = std::mem::take(&mut self.samples);
+            for chunk in samples.chunks(MAX_PUSH) {
+                ear.push(chunk);
+                while ear.n_due() >= self.tagger.max_batch() {
+                    self.infer(ear)?;
+                }
+            }
+            self.samples = samples;
+            progress.inc(self.samples.len() as u64);
+            self.found.drain(..).try_for_each(|detection| take(ear, detection))?;
+        }
+        ear.end_input();
+        loop {
+            let settling = ear.settle();
+            if ear.n_due() >= self.tagger.max_batch() || (settling == Settling::Done && ear.n_due() > 0) {
+                self.infer(ear)?;
+            } else if settling == Settling::Done {
+                break;
+            }
+        }
+        ear.close(EndReason::Decay, &mut self.found);
+        self.found.drain(..).try_for_each(|detection| take(ear, detection))?;
+        fault.map_or(Ok(()), |sentence| Err(RecordingError::Recording(sentence)))
+    }
+
+    /// Scores one batch of the windows that are due.
+    fn infer(&mut self, ear: &mut Ear) -> Result<(), RecordingError> {
+        let batch = ear.n_due().min(self.tagger.max_batch());
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        let copy = |length: usize, window: usize, place: &mut [f32]| ear.copy_window(length, window, place);
+        let scored = self.tagger.score_hops(batch, &mut self.input, &mut self.scores, &mut self.rows, copy);
+        scored.map_err(|error| RecordingError::Fatal(error.into()))?;
+        for rows in self.rows.chunks_exact(n_lengths * n_labels).take(batch) {
+            ear.take_scores(rows, &mut self.found);
+        }
+        Ok(())
+    }
+}
+
+/// A progress bar over `n_frames` on a terminal, nothing elsewhere.
+pub(crate) fn progress(message: String, n_frames: Option<u64>) -> ProgressBar {
+    let Some(n_frames) = n_frames.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
+    let bar = ProgressBar::new(n_frames);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} % {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(message);
+    bar
+}
