@@ -1,7 +1,7 @@
 //! The configuration: TOML in, a checked [`Config`] out, or every fault at once with its line.
 //!
 //! `raw` mirrors the file and is the only home of defaults; `validate` turns it into the types below, after which no
-//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back. Nothing here starts, stops or
+//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place. Nothing here starts, stops or
 //! listens to anything.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
 
 pub mod diff;
+pub mod edit;
 pub mod fault;
 pub mod preset;
 pub mod print;
@@ -60,10 +61,14 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
 
 /// The configuration file that is there: the system's before the user's own.
 fn find() -> Option<PathBuf> {
+    [PathBuf::from("/etc/mimid/config.toml")].into_iter().chain(user_file()).find(|path| path.exists())
+}
+
+/// Where the user's own configuration file is, or would be.
+fn user_file() -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".config"));
     let user = std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(home);
-    let user = user.map(|folder| folder.join("mimid/config.toml"));
-    [PathBuf::from("/etc/mimid/config.toml")].into_iter().chain(user).find(|path| path.exists())
+    user.map(|folder| folder.join("mimid/config.toml"))
 }
 
 /// Reads and checks a configuration for a model with these labels.

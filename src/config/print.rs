@@ -142,6 +142,6 @@ fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt:
 }
 
 /// A string as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,0 +1,210 @@
+//! Where in a configuration's text something is to be written: each function gives the text with one thing set.
+//!
+//! It knows TOML's ways to write a table (header, inline, dotted keys) and nothing of what the keys mean.
+
+use std::ops::Range;
+
+use toml_edit::{Array, Document, Item, Key, TableLike, Value};
+
+use super::EditError;
+use crate::config::print::quoted;
+
+/// Sets a number of the label whose name in the file `is_it`; a label that has no table gets one under its display name.
+pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: &str, value: &str) -> Result<String, EditError> {
+    let document = parse(text)?;
+    let edit = Edit { text };
+    let (header, line) = (format!("[labels.{}]", quoted(label)), format!("{key} = {value}"));
+    let Some(section) = edit.find(document.as_table(), "labels")? else { return Ok(edit.append(&header, &line)) };
+    if let Some((name, _)) = section.table.iter().find(|(name, _)| is_it(name)) {
+        return edit.set_in(&section, name, key, value);
+    }
+    Ok(match edit.last_header(&section) {
+        // An inline table cannot be added to from outside.
+        _ if section.is_inline() => edit.insert(&[&section], &quoted(label), &format!("{{ {line} }}")),
+        Some(end) => edit.add_block(end, &header, &line),
+        None => edit.append(&header, &line),
+    })
+}
+
+/// Sets a number of a group that is there.
+pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<String, EditError> {
+    let document = parse(text)?;
+    let edit = Edit { text };
+    match edit.find(document.as_table(), "groups")? {
+        Some(section) if section.table.contains_key(group) => edit.set_in(&section, group, key, value),
+        _ => Err(EditError::UnknownGroup(group.to_owned())),
+    }
+}
+
+/// Adds a label to `[report] ignore`, unless an entry of the list `is_it` already.
+pub fn ignore(text: &str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, EditError> {
+    let document = parse(text)?;
+    let edit = Edit { text };
+    let list = format!("[{}]", quoted(label));
+    let Some(report) = edit.find(document.as_table(), "report")? else {
+        return Ok(edit.append("[report]", &format!("ignore = {list}")));
+    };
+    let Some((key, ignored)) = report.table.get_key_value("ignore") else {
+        return Ok(edit.insert(&[&report], "ignore", &list));
+    };
+    let Some(ignored) = ignored.as_array() else { return Err(edit.wrong_type("report.ignore", key, "a list of labels")) };
+    if ignored.iter().filter_map(Value::as_str).any(is_it) {
+        return Ok(text.to_owned());
+    }
+    Ok(edit.push(ignored, &quoted(label)))
+}
+
+fn parse(text: &str) -> Result<Document<&str>, EditError> {
+    Document::parse(text).map_err(|error| EditError::NotToml {
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        what: error.message().replace('\n', " "),
+    })
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// A table of the text, and the key that leads to it.
+struct Found<'d> {
+    key: &'d Key,
+    item: &'d Item,
+    table: &'d dyn TableLike,
+}
+
+impl Found<'_> {
+    /// Whether it stands in braces, or is a dotted part of what does.
+    fn is_inline(&self) -> bool {
+        self.item.is_inline_table()
+    }
+
+    /// Where its last value ends, of those that stand under its own header or in its own braces.
+    fn last_value(&self) -> Option<usize> {
+        self.table.get_values().iter().filter_map(|(_, value)| value.span()).map(|span| span.end).max()
+    }
+}
+
+/// A text that is spliced.
+struct Edit<'t> {
+    text: &'t str,
+}
+
+impl Edit<'_> {
+    /// The table `name` of `parent`, if it is there.
+    fn find<'d>(&self, parent: &'d dyn TableLike, name: &str) -> Result<Option<Found<'d>>, EditError> {
+        let Some((key, item)) = parent.get_key_value(name) else { return Ok(None) };
+        let table = item.as_table_like().ok_or_else(|| self.wrong_type(name, key, "a table"))?;
+        Ok(Some(Found { key, item, table }))
+    }
+
+    fn wrong_type(&self, name: &str, key: &Key, expected: &'static str) -> EditError {
+        let line = key.span().map_or(1, |span| line_at(self.text, span.start));
+        EditError::WrongType { line, key: name.to_owned(), expected }
+    }
+
+    /// Sets `key` in the table `name`, which is there, of a section.
+    fn set_in(&self, section: &Found, name: &str, key: &str, value: &str) -> Result<String, EditError> {
+        let wrong_type = || self.wrong_type(name, section.key, "a table");
+        let own = self.find(section.table, name)?.ok_or_else(wrong_type)?;
+        let Some((old_key, old)) = own.table.get_key_value(key) else { return Ok(self.insert(&[section, &own], key, value)) };
+        match old.as_value().and_then(Value::span) {
+            Some(span) => Ok(self.replaced(span, value)),
+            None => Err(self.wrong_type(key, old_key, "a number")),
+        }
+    }
+
+    /// A new key at the end of the last table of a path from the root.
+    fn insert(&self, path: &[&Found], key: &str, value: &str) -> String {
+        let Some(table) = path.last() else { return self.text.to_owned() };
+        // Dotted keys say the path to their table again and again.
+        let dotted = path.iter().rev().take_while(|found| found.table.is_dotted()).count();
+        let spelt = |key: &Key| key.span().map_or_else(|| quoted(key.get()), |span| self.text[span].to_owned());
+        let prefix: String = path[path.len() - dotted..].iter().map(|found| spelt(found.key) + ".").collect();
+        let assignment = format!("{prefix}{key} = {value}");
+        let span = table.item.span();
+        match (table.last_value(), table.is_inline()) {
+            (Some(end), true) => self.replaced(end..end, &format!(", {assignment}")),
+            (None, true) => self.replaced(span.unwrap_or_default(), &format!("{{ {assignment} }}")),
+            (last, false) => {
+                let end = last.or(span.map(|header| header.end)).unwrap_or(0);
+                let start = self.text[..end].rfind('\n').map_or(0, |at| at + 1);
+                let indent: String = self.text[start..].chars().take_while(|c| matches!(c, ' ' | '\t')).collect();
+                self.add(self.next_line(end), &format!("{indent}{assignment}"))
+            }
+        }
+    }
+
+    /// A new element at the end of a list, on a line of its own if the last one has one.
+    fn push(&self, list: &Array, element: &str) -> String {
+        let span = list.span().unwrap_or_default();
+        let Some(last) = list.iter().filter_map(Value::span).last() else {
+            return self.replaced(span, &format!("[{element}]"));
+        };
+        let start = self.text[..last.start].rfind('\n').map_or(0, |at| at + 1);
+        let indent = &self.text[start..last.start];
+        let next = self.next_line(last.end);
+        let comma = self.text[last.end..next].trim_start().starts_with(',');
+        // A comma at the beginning of a later line, which nobody writes, is left where it is.
+        let later = next < span.end && self.text[next..span.end].trim_start().starts_with(',');
+        if !indent.trim().is_empty() || next > span.end || later {
+            return self.replaced(last.end..last.end, &format!(", {element}"));
+        }
+        let (before, after) = if comma { ("", ",") } else { (",", "") };
+        let (line, newline) = (&self.text[last.end..next], self.newline());
+        format!("{}{before}{line}{indent}{element}{after}{newline}{}", &self.text[..last.end], &self.text[next..])
+    }
+
+    /// The end of what stands under the last header of a section: its own, or one of its tables'.
+    fn last_header(&self, section: &Found) -> Option<usize> {
+        let inside = section.table.iter().filter_map(|(name, _)| self.find(section.table, name).ok().flatten());
+        let end = |found: &Found| {
+            let header = found.item.span().filter(|_| !found.table.is_dotted() && !found.is_inline())?;
+            Some(found.last_value().unwrap_or(0).max(header.end))
+        };
+        inside.filter_map(|found| end(&found)).chain(end(section)).max()
+    }
+
+    /// A table with a header after the line that holds `offset`, and after the comments that belong to that line.
+    fn add_block(&self, offset: usize, header: &str, line: &str) -> String {
+        let next = self.next_line(offset);
+        let is_comment = |line: &&str| line.trim_start().starts_with('#');
+        let comments: usize = self.text[next..].split_inclusive('\n').take_while(is_comment).map(str::len).sum();
+        // Comments right above another header speak of that one.
+        let at = if starts_empty(&self.text[next + comments..]) { next + comments } else { next };
+        let (before, after) = self.text.split_at(at);
+        let gap = if starts_empty(after) { "" } else { self.newline() };
+        Edit { text: before }.append(header, line) + gap + after
+    }
+
+    /// A table with a header at the end, behind an empty line.
+    fn append(&self, header: &str, line: &str) -> String {
+        let gap = self.text.lines().next_back().is_some_and(|line| !line.trim().is_empty());
+        let header = if gap { format!("{}{header}", self.newline()) } else { header.to_owned() };
+        self.add(self.text.len(), &format!("{header}{}{line}", self.newline()))
+    }
+
+    /// New lines at the beginning of a line, or at the end.
+    fn add(&self, at: usize, lines: &str) -> String {
+        let (before, after) = self.text.split_at(at);
+        let gap = if before.is_empty() || before.ends_with('\n') { "" } else { self.newline() };
+        format!("{before}{gap}{lines}{}{after}", self.newline())
+    }
+
+    fn replaced(&self, span: Range<usize>, new: &str) -> String {
+        format!("{}{new}{}", &self.text[..span.start], &self.text[span.end..])
+    }
+
+    /// Where the line after the one that holds `offset` begins.
+    fn next_line(&self, offset: usize) -> usize {
+        self.text[offset..].find('\n').map_or(self.text.len(), |at| offset + at + 1)
+    }
+
+    fn newline(&self) -> &'static str {
+        if self.text.contains("\r\n") { "\r\n" } else { "\n" }
+    }
+}
+
+/// Whether there is nothing, or an empty line first.
+fn starts_empty(text: &str) -> bool {
+    text.lines().next().is_none_or(|line| line.trim().is_empty())
+}
