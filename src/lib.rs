@@ -54,6 +54,7 @@ pub mod resample;
 pub mod ring;
 pub mod stats;
 pub mod systemd;
+pub mod tune;
 
 /// The README's Rust program compiles.
 #[cfg(doctest)]

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mimid::control::{SourceTop, TopLabel};
+use mimid::control::{HeardPeak, HeardPeaks, SourceTop, TopLabel};
+use mimid::detect::peaks::Kind;
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
 use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
 use mimid::stats::{SourceState, SourceStats};
@@ -77,6 +78,11 @@ mod schema {
         Top { v: u8, ts: String, r#type: String, sources: Vec<TopSource> }
         TopSource { source: String, level_dbfs: f64, labels: Vec<TopLabel> }
         TopLabel { label: String, slug: String, score: f64, #[serde(deserialize_with = "nullable")] threshold: Option<f64> }
+        Peaks {
+            v: u8, ts: String, r#type: String,
+            next: u64, lost: u64, more: bool, heard_s: f64, sources: Vec<String>, peaks: Vec<Peak>,
+        }
+        Peak { source: String, label: String, kind: PeakKind, score: f64, at: String }
         Done { v: u8, ts: String, r#type: String, op: String }
         Error { v: u8, ts: String, r#type: String, code: String, message: String }
     }
@@ -90,6 +96,13 @@ mod schema {
         SourceLost,
         Paused,
         Shutdown,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum PeakKind {
+        TwoSided,
+        Causal,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -169,6 +182,12 @@ fn top() -> SourceTop {
     SourceTop { source: "default".into(), level_dbfs: f32::NEG_INFINITY, labels: vec![label] }
 }
 
+fn peaks(kind: Kind) -> HeardPeaks {
+    let (source, at) = (Arc::<str>::from("default"), now());
+    let peak = HeardPeak { source: source.clone(), subject: bark().subject, kind, score: 0.012_34, at };
+    HeardPeaks { next: 7, lost: 0, more: false, heard_s: 12.34, sources: vec![source], peaks: vec![peak] }
+}
+
 /// Parses the line by the independent declaration, and by the daemon's own.
 fn check<T: DeserializeOwned>(line: &str) -> T {
     let own: Line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -207,6 +226,9 @@ fn every_line_has_just_the_declared_fields() {
     check::<Heartbeat>(&said(Body::Heartbeat {}));
     check::<Status>(&with_seq(Body::Status(Box::new(status()))));
     check::<Top>(&said(Body::Top { sources: vec![top().into()] }));
+    for (kind, expected) in [(Kind::TwoSided, PeakKind::TwoSided), (Kind::Causal, PeakKind::Causal)] {
+        assert_eq!(check::<Peaks>(&said(Body::Peaks(peaks(kind).into()))).peaks[0].kind, expected);
+    }
     check::<Done>(&said(Body::Done { op: text("pause") }));
     check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
 }
@@ -233,6 +255,7 @@ fn the_lines_look_like_this() {
         said(Body::Heartbeat {}),
         with_seq(Body::Status(Box::new(status()))),
         said(Body::Top { sources: vec![top().into()] }),
+        said(Body::Peaks(peaks(Kind::TwoSided).into())),
         said(Body::Done { op: text("pause") }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
     ];
@@ -253,6 +276,7 @@ fn the_lines_look_like_this() {
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0}],"inferences":0,"inference_ms":null,"clients":1,"dropped_lines":0,"dropped_reports":0}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"labels":[{"label":"Bark","slug":"bark","score":0.1235,"threshold":null}]}]}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"done","op":"pause"}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"error","code":"bad_request","message":"no"}
     "#);
@@ -302,6 +326,8 @@ fn the_requests_of_the_protocol_are_read() {
         r#"{"op":"status"}"#,
         r#"{"op":"top","k":5}"#,
         r#"{"op":"top"}"#,
+        r#"{"op":"peaks","since":7,"floor":0.002}"#,
+        r#"{"op":"peaks"}"#,
         r#"{"op":"reload"}"#,
         r#"{"op":"pause","seconds":600}"#,
         r#"{"op":"pause"}"#,

@@ -19,6 +19,7 @@ mod recording;
 pub mod run;
 pub mod scan;
 pub mod status;
+pub mod tune;
 
 /// The exit codes that a user may build on.
 pub mod exit {
@@ -91,6 +92,8 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
+    /// Find thresholds by what recordings, or hours of ordinary background, say.
+    Tune(tune::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// List the capture devices with their stable ids.
@@ -135,6 +138,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),

@@ -14,11 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::background::State;
 use crate::cli::listen::{self, Daemon};
 use crate::cli::{Failure, exit};
-use crate::detect::peaks::FLOOR;
+use crate::config::Rule;
+use crate::detect::peaks::{FLOOR, Kind};
 use crate::model::Model;
 use crate::publish::wire::{Body, Peaks, Request};
 use crate::tune::background::report::duration;
-use crate::tune::background::statistics::{Gatherer, Moment};
+use crate::tune::background::statistics::{Gatherer, Moment, Place};
 
 /// How often the daemon is asked: it keeps the peaks of minutes.
 const EVERY: Duration = Duration::from_secs(3);
@@ -44,7 +45,7 @@ enum Next {
 }
 
 /// Gathers until `goal` has been heard in all, or until it is interrupted.
-pub fn gather(socket: Option<&Path>, goal: Duration, model: &Model, state: &mut State) -> Result<(), Failure> {
+pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Model, state: &mut State) -> Result<(), Failure> {
     // A daemon that is not there at the start is a mistake; one that goes away later comes again.
     let mut link = Link::open(socket, model).map_err(|broken| match broken {
         Break::Away(sentence) => Failure::new(sentence, exit::FAILED),
@@ -74,8 +75,8 @@ pub fn gather(socket: Option<&Path>, goal: Duration, model: &Model, state: &mut 
                 progress.suspend(|| eprintln!("mimid: the daemon is there again"));
             }
         }
-        show(&progress, &gatherer, model);
-        if gatherer.heard_ms() >= goal_ms {
+        show(&progress, &gatherer, rules);
+        if gatherer.so_far().heard_ms >= goal_ms {
             break;
         }
         if saved_at.elapsed() >= SAVED_EVERY {
@@ -170,7 +171,7 @@ impl Link {
             let (Some(label), Ok(at)) = (model.labels.find(&peak.label), peak.at.parse::<Timestamp>()) else {
                 return Err(Break::Away(format!("the daemon told a peak of {:?} that cannot be read", peak.label)));
             };
-            let moment = Moment { place: peak.source.as_str().into(), at_ms: at.as_millisecond() };
+            let moment = Moment { place: Place::Source(peak.source.as_str().into()), at_ms: at.as_millisecond() };
             gatherer.peak((label, peak.kind.into()), peak.score as f32, moment);
         }
         // Time whose peaks were lost does not count: it would make the room quieter than it is.
@@ -229,17 +230,19 @@ fn progress(goal_ms: u64) -> ProgressBar {
 }
 
 /// How long has been heard, and what would have rung most so far.
-fn show(progress: &ProgressBar, gatherer: &Gatherer, model: &Model) {
+fn show(progress: &ProgressBar, gatherer: &Gatherer, rules: &[Rule]) {
     if progress.is_hidden() {
         return;
     }
-    progress.set_position(gatherer.heard_ms());
-    let names = gatherer.most_frequent(3).into_iter().filter_map(|label| model.labels.subjects().get(label));
-    let names: Vec<&str> = names.map(|subject| subject.name.as_str()).collect();
-    progress.set_message(format!(
-        "heard {}, {} peaks; most of {}",
-        duration(Duration::from_millis(gatherer.heard_ms())),
-        gatherer.n_peaks(),
-        names.join(", ")
-    ));
+    let so_far = gatherer.so_far();
+    let mut rung: Vec<(u64, &str)> = rules
+        .iter()
+        .map(|rule| (so_far.record(&rule.members, Kind::TwoSided).n_reaching(rule.gate.threshold), rule.subject.name.as_str()))
+        .filter(|(n, _)| *n > 0)
+        .collect();
+    rung.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    let most: Vec<String> = rung.iter().take(3).map(|(n, name)| format!("{name} {n}")).collect();
+    let most = if most.is_empty() { "nothing would have rung".to_owned() } else { format!("most alarms: {}", most.join(", ")) };
+    progress.set_position(so_far.heard_ms);
+    progress.set_message(format!("heard {}; {most}", duration(Duration::from_millis(so_far.heard_ms))));
 }

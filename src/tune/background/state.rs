@@ -5,11 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::statistics::{Alarm, Moment, N_BINS, Record, STRONGEST, Statistics};
+use super::statistics::{Alarm, Moment, N_BINS, Place, Record, STRONGEST, Statistics};
 use crate::detect::peaks::Kind;
 use crate::model::Model;
 
@@ -71,10 +70,17 @@ struct Saved {
     model_sha256: String,
     heard_ms: u64,
     recordings: Vec<String>,
-    /// The names that moments point to.
-    places: Vec<String>,
+    /// What moments point to.
+    places: Vec<SavedPlace>,
     /// By the label's id.
     labels: BTreeMap<String, SavedLabel>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SavedPlace {
+    Recording(String),
+    Source(String),
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -145,7 +151,10 @@ impl Saved {
             let Some(subject) = model.labels.subjects().get(*label) else { continue };
             let mut place = |alarm: &Alarm| {
                 *index.entry(alarm.moment.place.clone()).or_insert_with(|| {
-                    places.push(alarm.moment.place.to_string());
+                    places.push(match &alarm.moment.place {
+                        Place::Recording(path) => SavedPlace::Recording(path.to_string()),
+                        Place::Source(name) => SavedPlace::Source(name.to_string()),
+                    });
                     places.len() - 1
                 })
             };
@@ -170,7 +179,11 @@ impl Saved {
 
     /// The statistics, or what cannot be true of them.
     fn statistics(self, model: &Model) -> Result<Statistics, String> {
-        let places: Vec<Arc<str>> = self.places.iter().map(|place| place.as_str().into()).collect();
+        let place = |saved: &SavedPlace| match saved {
+            SavedPlace::Recording(path) => Place::Recording(path.as_str().into()),
+            SavedPlace::Source(name) => Place::Source(name.as_str().into()),
+        };
+        let places: Vec<Place> = self.places.iter().map(place).collect();
         let record = |saved: SavedRecord| {
             let strongest = saved.strongest.iter().map(|(score, place, at_ms)| {
                 let place = places.get(*place).filter(|_| (0.0..=1.0).contains(score)).ok_or("an alarm that cannot be")?;

@@ -37,11 +37,20 @@ fn bin(score: f32) -> usize {
     (above.max(0.0) as usize).min(N_BINS - 1)
 }
 
+/// Where something was heard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// In the recording with this path.
+    Recording(Arc<str>),
+    /// On the daemon's source with this name.
+    Source(Arc<str>),
+}
+
 /// When and where something was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment {
-    /// The recording's path, or the source's name.
-    pub place: Arc<str>,
+    /// Where.
+    pub place: Place,
     /// Milliseconds from the recording's beginning, or since 1970 for a source.
     pub at_ms: i64,
 }
@@ -159,7 +168,7 @@ impl Statistics {
 pub struct Gatherer {
     statistics: Statistics,
     /// The alarms that may go on.
-    open: HashMap<(Key, Arc<str>), Cluster>,
+    open: HashMap<(Key, Place), Cluster>,
 }
 
 #[derive(Debug, Clone)]
@@ -191,6 +200,11 @@ impl Gatherer {
             let ended = std::mem::replace(cluster, next);
             self.statistics.records.entry(key).or_default().add(ended.strongest);
         }
+    }
+
+    /// What has been counted so far, without the alarms that may go on.
+    pub fn so_far(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// So much was heard.

@@ -1,0 +1,3 @@
+//! Thresholds by what recordings, or hours of background, say.
+
+pub mod background;
