@@ -21,7 +21,7 @@ use super::server::{Directory, Shared, serve};
 use super::socket::{self, Bound};
 use super::wire::ModelInfo;
 use crate::config::SocketConfig;
-use crate::control::Control;
+use crate::control::{Control, HeardPeaks};
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::model::Labels;
 use crate::stats::Stats;
@@ -273,9 +273,13 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     let mut client = server.connect().await;
     let control = server.control.clone();
     let pipeline = std::thread::spawn(move || {
-        for request in control.iter().take(6) {
+        for request in control.iter().take(7) {
             match request {
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
+                Control::Peaks { since, floor, reply } => {
+                    assert_eq!((since, floor), (Some(7), 0.5));
+                    let _ = reply.send(HeardPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources: vec![], peaks: vec![] });
+                }
                 Control::Reload { reply } => drop(reply.send(Err(vec!["line 3: no".to_owned()]))),
                 Control::Pause { seconds, reply } => {
                     assert_eq!(seconds, Some(0.5));
@@ -290,6 +294,8 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
         }
     });
     assert_eq!(client.ask(r#"{"op":"top"}"#).await["sources"], json!([]));
+    let peaks = client.ask(r#"{"op":"peaks","since":7,"floor":0.5}"#).await;
+    assert_eq!((&peaks["type"], &peaks["next"], &peaks["lost"]), (&json!("peaks"), &json!(9), &json!(2)));
     assert_eq!(client.ask(r#"{"op":"reload"}"#).await["faults"], json!(["line 3: no"]));
     assert_eq!(client.ask(r#"{"op":"pause","seconds":0.5}"#).await["op"], "pause");
     assert_eq!(client.ask(r#"{"op":"resume"}"#).await["op"], "resume");

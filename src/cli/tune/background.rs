@@ -41,14 +41,14 @@ pub(super) struct State {
 impl State {
     /// What the file holds, if there is one.
     fn open(path: Option<PathBuf>, model: &Model) -> Result<Self, Failure> {
-        let statistics = path.as_deref().map(|path| state::read(path, model)).transpose()?.flatten().unwrap_or_default();
+        let statistics = path.as_deref().map(|path| state::read(path, model.into())).transpose()?.flatten().unwrap_or_default();
         Ok(Self { statistics, path })
     }
 
     /// Takes these in the place of what there was, and writes the file.
     pub fn save(&mut self, statistics: Statistics, model: &Model) -> Result<(), Failure> {
         self.statistics = statistics;
-        Ok(self.path.as_deref().map_or(Ok(()), |path| state::write(path, &self.statistics, model))?)
+        Ok(self.path.as_deref().map_or(Ok(()), |path| state::write(path, &self.statistics, model.into()))?)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::{Alarm, Moment, N_BINS, Place, Record, STRONGEST, Statistics};
 use crate::detect::peaks::Kind;
-use crate::model::Model;
+use crate::model::{Labels, Model};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
@@ -62,6 +62,23 @@ pub enum StateError {
     },
 }
 
+/// Whose scores they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The model's name.
+    pub name: &'a str,
+    /// Its graph's sha256.
+    pub sha256: &'a str,
+    /// Its labels.
+    pub labels: &'a Labels,
+}
+
+impl<'a> From<&'a Model> for Identity<'a> {
+    fn from(model: &'a Model) -> Self {
+        Self { name: &model.name, sha256: &model.sha256, labels: &model.labels }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -101,7 +118,7 @@ struct SavedRecord {
 }
 
 /// Reads the statistics that `path` holds of this model; none yet where there is no such file.
-pub fn read(path: &Path, model: &Model) -> Result<Option<Statistics>, StateError> {
+pub fn read(path: &Path, model: Identity) -> Result<Option<Statistics>, StateError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -118,14 +135,14 @@ pub fn read(path: &Path, model: &Model) -> Result<Option<Statistics>, StateError
     let saved: Saved = serde_json::from_value(value).map_err(|error| torn(error.to_string()))?;
     if saved.model_sha256 != model.sha256 {
         let named = |name: &str, sha256: &str| format!("{name} ({})", sha256.get(..8).unwrap_or(sha256));
-        let (actual, expected) = (named(&saved.model, &saved.model_sha256), named(&model.name, &model.sha256));
+        let (actual, expected) = (named(&saved.model, &saved.model_sha256), named(model.name, model.sha256));
         return Err(StateError::WrongModel { path: path.into(), actual, expected });
     }
     saved.statistics(model).map(Some).map_err(torn)
 }
 
 /// Writes the statistics of this model to `path`, whose folder is made if need be: the old file stays until the new one is whole.
-pub fn write(path: &Path, statistics: &Statistics, model: &Model) -> Result<(), StateError> {
+pub fn write(path: &Path, statistics: &Statistics, model: Identity) -> Result<(), StateError> {
     let unwritable = |error| StateError::Unwritable { path: path.into(), error };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let replace = || -> io::Result<()> {
@@ -144,7 +161,7 @@ pub fn write(path: &Path, statistics: &Statistics, model: &Model) -> Result<(), 
 }
 
 impl Saved {
-    fn new(statistics: &Statistics, model: &Model) -> Self {
+    fn new(statistics: &Statistics, model: Identity) -> Self {
         let (mut places, mut index) = (Vec::new(), HashMap::new());
         let mut labels: BTreeMap<String, SavedLabel> = BTreeMap::new();
         for ((label, kind), record) in &statistics.records {
@@ -168,8 +185,8 @@ impl Saved {
         }
         Self {
             version: VERSION,
-            model: model.name.clone(),
-            model_sha256: model.sha256.clone(),
+            model: model.name.to_owned(),
+            model_sha256: model.sha256.to_owned(),
             heard_ms: statistics.heard_ms,
             recordings: statistics.recordings.iter().cloned().collect(),
             places,
@@ -178,7 +195,7 @@ impl Saved {
     }
 
     /// The statistics, or what cannot be true of them.
-    fn statistics(self, model: &Model) -> Result<Statistics, String> {
+    fn statistics(self, model: Identity) -> Result<Statistics, String> {
         let place = |saved: &SavedPlace| match saved {
             SavedPlace::Recording(path) => Place::Recording(path.as_str().into()),
             SavedPlace::Source(name) => Place::Source(name.as_str().into()),
@@ -209,3 +226,6 @@ impl Saved {
         Ok(Statistics { records, heard_ms: self.heard_ms, recordings: self.recordings.into_iter().collect() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,3 +225,6 @@ impl Gatherer {
         self.statistics
     }
 }
+
+#[cfg(test)]
+mod tests;
