@@ -141,8 +141,7 @@ struct Curve {
 
 /// For each record the log-odds of its threshold, so that `budget` alarms are expected in as long a time as was heard.
 fn place_all(records: &[Record], in_force: &[f32], hours: f64, budget: f64) -> Vec<f64> {
-    let mut tails: Vec<Tail> = records.iter().map(Tail::new).collect();
-    Tail::share(&mut tails);
+    let tails = Tail::all(records);
     let curves: Vec<Curve> = records
         .iter()
         .zip(&tails)
