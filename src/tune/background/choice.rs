@@ -208,3 +208,6 @@ fn poisson_upper(n: u64) -> f64 {
     }
     high
 }
+
+#[cfg(test)]
+mod tests;
