@@ -66,11 +66,14 @@ impl Kinship {
         }
     }
 
+    /// Whether every label of `low` is one of `high`, or below one of them.
+    pub fn covers(&self, high: &[usize], low: &[usize]) -> bool {
+        low.iter().all(|label| high.contains(label) || self.above[*label].iter().any(|up| high.contains(up)))
+    }
+
     /// Whether the rule `low` is below the rule `high`.
     fn is_below(&self, low: &Rule, high: &Rule) -> bool {
-        let covered =
-            |label: &usize| high.members.contains(label) || self.above[*label].iter().any(|up| high.members.contains(up));
-        low.members != high.members && low.members.iter().all(covered)
+        low.members != high.members && self.covers(&high.members, &low.members)
     }
 }
 

@@ -7,27 +7,22 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::outcome::{self, Unwritten};
 use super::{Args, live};
 use crate::cli::recording::{self, Engine, RecordingError};
 use crate::cli::{Failure, exit, load};
-use crate::config::edit::{self, Assignment, EditError, Key};
-use crate::config::{Config, Raw, Rule};
+use crate::config::edit::{self, Assignment, EditError};
+use crate::config::{Config, Gate, Raw, Rule};
 use crate::ear::Ear;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Model, Tagger};
-use crate::tune::background::choice::{Advice, advise};
+use crate::model::{Labels, Model, Tagger};
+use crate::tune::background::choice::{Advice, Choice, advise};
 use crate::tune::background::report;
 use crate::tune::background::state::{self, StateError};
 use crate::tune::background::statistics::{Gatherer, Moment, Place, Statistics};
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
-        Self::new(error, exit::FAILED)
-    }
-}
-
-impl From<EditError> for Failure {
-    fn from(error: EditError) -> Self {
         Self::new(error, exit::FAILED)
     }
 }
@@ -55,10 +50,6 @@ impl State {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let budget = args.false_alarms_per_day.unwrap_or(1.0);
-    if !(budget > 0.0 && budget <= 1e6) {
-        let message = format!("--false-alarms-per-day {budget} is out of range; it must be above 0 and at most a million");
-        return Err(Failure::new(message, exit::USAGE));
-    }
     let (loaded, model) = load(&args.config)?;
     let config = loaded.config;
     let (state, failed) = match args.background_live {
@@ -149,61 +140,71 @@ fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, R
     Ok(gatherer.finish())
 }
 
-/// Says what was found, and puts it in force where that is asked for.
+/// Says what was found, and puts it into the configuration where that is asked for.
 fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], model: &Model) -> Result<(), Failure> {
+    let path = edit::target(args.config.config.as_deref()).map_err(|error| Failure::new(error, exit::USAGE));
+    let old = match path.as_deref().map(std::fs::read_to_string) {
+        Ok(Ok(text)) => text,
+        // Without a configuration everything is at its default.
+        Err(_) => String::new(),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Ok(Err(error)) => return Err(Failure::new(format_args!("the configuration cannot be read: {error}"), exit::FAILED)),
+    };
+    let assignments = assignments(&old, advice, rules, &model.labels)?;
     let mut out = io::stdout().lock();
-    let assignments = assignments(advice, rules);
     if args.json {
         writeln!(out, "{}", report::json(advice, statistics, rules))?;
     } else {
         let _ = write!(io::stderr(), "{}", report::text(advice, statistics, rules, &TimeZone::system()));
-        if !args.write && !assignments.is_empty() {
+    }
+    if !args.write {
+        if !args.json {
             write!(out, "{}", edit::fragment(&assignments))?;
         }
-    }
-    if !args.write || assignments.is_empty() {
         return Ok(());
     }
-    let path = edit::target(args.config.config.as_deref())?;
-    let old = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(Failure::new(format_args!("{} cannot be read: {error}", path.display()), exit::FAILED)),
-    };
-    let new = edit::assign(&old, &assignments, &model.labels)?;
-    Raw::parse(&new, Some(&path)).validate(&model.labels).map_err(|faults| Failure::new(faults, exit::USAGE))?;
-    if !args.json {
-        write!(out, "{}", edit::diff(&path, &old, &new))?;
+    let path = path?;
+    let new = edit::assign(&old, &assignments, &model.labels).map_err(unwritten)?;
+    if new == old {
+        let _ = writeln!(io::stderr(), "{} says all that already", path.display());
+        return Ok(());
+    }
+    let diff = edit::diff(&path, &old, &new);
+    if args.json {
+        let _ = write!(io::stderr(), "{diff}");
+    } else {
+        write!(out, "{diff}")?;
         out.flush()?;
     }
-    Ok(edit::replace(&path, &old, &new)?)
+    edit::replace(&path, &old, &new).map_err(unwritten)?;
+    let _ = writeln!(io::stderr(), "{} is written; a running daemon takes it with `systemctl reload mimid`", path.display());
+    Ok(())
 }
 
-/// What is to be changed in the configuration.
-fn assignments(advice: &Advice, rules: &[Rule]) -> Vec<Assignment> {
-    let mut all = Vec::new();
-    for choice in advice.choices.iter().filter(|choice| choice.is_change()) {
-        let rule = &rules[choice.rule];
-        let name = rule.subject.name.clone();
-        let is_group = rule.subject.id.is_empty();
-        // A group has no place in the list of what is ignored: its labels stand there one by one where they are meant.
-        if choice.ignore && !is_group {
-            all.push(Assignment::Ignore { label: name });
-            continue;
-        }
-        let mut set = |key, value: f32| {
-            let (name, value) = (name.clone(), f64::from(value));
-            all.push(match is_group {
-                true => Assignment::Group { group: name, key, value },
-                false => Assignment::Label { label: name, key, value },
-            });
-        };
-        // Without one of its own a start threshold goes with the threshold, so both are said.
-        set(Key::Threshold, choice.threshold.advised);
-        if rule.gate.release > choice.threshold.advised {
-            set(Key::Release, choice.threshold.advised);
-        }
-        set(Key::StartThreshold, choice.start_threshold.advised);
-    }
-    all
+/// What is to be changed in the configuration `text`, so that it is valid after that.
+fn assignments(text: &str, advice: &Advice, rules: &[Rule], labels: &Labels) -> Result<Vec<Assignment>, Failure> {
+    let is_label = |rule: &Rule| !rule.subject.id.is_empty();
+    // A group has no place in the list of what is ignored; what is best for it then is the highest threshold.
+    let ignores = |choice: &&Choice| choice.ignore && is_label(&rules[choice.rule]);
+    let wanted: Vec<(&Rule, Gate)> = advice
+        .choices
+        .iter()
+        .filter(|choice| choice.is_change() && !ignores(choice))
+        .map(|choice| {
+            let rule = &rules[choice.rule];
+            let (threshold, start_threshold) = (choice.threshold.advised, choice.start_threshold.advised);
+            // The release keeps its proportion to the threshold.
+            let release = rule.gate.release / rule.gate.threshold * threshold;
+            (rule, Gate { threshold, release, start_threshold, ..rule.gate })
+        })
+        .collect();
+    let mut all = outcome::assignments(text, &wanted, labels).map_err(Failure::from)?.concat();
+    all.extend(advice.choices.iter().filter(ignores).map(|choice| Assignment::Ignore { label: rules[choice.rule].subject.name.clone() }));
+    let new = edit::assign(text, &all, labels).map_err(unwritten)?;
+    Raw::parse(&new, None).validate(labels).map_err(|faults| Failure::from(Unwritten::Faults(faults)))?;
+    Ok(all)
+}
+
+fn unwritten(error: EditError) -> Failure {
+    Failure::from(Unwritten::from(error))
 }

@@ -8,6 +8,7 @@ use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
 use crate::config::Rule;
 use crate::detect::peaks::Kind;
+use crate::tune::bootstrap::upper_rate;
 
 /// A threshold in force that nothing reached counts as much as so many hours without an alarm.
 const TRUST_HOURS: f64 = 24.0;
@@ -113,8 +114,8 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
         hours,
         per_day,
         n_left,
-        at_most_per_day: poisson_upper(n_left) / hours * 24.0,
-        hours_to_be_sure: poisson_upper(0) / per_day * 24.0,
+        at_most_per_day: upper_rate(u32::try_from(n_left).unwrap_or(u32::MAX), hours / 24.0),
+        hours_to_be_sure: upper_rate(0, per_day / 24.0),
     }
 }
 
@@ -185,28 +186,6 @@ impl Curve {
         let trust = if at >= self.in_force { self.trust } else { 0.0 };
         self.tail.reaching(at) * hours / (hours + trust)
     }
-}
-
-/// The mean that a count of `n` alarms leaves possible: one that is as low comes with it in one case of twenty only.
-fn poisson_upper(n: u64) -> f64 {
-    if n > 300 {
-        // Many alarms scatter as a normal distribution does, and the sum below would underflow.
-        return n as f64 + 1.645 * (n as f64).sqrt() + 1.4;
-    }
-    let at_most_n = |mean: f64| {
-        let (mut term, mut sum) = ((-mean).exp(), 0.0);
-        for k in 0..=n {
-            sum += term;
-            term *= mean / (k + 1) as f64;
-        }
-        sum
-    };
-    let (mut low, mut high) = (0.0, 10.0 + 2.0 * n as f64);
-    for _ in 0..60 {
-        let middle = (low + high) / 2.0;
-        if at_most_n(middle) > 0.05 { low = middle } else { high = middle }
-    }
-    high
 }
 
 #[cfg(test)]

@@ -95,9 +95,6 @@ fn how_sure_it_is_follows_from_the_hours() {
     assert_eq!(advice.n_left, 0);
     // Three alarms in the time heard are what none leaves possible: 3 / 2 h is 36 a day, and 3 / 72 h is one.
     assert!((advice.at_most_per_day - 35.95).abs() < 0.01 && (advice.hours_to_be_sure - 71.9).abs() < 0.01, "{advice:?}");
-    for (n, mean) in [(0, 2.996), (1, 4.744), (5, 10.513), (300, 330.2), (301, 331.0)] {
-        assert!((poisson_upper(n) - mean).abs() < 0.002 * mean, "{n}: {}", poisson_upper(n));
-    }
 }
 
 fn any_peaks() -> impl Strategy<Value = Vec<(usize, Kind, f32)>> {

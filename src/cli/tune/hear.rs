@@ -1,0 +1,132 @@
+//! Every candidate at once through the real engine: each is a rule of its own, so what it hears is what the daemon would tell.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use indicatif::ProgressBar;
+
+use super::recordings::Labelled;
+use super::subjects::Tuned;
+use crate::cli::Failure;
+use crate::cli::recording::{self, Engine, RecordingError};
+use crate::config::{Gate, Rule};
+use crate::ear::Ear;
+use crate::event::EndReason;
+use crate::model::onnx::Runtime;
+use crate::model::{Model, Tagger};
+use crate::tune::matching::{Span, united};
+
+/// What one rule heard in one recording.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Heard {
+    /// Its events.
+    pub events: Vec<Span>,
+    /// How many more were announced and then taken back.
+    pub n_taken_back: usize,
+}
+
+/// What was heard in a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// For each label that is tuned, for each of its gates.
+    pub by_gate: Vec<Vec<Heard>>,
+    /// How long the recording is, in seconds.
+    pub lasts_s: f64,
+}
+
+/// Lets every gate of every label hear every recording, several recordings at a time.
+///
+/// # Errors
+/// The sentences about the recordings that could not be heard whole, or why nothing can be heard.
+pub fn hear(
+    model: &Model,
+    runtime: &Runtime,
+    threads: usize,
+    tuned: &[Tuned],
+    gates: &[Vec<Gate>],
+    recordings: &[Labelled],
+) -> Result<Result<Vec<Observed>, Vec<String>>, Failure> {
+    let rules: Vec<Rule> = tuned
+        .iter()
+        .zip(gates)
+        // A candidate must not be told under the name of another.
+        .flat_map(|(tuned, gates)| gates.iter().map(|gate| Rule { gate: *gate, merge: false, ..tuned.rule.clone() }))
+        .collect();
+    let n_frames = recordings.iter().map(|recording| recording.n_frames).sum::<Option<u64>>();
+    let progress = recording::progress(format!("{} recordings", recordings.len()), n_frames);
+    let next = AtomicUsize::new(0);
+    let observed = Mutex::new(vec![None; recordings.len()]);
+    let work = || -> Result<(), Failure> {
+        let mut engine = Engine::new(Tagger::open(model, runtime, threads)?);
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(recording) = recordings.get(at) else { return Ok(()) };
+            let heard = match one(&mut engine, model, &rules, recording, &progress) {
+                Ok(heard) => Ok(heard),
+                Err(RecordingError::Recording(sentence)) => Err(sentence),
+                Err(RecordingError::Fatal(failure)) => {
+                    next.store(recordings.len(), Ordering::Relaxed);
+                    return Err(failure);
+                }
+            };
+            observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[at] = Some(heard);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let workers = (cores / threads.max(1)).clamp(1, recordings.len().max(1));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut result = work();
+        for other in others {
+            let joined = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(joined);
+        }
+        result
+    })?;
+    progress.finish_and_clear();
+    let mut heard = Vec::new();
+    let mut sentences = Vec::new();
+    for result in observed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_iter().flatten() {
+        match result {
+            Ok(observed) => heard.push(split(observed, gates)),
+            Err(sentence) => sentences.push(sentence),
+        }
+    }
+    Ok(if sentences.is_empty() { Ok(heard) } else { Err(sentences) })
+}
+
+/// What every rule heard in one recording, and how long it is.
+fn one(
+    engine: &mut Engine,
+    model: &Model,
+    rules: &[Rule],
+    recording: &Labelled,
+    progress: &ProgressBar,
+) -> Result<(Vec<Heard>, f64), RecordingError> {
+    let path = &recording.path;
+    let mut decoder = recording::open(path)?;
+    let ear = Ear::new(model, rules.to_vec(), decoder.rate_hz());
+    let mut ear = ear.map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+    let mut heard = vec![Heard::default(); rules.len()];
+    engine.hear(path, &mut decoder, &mut ear, progress, |ear, detection| {
+        if let Some(ended) = recording::ended(ear, &detection) {
+            let heard = &mut heard[detection.rule];
+            match ended.reason {
+                EndReason::Unconfirmed => heard.n_taken_back += 1,
+                _ => heard.events.push(Span { onset_s: ended.onset_s, offset_s: ended.offset_s }),
+            }
+        }
+        Ok(())
+    })?;
+    for heard in &mut heard {
+        heard.events = united(std::mem::take(&mut heard.events));
+    }
+    let lasts_s = ear.end_of_input().unwrap_or(0) as f64 / f64::from(ear.model_rate_hz());
+    Ok((heard, lasts_s))
+}
+
+/// What each rule heard, label by label.
+fn split((heard, lasts_s): (Vec<Heard>, f64), gates: &[Vec<Gate>]) -> Observed {
+    let mut heard = heard.into_iter();
+    Observed { by_gate: gates.iter().map(|gates| heard.by_ref().take(gates.len()).collect()).collect(), lasts_s }
+}

@@ -1,0 +1,192 @@
+//! What tuning found, told: sentences for people, a fragment of a configuration, or JSON.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::outcome::{Following, Outcome};
+use crate::config::Gate;
+use crate::config::edit::{self, Assignment};
+use crate::model::Labels;
+use crate::tune::bootstrap::upper_rate;
+use crate::tune::matching::Counts;
+
+/// All that was found.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// How many false alarms a day are allowed; `None` where F1 was the goal.
+    pub goal: Option<f64>,
+    /// How far an edge may be off, in milliseconds.
+    pub collar_ms: f64,
+    /// How many recordings were heard.
+    pub n_recordings: usize,
+    /// How long they are together.
+    pub hours: f64,
+    /// The model's labels.
+    pub labels: &'a Labels,
+    /// The labels with true events.
+    pub outcomes: &'a [Outcome],
+    /// The labels that are drawn along.
+    pub following: &'a [Following],
+}
+
+impl Report<'_> {
+    /// Everything in sentences, one a label.
+    pub fn sentences(&self) -> Vec<String> {
+        let outcomes = self.outcomes.iter().map(|outcome| self.sentence(outcome));
+        std::iter::once(self.heading()).chain(outcomes).chain(self.following.iter().map(follows)).collect()
+    }
+
+    /// A part of a configuration to paste, with the sentences as comments. The assignments are those of the labels that change.
+    pub fn fragment(&self, assignments: &[Vec<Assignment>]) -> String {
+        let mut text = format!("# {}\n", self.heading());
+        let mut assignments = assignments.iter();
+        let mut block = |sentence: String, is_set: bool| {
+            text.push_str(&format!("\n# {sentence}\n"));
+            if let Some(set) = is_set.then(|| assignments.next()).flatten() {
+                text.push_str(&edit::fragment(set));
+            }
+        };
+        for outcome in self.outcomes {
+            block(self.sentence(outcome), outcome.is_set());
+        }
+        for following in self.following {
+            block(follows(following), true);
+        }
+        text
+    }
+
+    /// Everything as one JSON object; `written` is the configuration that was changed.
+    pub fn json(&self, out: &mut impl Write, written: Option<&Path>) -> io::Result<()> {
+        let days = self.hours / 24.0;
+        let gate = |gate: &Gate, counts: Counts, n_taken_back: usize| {
+            json!({
+                "threshold": round(gate.threshold.into()),
+                "release": round(gate.release.into()),
+                "start_threshold": round(gate.start_threshold.into()),
+                "f1": round(counts.f1()),
+                "precision": round(counts.precision()),
+                "recall": round(counts.recall()),
+                "found": counts.hits,
+                "missed": counts.missed,
+                "false_alarms": counts.false_alarms,
+                "false_alarms_per_day": round(f64::from(counts.false_alarms) / days),
+                "false_alarms_per_day_at_most": round(upper_rate(counts.false_alarms, days)),
+                "taken_back": n_taken_back,
+            })
+        };
+        let outcome = |outcome: &Outcome| {
+            let Outcome { tuned, choice, n_taken_back, .. } = outcome;
+            let (low, high) = choice.interval;
+            json!({
+                "label": tuned.rule.subject.name,
+                "from": tuned.from.iter().map(|label| self.labels.subjects()[*label].name.as_str()).collect::<Vec<_>>(),
+                "reported": tuned.is_reported,
+                "changed": choice.nearest.is_some(),
+                "examples": choice.n_examples,
+                "best_between": if low.is_nan() { Value::Null } else { json!([round(low), round(high)]) },
+                "before": gate(&tuned.rule.gate, choice.before, n_taken_back.0),
+                "after": gate(&outcome.gate, choice.after, n_taken_back.1),
+            })
+        };
+        let following = |following: &Following| {
+            json!({
+                "label": following.rule.subject.name,
+                "follows": following.above,
+                "before": round(following.rule.gate.threshold.into()),
+                "after": round(following.threshold),
+            })
+        };
+        let report = json!({
+            "version": 1,
+            "goal": if self.goal.is_some() { "false_alarms" } else { "f1" },
+            "false_alarms_per_day": self.goal,
+            "collar_ms": self.goal.is_none().then_some(self.collar_ms),
+            "recordings": self.n_recordings,
+            "hours": round(self.hours),
+            "labels": self.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+            "following": self.following.iter().map(following).collect::<Vec<_>>(),
+            "written": written,
+        });
+        serde_json::to_writer_pretty(&mut *out, &report)?;
+        writeln!(out)
+    }
+
+    fn heading(&self) -> String {
+        let goal = match self.goal {
+            None => format!("the best F1, edges right within {} ms", self.collar_ms),
+            Some(1.0) => "the best recall with at most 1 false alarm a day".to_owned(),
+            Some(per_day) => format!("the best recall with at most {per_day} false alarms a day"),
+        };
+        format!("mimid tune: {goal}, by {} ({})", count(self.n_recordings, "recording"), duration(self.hours))
+    }
+
+    fn sentence(&self, outcome: &Outcome) -> String {
+        let Outcome { tuned, choice, gate, n_taken_back } = outcome;
+        let name = &tuned.rule.subject.name;
+        let names: Vec<&str> = tuned.from.iter().map(|label| self.labels.subjects()[*label].name.as_str()).collect();
+        let from = if names == [name.as_str()] { String::new() } else { format!(" of {}", names.join("; ")) };
+        let examples = count(choice.n_examples as usize, "example");
+        let before = tuned.rule.gate.threshold;
+        let mut sentence = format!("{name}: {examples}{from}; ");
+        if choice.nearest.is_none() {
+            sentence += &format!("threshold {before:.3} stays, nothing better was found; {}", self.figures(choice.before));
+        } else {
+            let (figures, after) = (self.figures(choice.before), self.figures(choice.after));
+            sentence += &format!("threshold {before:.3} → {:.3}; {figures} → {after}", gate.threshold);
+        }
+        let (low, high) = choice.interval;
+        if !low.is_nan() {
+            sentence += &format!("; in 9 of 10 such sets of recordings the best lies from {low:.3} to {high:.3}");
+        }
+        if n_taken_back.1 > 0 {
+            sentence += &format!("; announced and taken back: {}", n_taken_back.1);
+        }
+        if !tuned.is_reported {
+            sentence += "; [report] leaves it out, so nothing is set for it";
+        }
+        sentence
+    }
+
+    fn figures(&self, counts: Counts) -> String {
+        match self.goal {
+            None => format!("F1 {:.3}", counts.f1()),
+            Some(_) => {
+                let most = upper_rate(counts.false_alarms, self.hours / 24.0);
+                format!(
+                    "recall {:.2} with {} (surely below {most:.0} a day)",
+                    counts.recall(),
+                    count(counts.false_alarms as usize, "false alarm")
+                )
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether something is set for it in the configuration.
+    pub fn is_set(&self) -> bool {
+        self.tuned.is_reported && self.choice.nearest.is_some()
+    }
+}
+
+fn follows(following: &Following) -> String {
+    let Following { rule, above, threshold } = following;
+    format!(
+        "{}: the truth does not name it, so it is to be as sure as {above}, of which it is a kind; threshold {:.3} → {threshold:.3}",
+        rule.subject.name, rule.gate.threshold
+    )
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn duration(hours: f64) -> String {
+    if hours >= 1.0 { format!("{hours:.1} h") } else { format!("{:.1} min", hours * 60.0) }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}

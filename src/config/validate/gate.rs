@@ -1,0 +1,154 @@
+//! A gate: the numbers of one table, each from where it is set nearest.
+
+use super::Check;
+use crate::config::Gate;
+use crate::config::raw::{RawGate, STANDARD_GATE};
+use crate::config::table::At;
+use crate::model::labels::Thresholds;
+
+/// The most windows that `confirm` may look back.
+const MAX_CONFIRM: usize = 100;
+/// The longest time that may be configured, in seconds: a year.
+const LONGEST_S: f64 = 366.0 * 86_400.0;
+
+impl Check<'_> {
+    /// The numbers of `own`, then of `defaults`, then the threshold that suits the label, then the standard ones.
+    pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<Thresholds>) -> Gate {
+        let threshold = pick(&own.threshold, &defaults.threshold);
+        let release = pick(&own.release, &defaults.release);
+        let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);
+        // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
+        let threshold_ok = (0.0..=1.0).contains(&threshold_value) && threshold_value > 0.0;
+        if !threshold_ok && own.threshold.value.is_some() {
+            self.fault(
+                own.threshold.line,
+                &format!("{key}.threshold"),
+                format!("{threshold_value} is out of range; it must be above 0 and at most 1"),
+            );
+        }
+        let release_value = release.value.unwrap_or(threshold_value * STANDARD_GATE.release_ratio);
+        let release_ok = (0.0..=1.0).contains(&release_value);
+        if !release_ok && own.release.value.is_some() {
+            self.fault(
+                own.release.line,
+                &format!("{key}.release"),
+                format!("{release_value} is out of range; it must be from 0 to 1"),
+            );
+        } else if release_ok
+            && threshold_ok
+            && release_value > threshold_value
+            && (own.release.value.is_some() || own.threshold.value.is_some())
+        {
+            let line = own.release.line.or(own.threshold.line);
+            let message =
+                format!("the release {release_value} is above the threshold {threshold_value}; it must be at most as high");
+            self.fault(line, &format!("{key}.release"), message);
+        }
+        let start = pick(&own.start_threshold, &defaults.start_threshold);
+        // The start threshold that comes with the model belongs to its threshold: another threshold brings another.
+        let suited_start = suited.filter(|_| threshold.value.is_none()).map(|suited| suited.start_threshold.into());
+        let start_value = start.value.or(suited_start).unwrap_or(STANDARD_GATE.start_ratio * threshold_value);
+        if !(start_value > 0.0 && start_value <= 1.0) && own.start_threshold.value.is_some() {
+            self.fault(
+                own.start_threshold.line,
+                &format!("{key}.start_threshold"),
+                format!("{start_value} is out of range; it must be above 0 and at most 1"),
+            );
+        }
+        let min_level = pick(&own.min_level_dbfs, &defaults.min_level_dbfs).value;
+        if let Some(level) = own.min_level_dbfs.value.filter(|level| !(-150.0..=0.0).contains(level)) {
+            self.fault(
+                own.min_level_dbfs.line,
+                &format!("{key}.min_level_dbfs"),
+                format!("{level} is out of range; it must be from -150 to 0"),
+            );
+        }
+        let min_snr = pick(&own.min_snr_db, &defaults.min_snr_db).value.unwrap_or(STANDARD_GATE.min_snr_db);
+        if !(0.0..=40.0).contains(&min_snr) && own.min_snr_db.value.is_some() {
+            self.fault(
+                own.min_snr_db.line,
+                &format!("{key}.min_snr_db"),
+                format!("{min_snr} is out of range; it must be from 0 to 40"),
+            );
+        }
+        let (confirm_k, confirm_n) = self.confirm(own, defaults, key);
+        let min = self.time(
+            &own.min_duration_ms,
+            &defaults.min_duration_ms,
+            STANDARD_GATE.min_duration_ms,
+            1e-3,
+            &format!("{key}.min_duration_ms"),
+        );
+        let max = self.time(
+            &own.max_duration_s,
+            &defaults.max_duration_s,
+            STANDARD_GATE.max_duration_s,
+            1.0,
+            &format!("{key}.max_duration_s"),
+        );
+        if max > 0 && min > max && (own.min_duration_ms.value.is_some() || own.max_duration_s.value.is_some()) {
+            let line = own.min_duration_ms.line.or(own.max_duration_s.line);
+            self.fault(
+                line,
+                &format!("{key}.min_duration_ms"),
+                format!("the least duration {min} ms is above the greatest, {max} ms"),
+            );
+        }
+        Gate {
+            threshold: threshold_value as f32,
+            release: release_value as f32,
+            start_threshold: start_value as f32,
+            confirm_k,
+            confirm_n,
+            min_duration_ms: min,
+            max_duration_ms: (max > 0).then_some(max),
+            hangover_ms: self.time(
+                &own.hangover_ms,
+                &defaults.hangover_ms,
+                STANDARD_GATE.hangover_ms,
+                1e-3,
+                &format!("{key}.hangover_ms"),
+            ),
+            cooldown_ms: self.time(
+                &own.cooldown_s,
+                &defaults.cooldown_s,
+                STANDARD_GATE.cooldown_s,
+                1.0,
+                &format!("{key}.cooldown_s"),
+            ),
+            min_level_dbfs: min_level.map(|level| level as f32),
+            min_snr_db: min_snr as f32,
+        }
+    }
+
+    fn confirm(&mut self, own: &RawGate, defaults: &RawGate, key: &str) -> (usize, usize) {
+        let text = pick(&own.confirm, &defaults.confirm).value.clone().unwrap_or_else(|| STANDARD_GATE.confirm.to_owned());
+        let parsed = text.split_once('/').and_then(|(k, n)| Some((k.trim().parse().ok()?, n.trim().parse().ok()?)));
+        match parsed {
+            Some((k, n)) if 1 <= k && k <= n && n <= MAX_CONFIRM => (k, n),
+            _ => {
+                if own.confirm.value.is_some() {
+                    let message = format!("{text:?} is not \"k/n\" with 1 ≤ k ≤ n ≤ {MAX_CONFIRM}, such as \"2/3\"");
+                    self.fault(own.confirm.line, &format!("{key}.confirm"), message);
+                }
+                (1, 1)
+            }
+        }
+    }
+
+    /// A time in milliseconds; `unit_s` is the unit of the key in seconds.
+    fn time(&mut self, own: &At<Option<f64>>, defaults: &At<Option<f64>>, standard: f64, unit_s: f64, key: &str) -> u64 {
+        let value = pick(own, defaults).value.unwrap_or(standard);
+        let seconds = value * unit_s;
+        if !(0.0..=LONGEST_S).contains(&seconds) && own.value.is_some() {
+            let what = if value < 0.0 { "must not be negative" } else { "must be a time of at most a year" };
+            self.fault(own.line, key, format!("{value} is out of range; it {what}"));
+        }
+        (seconds * 1_000.0).round() as u64
+    }
+}
+
+/// What a table says itself, else what the defaults say.
+pub(super) fn pick<'a, T>(own: &'a At<Option<T>>, defaults: &'a At<Option<T>>) -> &'a At<Option<T>> {
+    if own.value.is_some() { own } else { defaults }
+}

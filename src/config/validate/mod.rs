@@ -1,0 +1,132 @@
+//! From what a file says to what may be put in force: every key's meaning and range is checked here and nowhere else.
+
+use super::raw::Raw;
+use super::table::At;
+use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, SocketConfig};
+use crate::model::Labels;
+use crate::model::manifest::DetectionOverride;
+
+mod gate;
+mod rules;
+mod sources;
+
+impl Raw {
+    /// Checks everything for a model with these labels.
+    ///
+    /// # Errors
+    /// Every fault at once, those of the text itself among them.
+    pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
+        let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
+        let config = Config {
+            socket: check.socket(),
+            model: check.model(),
+            sources: check.sources(),
+            rules: check.rules(),
+            log: check.log(),
+        };
+        if self.privacy.store_audio.value {
+            check.fault(
+                self.privacy.store_audio.line,
+                "privacy.store_audio",
+                "this version never stores audio; set it to false".to_owned(),
+            );
+        }
+        if check.faults.is_empty() { Ok(Loaded { config, warnings: check.warnings }) } else { Err(check.faults) }
+    }
+}
+
+struct Check<'a> {
+    raw: &'a Raw,
+    labels: &'a Labels,
+    faults: Faults,
+    warnings: Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, line: Option<usize>, key: &str, message: String) {
+        self.faults.push(Fault { path: self.raw.path.clone(), line, key: key.to_owned(), message });
+    }
+
+    fn warn(&mut self, line: Option<usize>, key: &str, message: String) {
+        self.warnings.push(Fault { path: self.raw.path.clone(), line, key: key.to_owned(), message });
+    }
+
+    fn socket(&mut self) -> SocketConfig {
+        let raw = &self.raw.socket;
+        let mode = u32::from_str_radix(raw.mode.value.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            self.fault(
+                raw.mode.line,
+                "socket.mode",
+                format!("{:?} is no mode; write its octal digits, such as \"0660\"", raw.mode.value),
+            );
+        }
+        if raw.path.value.as_ref().is_some_and(|path| path.is_empty()) {
+            self.fault(raw.path.line, "socket.path", "the path is empty; leave the key out for the default place".to_owned());
+        }
+        SocketConfig {
+            path: raw.path.value.as_ref().map(Into::into),
+            mode: mode.unwrap_or(0o660),
+            group: raw.group.value.clone(),
+        }
+    }
+
+    fn model(&mut self) -> ModelConfig {
+        let raw = &self.raw.model;
+        if raw.dir.value.is_empty() {
+            self.fault(raw.dir.line, "model.dir", "the folder's name is empty".to_owned());
+        }
+        if !(1..=64).contains(&raw.threads.value) {
+            self.fault(
+                raw.threads.line,
+                "model.threads",
+                format!("{} is out of range; it must be from 1 to 64", raw.threads.value),
+            );
+        }
+        ModelConfig {
+            dir: raw.dir.value.clone(),
+            runtime: raw.runtime.value.as_ref().map(Into::into),
+            threads: usize::try_from(raw.threads.value).unwrap_or(1),
+            detection: self.detection(),
+        }
+    }
+
+    /// Only that the numbers are numbers of their kind; whether they suit the model is asked where it is opened.
+    fn detection(&mut self) -> DetectionOverride {
+        let raw = &self.raw.detection;
+        let whole = |value: i64| u32::try_from(value).unwrap_or(0);
+        DetectionOverride {
+            windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
+            hop_ms: raw.hop_ms.value.map(whole),
+            delta: raw.delta.value.map(|value| value as f32),
+            median: raw.median.value.map(|value| whole(value) as usize),
+            extent: raw.extent.value.map(|value| value as f32),
+            valley: raw.valley.value.map(|value| value as f32),
+        }
+    }
+
+    fn log(&mut self) -> LogConfig {
+        let raw = &self.raw.log;
+        let levels = [
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ];
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        LogConfig {
+            level: self.choice("log.level", &raw.level, &levels).unwrap_or(LogLevel::Info),
+            format: self.choice("log.format", &raw.format, &formats).unwrap_or(LogFormat::Text),
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, raw: &At<String>, choices: &[(&str, T)]) -> Option<T> {
+        let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(&raw.value));
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.fault(raw.line, key, format!("{:?} is not one of {}", raw.value, names.join(", ")));
+        }
+        found.map(|(_, value)| *value)
+    }
+}

@@ -1,0 +1,131 @@
+//! The rules: which labels and groups are reported, each with its gate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Check;
+use crate::config::raw::{Named, RawGate, STANDARD_PRESET};
+use crate::config::table::did_you_mean;
+use crate::config::{Gate, Rule, preset};
+use crate::event::Subject;
+use crate::model::labels::{nearest, slug};
+
+impl Check<'_> {
+    /// The labels of a list by their index; what is not there is a fault.
+    fn label_list(&mut self, key: &str, list: &[String], line: Option<usize>) -> Vec<usize> {
+        let mut found = Vec::new();
+        for name in list {
+            match self.labels.find(name) {
+                Some(index) if !found.contains(&index) => found.push(index),
+                Some(_) => {}
+                None => self.fault(line, key, self.labels.unknown(name)),
+            }
+        }
+        found
+    }
+
+    pub(super) fn rules(&mut self) -> Vec<Rule> {
+        let raw = self.raw;
+        let reported = self.reported();
+        let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
+        let named = raw.report.labels.value.is_some();
+        // Everything of the preset `all` is shown as it is; elsewhere one sound is one event.
+        let all = raw.report.labels.value.is_none() && raw.report.preset.value.as_deref() == Some("all");
+        let merge = raw.report.merge.value.unwrap_or(!all);
+        self.gate(&raw.defaults, &RawGate::default(), "defaults", None);
+        let by_label = self.label_gates();
+
+        let mut grouped: Vec<usize> = Vec::new();
+        let mut groups = Vec::new();
+        for group in &raw.groups {
+            let key = format!("groups.{}", group.name);
+            let members =
+                self.label_list(&format!("{key}.labels"), &group.body.members.labels.value, group.body.members.labels.line);
+            if group.body.members.labels.value.is_empty() {
+                self.fault(group.line, &format!("{key}.labels"), "a group needs at least one label".to_owned());
+            }
+            if group.name.trim().is_empty() || group.name.chars().any(char::is_control) {
+                self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
+            }
+            // The score of a group is the highest of its members', so the most sensitive of them decides: a missed alarm costs more.
+            let suited = members
+                .iter()
+                .filter_map(|label| self.labels.thresholds(*label))
+                .min_by(|a, b| a.threshold.total_cmp(&b.threshold));
+            let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
+            grouped.extend(&members);
+            let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });
+            groups.extend((!members.is_empty()).then_some(Rule { subject, members, gate, merge }));
+        }
+
+        let mut rules = Vec::new();
+        for label in reported {
+            // A label in a group is heard under the group's name, unless the report names it as well.
+            if ignored.contains(&label) || (grouped.contains(&label) && !named) {
+                continue;
+            }
+            let gate = match by_label.get(&label) {
+                Some(gate) => *gate,
+                None => self.gate(&RawGate::default(), &raw.defaults, "defaults", self.labels.thresholds(label)),
+            };
+            rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate, merge });
+        }
+        for entry in &raw.labels {
+            if let Some(index) = self.labels.find(&entry.name)
+                && !rules.iter().any(|rule| rule.members == [index])
+            {
+                self.warn(
+                    entry.line,
+                    &format!("labels.{:?}", entry.name),
+                    "this label is configured, but [report] leaves it out".to_owned(),
+                );
+            }
+        }
+        rules.extend(groups);
+        if rules.is_empty() && self.faults.is_empty() {
+            self.fault(raw.report.labels.line.or(raw.report.preset.line), "report", "no label is left to be reported".to_owned());
+        }
+        rules
+    }
+
+    /// The labels that `[report]` asks for, before anything is left out.
+    fn reported(&mut self) -> Vec<usize> {
+        let report = &self.raw.report;
+        if let (Some(_), Some(_)) = (&report.labels.value, &report.preset.value) {
+            self.fault(report.preset.line, "report.preset", "give labels or a preset, not both".to_owned());
+        }
+        if let Some(list) = &report.labels.value {
+            return self.label_list("report.labels", list, report.labels.line);
+        }
+        let name = report.preset.value.as_deref().unwrap_or(STANDARD_PRESET);
+        preset::labels(name, self.labels).unwrap_or_else(|| {
+            let hint = did_you_mean(nearest(name, preset::NAMES));
+            let message = format!("there is no preset {name:?}, only {}{hint}", preset::NAMES.join(" and "));
+            self.fault(report.preset.line, "report.preset", message);
+            Vec::new()
+        })
+    }
+
+    fn label_gates(&mut self) -> HashMap<usize, Gate> {
+        let raw = self.raw;
+        let mut gates = HashMap::new();
+        let mut spelled: HashMap<usize, &Named<RawGate>> = HashMap::new();
+        for entry in &raw.labels {
+            let key = format!("labels.{:?}", entry.name);
+            let index = self.labels.find(&entry.name);
+            let suited = index.and_then(|label| self.labels.thresholds(label));
+            let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
+            let Some(index) = index else {
+                let hint = did_you_mean(self.labels.suggest(&entry.name));
+                self.fault(entry.line, &key, format!("there is no such label{hint}"));
+                continue;
+            };
+            if let Some(other) = spelled.insert(index, entry) {
+                let line = other.line.unwrap_or(0);
+                self.fault(entry.line, &key, format!("the same label is configured in line {line} as {:?}", other.name));
+            }
+            gates.insert(index, gate);
+        }
+        gates
+    }
+}

@@ -1,0 +1,85 @@
+//! The sources: what each opens, and which of its channels is heard.
+
+use std::collections::HashMap;
+
+use super::Check;
+use crate::capture::parse_input;
+use crate::config::raw::{RawChannel, RawSource};
+use crate::config::{Channel, Input, SourceConfig};
+use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+
+impl Check<'_> {
+    pub(super) fn sources(&mut self) -> Vec<SourceConfig> {
+        let standard = [(None, RawSource::default())];
+        let raw = if self.raw.sources.is_empty() { standard.as_slice() } else { self.raw.sources.as_slice() };
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut stdin = 0;
+        let mut sources = Vec::new();
+        for (index, (line, source)) in raw.iter().enumerate() {
+            let key = |name: &str| format!("source[{}].{name}", index + 1);
+            let name = match &source.name.value {
+                Some(name) => name.clone(),
+                None if raw.len() == 1 => "default".to_owned(),
+                None => {
+                    self.fault(*line, &key("name"), "each of several sources needs a name".to_owned());
+                    String::new()
+                }
+            };
+            let name_line = source.name.line.or(*line);
+            if source.name.value.is_some() && (name.trim().is_empty() || name.chars().any(char::is_control)) {
+                self.fault(name_line, &key("name"), "a source's name must not be empty or hold control characters".to_owned());
+            } else if !name.is_empty() && seen.insert(name.clone(), index).is_some() {
+                self.fault(name_line, &key("name"), format!("two sources have the name {name:?}"));
+            }
+            let input = self.input(source, &key("input"), &key("rate_hz"));
+            stdin += usize::from(matches!(input, Input::Stdin { .. }));
+            if stdin == 2 {
+                self.fault(source.input.line, &key("input"), "standard input can be read by one source only".to_owned());
+            }
+            let channel = match &source.channel.value {
+                RawChannel::Word(word) if word.eq_ignore_ascii_case("mix") => Channel::Mix,
+                RawChannel::Number(number @ 1..=1_024) => Channel::Pick(u16::try_from(*number).unwrap_or(1)),
+                RawChannel::Word(word) => {
+                    self.fault(source.channel.line, &key("channel"), format!("{word:?} is not \"mix\" or a channel's number"));
+                    Channel::Mix
+                }
+                RawChannel::Number(number) => {
+                    self.fault(
+                        source.channel.line,
+                        &key("channel"),
+                        format!("channels are counted from 1 to 1024, not {number}"),
+                    );
+                    Channel::Mix
+                }
+            };
+            let gain = source.gain_db.value;
+            if !(-60.0..=60.0).contains(&gain) {
+                self.fault(source.gain_db.line, &key("gain_db"), format!("{gain} is out of range; it must be from -60 to 60"));
+            }
+            sources.push(SourceConfig { name: name.into(), input, channel, gain_db: gain as f32 });
+        }
+        sources
+    }
+
+    fn input(&mut self, source: &RawSource, key: &str, rate_key: &str) -> Input {
+        let rate = u32::try_from(source.rate_hz.value).ok().filter(|rate| (MIN_RATE_HZ..=MAX_RATE_HZ).contains(rate));
+        if rate.is_none() {
+            let message = format!("{} is out of range; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}", source.rate_hz.value);
+            self.fault(source.rate_hz.line, rate_key, message);
+        }
+        let input = parse_input(&source.input.value, rate.unwrap_or(16_000));
+        match &input {
+            Input::File { path, .. } if path.as_os_str().is_empty() => {
+                self.fault(source.input.line, key, "file: is not followed by a path".to_owned());
+            }
+            Input::Device(id) if id.trim().is_empty() => {
+                self.fault(source.input.line, key, "the input is empty; write \"default\" for the default microphone".to_owned());
+            }
+            _ => {}
+        }
+        if source.rate_hz.line.is_some() && !matches!(input, Input::Stdin { .. }) {
+            self.warn(source.rate_hz.line, rate_key, "rate_hz is used with input = \"-\" only".to_owned());
+        }
+        input
+    }
+}
