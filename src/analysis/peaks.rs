@@ -1,4 +1,4 @@
-//! The peaks of every label that a client asked for, until it has fetched them: numbered, bounded, and kept only while somebody asks.
+//! The peaks of every label that a client asked for, until it has fetched them: numbered, bounded, kept only while somebody asks.
 //!
 //! Invariant: nothing is kept, and no curve but those of the rules is followed, before the first request and some minutes after the
 //! last one. What is overwritten before it was fetched is counted.

@@ -278,7 +278,8 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
                 Control::Peaks { since, floor, reply } => {
                     assert_eq!((since, floor), (Some(7), 0.5));
-                    let _ = reply.send(HeardPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources: vec![], peaks: vec![] });
+                    let _ =
+                        reply.send(HeardPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources: vec![], peaks: vec![] });
                 }
                 Control::Reload { reply } => drop(reply.send(Err(vec!["line 3: no".to_owned()]))),
                 Control::Pause { seconds, reply } => {

@@ -199,7 +199,9 @@ fn assignments(text: &str, advice: &Advice, rules: &[Rule], labels: &Labels) -> 
         })
         .collect();
     let mut all = outcome::assignments(text, &wanted, labels).map_err(Failure::from)?.concat();
-    all.extend(advice.choices.iter().filter(ignores).map(|choice| Assignment::Ignore { label: rules[choice.rule].subject.name.clone() }));
+    all.extend(
+        advice.choices.iter().filter(ignores).map(|choice| Assignment::Ignore { label: rules[choice.rule].subject.name.clone() }),
+    );
     let new = edit::assign(text, &all, labels).map_err(unwritten)?;
     Raw::parse(&new, None).validate(labels).map_err(|faults| Failure::from(Unwritten::Faults(faults)))?;
     Ok(all)

@@ -1,4 +1,5 @@
-//! `mimid tune --background-live`: gathers what the running daemon hears, by what its socket says; no second microphone, no second model.
+//! `mimid tune --background-live`: gathers what the running daemon hears, by what its socket says, with no second microphone and no
+//! second model.
 //!
 //! A daemon that goes away is waited for; an interruption, or the end of the time, ends the gathering in the normal way.
 
@@ -152,8 +153,9 @@ impl Link {
             match line.body {
                 Body::Peaks(peaks) => return Ok(peaks),
                 Body::Error { code, message } if code == "bad_request" => {
-                    let sentence =
-                        format!("the daemon is older than this mimid and cannot tell its peaks ({message}); restart it with this one");
+                    let sentence = format!(
+                        "the daemon is older than this mimid and cannot tell its peaks ({message}); restart it with this one"
+                    );
                     return Err(Break::Never(Failure::new(sentence, exit::FAILED)));
                 }
                 Body::Error { message, .. } => return Err(Break::Away(message)),

@@ -267,7 +267,10 @@ mod tests {
     fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         for (line, sentence) in [
             (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
-            (r#"{"labels":[]}"#, r#"the request has no "op"; there are subscribe, status, top, peaks, reload, pause, resume, test"#),
+            (
+                r#"{"labels":[]}"#,
+                r#"the request has no "op"; there are subscribe, status, top, peaks, reload, pause, resume, test"#,
+            ),
             (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
             (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, peaks, reload, pause, resume, test"),
             (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),

@@ -79,7 +79,8 @@ fn fired_most(out: &mut String, advice: &Advice, rules: &[Rule], zone: &TimeZone
 
 fn changes(out: &mut String, advice: &Advice, rules: &[Rule]) {
     let set: Vec<&Choice> = advice.choices.iter().filter(|choice| choice.is_change() && !choice.ignore).collect();
-    let ignored: Vec<&str> = advice.choices.iter().filter(|choice| choice.ignore).map(|choice| &*rules[choice.rule].subject.name).collect();
+    let ignored: Vec<&str> =
+        advice.choices.iter().filter(|choice| choice.ignore).map(|choice| &*rules[choice.rule].subject.name).collect();
     if set.is_empty() && ignored.is_empty() {
         let _ = writeln!(out, "\nThe thresholds in force keep within the budget, as far as these hours can tell.");
         return;
@@ -115,7 +116,11 @@ fn sureness(out: &mut String, advice: &Advice, heard: &str) {
         0 => "none of these alarms is left".to_owned(),
         n => format!("about {n} of these alarms {} left", if n == 1 { "is" } else { "are" }),
     };
-    let _ = writeln!(out, "\nWith that {left}. By {heard} alone one can be 95 % sure of no more than {} a day;", alarms(advice.at_most_per_day));
+    let _ = writeln!(
+        out,
+        "\nWith that {left}. By {heard} alone one can be 95 % sure of no more than {} a day;",
+        alarms(advice.at_most_per_day)
+    );
     let enough = duration(Duration::from_secs_f64((advice.hours_to_be_sure * 3_600.0).min(1e9)));
     let _ = writeln!(out, "to be as sure of {} takes {enough} without one.", alarms(advice.per_day));
 }

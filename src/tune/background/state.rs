@@ -43,7 +43,7 @@ pub enum StateError {
         what: String,
     },
     /// Another version of the program wrote it.
-    #[error("the state file {} has version {actual} and this mimid reads {VERSION}; remove it, or name another with --state", path.display())]
+    #[error("the state file {} has version {actual}, not {VERSION}; remove it, or name another with --state", path.display())]
     WrongVersion {
         /// The file.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum StateError {
         actual: u64,
     },
     /// Its scores are another model's.
-    #[error("the state file {} is of the model {actual} and not of {expected}; remove it, or name another with --state", path.display())]
+    #[error("the state file {} is of the model {actual}, not {expected}; remove it, or name another with --state", path.display())]
     WrongModel {
         /// The file.
         path: PathBuf,

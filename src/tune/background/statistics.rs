@@ -65,7 +65,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// The strongest first; of equals the one that a name or a clock puts first, so that the order in which they came does not matter.
+    /// The strongest first; of equals the one that a name or a clock puts first, so that it does not matter which came first.
     fn order(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.moment.cmp(&other.moment))
     }
@@ -189,7 +189,11 @@ impl Gatherer {
         let at_ms = moment.at_ms;
         let alarm = Alarm { score, moment };
         let place = alarm.moment.place.clone();
-        let cluster = self.open.entry((key, place)).or_insert_with(|| Cluster { began_ms: at_ms, last_ms: at_ms, strongest: alarm.clone() });
+        let cluster = self.open.entry((key, place)).or_insert_with(|| Cluster {
+            began_ms: at_ms,
+            last_ms: at_ms,
+            strongest: alarm.clone(),
+        });
         if at_ms - cluster.last_ms < GAP_MS && at_ms - cluster.began_ms < LONGEST_MS {
             cluster.last_ms = cluster.last_ms.max(at_ms);
             if alarm.order(&cluster.strongest) == Ordering::Less {

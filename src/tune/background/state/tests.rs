@@ -78,8 +78,8 @@ fn what_is_no_state_of_this_model_is_refused_in_a_sentence() {
         ]
         .join("\n"),
         @r#"
-    the state file s.json has version 2 and this mimid reads 1; remove it, or name another with --state
-    the state file s.json is of the model ear (ff112233) and not of ear (00112233); remove it, or name another with --state
+    the state file s.json has version 2, not 1; remove it, or name another with --state
+    the state file s.json is of the model ear (ff112233), not ear (00112233); remove it, or name another with --state
     s.json is torn, or no state of `mimid tune` (/m/9 is no label); remove it, or name another with --state
     s.json is torn, or no state of `mimid tune` (unknown field `heard_s`, expected one of `version`, `model`, `model_sha256`, `heard_ms`, `recordings`, `places`, `labels`); remove it, or name another with --state
     s.json is torn, or no state of `mimid tune` (it has no version); remove it, or name another with --state
