@@ -16,8 +16,10 @@ const TRUST_HOURS: f64 = 24.0;
 pub const CEILING: f32 = 0.95;
 /// A threshold is so far above the highest alarm that was seen, in log-odds, where the budget allows for none.
 const MARGIN: f64 = 0.2;
-/// What differs by less from what is in force, in log-odds, is the same.
-const SAME: f64 = 0.1;
+/// After so many hours half of what could be lowered is.
+const LOWERING_HOURS: f64 = 48.0;
+/// What would be raised, or lowered, by less than this from what is in force, in log-odds, stays.
+const SAME: (f64, f64) = (0.1, 0.25);
 
 /// What is advised for one rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +128,8 @@ fn number(record: &Record, in_force: f32, place: f64) -> Number {
     let unit = if score < 0.1 { 1e-4 } else { 1e-3 };
     let rounded = if score > CEILING { 1.0 } else { (score / unit).ceil() * unit };
     let n_in_force = record.n_reaching(in_force);
-    let is_same = (place - f64::from(log_odds(in_force))).abs() < SAME;
+    let step = place - f64::from(log_odds(in_force));
+    let is_same = step < SAME.0 && step > -SAME.1;
     let advised = if is_same { in_force } else { rounded };
     Number { in_force, advised, n_in_force, n_advised: record.n_reaching(advised) }
 }
@@ -175,7 +178,7 @@ impl Curve {
             return raised;
         }
         let lowered = self.tail.reached_by(share).max(least).min(self.in_force);
-        self.in_force + hours / (hours + TRUST_HOURS) * (lowered - self.in_force)
+        self.in_force + hours / (hours + LOWERING_HOURS) * (lowered - self.in_force)
     }
 
     /// How many alarms are expected at the log-odds `at` in as long a time as was heard; none of what is ignored.

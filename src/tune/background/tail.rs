@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn an_exponential_tail_is_found_and_drawn_on() {
         for scale in [0.4, 0.8] {
-            let tails = Tail::all(&[record(exponential(scale, 200))]);
+            let tails = Tail::all(&(0..60).map(|n| record(exponential(scale, 150 + n))).collect::<Vec<_>>());
             assert!((tails[0].scale - scale).abs() < 0.1 * scale, "{:?}", tails[0]);
             // A hundredth of an alarm more than half of one at the highest: further out by so many scales.
             let at = tails[0].reached_by(0.005);

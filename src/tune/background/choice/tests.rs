@@ -64,7 +64,7 @@ fn what_is_heard_all_the_time_is_better_ignored() {
 
 #[test]
 fn what_rises_too_high_at_once_is_told_once_it_is_confirmed() {
-    let choice = advised(2.0, &[(0, Kind::Causal, 0.93), (0, Kind::Causal, 0.9), (0, Kind::TwoSided, 0.01)]);
+    let choice = advised(2.0, &[(0, Kind::Causal, 0.97), (0, Kind::Causal, 0.96), (0, Kind::TwoSided, 0.01)]);
     assert_eq!(choice.start_threshold.advised, 1.0);
     assert!(!choice.ignore && !choice.threshold.is_changed(), "{choice:?}");
 }
@@ -78,7 +78,7 @@ fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
     let thresholds = [0.1, 2.0, 24.0, 240.0].map(after);
     assert_eq!(thresholds[0], 0.9);
     assert!(thresholds.is_sorted_by(|a, b| a > b), "{thresholds:?}");
-    assert!(thresholds[1] > 0.75 && thresholds[2] < 0.75 && thresholds[3] > 0.055, "{thresholds:?}");
+    assert!(thresholds[1] > 0.8 && thresholds[2] < 0.8 && thresholds[3] > 0.04, "{thresholds:?}");
 }
 
 #[test]
@@ -117,8 +117,8 @@ proptest! {
             for (strict, lavish) in [(strict.threshold, lavish.threshold), (strict.start_threshold, lavish.start_threshold)] {
                 prop_assert!((0.0..=1.0).contains(&strict.advised) && strict.advised > 0.0);
                 let step = f64::from(log_odds(lavish.advised)) - f64::from(log_odds(strict.advised));
-                // What differs by less than SAME is taken for the same.
-                prop_assert!(step < 2.0 * SAME || strict.advised == 1.0, "{strict:?} {lavish:?}");
+                // What differs by less than SAME stays as it is.
+                prop_assert!(step < SAME.0 + SAME.1 || strict.advised == 1.0, "{strict:?} {lavish:?}");
             }
         }
     }
