@@ -179,12 +179,18 @@ fn the_running_daemon_is_heard_and_a_second_run_goes_on_from_the_first() {
     assert!((0.0..120.0).contains(&age), "{age}");
 
     // It has been interrupted, say, and goes on; then the user has had enough.
-    let child = live("24h", &daemon.socket(), &state).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(10));
+    let mut child = live("24h", &daemon.socket(), &state).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut sentence = String::new();
+    said.read_line(&mut sentence).unwrap();
+    assert!(sentence.starts_with("mimid: counting what the daemon hears, 1"), "{sentence}");
+    std::thread::sleep(Duration::from_secs(5));
     assert!(Command::new("bash").arg("-c").arg(format!("kill -INT {}", child.id())).status().unwrap().success());
     let (second, _) = report(child);
     let more = second["heard_s"].as_f64().unwrap() - heard;
-    assert!((2.0..20.0).contains(&more), "{more}");
+    // How much more hangs on how fast this machine is; not less, and nothing like a day.
+    assert!((0.0..60.0).contains(&more), "{more}");
+    drop(said);
     assert_eq!(heard_ms(&state) as f64 / 1_000.0, second["heard_s"].as_f64().unwrap());
     // What was asked for is there already.
     let (third, _) = report(live("10s", &daemon.socket(), &state).spawn().unwrap());

@@ -3,7 +3,7 @@
 //!
 //! A daemon that goes away is waited for; an interruption, or the end of the time, ends the gathering in the normal way.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,8 @@ pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Mod
     let goal_ms = goal.as_millis() as u64;
     let mut gatherer = Gatherer::new(state.statistics.clone());
     let progress = progress(goal_ms);
+    let (heard, goal) = (duration(Duration::from_millis(gatherer.so_far().heard_ms)), duration(goal));
+    say(&progress, &format!("counting what the daemon hears, {heard} of {goal} so far; Ctrl-C ends it with a report"));
     let mut saved_at = Instant::now();
     loop {
         match link.ask().and_then(|answer| link.take(&answer, model, &mut gatherer).map(|()| answer.more)) {
@@ -67,13 +69,13 @@ pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Mod
                 return Err(failure);
             }
             Err(Break::Away(sentence)) => {
-                progress.suspend(|| eprintln!("mimid: {sentence}; waiting for it, what was heard so far is kept"));
+                say(&progress, &format!("{sentence}; waiting for it, what was heard so far is kept"));
                 state.save(gatherer.statistics(), model)?;
                 match open_again(socket, model, &stop)? {
                     Some(new) => link = new,
                     None => break,
                 }
-                progress.suspend(|| eprintln!("mimid: the daemon is there again"));
+                say(&progress, "the daemon is there again");
             }
         }
         show(&progress, &gatherer, rules);
@@ -229,6 +231,13 @@ fn progress(goal_ms: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Says a sentence above the progress. That nobody reads it changes nothing.
+fn say(progress: &ProgressBar, sentence: &str) {
+    progress.suspend(|| {
+        let _ = writeln!(io::stderr(), "mimid: {sentence}");
+    });
 }
 
 /// How long has been heard, and what would have rung most so far.

@@ -32,7 +32,7 @@ pub struct Choice {
     pub start_threshold: Number,
     /// No threshold would do: it is better not reported here.
     pub ignore: bool,
-    /// Its strongest alarms, two-sided.
+    /// Its strongest alarms: the announced ones where more are announced than confirmed.
     pub strongest: Vec<Alarm>,
 }
 
@@ -102,12 +102,13 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
     let places = place_all(&two_sided, &thresholds, hours, budget);
     let start_places = place_all(&causal, &starts, hours, budget);
     let choices: Vec<Choice> = (0..rules.len())
-        .map(|rule| Choice {
-            rule,
-            threshold: number(&two_sided[rule], thresholds[rule], places[rule]),
-            start_threshold: number(&causal[rule], starts[rule], start_places[rule]),
-            ignore: places[rule] > log_odds(CEILING).into(),
-            strongest: two_sided[rule].strongest.clone(),
+        .map(|rule| {
+            let threshold = number(&two_sided[rule], thresholds[rule], places[rule]);
+            let start_threshold = number(&causal[rule], starts[rule], start_places[rule]);
+            let is_announced = start_threshold.n_in_force > threshold.n_in_force;
+            let record = if is_announced { &causal[rule] } else { &two_sided[rule] };
+            let ignore = is_beyond(places[rule]);
+            Choice { rule, threshold, start_threshold, ignore, strongest: record.strongest.clone() }
         })
         .collect();
     let n_left = choices.iter().map(Choice::n_advised).sum();
@@ -121,12 +122,17 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
     }
 }
 
+/// Whether a threshold at these log-odds is as good as none.
+fn is_beyond(place: f64) -> bool {
+    place > f64::from(log_odds(CEILING))
+}
+
 /// A threshold at the log-odds `place`, in words of scores.
 fn number(record: &Record, in_force: f32, place: f64) -> Number {
     let score = score_of(place as f32);
     // Rounded up: a threshold must not fall below what it was made to exceed. Above the ceiling nothing is announced at all.
     let unit = if score < 0.1 { 1e-4 } else { 1e-3 };
-    let rounded = if score > CEILING { 1.0 } else { (score / unit).ceil() * unit };
+    let rounded = if is_beyond(place) { 1.0 } else { (score / unit).ceil() * unit };
     let n_in_force = record.n_reaching(in_force);
     let step = place - f64::from(log_odds(in_force));
     let is_same = step < SAME.0 && step > -SAME.1;
@@ -183,7 +189,7 @@ impl Curve {
 
     /// How many alarms are expected at the log-odds `at` in as long a time as was heard; none of what is ignored.
     fn expected(&self, at: f64, hours: f64) -> f64 {
-        if at > f64::from(log_odds(CEILING)) {
+        if is_beyond(at) {
             return 0.0;
         }
         let trust = if at >= self.in_force { self.trust } else { 0.0 };

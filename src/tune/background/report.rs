@@ -1,7 +1,6 @@
 //! What hours of background say, in words for people and in JSON for machines.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +22,7 @@ pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
@@ -32,10 +32,7 @@ pub fn duration(time: Duration) -> String {
 fn moment(alarm: &Alarm, zone: &TimeZone) -> String {
     let at_ms = alarm.moment.at_ms;
     match &alarm.moment.place {
-        Place::Recording(path) => {
-            let name = Path::new(&**path).file_name().unwrap_or_default().to_string_lossy();
-            format!("{name} at {}:{:02}", at_ms / 60_000, at_ms / 1_000 % 60)
-        }
+        Place::Recording(path) => format!("{path} at {}:{:02}", at_ms / 60_000, at_ms / 1_000 % 60),
         Place::Source(name) => {
             let time = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
             format!("{} on {name}", time.to_zoned_datetime(zone.clone()).strftime("%a %H:%M:%S"))

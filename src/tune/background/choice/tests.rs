@@ -76,9 +76,9 @@ fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
         advise(&heard(hours, &[(0, Kind::TwoSided, 0.05)]), &rules, 1.0).choices[0].threshold.advised
     };
     let thresholds = [0.1, 2.0, 24.0, 240.0].map(after);
-    assert_eq!(thresholds[0], 0.9);
-    assert!(thresholds.is_sorted_by(|a, b| a > b), "{thresholds:?}");
-    assert!(thresholds[1] > 0.8 && thresholds[2] < 0.8 && thresholds[3] > 0.04, "{thresholds:?}");
+    assert_eq!(thresholds[..2], [0.9, 0.9]);
+    // After ten days an alarm is within the budget.
+    assert!((0.5..0.8).contains(&thresholds[2]) && (0.03..0.1).contains(&thresholds[3]), "{thresholds:?}");
 }
 
 #[test]
