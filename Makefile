@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 .PHONY: build run test bench lint setup clean help
 
+# ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
+export ORT_DISABLE_TELEMETRY := 1
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # PipeWire's native host needs its headers (cpal asks for 0.3.53; Debian 12 has 0.3.65) and libclang's (libclang-dev); without
 # them PipeWire is reached as a PulseAudio server.

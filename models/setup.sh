@@ -4,6 +4,7 @@
 # it can be interrupted at any time: a file gets its name only when it is whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export ORT_DISABLE_TELEMETRY=1
 
 fail() { echo "setup: $1" >&2; exit 1; }
 matches() { [ -f "$2" ] && [ "$(sha256sum <"$2" | cut -d' ' -f1)" = "$1" ]; }

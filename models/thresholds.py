@@ -13,7 +13,7 @@ so it rests on what the label does where it is not, and not on recordings of it,
 at which an event is announced at once is `start-part` of that, at least `start-floor`, and no less than `start-margin` times the odds
 of the highest causal score that the label has in the folders of ordinary background (--background): what is announced there wakes
 somebody for nothing.
-README.md tells how the numbers were chosen.  --keep DIR keeps each folder's scan, and uses what is kept.
+The column `highest`, which highest.py makes, stays as it is.  README.md tells how the numbers were chosen.  --keep DIR keeps each folder's scan, and uses what is kept.
 """
 import argparse
 import csv
@@ -99,16 +99,20 @@ def main():
     rank = int(o.rate * hours)
     with open(MODEL / "labels.tsv", newline="") as file:
         labels = [(row["id"], row["name"]) for row in csv.DictReader(file, delimiter="\t")]
+    highest = {}
+    if pathlib.Path(o.out).exists():
+        with open(o.out, newline="") as file:
+            highest = {row["id"]: row.get("highest", "") for row in csv.DictReader(file, delimiter="\t")}
     with open(o.out, "w", newline="") as file:
         out = csv.writer(file, delimiter="\t", lineterminator="\n")
-        out.writerow(["id", "name", "threshold", "start_threshold"])
+        out.writerow(["id", "name", "threshold", "start_threshold", "highest"])
         for id_, name in labels:
             scores = false.get(name, [])
             exceeded = scores[rank] if rank < len(scores) else 0.0
             threshold = min(o.ceiling, max(o.floor, at_odds(exceeded, o.margin)))
             loudest = announced.get(name, [0.0])[0]
             start = min(o.ceiling, max(o.start_floor, o.start_part * threshold, at_odds(loudest, o.start_margin)))
-            out.writerow([id_, name, f"{threshold:.3f}", f"{start:.3f}"])
+            out.writerow([id_, name, f"{threshold:.3f}", f"{start:.3f}", highest.get(id_, "")])
     exceeding = sum(rank < len(false.get(name, [])) for _, name in labels)
     print(f"{hours:.2f} hours; {exceeding} labels above the floor's reach")
 

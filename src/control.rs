@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::detect::peaks::Kind;
+use crate::detect::why::Why;
 use crate::event::Subject;
 
 /// A request to the pipeline, with the channel for its answer.
@@ -19,6 +21,15 @@ pub enum Control {
         k: usize,
         /// Takes the answer.
         reply: oneshot::Sender<Vec<SourceTop>>,
+    },
+    /// Set thresholds of a label or a group until the configuration is loaded again.
+    Set {
+        /// A label's name, slug or id, or a group's name.
+        label: String,
+        /// What is set.
+        thresholds: SetThresholds,
+        /// Takes what is in force then, or the sentences that say what is wrong.
+        reply: oneshot::Sender<Result<InForce, Vec<String>>>,
     },
     /// The peaks of every label that were heard lately; from now on they are kept.
     Peaks {
@@ -55,28 +66,81 @@ pub enum Control {
     },
 }
 
-/// The strongest labels of one source.
+/// The thresholds that a request sets; what is `None` stays, or follows the others as it would in the configuration. 0…1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SetThresholds {
+    /// For the score that is looked at from both sides.
+    pub threshold: Option<f64>,
+    /// For the causal score, at which an event is announced at once.
+    pub start_threshold: Option<f64>,
+    /// An event ends where its score stays below this.
+    pub release: Option<f64>,
+}
+
+/// The thresholds of a label or a group that are in force, 0…1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InForce {
+    /// What they belong to.
+    pub subject: Arc<Subject>,
+    /// See [`SetThresholds`].
+    pub threshold: f32,
+    /// See [`SetThresholds`].
+    pub start_threshold: f32,
+    /// See [`SetThresholds`].
+    pub release: f32,
+}
+
+/// What one source hears just now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceTop {
     /// The source's name.
     pub source: Arc<str>,
     /// The level of the last hop, in dB relative to full scale.
     pub level_dbfs: f32,
-    /// The labels' names, slugs and scores, the strongest first.
+    /// The level that the quietest fifth of the last 20 seconds stays below, in dB relative to full scale.
+    pub noise_floor_dbfs: f32,
+    /// Samples at full scale within the present stretch of 10 seconds.
+    pub clipped_samples: u64,
+    /// How many hops have been scored: two answers with the same number hold the same scores.
+    pub hops: u64,
+    /// The distance of two hops in milliseconds.
+    pub hop_ms: u32,
+    /// The events that are open, the oldest first.
+    pub open: Vec<OpenEvent>,
+    /// The labels and groups with the highest scores, the highest first.
     pub labels: Vec<TopLabel>,
+}
+
+/// An event that has been told and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenEvent {
+    /// The event's id.
+    pub id: Uuid,
+    /// What it was told as.
+    pub subject: Arc<Subject>,
+    /// When it began.
+    pub onset: Timestamp,
+    /// Its highest score so far, 0…1.
+    pub peak_score: f32,
+    /// Whether the score of both sides has borne it out.
+    pub is_confirmed: bool,
+    /// What else the same sound is heard as.
+    pub also: Vec<Arc<Subject>>,
 }
 
 /// One label of a [`SourceTop`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopLabel {
-    /// The display name.
-    pub name: String,
-    /// The name as an identifier.
-    pub slug: String,
-    /// The score of the newest window, 0…1.
+    /// The label, or the group.
+    pub subject: Arc<Subject>,
+    /// The causal score of the newest windows, 0…1: what announces an event.
     pub score: f32,
-    /// The threshold in force; `None` where the label is not reported by itself.
-    pub threshold: Option<f32>,
+    /// The newest score that is looked at from both sides, 0…1, of some seconds ago; `None` before the first, or without a rule.
+    pub two_sided: Option<f32>,
+    /// The thresholds in force; `None` where the label is not reported by itself.
+    pub thresholds: Option<InForce>,
+    /// Why it is an event just now, or why not.
+    pub why: Why,
 }
 
 /// Peaks of all labels, whatever is reported.

@@ -11,8 +11,9 @@ use crate::detect::edges::Edges;
 use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
 use crate::detect::peaks::{Peak, Peaks};
-use crate::detect::scoring::Scoring;
-use crate::detect::tracker::Step;
+use crate::detect::scoring::{Scoring, causal};
+use crate::detect::step::Step;
+use crate::detect::trace::Trace;
 use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::FrontEnd;
@@ -185,7 +186,7 @@ impl Ear {
     /// Ends every open event for `reason`.
     pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
         let first = found.len();
-        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.next_end - self.scoring.hop_samples());
+        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.now());
         self.finish(now, base, reason, found);
         self.clamp(first, found);
     }
@@ -211,6 +212,11 @@ impl Ear {
     /// From now on keeps the curve of every label.
     pub fn keep_curves(&mut self, n_labels: usize) {
         self.curves = Some(Curves::new(self.scoring.clone(), n_labels, self.model_rate_hz));
+    }
+
+    /// From now on keeps a trace of what is decided, and why.
+    pub fn keep_trace(&mut self, trace: Trace) {
+        self.detector.keep_trace(trace);
     }
 
     /// The curves that were kept, box by box; each box is there once it has ended.
@@ -243,6 +249,44 @@ impl Ear {
     /// The level of the newest hop in dBFS.
     pub fn level_dbfs(&self) -> f32 {
         self.meter.level_dbfs(self.position.saturating_sub(self.scoring.hop_samples()), self.position)
+    }
+
+    /// The noise floor of the recent past in dBFS.
+    pub fn noise_floor_dbfs(&self) -> f32 {
+        self.meter.floor_dbfs()
+    }
+
+    /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
+    pub fn causal(&self, label: usize) -> f32 {
+        match self.lifted.chunks_exact(self.kinship.n_labels().max(1)) {
+            rows if rows.len() == 0 => 0.0,
+            rows => causal(rows.map(|row| row[label])),
+        }
+    }
+
+    /// How long after a moment its two-sided score comes, in samples.
+    pub fn lag_samples(&self) -> u64 {
+        self.scoring.lag_samples()
+    }
+
+    /// The distance of two windows in samples.
+    pub fn hop_samples(&self) -> u64 {
+        self.scoring.hop_samples()
+    }
+
+    /// What decides events; to be asked why it does.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
+    pub fn loudness_dbfs(&self) -> f32 {
+        self.detector.loudness_dbfs(self.now(), &self.meter)
+    }
+
+    /// The end of the newest window that was scored, as a sample index.
+    pub fn now(&self) -> u64 {
+        self.next_end - self.scoring.hop_samples()
     }
 
     /// The distance of two windows in seconds.

@@ -18,6 +18,18 @@ pub struct Subject {
     pub id: String,
 }
 
+impl Subject {
+    /// Whether it has no place in an ontology: it is a group of the configuration.
+    pub fn is_group(&self) -> bool {
+        self.id.is_empty()
+    }
+
+    /// Whether `key` is its name or its slug, in any case.
+    pub fn is_called(&self, key: &str) -> bool {
+        self.name.eq_ignore_ascii_case(key) || self.slug.eq_ignore_ascii_case(key)
+    }
+}
+
 /// One sound event as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoundEvent {

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use mimid::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    leave_no_telemetry();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -26,4 +27,12 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code)
         }
     }
+}
+
+/// Tells ONNX Runtime not to count its use. Otherwise it makes a device id in the user's home as soon as it is loaded, before its own
+/// API can be told not to, and reports to its maker where it has a network. Nothing that is heard here concerns anybody else.
+#[allow(unsafe_code, reason = "the library asks the environment, and the environment can be changed in no other way")]
+fn leave_no_telemetry() {
+    // SAFETY: this is the process's first statement, so no other thread can be reading the environment.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }

@@ -229,6 +229,79 @@ fn status_top_and_test_answer() {
     assert!(status["sources"][0]["windows"].as_u64().unwrap() > 0 && status["inferences"].as_u64().unwrap() > 0);
 }
 
+/// What `top` says of one label of the first source.
+fn look(client: &mut Client, label: &str) -> Value {
+    let top = client.ask(r#"{"op":"top","k":527}"#, "top");
+    let labels = top["sources"][0]["labels"].as_array().cloned().unwrap_or_default();
+    labels.into_iter().find(|found| found["label"] == label).unwrap_or_default()
+}
+
+/// Asks again and again until `top` says this of the label.
+fn look_until(client: &mut Client, label: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..500 {
+        let found = look(client, label);
+        if holds(&found) {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("it never came to that: {}", look(client, label));
+}
+
+#[test]
+fn top_says_why_a_label_is_an_event_or_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = voice_and_silence(folder.path());
+    let config =
+        "[report]\nlabels = [\"Speech\", \"Bark\", \"Cat\"]\nignore = [\"Cat\"]\n[groups.alarm]\nlabels = [\"Fire alarm\"]\n";
+    let daemon = Daemon::start(config, &["--source", &format!("file:{}?loop", recording.display())], &[]);
+    let mut client = daemon.connect();
+    let open = look_until(&mut client, "Speech", |found| found["why"] == "open");
+    assert!(open["score"].as_f64() >= open["start_threshold"].as_f64(), "{open}");
+    look_until(&mut client, "Speech", |found| found["because"] == "an event is open" && found["two_sided"].as_f64() > Some(0.3));
+    look_until(&mut client, "Speech", |found| found["why"] == "below");
+    assert_eq!(look(&mut client, "Bark")["why"], "below");
+    assert_eq!(look(&mut client, "Music")["why"], "not_reported");
+    assert_eq!(look(&mut client, "Cat")["why"], "ignored");
+    assert_eq!(look(&mut client, "Fire alarm")["because"], "reported as the group alarm");
+    assert_eq!(look(&mut client, "alarm")["why"], "below");
+    let top = client.ask(r#"{"op":"top","k":1}"#, "top");
+    assert!(top["sources"][0]["noise_floor_dbfs"].as_f64() < Some(-60.0), "{top}");
+    assert_eq!(top["sources"][0]["hop_ms"], 100);
+}
+
+#[test]
+fn a_threshold_that_is_set_acts_at_once_and_until_the_next_reload() {
+    let (daemon, _folder) = voices();
+    let mut client = daemon.connect();
+    let shipped = look_until(&mut client, "Speech", |found| found["why"] == "open")["threshold"].clone();
+    let set = client.ask(r#"{"op":"set","label":"speech","threshold":0.999}"#, "set");
+    assert_eq!((&set["label"], &set["threshold"], &set["release"]), (&"Speech".into(), &0.999.into(), &0.0999.into()));
+    // Nothing reaches that: the open event ends, and none begins. What was heard is not forgotten.
+    let found = look_until(&mut client, "Speech", |found| found["threshold"] == 0.999);
+    assert!(["below", "open"].contains(&found["why"].as_str().unwrap()), "{found}");
+    look_until(&mut client, "Speech", |found| found["why"] == "below" && found["two_sided"].as_f64() > Some(0.3));
+    let set = client.ask(r#"{"op":"set","label":"/m/09x0r","threshold":0.3,"start_threshold":0.05}"#, "set");
+    assert_eq!((&set["threshold"], &set["start_threshold"]), (&0.3.into(), &0.05.into()));
+    let begun = client.wait_for_event("event.start", &["Speech"]);
+    assert_eq!(begun["event"]["threshold"], 0.3);
+    // The other clients are told.
+    let mut other = daemon.connect();
+    client.send(r#"{"op":"set","label":"Speech","threshold":0.25}"#);
+    let told = other.wait_for("config.reloaded");
+    assert!(told["changes"][0].as_str().unwrap().starts_with("Speech: threshold 0.250, start threshold 0.050"), "{told}");
+    for (request, sentence) in [
+        (r#"{"op":"set","label":"Speech","threshold":1.5}"#, "threshold: 1.5 is out of range; it must be above 0 and at most 1"),
+        (r#"{"op":"set","label":"Speach","threshold":0.5}"#, "there is no label \"Speach\"; did you mean \"Speech\"?"),
+        (r#"{"op":"set","label":"Zing","threshold":0.5}"#, "\"Zing\" is not reported by itself; name it under [report] first"),
+    ] {
+        let refused = client.ask(request, "error");
+        assert!(refused["message"].as_str().unwrap().ends_with(sentence), "{refused}");
+    }
+    client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+    assert_eq!(look(&mut client, "Speech")["threshold"], shipped);
+}
+
 #[test]
 fn a_pause_ends_the_open_events_and_resumes_by_itself() {
     let daemon = looped(RINGTONE);
@@ -315,6 +388,14 @@ fn listen_prints_what_the_daemon_sends() {
     let wrong = listen(&["--label", "Rintone"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert_eq!(String::from_utf8(wrong.stderr).unwrap(), "mimid: there is no label \"Rintone\"; did you mean \"Ringtone\"?\n");
+    let wrong = listen(&[
+        "--source", "voiec", "--source", "test", "--since", "0", "--type", "event", "--label", "speech", "--count", "0",
+    ]);
+    assert_eq!(wrong.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(wrong.stderr).unwrap(),
+        "warning: the daemon has no source \"voiec\"; did you mean \"voice\"?\n"
+    );
     // A reader that goes away ends the listener quietly.
     let mut command = std::process::Command::new("bash");
     let line = format!("{} listen --socket {} | head -1 >/dev/null", env!("CARGO_BIN_EXE_mimid"), socket.display());

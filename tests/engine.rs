@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use mimid::config::Raw;
 use mimid::detect::Detection;
-use mimid::detect::tracker::Step;
+use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
 use mimid::model::onnx::Runtime;

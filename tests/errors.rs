@@ -48,6 +48,41 @@ fn a_device_that_is_named_wrongly() {
 }
 
 #[test]
+fn a_check_names_the_devices_that_are_not_there() {
+    let server = SoundServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let sources = ["pulseaudio:mic.monitor", "pulseaudio:mic.monitr", "file:/nonexistent.wav"];
+    let tables = sources.iter().enumerate().map(|(at, input)| format!("[[source]]\nname = \"{at}\"\ninput = \"{input}\"\n"));
+    std::fs::write(&path, tables.collect::<String>()).unwrap();
+    let output = run(mimid().args(["check", "--config"]).arg(&path).envs(server.environment()));
+    assert!(output.status.success());
+    let expected = format!(
+        "warning: {}:6: source[2].input: there is no capture device \"pulseaudio:mic.monitr\", did you mean \"pulseaudio:mic.monitor\"?; \
+         `mimid devices` lists them\n",
+        path.display()
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+}
+
+#[test]
+fn a_model_that_is_named_wrongly() {
+    let (code, message) = fail("[model]\ndir = \"ced-tyni\"", &[]);
+    assert_eq!(code, 4, "{message}");
+    assert!(message.starts_with("mimid: there is no model \"ced-tyni\"; did you mean \"ced-tiny\"? (looked for "), "{message}");
+}
+
+#[test]
+fn labels_of_a_configuration_with_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "[defaults]\ntreshold = 0.4").unwrap();
+    let (code, message) = failure(mimid().args(["labels", "--config"]).arg(&path));
+    assert_eq!(code, 2, "{message}");
+    assert!(message.ends_with("c.toml:2: defaults.treshold: there is no such key; did you mean \"threshold\"?"), "{message}");
+}
+
+#[test]
 fn a_recording_that_is_not_there() {
     let (code, message) = fail("", &["--source", "file:/nonexistent.wav"]);
     assert_eq!((code, message.as_str()), (1, "mimid: /nonexistent.wav: there is no such file"));
@@ -146,6 +181,15 @@ fn wrong_usage() {
 }
 
 #[test]
+fn nothing_is_left_in_the_home_of_its_user() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(mimid().args(["scan", VOICE]).env("HOME", home.path()).env_remove("ORT_DISABLE_TELEMETRY"));
+    assert!(output.status.success());
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn what_prints_and_ends() {
     for arguments in [
         &["--help"][..],
@@ -164,6 +208,9 @@ fn what_prints_and_ends() {
     assert!(tree.contains("Animal\n  Domestic animals, pets\n    Dog\n      Bark\n"), "{tree}");
     let json: serde_json::Value = serde_json::from_slice(&run(mimid().args(["labels", "--json"])).stdout).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 527);
+    let speech = &json[0];
+    assert_eq!((speech["threshold_from"].as_str(), speech["reported"].as_str()), (Some("manifest"), Some("yes")));
+    assert_eq!(speech["threshold"], speech["default_threshold"]);
 }
 
 #[test]
@@ -172,6 +219,7 @@ fn the_shipped_configuration_is_valid_for_the_shipped_model() {
     let output = run(mimid().arg("check").arg("--config").arg(&shipped));
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text, "the configuration is valid: 150 of 527 labels and groups are reported, sources: 1\n");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     // And so are the tables that it shows as comments.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mimid::control::{HeardPeak, HeardPeaks, SourceTop, TopLabel};
+use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLabel};
 use mimid::detect::peaks::Kind;
+use mimid::detect::why::Why;
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
 use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
 use mimid::stats::{SourceState, SourceStats};
@@ -65,7 +66,8 @@ mod schema {
         Dropped { v: u8, ts: String, r#type: String, count: u64 }
         Heartbeat { v: u8, ts: String, r#type: String }
         Status {
-            v: u8, seq: u64, ts: String, r#type: String, version: String, pid: u32, uptime_s: f64, model: Model,
+            v: u8, seq: u64, ts: String, r#type: String, version: String, pid: u32, uptime_s: f64,
+            #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
             sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
             clients: u64, dropped_lines: u64, dropped_reports: u64,
         }
@@ -76,8 +78,18 @@ mod schema {
             samples: u64, overrun_samples: u64, windows: u64, events: u64, losses: u64,
         }
         Top { v: u8, ts: String, r#type: String, sources: Vec<TopSource> }
-        TopSource { source: String, level_dbfs: f64, labels: Vec<TopLabel> }
-        TopLabel { label: String, slug: String, score: f64, #[serde(deserialize_with = "nullable")] threshold: Option<f64> }
+        TopSource {
+            source: String, level_dbfs: f64, noise_floor_dbfs: f64, clipped_samples: u64, hops: u64, hop_ms: u32, open: Vec<TopEvent>,
+            labels: Vec<TopLabel>,
+        }
+        TopEvent { id: String, label: String, slug: String, onset: String, peak_score: f64, confirmed: bool, also: Vec<String> }
+        TopLabel {
+            label: String, slug: String, score: f64, #[serde(deserialize_with = "nullable")] two_sided: Option<f64>,
+            #[serde(deserialize_with = "nullable")] threshold: Option<f64>,
+            #[serde(deserialize_with = "nullable")] start_threshold: Option<f64>,
+            #[serde(deserialize_with = "nullable")] release: Option<f64>, why: Why, because: String,
+        }
+        Set { v: u8, ts: String, r#type: String, label: String, slug: String, threshold: f64, start_threshold: f64, release: f64 }
         Peaks {
             v: u8, ts: String, r#type: String,
             next: u64, lost: u64, more: bool, heard_s: f64, sources: Vec<String>, peaks: Vec<Peak>,
@@ -96,6 +108,22 @@ mod schema {
         SourceLost,
         Paused,
         Shutdown,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Why {
+        Open,
+        Held,
+        Below,
+        Confirming,
+        TooQuiet,
+        TooShort,
+        Refused,
+        CoolingDown,
+        Ignored,
+        NotReported,
+        Grouped,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -167,6 +195,7 @@ fn status() -> Status {
         version: "0.1.0".to_owned(),
         pid: 7,
         uptime_s: 1.5,
+        config: None,
         model: model(),
         sources: vec![SourceStatus::from(&stats)],
         inferences: 0,
@@ -177,9 +206,55 @@ fn status() -> Status {
     }
 }
 
+/// Every reason that a label can have, each once.
+fn reasons() -> Vec<Why> {
+    let dog = Arc::new(Subject { name: "Dog".to_owned(), slug: "dog".to_owned(), id: "/m/0bt9lr".to_owned() });
+    let group = Arc::new(Subject { name: "alarm".to_owned(), slug: "alarm".to_owned(), id: String::new() });
+    vec![
+        Why::Open { is_confirmed: true },
+        Why::Open { is_confirmed: false },
+        Why::Held { by: dog },
+        Why::Below,
+        Why::Confirming { hits: 1, needed: 2, of: 3 },
+        Why::TooQuiet { level_dbfs: -61.26, least_dbfs: -60.0 },
+        Why::TooShort { least_ms: 500 },
+        Why::Refused,
+        Why::CoolingDown { left_ms: 1_230 },
+        Why::Ignored,
+        Why::NotReported,
+        Why::Grouped { group },
+    ]
+}
+
 fn top() -> SourceTop {
-    let label = TopLabel { name: "Bark".to_owned(), slug: "bark".to_owned(), score: 0.123_46, threshold: None };
-    SourceTop { source: "default".into(), level_dbfs: f32::NEG_INFINITY, labels: vec![label] }
+    let subject = bark().subject;
+    let force = InForce { subject: subject.clone(), threshold: 0.2, start_threshold: 0.14, release: 0.02 };
+    let label = |why: Why| {
+        let is_reported = !matches!(why, Why::Ignored | Why::NotReported | Why::Grouped { .. });
+        let thresholds = Some(force.clone()).filter(|_| is_reported);
+        TopLabel { subject: subject.clone(), score: 0.123_46, two_sided: is_reported.then_some(0.05), thresholds, why }
+    };
+    SourceTop {
+        source: "default".into(),
+        level_dbfs: f32::NEG_INFINITY,
+        noise_floor_dbfs: -60.26,
+        clipped_samples: 3,
+        hops: 42,
+        hop_ms: 100,
+        open: vec![OpenEvent {
+            id: bark().id,
+            subject: subject.clone(),
+            onset: bark().onset,
+            peak_score: 0.8,
+            is_confirmed: true,
+            also: bark().also,
+        }],
+        labels: reasons().into_iter().map(label).collect(),
+    }
+}
+
+fn set() -> Body {
+    Body::Set { label: "Bark".to_owned(), slug: "bark".to_owned(), threshold: 0.2, start_threshold: 0.14, release: 0.02 }
 }
 
 fn peaks(kind: Kind) -> HeardPeaks {
@@ -226,6 +301,7 @@ fn every_line_has_just_the_declared_fields() {
     check::<Heartbeat>(&said(Body::Heartbeat {}));
     check::<Status>(&with_seq(Body::Status(Box::new(status()))));
     check::<Top>(&said(Body::Top { sources: vec![top().into()] }));
+    check::<Set>(&said(set()));
     for (kind, expected) in [(Kind::TwoSided, PeakKind::TwoSided), (Kind::Causal, PeakKind::Causal)] {
         assert_eq!(check::<Peaks>(&said(Body::Peaks(peaks(kind).into()))).peaks[0].kind, expected);
     }
@@ -255,6 +331,7 @@ fn the_lines_look_like_this() {
         said(Body::Heartbeat {}),
         with_seq(Body::Status(Box::new(status()))),
         said(Body::Top { sources: vec![top().into()] }),
+        said(set()),
         said(Body::Peaks(peaks(Kind::TwoSided).into())),
         said(Body::Done { op: text("pause") }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
@@ -326,6 +403,8 @@ fn the_requests_of_the_protocol_are_read() {
         r#"{"op":"status"}"#,
         r#"{"op":"top","k":5}"#,
         r#"{"op":"top"}"#,
+        r#"{"op":"set","label":"Dog","threshold":0.25}"#,
+        r#"{"op":"set","label":"Dog","start_threshold":0.1,"release":0.0}"#,
         r#"{"op":"peaks","since":7,"floor":0.002}"#,
         r#"{"op":"peaks"}"#,
         r#"{"op":"reload"}"#,

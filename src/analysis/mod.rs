@@ -19,6 +19,7 @@ use crate::stats::{SourceStats, Stats};
 mod peaks;
 mod slot;
 mod thread;
+mod top;
 
 use thread::Thread;
 

@@ -15,7 +15,7 @@ use crate::config::Rule;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
 use crate::detect::peaks::Peak;
-use crate::detect::tracker::{Heard, Step};
+use crate::detect::step::{Heard, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
 use crate::ring::Reader;
@@ -37,14 +37,12 @@ pub(super) struct Slot {
     pub reader: Reader,
     pub ear: Ear,
     pub stats: Arc<SourceStats>,
-    /// The scores of the newest window.
-    pub scores: Vec<f32>,
     /// Whether the source has come to its end, so that only what is in the ring is still heard.
     pub finishing: bool,
     device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
     anchor: Option<Anchor>,
-    /// The open events: their numbers and ids.
-    open: HashMap<u64, Uuid>,
+    /// The open events by their numbers, as they were told last.
+    open: HashMap<u64, SoundEvent>,
     zeros: u64,
     clipping: Clipping,
 }
@@ -74,7 +72,7 @@ impl Anchor {
 
 impl Slot {
     /// A source that has just opened.
-    pub fn new(attachment: Attachment, ear: Ear, n_labels: usize) -> Self {
+    pub fn new(attachment: Attachment, ear: Ear) -> Self {
         let Attachment { source, rate_hz, reader, device_latency_ns, stats, .. } = attachment;
         let open = HashMap::new();
         Self {
@@ -83,7 +81,6 @@ impl Slot {
             reader,
             ear,
             stats,
-            scores: vec![0.0; n_labels],
             finishing: false,
             device_latency_ns,
             anchor: None,
@@ -132,16 +129,33 @@ impl Slot {
         };
         match &detection.step {
             Step::Start(heard) => {
-                let id = Uuid::now_v7();
-                self.open.insert(detection.event, id);
+                let begun = event(heard, Uuid::now_v7(), None);
                 self.stats.events.fetch_add(1, Relaxed);
-                Some(Report::EventStart(event(heard, id, None)))
+                self.open.insert(detection.event, begun.clone());
+                Some(Report::EventStart(begun))
             }
-            Step::Update(heard) => Some(Report::EventUpdate(event(heard, *self.open.get(&detection.event)?, None))),
+            Step::Update(heard) => {
+                let told = self.open.get_mut(&detection.event)?;
+                *told = event(heard, told.id, None);
+                Some(Report::EventUpdate(told.clone()))
+            }
             Step::End { heard, offset, reason } => {
-                Some(Report::EventEnd(event(heard, self.open.remove(&detection.event)?, Some(*offset)), *reason))
+                let id = self.open.remove(&detection.event)?.id;
+                Some(Report::EventEnd(event(heard, id, Some(*offset)), *reason))
             }
         }
+    }
+
+    /// The open events as they were told last, the oldest first.
+    pub fn open(&self) -> Vec<&SoundEvent> {
+        let mut open: Vec<&SoundEvent> = self.open.values().collect();
+        open.sort_by_key(|event| (event.onset, event.id));
+        open
+    }
+
+    /// How many samples were at full scale within the present stretch.
+    pub fn clipped_samples(&self) -> u64 {
+        self.clipping.samples
     }
 
     /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.

@@ -10,9 +10,9 @@ use crossbeam_channel::{RecvTimeoutError, TrySendError};
 
 use super::peaks::PeakRing;
 use super::slot::Slot;
+use super::top::top;
 use super::{Analysis, Attachment, Command, Outcome};
 use crate::config::Rule;
-use crate::control::{SourceTop, TopLabel};
 use crate::detect::Detection;
 use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::{EndReason, Report};
@@ -117,7 +117,7 @@ impl Thread {
             Command::Model(replacement) => self.replace_model(*replacement),
             Command::Top { k, reply } => {
                 // The asker may have gone meanwhile; then nobody misses the answer.
-                let _ = reply.send(self.slots.iter().map(|slot| self.top(slot, k)).collect());
+                let _ = reply.send(self.slots.iter().map(|slot| top(slot, &self.analysis.model, k)).collect());
             }
             Command::Peaks { since, floor, reply } => {
                 self.keep_peaks();
@@ -156,10 +156,9 @@ impl Thread {
             self.publish(report);
         }
         self.slots.retain(|slot| slot.source != attachment.source);
-        let n_labels = self.analysis.tagger.n_labels();
-        let mut slot = Slot::new(attachment, ear, n_labels);
+        let mut slot = Slot::new(attachment, ear);
         if self.peaks.is_kept() {
-            slot.ear.keep_peaks(n_labels);
+            slot.ear.keep_peaks(self.analysis.tagger.n_labels());
         }
         self.slots.push(slot);
     }
@@ -251,11 +250,6 @@ impl Thread {
             let rows = &self.rows[window * n_lengths * n_labels..(window + 1) * n_lengths * n_labels];
             self.found.clear();
             slot.ear.take_scores(rows, &mut self.found);
-            for (label, score) in slot.scores.iter_mut().enumerate() {
-                // What begins an event: the geometric mean over the lengths.
-                let product: f32 = rows.chunks_exact(n_labels).map(|row| row[label]).product();
-                *score = product.powf(1.0 / n_lengths as f32);
-            }
             slot.stats.windows.fetch_add(1, Relaxed);
             if self.peaks.is_kept() {
                 slot.store_peaks(&mut self.peaks);
@@ -374,22 +368,6 @@ impl Thread {
                 self.backlog.push_front(report);
                 return;
             }
-        }
-    }
-
-    fn top(&self, slot: &Slot, k: usize) -> SourceTop {
-        let mut order: Vec<usize> = (0..slot.scores.len()).collect();
-        order.sort_by(|a, b| slot.scores[*b].total_cmp(&slot.scores[*a]));
-        let label = |index: usize| {
-            let subject = &self.analysis.model.labels.subjects()[index];
-            let rule = self.analysis.rules.iter().find(|rule| rule.members == [index]);
-            let threshold = rule.map(|rule| rule.gate.threshold);
-            TopLabel { name: subject.name.clone(), slug: subject.slug.clone(), score: slot.scores[index], threshold }
-        };
-        SourceTop {
-            source: slot.source.clone(),
-            level_dbfs: slot.ear.level_dbfs(),
-            labels: order.into_iter().take(k).map(label).collect(),
         }
     }
 

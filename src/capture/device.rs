@@ -115,6 +115,15 @@ pub fn open(id: Option<&str>, channel: Channel, gain_db: f32) -> Result<Capture,
     Ok(Capture { rate_hz, reader, device_latency_ns, notices, pace: Pace::RealTime, guard: Box::new(stream) })
 }
 
+/// Looks for the device with this id, as [`open`] does, and leaves it alone.
+///
+/// # Errors
+/// `UnknownDevice` where it is not there just now, with the nearest that is.
+pub fn look_for(id: &str) -> Result<(), CaptureError> {
+    let id = id.to_owned();
+    on_a_thread("look", move || find(&id).map(drop))
+}
+
 /// The default device of the first host that has one.
 fn default() -> Result<cpal::Device, CaptureError> {
     let mut tried = Vec::new();

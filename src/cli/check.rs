@@ -2,8 +2,11 @@
 
 use std::io::Write;
 
-use super::{ConfigArg, Failure, load};
+use super::{ConfigArg, Failure, load_raw};
+use crate::capture::{device, parse_input};
 use crate::config::print::effective;
+use crate::config::raw::RawSource;
+use crate::config::{Fault, Input, Raw};
 
 /// Check a configuration: all faults at once.
 #[derive(Debug, clap::Args)]
@@ -17,8 +20,8 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (loaded, model) = load(&args.config)?;
-    for warning in &loaded.warnings {
+    let (raw, loaded, model) = load_raw(&args.config)?;
+    for warning in loaded.warnings.iter().chain(&missing_devices(&raw)) {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
     let mut out = std::io::stdout().lock();
@@ -34,4 +37,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// Warns of the devices that are not there just now; a daemon would wait for them.
+fn missing_devices(raw: &Raw) -> Vec<Fault> {
+    let missing = |(index, (_, source)): (usize, &(_, RawSource))| match parse_input(&source.input.value, 0) {
+        Input::Device(id) => {
+            let error = device::look_for(&id).err()?;
+            let key = format!("source[{}].input", index + 1);
+            Some(Fault { path: raw.path.clone(), line: source.input.line, key, message: error.to_string() })
+        }
+        Input::Default | Input::File { .. } | Input::Stdin { .. } => None,
+    };
+    raw.sources.iter().enumerate().filter_map(missing).collect()
 }

@@ -1,18 +1,18 @@
-//! `mimid labels`: what can be detected, as a list, a tree of the ontology, or JSON.
+//! `mimid labels`: what can be detected, and at which threshold, as a list, a tree of the ontology, or JSON.
 //!
 //! It reads the model's tables only; the graph stays closed.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::{ConfigArg, Failure, exit};
-use crate::config;
-use crate::model::Model;
-use crate::model::labels::{Labels, Node};
+use super::{ConfigArg, Failure, exit, load_raw};
+use crate::config::origin::{Origin, Reported, ThresholdFrom};
+use crate::model::labels::{Labels, Node, did_you_mean};
 
-/// List what can be detected.
+/// List what can be detected, with each label's threshold and where it comes from.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only labels whose name, slug or id contains this, in any case
@@ -35,12 +35,19 @@ struct LabelLine<'a> {
     slug: &'a str,
     mid: &'a str,
     parents: Vec<&'a str>,
+    default_threshold: f32,
+    threshold: f32,
+    threshold_from: &'static str,
+    threshold_line: Option<usize>,
+    start_threshold: f32,
+    reported: &'static str,
+    reported_line: Option<usize>,
+    group: Option<&'a str>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let raw = config::read(args.config.config.as_deref()).map_err(|faults| Failure::new(faults, exit::USAGE))?;
-    let model = Model::open(&raw.model.dir.value)?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
     let labels = &model.labels;
     let pattern = args.pattern.as_deref().unwrap_or_default().to_lowercase();
     let matches = |index: usize| {
@@ -50,26 +57,65 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let chosen: Vec<usize> = (0..labels.len()).filter(|index| matches(*index)).collect();
     if chosen.is_empty() {
-        let hint = labels.suggest(&pattern).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+        let hint = did_you_mean(labels.suggest(&pattern));
         return Err(Failure::new(format_args!("no label contains {pattern:?}{hint}"), exit::FAILED));
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
-        json(labels, &chosen, &mut out)?;
+        json(labels, &chosen, &loaded.origins, &mut out)?;
     } else if args.tree {
         tree(labels, &chosen, &mut out)?;
     } else {
-        let width = chosen.iter().map(|index| labels.subjects()[*index].name.chars().count()).max().unwrap_or(0);
-        for index in chosen {
-            let subject = &labels.subjects()[index];
-            writeln!(out, "{:<width$}  {:<12}  {}", subject.name, subject.id, subject.slug)?;
-        }
+        let file = raw.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        // One label a line for other programs, and what the columns are for people.
+        let header = io::stdout().is_terminal().then(|| HEADER.map(str::to_owned));
+        let rows = header.into_iter().chain(rows(labels, &chosen, &loaded.origins, &file));
+        table(&rows.collect::<Vec<_>>(), &mut out)?;
     }
     out.flush()?;
     Ok(())
 }
 
-fn json(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<()> {
+/// What the columns of the list are.
+const HEADER: [&str; 7] = ["label", "id", "slug", "default", "threshold", "from", "reported"];
+
+/// The list; `file` is the name of the configuration file, for the lines in it.
+fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<[String; 7]> {
+    let at = |line: Option<usize>| line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
+    let row = |index: &usize| {
+        let (subject, origin) = (&labels.subjects()[*index], &origins[*index]);
+        let from = match &origin.threshold_from {
+            ThresholdFrom::Group(name) => format!("group {name:?}"),
+            from => from.word().to_owned(),
+        };
+        let reported = match &origin.reported {
+            Reported::Group(name) => format!("in the group {name:?}"),
+            Reported::LeftOut => "left out".to_owned(),
+            reported => reported.word().to_owned(),
+        };
+        [
+            subject.name.clone(),
+            subject.id.clone(),
+            subject.slug.clone(),
+            format!("{:?}", origin.default_threshold),
+            format!("{:?}", origin.threshold),
+            from + &at(origin.threshold_line),
+            reported + &at(origin.reported_line),
+        ]
+    };
+    chosen.iter().map(row).collect()
+}
+
+fn table(rows: &[[String; 7]], out: &mut impl Write) -> io::Result<()> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let [label, id, slug, default, threshold, from] = std::array::from_fn(width);
+    for [a, b, c, d, e, f, g] in rows {
+        writeln!(out, "{a:<label$}  {b:<id$}  {c:<slug$}  {d:<default$}  {e:<threshold$}  {f:<from$}  {g}")?;
+    }
+    Ok(())
+}
+
+fn json(labels: &Labels, chosen: &[usize], origins: &[Origin], out: &mut impl Write) -> io::Result<()> {
     let parents: HashMap<&str, &Node> = labels.ontology().iter().map(|node| (node.id.as_str(), node)).collect();
     let lines: Vec<LabelLine> = chosen
         .iter()
@@ -77,7 +123,26 @@ fn json(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<(
             let subject = &labels.subjects()[*index];
             let names = parents.get(subject.id.as_str()).map(|node| node.parents.as_slice()).unwrap_or_default();
             let parents = names.iter().filter_map(|id| parents.get(id.as_str()).map(|node| node.name.as_str())).collect();
-            LabelLine { index: *index, label: &subject.name, slug: &subject.slug, mid: &subject.id, parents }
+            let origin = &origins[*index];
+            let group = match &origin.reported {
+                Reported::Group(name) => Some(name.as_str()),
+                Reported::Yes | Reported::LeftOut | Reported::Ignored => None,
+            };
+            LabelLine {
+                index: *index,
+                label: &subject.name,
+                slug: &subject.slug,
+                mid: &subject.id,
+                parents,
+                default_threshold: origin.default_threshold,
+                threshold: origin.threshold,
+                threshold_from: origin.threshold_from.word(),
+                threshold_line: origin.threshold_line,
+                start_threshold: origin.start_threshold,
+                reported: origin.reported.word(),
+                reported_line: origin.reported_line,
+                group,
+            }
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &lines)?;
@@ -127,4 +192,61 @@ fn tree(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<(
         writeln!(out, "{}", subject.name)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Raw;
+
+    const NAMES: [&str; 4] = ["Dog", "Fire alarm", "Cat", "Zing"];
+    const TEXT: &str = "[labels.Dog]\nthreshold = 0.45\n[groups.alarm]\nlabels = [\"Fire alarm\"]\nthreshold = 0.3\n\
+                        [report]\nlabels = [\"Dog\", \"Cat\"]\nignore = [\"Cat\"]";
+
+    fn labels() -> Labels {
+        Labels::new(NAMES.iter().enumerate().map(|(i, n)| (format!("/m/{i}"), n.to_string())), Vec::new())
+    }
+
+    fn printed(print: impl Fn(&Labels, &[Origin], &mut Vec<u8>) -> io::Result<()>) -> String {
+        let (labels, mut out) = (labels(), Vec::new());
+        print(&labels, &Raw::parse(TEXT, None).validate(&labels).unwrap().origins, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_table_says_where_each_threshold_comes_from() {
+        insta::assert_snapshot!(printed(|labels, origins, out| {
+            let rows = rows(labels, &[0, 1, 2, 3], origins, "mimid.toml");
+            table(&[vec![HEADER.map(str::to_owned)], rows].concat(), out)
+        }), @r#"
+        label       id    slug        default  threshold  from                          reported
+        Dog         /m/0  dog         0.2      0.45       label (mimid.toml:2)          yes
+        Fire alarm  /m/1  fire_alarm  0.2      0.3        group "alarm" (mimid.toml:5)  in the group "alarm" (mimid.toml:3)
+        Cat         /m/2  cat         0.2      0.2        default                       ignored (mimid.toml:8)
+        Zing        /m/3  zing        0.2      0.2        default                       left out (mimid.toml:7)
+        "#);
+    }
+
+    #[test]
+    fn a_json_line_has_every_field() {
+        insta::assert_snapshot!(printed(|labels, origins, out| json(labels, &[1], origins, out)), @r#"
+        [
+          {
+            "index": 1,
+            "label": "Fire alarm",
+            "slug": "fire_alarm",
+            "mid": "/m/1",
+            "parents": [],
+            "default_threshold": 0.2,
+            "threshold": 0.3,
+            "threshold_from": "group",
+            "threshold_line": 5,
+            "start_threshold": 0.21,
+            "reported": "group",
+            "reported_line": 3,
+            "group": "alarm"
+          }
+        ]
+        "#);
+    }
 }

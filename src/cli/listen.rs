@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::run::style_of;
 use super::{Failure, exit};
+use crate::model::labels::{did_you_mean, nearest};
 use crate::publish::pretty::{Style, pretty};
 use crate::publish::socket;
 use crate::publish::wire::{self, Body, Line, Request};
@@ -55,6 +56,9 @@ pub enum Format {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut daemon = Daemon::connect(args.socket.as_deref())?;
+    for unknown in daemon.unknown_sources(&args.sources) {
+        let _ = writeln!(io::stderr(), "warning: {unknown}");
+    }
     let Args { labels, sources, types, since, .. } = args.clone();
     // What is published between the daemon's greeting and our request is replayed, filtered.
     let since = since.or(daemon.hello.seq);
@@ -138,6 +142,18 @@ impl Daemon {
             )),
             _ => Err(stranger()),
         }
+    }
+
+    /// One sentence for each of these sources that the daemon does not have now; it may get it yet.
+    fn unknown_sources(&self, wanted: &[String]) -> Vec<String> {
+        let Body::Hello { sources, .. } = &self.hello.body else { return Vec::new() };
+        // What `test` makes up comes from a source of this name.
+        let is_known = |name: &&String| sources.contains(name) || name.as_str() == "test";
+        let sentence = |name: &String| {
+            let hint = did_you_mean(nearest(name, sources.iter().map(String::as_str)));
+            format!("the daemon has no source {name:?}{hint}")
+        };
+        wanted.iter().filter(|name| !is_known(name)).map(sentence).collect()
     }
 
     /// From now on a line that takes longer than this counts as a broken connection.

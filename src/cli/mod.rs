@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{self, Faults, Loaded};
+use crate::config::{self, Faults, Loaded, Raw};
 use crate::model::Model;
 
 pub mod check;
 pub mod devices;
+pub mod explain;
 pub mod labels;
 pub mod listen;
 mod logging;
@@ -94,6 +95,8 @@ pub enum Command {
     Scan(scan::Args),
     /// Find thresholds by what recordings, or hours of ordinary background, say.
     Tune(tune::Args),
+    /// Say why each event of a recording came, and why others did not.
+    Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// List the capture devices with their stable ids.
@@ -119,6 +122,11 @@ pub struct ConfigArg {
 
 /// Reads and checks the configuration, and opens the folder of its model.
 fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
+    load_raw(arg).map(|(_, loaded, model)| (loaded, model))
+}
+
+/// The same, with the configuration as it was read.
+fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
     let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
     let raw = config::read(arg.config.as_deref()).map_err(usage)?;
     // A file that cannot be read right may name the wrong model; its own faults come first.
@@ -126,10 +134,12 @@ fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
         Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
         model => model?,
     };
-    let loaded = raw.validate(&model.labels).map_err(usage)?;
+    let mut loaded = raw.validate(&model.labels).map_err(usage)?;
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
-    Ok((loaded, model))
+    loaded.warnings.extend(raw.confirm_warnings(&model.detection));
+    loaded.warnings.sort_by_key(|warning| warning.line);
+    Ok((raw, loaded, model))
 }
 
 /// Does what the command line asks.
@@ -139,6 +149,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),

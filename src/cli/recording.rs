@@ -13,7 +13,7 @@ use crate::capture::file::{Decoder, Status};
 use crate::config::Channel;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
-use crate::detect::tracker::{Heard, Step};
+use crate::detect::step::{Heard, Step};
 use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::EndReason;
 use crate::model::Tagger;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use super::{Failure, exit, listen, load, logging};
+use super::{Failure, exit, listen, load_raw, logging};
 use crate::capture::parse_input;
 use crate::config::{Channel, Input, SourceConfig};
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
@@ -33,7 +33,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (loaded, model) = load(&args.config)?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
     let mut config = loaded.config;
     logging::start(&config.log);
     for warning in &loaded.warnings {
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (false, true) => WithoutSource::Fail,
         (false, false) => WithoutSource::Play(sources(&fallback, args.rate)?),
     };
-    let setup = Setup { config, config_file: args.config.config.clone(), fixed_sources, model, without_source };
+    let setup = Setup { raw, config, config_file: args.config.config.clone(), fixed_sources, model, without_source };
     let daemon = Daemon::start(setup).map_err(|error| Failure::new(&error, error.exit_code()))?;
     tracing::info!(socket = %daemon.socket().display(), "ready");
     let printer = args.print.then(|| listen::print_from(daemon.socket())).transpose()?;

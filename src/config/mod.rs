@@ -1,7 +1,7 @@
 //! The configuration: TOML in, a checked [`Config`] out, or every fault at once with its line.
 //!
 //! `raw` mirrors the file and is the only home of defaults; `validate` turns it into the types below, after which no
-//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place. Nothing here starts, stops or
+//! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place, `schema` describes one to editors. Nothing here starts, stops or
 //! listens to anything.
 
 use std::path::{Path, PathBuf};
@@ -14,13 +14,17 @@ use crate::model::manifest::DetectionOverride;
 pub mod diff;
 pub mod edit;
 pub mod fault;
+pub mod origin;
 pub mod preset;
 pub mod print;
 pub mod raw;
+pub mod schema;
+mod set;
 pub mod table;
 pub mod validate;
 
 pub use fault::{Fault, Faults};
+pub use origin::Origin;
 pub use raw::Raw;
 
 /// A configuration that may be put in force, and what is legal in it but odd.
@@ -30,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// What is legal but surely not meant.
     pub warnings: Vec<Fault>,
+    /// For each label of the model, in the order of its outputs, where its threshold comes from and whether it is reported.
+    pub origins: Vec<Origin>,
 }
 
 /// Reads the configuration file: `explicit`, which must be there, else the first that is there of `/etc/mimid/config.toml` and the
@@ -229,6 +235,12 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// Every level with its name in the file.
+    pub const NAMES: [(&str, Self); 5] =
+        [("error", Self::Error), ("warn", Self::Warn), ("info", Self::Info), ("debug", Self::Debug), ("trace", Self::Trace)];
+}
+
 /// How log records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -236,6 +248,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    /// Every format with its name in the file.
+    pub const NAMES: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n[defaults]")?;
         write_gate(common, None, out)?;
     }
-    let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.id.is_empty());
+    let (singles, groups): (Vec<_>, Vec<_>) = config.rules.iter().partition(|rule| !rule.subject.is_group());
     let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
     let merge = config.rules.first().is_some_and(|rule| rule.merge);
     writeln!(out, "\n[report]\nmerge = {merge}\nlabels = [\n{}]", names.concat())?;
@@ -65,17 +65,8 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
-    let level = match config.log.level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    };
-    let format = match config.log.format {
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
-    };
+    let level = name_of(config.log.level, &LogLevel::NAMES);
+    let format = name_of(config.log.format, &LogFormat::NAMES);
     writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
 }
 
@@ -139,6 +130,11 @@ fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt:
         writeln!(out, "min_snr_db = {:?}", gate.min_snr_db)?;
     }
     Ok(())
+}
+
+/// The name of a choice in the file.
+fn name_of<T: PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str {
+    names.iter().find(|(_, named)| *named == choice).map_or("", |(name, _)| name)
 }
 
 /// A string as TOML writes it.

@@ -1,17 +1,26 @@
 //! The mirror of the configuration file, and the only home of defaults: every key with its line, nothing yet checked but its type.
 //!
-//! Each key is read by itself, so that one fault hides no other. Meaning and ranges are `validate`'s part.
+//! Each key is read by itself, so that one fault hides no other. Meaning and ranges are `validate`'s part; what stands here of ranges
+//! is for the JSON Schema, whose descriptions are the comments of the keys: an editor shows them.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use toml::de::{DeTable, DeValue};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use toml::de::DeValue;
 
-use super::fault::{Fault, Faults};
-use super::table::{At, Leaf, Reader, Table, did_you_mean};
-use crate::model::labels::nearest;
+use super::fault::Faults;
+use super::table::{At, Leaf, Table};
+use super::{LogFormat, LogLevel, preset};
+use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+
+mod parse;
 
 /// The channel of a source as it is written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum RawChannel {
     /// A word; `mix` is the only one.
     Word(String),
@@ -26,11 +35,22 @@ impl Leaf for RawChannel {
     }
 }
 
-/// Declares a section of the file: its keys, their types and their defaults, each once.
+impl JsonSchema for RawChannel {
+    fn schema_name() -> Cow<'static, str> {
+        "Channel".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "mix" }, { "type": "integer", "minimum": 1, "maximum": 1024 }] })
+    }
+}
+
+/// Declares a section of the file: its keys, their types, defaults and ranges, each once.
 macro_rules! section {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $key:ident: $type:ty = $default:expr,)* }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, JsonSchema)]
+        #[schemars(deny_unknown_fields, default)]
         pub struct $name {
             $($(#[$doc])* pub $key: At<$type>,)*
         }
@@ -54,11 +74,15 @@ macro_rules! section {
 section! {
     /// `[socket]`
     RawSocket {
-        /// The socket's path.
+        /// Where subscribers connect: the path of the socket. Without it: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
+        /// `$XDG_RUNTIME_DIR/mimid/mimid.sock`. Takes effect at the next start.
+        #[schemars(length(min = 1))]
         path: Option<String> = None,
-        /// Its permission bits in octal.
+        /// Who may connect: the socket's permission bits, in octal. Takes effect at the next start.
+        #[schemars(regex(pattern = r"^(0o)?0*[0-7]{1,3}$"))]
         mode: String = "0660".to_owned(),
-        /// The group whose members may change the daemon.
+        /// The group that the socket belongs to. Its members may also reload, pause and test the daemon; without it only the daemon's
+        /// own user and root may. Takes effect at the next start.
         group: Option<String> = None,
     }
 }
@@ -66,11 +90,13 @@ section! {
 section! {
     /// `[model]`
     RawModel {
-        /// The model's folder.
+        /// The model's folder, which holds a `manifest.toml`: a name among the installed models, or a path with a slash in it.
+        #[schemars(length(min = 1))]
         dir: String = "ced-tiny".to_owned(),
-        /// The path of libonnxruntime.
+        /// The path of libonnxruntime. Without it: `$MIMID_ONNXRUNTIME`, beside the binary, then the system's.
         runtime: Option<String> = None,
-        /// Threads within one inference.
+        /// Threads within one inference, from 1 to 64.
+        #[schemars(range(min = 1, max = 64))]
         threads: i64 = 1,
     }
 }
@@ -78,59 +104,85 @@ section! {
 section! {
     /// `[detection]`: what a user sets instead of the model's own numbers.
     RawDetection {
-        /// The lengths of the windows in milliseconds.
+        /// The lengths of the windows that the model is given at every hop, in milliseconds. Without it: the model's own.
+        #[schemars(length(min = 1, max = 8), inner(range(min = 10, max = 60_000)))]
         windows_ms: Option<Vec<i64>> = None,
-        /// The distance of two windows in milliseconds.
+        /// The distance of two windows in milliseconds; at most the shortest window. Without it: the model's own.
+        #[schemars(range(min = 10))]
         hop_ms: Option<i64> = None,
-        /// How far a window reaches over the moment that it speaks of.
+        /// How far a window reaches over the moment that it speaks of, as a part of its length, 0 to 0.5. Without it: the model's own.
+        #[schemars(range(min = 0, max = 0.5))]
         delta: Option<f64> = None,
-        /// Over how many values the median is taken.
+        /// Over how many values of the curve the median is taken. Without it: the model's own.
+        #[schemars(extend("enum" = [1, 3, 5, 7, 9]))]
         median: Option<i64> = None,
-        /// How far down its peak an event reaches.
+        /// An event reaches as far as its curve stays above this part of its peak, between 0 and 1. Without it: the model's own.
+        #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         extent: Option<f64> = None,
-        /// How low a valley parts two events.
+        /// Two peaks are two events where the curve between them falls below this part of the lower one, between 0 and 1. Without
+        /// it: the model's own.
+        #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         valley: Option<f64> = None,
     }
 }
 
 section! {
-    /// One `[[source]]`
+    /// One `[[source]]`: a microphone, a recording or standard input.
     RawSource {
-        /// The name that events carry.
+        /// The name that events carry. A single source needs none: it is called `default`.
+        #[schemars(length(min = 1))]
         name: Option<String> = None,
-        /// What to open.
+        /// What to open: `default`, an id from `mimid devices`, `file:PATH` (played in real time; `file:PATH?loop` again and again),
+        /// or `-` (raw signed 16-bit little-endian mono PCM on standard input, at `rate_hz`).
+        #[schemars(length(min = 1))]
         input: String = "default".to_owned(),
-        /// Which channel to hear.
+        /// Which channel to hear: `mix` for the mean of all, or one channel's number, counted from 1.
         channel: RawChannel = RawChannel::Word("mix".to_owned()),
-        /// Gain in dB.
+        /// Gain applied before anything else, in dB, -60 to 60.
+        #[schemars(range(min = -60, max = 60))]
         gain_db: f64 = 0.0,
-        /// The rate of `input = "-"` in Hz.
+        /// The sample rate of `input = "-"` in Hz, 8000 to 192000. Other inputs know their own.
+        #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
     }
 }
 
 section! {
-    /// `[defaults]`, and the keys that `[labels.…]` and `[groups.…]` may set again.
+    /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
     RawGate {
-        /// An event begins at this score.
+        /// A sound is an event if its score, looked at from both sides of the moment, reaches this, above 0 and at most 1. Without
+        /// it: each label's own threshold, which comes with the model. `mimid labels` shows what is in force.
+        #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         threshold: Option<f64> = None,
-        /// An event ends below this score, whatever its peak.
+        /// An event ends where its score stays below this, if it has not ended before by its own course; at most the threshold.
+        /// Without it: a tenth of the threshold.
+        #[schemars(range(min = 0, max = 1))]
         release: Option<f64> = None,
-        /// An event is announced at once when the causal score reaches this.
+        /// An event is announced at once, before the score of both sides is there, when the causal score reaches this, above 0 and
+        /// at most 1. Without it: what comes with the model's threshold, or 0.7 of another threshold.
+        #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         start_threshold: Option<f64> = None,
-        /// k of n windows.
+        /// An event is announced only when k of the last n windows reach the start threshold, written `k/n`; n is at most 100.
+        #[schemars(regex(pattern = r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"), extend("default" = STANDARD_GATE.confirm))]
         confirm: Option<String> = None,
-        /// Shorter events are not reported.
+        /// A shorter event is not reported, in milliseconds.
+        #[schemars(range(min = 0), extend("default" = STANDARD_GATE.min_duration_ms))]
         min_duration_ms: Option<f64> = None,
-        /// Longer events end and begin anew.
+        /// A longer event ends with the reason `max_duration` and begins anew, in seconds; 0 lets it last.
+        #[schemars(range(min = 0), extend("default" = STANDARD_GATE.max_duration_s))]
         max_duration_s: Option<f64> = None,
-        /// A shorter gap is bridged.
+        /// A gap in a sound is bridged up to this length, in milliseconds; in a long sound up to a fifth of what it has lasted, at
+        /// most 15 s.
+        #[schemars(range(min = 0), extend("default" = STANDARD_GATE.hangover_ms))]
         hangover_ms: Option<f64> = None,
-        /// No other event of the label for so long.
+        /// After an event's end no other of the same label begins for so long, in seconds.
+        #[schemars(range(min = 0), extend("default" = STANDARD_GATE.cooldown_s))]
         cooldown_s: Option<f64> = None,
-        /// Quieter sounds are not reported.
+        /// Quieter sounds are not reported: root mean square level in dBFS, -150 to 0. Without it: any level.
+        #[schemars(range(min = -150, max = 0))]
         min_level_dbfs: Option<f64> = None,
-        /// Nor are sounds that stand out of the noise by less.
+        /// Sounds that stand out of the noise of the last 20 seconds by less than this are not reported, in dB, 0 to 40.
+        #[schemars(range(min = 0, max = 40), extend("default" = STANDARD_GATE.min_snr_db))]
         min_snr_db: Option<f64> = None,
     }
 }
@@ -174,7 +226,9 @@ pub const STANDARD_GATE: StandardGate = StandardGate {
 section! {
     /// The key of `[groups.…]` that is not a gate's.
     RawMembers {
-        /// The labels of the group.
+        /// The labels of the group, by display name, slug or id. The highest of their scores is the group's, and they are no longer
+        /// reported by themselves.
+        #[schemars(length(min = 1))]
         labels: Vec<String> = Vec::new(),
     }
 }
@@ -182,13 +236,15 @@ section! {
 section! {
     /// `[report]`
     RawReport {
-        /// The labels that are reported.
+        /// The labels that are reported, by display name, slug or id (`mimid labels`). Instead of a preset.
         labels: Option<Vec<String>> = None,
-        /// Or a list with a name.
+        /// What is reported: `home` (what people ask for at home) or `all` (every label of the model).
+        #[schemars(extend("enum" = preset::NAMES, "default" = STANDARD_PRESET))]
         preset: Option<String> = None,
-        /// Whether a label and its parents are one event.
+        /// Whether a label and what is above it in the ontology are one event, with the most specific name that is sure and the others
+        /// in its field `also`. Without it: true, and false with the preset `all`, which shows everything.
         merge: Option<bool> = None,
-        /// Labels that are left out.
+        /// Labels that are left out, by display name, slug or id.
         ignore: Vec<String> = Vec::new(),
     }
 }
@@ -199,7 +255,8 @@ pub const STANDARD_PRESET: &str = "home";
 section! {
     /// `[privacy]`
     RawPrivacy {
-        /// Whether audio may leave memory.
+        /// Whether audio may leave memory. This version cannot store any, so false is the only value.
+        #[schemars(extend("const" = false))]
         store_audio: bool = false,
     }
 }
@@ -207,9 +264,11 @@ section! {
 section! {
     /// `[log]`
     RawLog {
-        /// The least level.
+        /// The least level that is logged. Takes effect at the next start.
+        #[schemars(extend("enum" = LogLevel::NAMES.map(|(name, _)| name)))]
         level: String = "info".to_owned(),
-        /// `text` or `json`.
+        /// `text` for people, `json` for machines: one object a line. Takes effect at the next start.
+        #[schemars(extend("enum" = LogFormat::NAMES.map(|(name, _)| name)))]
         format: String = "text".to_owned(),
     }
 }
@@ -225,151 +284,53 @@ pub struct Named<T> {
     pub body: T,
 }
 
-/// `[groups.…]`
-#[derive(Debug, Clone, PartialEq)]
+/// One of `[groups.…]`: labels under one name, and when they are an event.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("required" = ["labels"]))]
 pub struct RawGroup {
     /// Its labels.
+    #[schemars(flatten)]
     pub members: RawMembers,
     /// Its numbers.
+    #[schemars(flatten)]
     pub gate: RawGate,
 }
 
 /// The whole file.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, title = "mimid.toml", description = "The configuration of mimid, a daemon that hears.")]
 pub struct Raw {
     /// Where the file lies; `None` for the defaults alone.
+    #[schemars(skip)]
     pub path: Option<PathBuf>,
-    /// `[socket]`
+    /// Where subscribers connect, and who may.
     pub socket: RawSocket,
-    /// `[model]`
+    /// Which model hears, and how it is run.
     pub model: RawModel,
-    /// `[detection]`
+    /// How scores become events. Without these keys: what suits the model, from its manifest.
     pub detection: RawDetection,
-    /// `[[source]]`
+    /// What to hear: one `[[source]]` for each microphone. Without any: the default microphone.
+    #[schemars(rename = "source", with = "Vec<RawSource>")]
     pub sources: Vec<(Option<usize>, RawSource)>,
-    /// `[defaults]`
+    /// When a label is reported, where neither its own table nor its group says it.
     pub defaults: RawGate,
-    /// `[labels.…]`
+    /// One label's own numbers: `[labels."Dog"]`, by display name, slug or id. What is missing is taken from `[defaults]`.
+    #[schemars(with = "BTreeMap<String, RawGate>")]
     pub labels: Vec<Named<RawGate>>,
-    /// `[groups.…]`
+    /// Several labels under one name: `[groups.alarm]`. What is missing is taken from `[defaults]`.
+    #[schemars(with = "BTreeMap<String, RawGroup>")]
     pub groups: Vec<Named<RawGroup>>,
-    /// `[report]`
+    /// What is reported.
     pub report: RawReport,
-    /// `[privacy]`
+    /// What becomes of the sound.
     pub privacy: RawPrivacy,
-    /// `[log]`
+    /// What is logged, and how.
     pub log: RawLog,
     /// What is wrong with the text itself.
+    #[schemars(skip)]
     pub faults: Faults,
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-const SECTIONS: [&str; 10] =
+pub(super) const SECTIONS: [&str; 10] =
     ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
-
-impl Raw {
-    /// Reads the text of a file; what is wrong with it is in `faults`.
-    pub fn parse(text: &str, path: Option<&Path>) -> Self {
-        let mut raw = Raw { path: path.map(PathBuf::from), ..Raw::default() };
-        let mut reader = Reader { text, path: raw.path.clone(), faults: Faults::default() };
-        let (root, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let line = error.span().map(|span| reader.line(span.start));
-            reader.fault(line, "", format!("this is not TOML: {}", error.message().replace('\n', " ")));
-        }
-        // What can still be made out of a broken file would only bring faults that are none.
-        if reader.faults.is_empty() {
-            raw.read(root.get_ref(), &mut reader);
-        }
-        raw.faults = reader.faults;
-        raw
-    }
-
-    /// A fault of `[detection]` as a whole: its numbers do not suit the model.
-    pub fn detection_fault(&self, message: String) -> Fault {
-        let raw = &self.detection;
-        let lines = [raw.windows_ms.line, raw.hop_ms.line, raw.delta.line, raw.median.line, raw.extent.line, raw.valley.line];
-        let line = lines.into_iter().flatten().min();
-        Fault { path: self.path.clone(), line, key: "detection".to_owned(), message }
-    }
-
-    fn read(&mut self, root: &DeTable, reader: &mut Reader) {
-        for (key, value) in root.iter() {
-            let line = Some(reader.line(key.span().start));
-            let name = key.get_ref().as_ref();
-            match (name, value.get_ref()) {
-                ("source", DeValue::Array(items)) => {
-                    for (index, item) in items.iter().enumerate() {
-                        let line = Some(reader.line(item.span().start));
-                        match item.get_ref() {
-                            DeValue::Table(table) => {
-                                let mut table = Table::new(table, format!("source[{}]", index + 1), reader);
-                                self.sources.push((line, RawSource::read(&mut table)));
-                                table.finish();
-                            }
-                            other => reader.wrong_type(line, "source", other, "a table, written [[source]]"),
-                        }
-                    }
-                }
-                ("source", other) => reader.wrong_type(line, "source", other, "a list of tables, each written [[source]]"),
-                (name, DeValue::Table(table)) if SECTIONS.contains(&name) => self.section(name, table, reader),
-                (name, other) if SECTIONS.contains(&name) => reader.wrong_type(line, name, other, "a table"),
-                (name, _) => {
-                    let hint = did_you_mean(nearest(name, SECTIONS));
-                    reader.fault(line, name, format!("there is no such section{hint}"));
-                }
-            }
-        }
-    }
-
-    fn section(&mut self, name: &str, table: &DeTable, reader: &mut Reader) {
-        match name {
-            "labels" => {
-                for (label, line, table) in named(table, name, reader) {
-                    let mut table = Table::new(table, format!("labels.{label:?}"), reader);
-                    let body = RawGate::read(&mut table);
-                    table.finish();
-                    self.labels.push(Named { name: label, line, body });
-                }
-                return;
-            }
-            "groups" => {
-                for (group, line, table) in named(table, name, reader) {
-                    let mut table = Table::new(table, format!("groups.{group}"), reader);
-                    let body = RawGroup { members: RawMembers::read(&mut table), gate: RawGate::read(&mut table) };
-                    table.finish();
-                    self.groups.push(Named { name: group, line, body });
-                }
-                return;
-            }
-            _ => {}
-        }
-        let mut table = Table::new(table, name.to_owned(), reader);
-        match name {
-            "socket" => self.socket = RawSocket::read(&mut table),
-            "model" => self.model = RawModel::read(&mut table),
-            "detection" => self.detection = RawDetection::read(&mut table),
-            "defaults" => self.defaults = RawGate::read(&mut table),
-            "report" => self.report = RawReport::read(&mut table),
-            "privacy" => self.privacy = RawPrivacy::read(&mut table),
-            _ => self.log = RawLog::read(&mut table),
-        }
-        table.finish();
-    }
-}
-
-/// The tables inside `[labels]` or `[groups]`.
-fn named<'t, 'i>(table: &'t DeTable<'i>, section: &str, reader: &mut Reader) -> Vec<(String, Option<usize>, &'t DeTable<'i>)> {
-    let mut tables = Vec::new();
-    for (key, value) in table.iter() {
-        let name = key.get_ref().to_string();
-        let line = Some(reader.line(key.span().start));
-        match value.get_ref() {
-            DeValue::Table(table) => tables.push((name, line, table)),
-            other => {
-                reader.wrong_type(line, &format!("{section}.{name}"), other, &format!("a table, written [{section}.{name:?}]"))
-            }
-        }
-    }
-    tables
-}

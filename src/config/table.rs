@@ -1,12 +1,15 @@
 //! Reading a TOML table key by key: each value with its line, each fault by itself.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
-use crate::model::labels::nearest;
+use crate::model::labels::{did_you_mean, nearest};
 
 /// A value and the line it stands in; a default stands in none.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +18,27 @@ pub struct At<T> {
     pub value: T,
     /// Counted from 1.
     pub line: Option<usize>,
+}
+
+impl<T: Serialize> Serialize for At<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+/// For the schema a value is all there is: it has no line.
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
 }
 
 /// What a key of the file can hold.
@@ -139,9 +163,4 @@ impl<'a, 't, 'i> Table<'a, 't, 'i> {
             }
         }
     }
-}
-
-/// The end of a sentence about a wrong name.
-pub fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }

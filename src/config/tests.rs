@@ -24,6 +24,7 @@ fn faults(text: &str) -> String {
 #[test]
 fn the_shipped_file_says_what_an_empty_one_means() {
     assert_eq!(config(SHIPPED), config(""));
+    assert_eq!(Raw::parse(SHIPPED, None).validate(&labels()).unwrap().warnings, []);
     // And it says it explicitly: each number of the defaults stands in it.
     let shipped = Raw::parse(SHIPPED, None);
     let RawGate { confirm, min_duration_ms, max_duration_s, hangover_ms, cooldown_s, min_snr_db, .. } = shipped.defaults;
@@ -137,10 +138,17 @@ fn the_release_follows_the_threshold_in_force() {
 }
 
 #[test]
-fn a_label_that_is_configured_and_not_reported_is_a_warning() {
-    let loaded = Raw::parse("[labels.Zing]\nthreshold = 0.5", None).validate(&labels()).unwrap();
-    assert_eq!(loaded.warnings.len(), 1);
-    assert!(loaded.warnings[0].message.contains("[report] leaves it out"));
+fn every_name_that_can_be_wrong_brings_the_nearest() {
+    let text = "[sources]\n[log]\nlevel = \"inf\"\nformat = \"jsn\"\n[[source]]\nchannel = \"mixx\"\n[report]\npreset = \"hoem\"\n[modl]";
+    insta::assert_snapshot!(faults(text), @r#"
+    mimid.toml:1: sources: there is no such section; did you mean "source"?
+    mimid.toml:3: log.level: "inf" is not one of error, warn, info, debug, trace; did you mean "info"?
+    mimid.toml:4: log.format: "jsn" is not one of text, json; did you mean "json"?
+    mimid.toml:6: source[1].channel: "mixx" is not "mix" or a channel's number; did you mean "mix"?
+    mimid.toml:8: report.preset: there is no preset "hoem", only home and all; did you mean "home"?
+    mimid.toml:9: modl: there is no such section; did you mean "model"?
+    the configuration has 6 faults
+    "#);
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Boxes {
         }
     }
 
+    /// From now on no box reaches below the score `release`.
+    pub fn set_release(&mut self, release: f32) {
+        self.release = release;
+    }
+
     /// Takes the next value of the curve.
     pub fn push(&mut self, value: f32) -> Found {
         let now = self.n_values;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::Detection;
 use super::level::LevelMeter;
-use super::tracker::{Heard, Step};
+use super::step::{Heard, Step};
 use crate::config::Rule;
 use crate::event::EndReason;
 use crate::model::Labels;
@@ -157,6 +157,12 @@ impl Families {
             self.conclude(event, now, meter, found);
         }
         self.open.clear();
+    }
+
+    /// The rule under whose name a part of an open event is told; `None` where its end was told already, or there is no such part.
+    pub fn told_as(&self, rule: usize, number: u64) -> Option<usize> {
+        let is_part = |part: &Part| part.rule == rule && part.number == number;
+        self.open.iter().find(|event| event.parts.iter().any(is_part))?.told
     }
 
     fn are_kin(&self, a: usize, b: usize) -> bool {

@@ -6,6 +6,10 @@
 const BLOCKS_PER_SECOND: u32 = 100;
 /// How much of the past is remembered, in blocks: 60 s.
 const CAPACITY: usize = 6_000;
+/// The noise floor is that of so many of the newest blocks: 20 s …
+const FLOOR_BLOCKS: u64 = 2_000;
+/// … of which each so-manieth is looked at.
+const FLOOR_STEP: usize = 5;
 /// What digital silence is called, in dBFS: below the least 24-bit sample.
 pub const SILENCE_DBFS: f32 = -150.0;
 
@@ -59,6 +63,23 @@ impl LevelMeter {
         self.n_samples = at;
     }
 
+    /// The level that the quietest fifth of the newest stretch stays below, in dBFS: the noise floor.
+    pub fn floor_dbfs(&self) -> f32 {
+        let newest = self.n_samples / self.block_samples;
+        let oldest = newest.saturating_sub(FLOOR_BLOCKS);
+        let blocks = (oldest..newest).step_by(FLOOR_STEP).map(|block| self.blocks[(block % CAPACITY as u64) as usize]);
+        let mut sorted = [0.0; FLOOR_BLOCKS as usize / FLOOR_STEP];
+        let mut n = 0;
+        for (place, block) in sorted.iter_mut().zip(blocks) {
+            *place = block;
+            n += 1;
+        }
+        match n {
+            0 => SILENCE_DBFS,
+            n => dbfs(f64::from(*sorted[..n].select_nth_unstable_by(n / 5, f32::total_cmp).1)),
+        }
+    }
+
     /// The root mean square level between two sample indices in dBFS, as far as it is remembered: of a longer stretch, its last
     /// minute.
     pub fn level_dbfs(&self, from: u64, to: u64) -> f32 {
@@ -85,6 +106,20 @@ mod tests {
         meter.push(&[0.5; 1_600]);
         assert!(meter.level_dbfs(0, 1_600).abs() < 1e-3);
         assert!((meter.level_dbfs(1_600, 3_200) + 6.02).abs() < 1e-2);
+    }
+
+    #[test]
+    fn the_noise_floor_is_the_level_between_the_sounds() {
+        let mut meter = LevelMeter::new(16_000);
+        assert_eq!(meter.floor_dbfs(), SILENCE_DBFS);
+        for _ in 0..20 {
+            meter.push(&[0.001; 8_000]);
+            meter.push(&[0.5; 8_000]);
+        }
+        assert!((meter.floor_dbfs() + 60.0).abs() < 0.1, "{}", meter.floor_dbfs());
+        // What was loud 20 seconds ago is forgotten.
+        meter.push(&vec![0.5; 20 * 16_000]);
+        assert!((meter.floor_dbfs() + 6.0).abs() < 0.1, "{}", meter.floor_dbfs());
     }
 
     #[test]

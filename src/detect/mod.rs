@@ -2,8 +2,9 @@
 //!
 //! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
-//! loud a stretch was. `curves` is the same for every label of the model, written down; `peaks` keeps no more of them than how high they
-//! rose. Times are sample indices at the model's rate.
+//! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it.
+//! `curves` is the same for every label of the model, written down; `peaks` keeps no more of them than how high they rose. Times are
+//! sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
@@ -14,7 +15,11 @@ pub mod family;
 pub mod level;
 pub mod peaks;
 pub mod scoring;
+pub mod standing;
+pub mod step;
+pub mod trace;
 pub mod tracker;
+pub mod why;
 
 use std::sync::Arc;
 
@@ -26,7 +31,10 @@ use edges::{Coarse, Edge, Edges, Sharp};
 use family::{Families, Kinship};
 use level::LevelMeter;
 use scoring::{Curve, Scoring};
-use tracker::{Boxed, Causal, Step, Tracker};
+use standing::{Fate, Standing};
+use step::Step;
+use trace::{Trace, Traced};
+use tracker::{Boxed, Causal, Tracker};
 
 /// How far back a sound that is heard now may have begun, in seconds.
 const FURTHEST_ONSET_S: u64 = 1;
@@ -52,6 +60,19 @@ pub struct Detection {
     pub also: Vec<usize>,
 }
 
+/// What a rule hears just now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Glance {
+    /// The newest causal score, 0…1.
+    pub causal: f32,
+    /// The newest value of the two-sided curve, 0…1; `None` before the first.
+    pub two_sided: Option<f32>,
+    /// How it stands.
+    pub standing: Standing,
+    /// The rule under whose name its open event is told; `None` where none is open.
+    pub told_as: Option<usize>,
+}
+
 /// What a detector hears with.
 #[derive(Debug, Clone, Copy)]
 pub struct Senses<'a> {
@@ -67,6 +88,8 @@ struct Listener {
     curve: Curve,
     boxes: Boxes,
     tracker: Tracker,
+    /// The newest value of the curve.
+    two_sided: Option<f32>,
     /// The sharpened onset of a long box that goes on.
     long_onset: Option<Edge>,
 }
@@ -85,6 +108,8 @@ pub struct Detector {
     base: u64,
     next_event: u64,
     steps: Vec<(usize, u64, Step)>,
+    /// What was heard and why it was told or not, where it is asked for.
+    trace: Option<Trace>,
 }
 
 impl Detector {
@@ -101,6 +126,7 @@ impl Detector {
             base: 0,
             next_event: 0,
             steps: Vec::new(),
+            trace: None,
         };
         detector.listeners = rules.iter().map(|rule| detector.listener(rule)).collect();
         detector.families.set_rules(&rules, &detector.kinship);
@@ -117,7 +143,7 @@ impl Detector {
     /// `found`.
     pub fn push(&mut self, end: u64, scores: &[f32], senses: Senses, found: &mut Vec<Detection>) {
         let hop = self.scoring.hop_samples();
-        let loudness = senses.meter.level_dbfs(end.saturating_sub(self.samples(LOUDNESS_MS)), end);
+        let loudness = self.loudness_dbfs(end, senses.meter);
         let usual = end.saturating_sub(self.samples(USUAL_RISE_MS)).max(self.base);
         let furthest = FURTHEST_ONSET_S * u64::from(self.sample_rate_hz);
         let began = || match senses.edges.and_then(|edges| edges.began(end, furthest)) {
@@ -131,14 +157,22 @@ impl Detector {
             let is_loud = rule.is_loud(|| loudness);
             let mut tell = |(event, step)| steps.push((index, event, step));
             listener.tracker.hear(Causal { now: end, score: causal, is_loud }, began, &mut self.next_event, &mut tell);
+            listener.two_sided = two_sided;
             let Some(value) = two_sided else { continue };
             let found = listener.boxes.push(value);
             let until = (end + hop).saturating_sub(self.scoring.lag_samples());
             let (closed, going) = listener.boxed(found, rule, self.base, hop, senses);
-            listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
+            let fate = listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
+            if let Some((trace, stretch)) = self.trace.as_mut().zip(found.closed) {
+                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            }
         }
         self.tell(end, &mut steps, senses.meter, found);
         self.steps = steps;
+        if let Some(mut trace) = self.trace.take() {
+            trace.hop(end, loudness, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
+            self.trace = Some(trace);
+        }
     }
 
     /// Ends every open event at the sample index `now` at the latest, and forgets what was heard: the next window ends a hop after
@@ -148,12 +182,16 @@ impl Detector {
         let mut steps = std::mem::take(&mut self.steps);
         for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
             let mut tell = |(event, step)| steps.push((index, event, step));
-            let closed = listener.boxes.finish();
-            let (closed, _) = listener.boxed(Found { closed, open: None }, rule, self.base, hop, senses);
-            listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
+            let last = listener.boxes.finish();
+            let (closed, _) = listener.boxed(Found { closed: last, open: None }, rule, self.base, hop, senses);
+            let fate = listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
+            if let Some((trace, stretch)) = self.trace.as_mut().zip(last) {
+                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            }
             listener.tracker.finish(now, reason, &mut tell);
             listener.curve = Curve::new(&self.scoring);
             listener.boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
+            listener.two_sided = None;
             listener.long_onset = None;
         }
         self.base = base;
@@ -162,14 +200,21 @@ impl Detector {
         self.steps = steps;
     }
 
-    /// Puts `rules` in force from now on. A rule that stays as it is keeps its state and its open events; the open events of all
-    /// others end with `Paused`.
+    /// Puts `rules` in force from now on. A rule whose name and labels stay keeps what it heard, and its open events as far as its new
+    /// numbers would have told them; all other open events end with `Paused`.
     pub fn replace_rules(&mut self, rules: Vec<Rule>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
-        let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| old == rule)).collect();
+        let is_same = |old: &Rule, new: &Rule| old.subject == new.subject && old.members == new.members;
+        let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
         let mut steps = std::mem::take(&mut self.steps);
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            if !kept.contains(&Some(index)) {
-                listener.tracker.finish(now, EndReason::Paused, &mut |(event, step)| steps.push((index, event, step)));
+            let mut tell = |(event, step)| steps.push((index, event, step));
+            match kept.iter().position(|kept| *kept == Some(index)) {
+                Some(new) if rules[new].gate != self.rules[index].gate => {
+                    listener.boxes.set_release(rules[new].gate.release);
+                    listener.tracker.set_gate(rules[new].gate, self.sample_rate_hz, now, &mut tell);
+                }
+                Some(_) => {}
+                None => listener.tracker.finish(now, EndReason::Paused, &mut tell),
             }
         }
         // The ends of what is closed are told under the old rules.
@@ -188,11 +233,39 @@ impl Detector {
         self.rules = rules;
     }
 
+    /// What a rule hears just now; `None` where there is no such rule.
+    pub fn glance(&self, rule: usize) -> Option<Glance> {
+        let listener = self.listeners.get(rule)?;
+        let standing = listener.tracker.standing();
+        let told_as = match standing {
+            Standing::Open { event, .. } => self.families.told_as(rule, event),
+            _ => None,
+        };
+        let causal = listener.tracker.last().map_or(0.0, |last| last.score);
+        Some(Glance { causal, two_sided: listener.two_sided, standing, told_as })
+    }
+
+    /// From now on keeps this trace.
+    pub fn keep_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// The trace that was kept.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
+    pub fn loudness_dbfs(&self, now: u64, meter: &LevelMeter) -> f32 {
+        meter.level_dbfs(now.saturating_sub(self.samples(LOUDNESS_MS)), now)
+    }
+
     fn listener(&self, rule: &Rule) -> Listener {
         Listener {
             curve: Curve::new(&self.scoring),
             boxes: Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release),
             tracker: Tracker::new(rule.gate, self.scoring.hop_samples(), self.sample_rate_hz),
+            two_sided: None,
             long_onset: None,
         }
     }
@@ -215,9 +288,9 @@ impl Listener {
             if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset >= LONG_BOX) {
                 sharp.onset = onset;
             }
-            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at))
-                && sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
-            Boxed { sharp, peak: stretch.peak, is_loud }
+            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at));
+            let is_clear = sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
+            Boxed { sharp, peak: stretch.peak, is_loud, is_clear }
         });
         let going = found.open.filter(worth).map(|stretch| {
             if self.long_onset.is_none() && stretch.offset - stretch.onset >= LONG_BOX {
@@ -227,13 +300,35 @@ impl Listener {
             let rough = |at| Edge { at, uncertainty: hop * 3 };
             let sharp = Sharp { onset: self.long_onset.unwrap_or(rough(from)), offset: rough(to), snr_db: None };
             // How far it exceeds the floor is asked when it ends, or has lasted long: before that the floor is not sure.
-            Boxed { sharp, peak: stretch.peak, is_loud: rule.is_loud(|| senses.meter.level_dbfs(from, to)) }
+            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(from, to));
+            Boxed { sharp, peak: stretch.peak, is_loud, is_clear: true }
         });
         if found.open.is_none() {
             self.long_onset = None;
         }
         (closed, going)
     }
+}
+
+/// A box that ended and what became of it, if it is worth a trace.
+fn traced(
+    rule: usize,
+    stretch: &Stretch,
+    closed: Option<Boxed>,
+    fate: Option<Fate>,
+    base: u64,
+    hop: u64,
+    senses: Senses,
+) -> Option<Traced> {
+    if stretch.peak < trace::LEAST_PEAK {
+        return None;
+    }
+    let rough = |value: u64| Edge { at: base + value * hop, uncertainty: hop * 3 };
+    let rough = Sharp { onset: rough(stretch.onset), offset: rough(stretch.offset), snr_db: None };
+    let sharp = closed.map_or(rough, |boxed| boxed.sharp);
+    let level_dbfs = senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at);
+    // A box below the threshold does not come to the tracker.
+    Some(Traced { rule, sharp, peak: stretch.peak, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
 }
 
 /// A stretch of a curve as a stretch of time, its edges sharpened by the sound where that is known.

@@ -81,6 +81,12 @@ impl Scoring {
     }
 }
 
+/// The causal score of a label: the geometric mean of the scores of the windows that end now, 0…1.
+pub fn causal(scores: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let n_windows = scores.len().max(1) as f32;
+    (scores.map(|score| (score + EPSILON).ln()).sum::<f32>() / n_windows).exp()
+}
+
 /// The curve of one rule.
 #[derive(Debug, Clone)]
 pub struct Curve {
@@ -110,14 +116,13 @@ impl Curve {
     /// Takes the scores of the windows that end at the next hop, one a length.
     ///
     /// Returns the causal score of now, and the two-sided value of `lag` hops ago once there is one.
-    pub fn push(&mut self, scoring: &Scoring, scores: impl Iterator<Item = f32> + Clone) -> (f32, Option<f32>) {
+    pub fn push(&mut self, scoring: &Scoring, scores: impl ExactSizeIterator<Item = f32> + Clone) -> (f32, Option<f32>) {
         let row = (self.n_hops % self.memory as u64) as usize * self.n_windows;
         for (place, score) in self.trailing[row..row + self.n_windows].iter_mut().zip(scores.clone()) {
             *place = score;
         }
-        let causal = (scores.map(|score| (score + EPSILON).ln()).sum::<f32>() / self.n_windows as f32).exp();
         self.n_hops += 1;
-        (causal, self.two_sided(scoring))
+        (causal(scores), self.two_sided(scoring))
     }
 
     fn two_sided(&mut self, scoring: &Scoring) -> Option<f32> {

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 
 use super::edges::{Edge, Sharp};
+use super::standing::{Fate, Standing};
+use super::step::{Heard, Step, Told};
 use crate::config::Gate;
 use crate::event::EndReason;
 
@@ -22,56 +24,6 @@ const BRIDGED_PART: u64 = 5;
 const LONGEST_BRIDGE_MS: u64 = 15_000;
 /// Events of one rule that may be open at a time: each is waiting for the two-sided curve.
 const MOST_OPEN: usize = 8;
-
-/// What happened to an event; times are sample indices.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Step {
-    /// An event began.
-    Start(Heard),
-    /// Its score rose to a new peak.
-    Update(Heard),
-    /// It ended.
-    End {
-        /// The event as it was, its onset refined.
-        heard: Heard,
-        /// When the sound ended; after its onset.
-        offset: Edge,
-        /// Why the event ended.
-        reason: EndReason,
-    },
-}
-
-/// An event as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Heard {
-    /// When the sound began.
-    pub onset: Edge,
-    /// The newest score, 0…1.
-    pub score: f32,
-    /// The highest score so far, 0…1; of an event that ended the peak of its two-sided curve.
-    pub peak_score: f32,
-    /// The threshold in force, 0…1.
-    pub threshold: f32,
-    /// When the event was first told, as a sample index.
-    pub announced: u64,
-}
-
-impl Step {
-    /// The event that it is about.
-    pub fn heard(&self) -> &Heard {
-        match self {
-            Step::Start(heard) | Step::Update(heard) | Step::End { heard, .. } => heard,
-        }
-    }
-
-    /// From the onset to the offset, or to `now` while the sound lasts.
-    pub fn span(&self, now: u64) -> (u64, u64) {
-        match self {
-            Step::Start(heard) | Step::Update(heard) => (heard.onset.at, now),
-            Step::End { heard, offset, .. } => (heard.onset.at, offset.at),
-        }
-    }
-}
 
 /// What is heard now, before anything of it is sure.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +45,8 @@ pub struct Boxed {
     pub peak: f32,
     /// Whether it is as loud as the rule asks for.
     pub is_loud: bool,
+    /// Whether it stands out of the noise as the rule asks for.
+    pub is_clear: bool,
 }
 
 /// The gate in samples.
@@ -108,6 +62,21 @@ struct Limits {
     update: u64,
 }
 
+impl Limits {
+    fn new(gate: &Gate, hop_samples: u64, sample_rate_hz: u32) -> Self {
+        let samples = |milliseconds: u64| milliseconds.saturating_mul(u64::from(sample_rate_hz)) / 1000;
+        Self {
+            min: samples(gate.min_duration_ms),
+            max: gate.max_duration_ms.map(|max| samples(max).max(hop_samples)),
+            hangover: samples(gate.hangover_ms),
+            longest_bridge: samples(LONGEST_BRIDGE_MS.max(gate.hangover_ms)),
+            cooldown: samples(gate.cooldown_ms),
+            patience: samples(PATIENCE_MS),
+            update: u64::from(sample_rate_hz),
+        }
+    }
+}
+
 /// The state machine of one rule.
 #[derive(Debug, Clone)]
 pub struct Tracker {
@@ -118,6 +87,8 @@ pub struct Tracker {
     open: VecDeque<Open>,
     /// Whether each of the last n windows reached the start threshold.
     recent: VecDeque<bool>,
+    /// What was heard last.
+    last: Option<Causal>,
     /// Whether the two-sided curve refused the sound that is heard now: it may not begin another event.
     is_refused: bool,
     /// No event begins before this: the end of the cool-down.
@@ -142,27 +113,16 @@ struct Open {
     told_at: u64,
 }
 
-/// A step of one event; its number tells the events of a detector apart.
-pub type Told = (u64, Step);
-
 impl Tracker {
     /// A tracker for `gate` over windows that come every `hop_samples`.
     pub fn new(gate: Gate, hop_samples: u64, sample_rate_hz: u32) -> Self {
-        let samples = |milliseconds: u64| milliseconds.saturating_mul(u64::from(sample_rate_hz)) / 1000;
         Self {
             gate,
-            limits: Limits {
-                min: samples(gate.min_duration_ms),
-                max: gate.max_duration_ms.map(|max| samples(max).max(hop_samples)),
-                hangover: samples(gate.hangover_ms),
-                longest_bridge: samples(LONGEST_BRIDGE_MS.max(gate.hangover_ms)),
-                cooldown: samples(gate.cooldown_ms),
-                patience: samples(PATIENCE_MS),
-                update: u64::from(sample_rate_hz),
-            },
+            limits: Limits::new(&gate, hop_samples, sample_rate_hz),
             hop: hop_samples,
             open: VecDeque::with_capacity(MOST_OPEN),
             recent: VecDeque::with_capacity(gate.confirm_n + 1),
+            last: None,
             is_refused: false,
             quiet_until: 0,
             free_from: 0,
@@ -174,16 +134,67 @@ impl Tracker {
         !self.open.is_empty()
     }
 
+    /// What was heard last; `None` before the first.
+    pub fn last(&self) -> Option<Causal> {
+        self.last
+    }
+
+    /// How the rule stands just now.
+    pub fn standing(&self) -> Standing {
+        let confirmed = self.open.iter().rfind(|open| open.confirmed > 0.0);
+        if let Some(open) = confirmed.or(self.open.back()) {
+            return Standing::Open { event: open.event, is_confirmed: open.confirmed > 0.0 };
+        }
+        let Some(last) = self.last else { return Standing::Below };
+        let hits = self.hits();
+        match last {
+            Causal { score, .. } if score < self.gate.start_threshold => Standing::Below,
+            Causal { is_loud: false, .. } => Standing::TooQuiet,
+            _ if self.is_refused => Standing::Refused,
+            Causal { now, .. } if now < self.quiet_until => Standing::CoolingDown { until: self.quiet_until },
+            _ if hits < self.gate.confirm_k => Standing::Confirming { hits },
+            _ => Standing::TooShort,
+        }
+    }
+
+    /// Puts other numbers in force; what was heard stays. An event that they would not have told ends as `Paused`.
+    pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, tell: &mut impl FnMut(Told)) {
+        // Whether a sound was loud, clear or long enough was asked when it was heard, so only the threshold is asked again.
+        let Gate { min_level_dbfs, min_snr_db, min_duration_ms, .. } = self.gate;
+        let asks_the_same =
+            (gate.min_level_dbfs, gate.min_snr_db, gate.min_duration_ms) == (min_level_dbfs, min_snr_db, min_duration_ms);
+        self.gate = gate;
+        self.limits = Limits::new(&gate, self.hop, sample_rate_hz);
+        while self.recent.len() > gate.confirm_n {
+            self.recent.pop_front();
+        }
+        let stays = |open: &Open| asks_the_same && (open.confirmed == 0.0 || open.confirmed >= gate.threshold);
+        let (stay, end): (VecDeque<Open>, Vec<Open>) = (
+            self.open.iter().copied().filter(|open| stays(open)).collect(),
+            self.open.iter().copied().filter(|open| !stays(open)).collect(),
+        );
+        self.open = stay;
+        for open in end {
+            let offset = open.ended.unwrap_or(Edge { at: now, uncertainty: self.hop });
+            tell(self.end(open, offset, EndReason::Paused));
+        }
+    }
+
+    fn hits(&self) -> usize {
+        self.recent.iter().filter(|hit| **hit).count()
+    }
+
     /// Takes the causal score of now. `began` estimates where the sound that is heard now began; `next` numbers a new event.
     pub fn hear(&mut self, causal: Causal, began: impl Fn() -> Edge, next: &mut u64, tell: &mut impl FnMut(Told)) {
         let Causal { now, score, is_loud } = causal;
+        self.last = Some(causal);
         let is_heard = score >= OVER * self.gate.start_threshold;
         self.is_refused &= is_heard;
         if self.recent.len() == self.gate.confirm_n {
             self.recent.pop_front();
         }
         self.recent.push_back(score >= self.gate.start_threshold && is_loud);
-        let sure = self.recent.back() == Some(&true) && self.recent.iter().filter(|hit| **hit).count() >= self.gate.confirm_k;
+        let sure = self.recent.back() == Some(&true) && self.hits() >= self.gate.confirm_k;
         let gap = self.open.back().map(|last| self.bridge(&last.heard, now)).unwrap_or(0);
         if let Some(last) = self.open.back_mut()
             && now.saturating_sub(last.heard_until) <= gap + self.hop
@@ -207,7 +218,8 @@ impl Tracker {
         }
     }
 
-    /// Takes what the two-sided curve says now that it has come to `until`: the box that just ended, and the one that goes on.
+    /// Takes what the two-sided curve says now that it has come to `until`: the box that just ended, and the one that goes on. Says
+    /// what became of the one that ended.
     pub fn refine(
         &mut self,
         now: u64,
@@ -216,25 +228,27 @@ impl Tracker {
         going: Option<Boxed>,
         next: &mut u64,
         tell: &mut impl FnMut(Told),
-    ) {
-        let is_sure = |boxed: &Boxed, gate: &Gate| boxed.peak >= gate.threshold && boxed.is_loud;
-        let closed = closed.filter(|boxed| is_sure(boxed, &self.gate));
-        let going = going.filter(|boxed| is_sure(boxed, &self.gate));
-        if let Some(boxed) = closed {
-            let is_long = boxed.sharp.offset.at.saturating_sub(boxed.sharp.onset.at) >= self.limits.min;
-            if let Some(at) = self.find_or_begin(&boxed, now, is_long, next, tell) {
-                self.grow(at, &boxed, Some(boxed.sharp.offset));
+    ) -> Option<Fate> {
+        let fate = closed.map(|boxed| {
+            let lasted = boxed.sharp.offset.at.saturating_sub(boxed.sharp.onset.at);
+            match self.belongs(&boxed, lasted, now, next, tell) {
+                Ok(at) => {
+                    self.grow(at, &boxed, Some(boxed.sharp.offset));
+                    Fate::Told { event: self.open[at].event }
+                }
+                Err(fate) => fate,
             }
-        }
+        });
         if let Some(boxed) = going {
-            let is_long = until.saturating_sub(boxed.sharp.onset.at) >= self.limits.min;
-            if let Some(at) = self.find_or_begin(&boxed, now, is_long, next, tell) {
+            let lasted = until.saturating_sub(boxed.sharp.onset.at);
+            if let Ok(at) = self.belongs(&boxed, lasted, now, next, tell) {
                 self.grow(at, &boxed, None);
                 Self::update(&mut self.open[at], now, self.limits.update, tell);
             }
         }
         self.end_what_is_over(until, tell);
         self.renew(now, until, next, tell);
+        fate
     }
 
     /// Ends every open event at the sample index `now` at the latest.
@@ -247,15 +261,21 @@ impl Tracker {
         }
     }
 
-    /// The open event that a box belongs to, or a new one for it.
-    fn find_or_begin(
+    /// The open event that a box of this length belongs to, or a new one for it; or why it is none.
+    fn belongs(
         &mut self,
         boxed: &Boxed,
+        lasted: u64,
         now: u64,
-        is_long: bool,
         next: &mut u64,
         tell: &mut impl FnMut(Told),
-    ) -> Option<usize> {
+    ) -> Result<usize, Fate> {
+        match boxed {
+            boxed if boxed.peak < self.gate.threshold => return Err(Fate::Below),
+            Boxed { is_loud: false, .. } => return Err(Fate::TooQuiet),
+            Boxed { is_clear: false, .. } => return Err(Fate::TooFaint),
+            _ => {}
+        }
         let onset = boxed.sharp.onset.at;
         let found = (0..self.open.len()).find(|at| {
             let open = &self.open[*at];
@@ -265,15 +285,18 @@ impl Tracker {
                 None => onset <= open.heard.announced && boxed.sharp.offset.at + self.limits.update >= open.heard.onset.at,
             }
         });
-        if found.is_some() {
-            return found;
-        }
-        let is_free = onset >= self.quiet_until && boxed.sharp.offset.at > self.free_from;
-        if !is_long || !is_free || self.open.len() == MOST_OPEN {
-            return None;
+        match found {
+            Some(at) => return Ok(at),
+            None if lasted < self.limits.min => return Err(Fate::TooShort),
+            None if onset < self.quiet_until && self.limits.cooldown > 0 => {
+                return Err(Fate::CoolingDown { until: self.quiet_until });
+            }
+            None if onset < self.quiet_until || boxed.sharp.offset.at <= self.free_from => return Err(Fate::Overlapping),
+            None if self.open.len() == MOST_OPEN => return Err(Fate::Busy),
+            None => {}
         }
         self.begin(boxed.sharp.onset, boxed.peak, now, next, tell);
-        Some(self.open.len() - 1)
+        Ok(self.open.len() - 1)
     }
 
     /// A box confirms an event, or prolongs it.

@@ -27,13 +27,22 @@ fn mel_to_hz(mel: f64) -> f64 {
     700.0 * (10f64.powf(mel / 2595.0) - 1.0)
 }
 
+/// The frequency of each band's peak in Hz, ascending.
+pub fn band_centres_hz(parameters: &LogMelParameters) -> Vec<f64> {
+    (1..=parameters.n_mels).map(|edge| edge_hz(parameters, edge)).collect()
+}
+
+/// The frequency of an edge in Hz: band b rises from edge b to its peak at edge b + 1 and falls to edge b + 2.
+fn edge_hz(parameters: &LogMelParameters, edge: usize) -> f64 {
+    let (low, high) = (hz_to_mel(parameters.f_min_hz), hz_to_mel(parameters.f_max_hz));
+    mel_to_hz(low + (high - low) * edge as f64 / (parameters.n_mels + 1) as f64)
+}
+
 impl Filterbank {
     /// The filters that `parameters` describe, over the `n_fft / 2 + 1` bins of a spectrum at `sample_rate_hz`.
     pub fn new(parameters: &LogMelParameters, sample_rate_hz: u32) -> Self {
         let n_bins = parameters.n_fft / 2 + 1;
-        let (low, high) = (hz_to_mel(parameters.f_min_hz), hz_to_mel(parameters.f_max_hz));
-        let n_edges = parameters.n_mels + 2;
-        let edge = |i: usize| mel_to_hz(low + (high - low) * i as f64 / (n_edges - 1) as f64);
+        let edge = |i: usize| edge_hz(parameters, i);
         let bin_hz = f64::from(sample_rate_hz) / parameters.n_fft as f64;
         let mut bank = Self { bands: Vec::with_capacity(parameters.n_mels), weights: Vec::new(), amin: parameters.amin };
         for band in 0..parameters.n_mels {

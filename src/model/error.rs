@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
+use super::labels::did_you_mean;
+
 /// Why a model, or the ONNX Runtime that it needs, cannot be used. None of them is helped by trying again.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The model's folder is in none of the places that are looked in.
-    #[error("there is no model {name:?} (looked for its manifest.toml in {}); run `make setup`, or set dir under [model]", list(.searched))]
+    #[error("there is no model {name:?}{hint} (looked for its manifest.toml in {}); run `make setup`, or set dir under [model]", list(.searched), hint = did_you_mean(.suggestion.as_deref()))]
     NoFolder {
         /// The name or path asked for.
         name: String,
+        /// The nearest name of a model that is there.
+        suggestion: Option<String>,
         /// The folders that were looked in.
         searched: Vec<PathBuf>,
     },

@@ -27,6 +27,8 @@ pub struct Thresholds {
     pub threshold: f32,
     /// For the causal score, at which an event is announced at once.
     pub start_threshold: f32,
+    /// The highest score that the label is likely to reach, where the model says it.
+    pub highest: Option<f32>,
 }
 
 /// A node of the ontology; some are abstract, that is, not a label of the model.
@@ -76,7 +78,7 @@ impl Labels {
 
     /// Reads `labels` (columns `id`, `name`, tab-separated, one header line) and, if there is one, `ontology` (columns `id`, `name`,
     /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`,
-    /// `start_threshold`).
+    /// `start_threshold` and, wherever it stands, `highest`, which may be missing or empty).
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let pairs = rows(labels)?.into_iter().map(|mut row| {
             row.resize(2, String::new());
@@ -100,14 +102,19 @@ impl Labels {
         let mut read = Self::new(pairs, nodes);
         if let Some(path) = thresholds {
             read.thresholds = vec![None; read.len()];
-            for (at, row) in rows(path)?.into_iter().enumerate() {
+            let (header, rows) = table(path)?;
+            let highest = header.iter().position(|name| name == "highest");
+            for (at, row) in rows.into_iter().enumerate() {
                 let bad = |what: &str| ModelError::BadTable { path: path.into(), line: at + 2, what: what.to_owned() };
                 let label = row.first().and_then(|id| read.find(id)).ok_or_else(|| bad("an id that is no label's"))?;
                 let number = |column: usize| row.get(column)?.parse().ok().filter(|value| *value > 0.0 && *value <= 1.0);
                 let (Some(threshold), Some(start_threshold)) = (number(2), number(3)) else {
                     return Err(bad("a threshold that is not above 0 and at most 1"));
                 };
-                read.thresholds[label] = Some(Thresholds { threshold, start_threshold });
+                let given = highest.filter(|column| row.get(*column).is_some_and(|text| !text.trim().is_empty()));
+                let highest =
+                    given.map(|column| number(column).ok_or_else(|| bad("a highest score that is not above 0 and at most 1")));
+                read.thresholds[label] = Some(Thresholds { threshold, start_threshold, highest: highest.transpose()? });
             }
         }
         Ok(read)
@@ -151,9 +158,19 @@ impl Labels {
 
     /// The sentence about a name that is no label, with the nearest that is one.
     pub fn unknown(&self, key: &str) -> String {
-        let hint = self.suggest(key).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-        format!("there is no label {key:?}{hint}")
+        format!("there is no label {key:?}{}", did_you_mean(self.suggest(key)))
     }
+
+    /// The same where a group's name would do as well.
+    pub fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
+        let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
+        format!("there is no label {key:?}{}", did_you_mean(near))
+    }
+}
+
+/// The end of a sentence about a wrong name.
+pub fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 /// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.
@@ -181,8 +198,16 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// The rows of a tab-separated file after its header line.
 fn rows(path: &Path) -> Result<Vec<Vec<String>>, ModelError> {
+    table(path).map(|(_, rows)| rows)
+}
+
+/// The header line of a tab-separated file, and the rows after it.
+fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
-    Ok(text.lines().skip(1).filter(|line| !line.is_empty()).map(|line| line.split('\t').map(str::to_owned).collect()).collect())
+    let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
+    let mut lines = text.lines();
+    let header = lines.next().map(cells).unwrap_or_default();
+    Ok((header, lines.filter(|line| !line.is_empty()).map(cells).collect()))
 }
 
 #[cfg(test)]
@@ -210,6 +235,21 @@ mod tests {
         assert_eq!(labels.suggest("smoke alarm"), Some("Smoke detector, smoke alarm"));
         assert_eq!(labels.suggest("baby crying"), Some("Baby cry, infant cry"));
         assert_eq!(labels.suggest("xylophone"), None);
+    }
+
+    #[test]
+    fn a_highest_score_that_is_none_is_told_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (labels, thresholds) = (folder.path().join("labels.tsv"), folder.path().join("thresholds.tsv"));
+        std::fs::write(&labels, "id\tname\n/m/0\tDog\n").unwrap();
+        let read = |row: &str| {
+            std::fs::write(&thresholds, format!("id\tname\tthreshold\tstart_threshold\thighest\n/m/0\tDog\t0.3\t0.2{row}\n"))
+                .unwrap();
+            Labels::read(&labels, None, Some(&thresholds)).map(|labels| labels.thresholds(0).unwrap().highest)
+        };
+        assert_eq!((read("").unwrap(), read("\t").unwrap(), read("\t0.75").unwrap()), (None, None, Some(0.75)));
+        let told = read("\t1.5").unwrap_err().to_string();
+        assert!(told.starts_with("line 2 of ") && told.ends_with("a highest score that is not above 0 and at most 1"), "{told}");
     }
 
     #[test]

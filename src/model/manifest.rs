@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
-use super::labels::Labels;
+use super::labels::{Labels, nearest};
 
 /// The version of the manifest's format that this program reads.
 pub const FORMAT: u32 = 1;
@@ -303,8 +303,19 @@ fn find_folder(dir: &str) -> Result<PathBuf, ModelError> {
     };
     match candidates.iter().find(|folder| folder.join("manifest.toml").exists()) {
         Some(folder) => Ok(folder.clone()),
-        None => Err(ModelError::NoFolder { name: dir.to_owned(), searched: candidates }),
+        None => {
+            let there = installed();
+            let suggestion = nearest(dir, there.iter().map(String::as_str)).map(str::to_owned);
+            Err(ModelError::NoFolder { name: dir.to_owned(), suggestion, searched: candidates })
+        }
     }
+}
+
+/// The names of the models that are installed anywhere.
+fn installed() -> Vec<String> {
+    let folders = model_homes().into_iter().filter_map(|home| home.read_dir().ok()).flatten().flatten();
+    let models = folders.filter(|folder| folder.path().join("manifest.toml").exists());
+    models.filter_map(|folder| folder.file_name().into_string().ok()).collect()
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {

@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use crate::analysis::{Analysis, Command, Outcome};
 use crate::capture::CaptureError;
-use crate::config::{Config, SourceConfig};
+use crate::config::{Config, Raw, SourceConfig};
 use crate::control::Control;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Model, ModelError, Tagger};
+use crate::model::{Labels, Model, ModelError, Tagger};
 use crate::publish::server::Directory;
 use crate::publish::socket::{self, BindError};
 use crate::publish::wire::ModelInfo;
@@ -89,6 +89,8 @@ pub enum WithoutSource {
 /// What a daemon is started with.
 #[derive(Debug)]
 pub struct Setup {
+    /// The configuration as it was read.
+    pub raw: Raw,
     /// The configuration.
     pub config: Config,
     /// Where it was read from, to be read again.
@@ -103,11 +105,14 @@ pub struct Setup {
 
 /// A running daemon.
 pub struct Daemon {
+    /// What is in force as it was read, and as requests have set it since.
+    raw: Raw,
     config: Config,
     config_file: Option<PathBuf>,
     fixed_sources: bool,
     groups: Vec<Arc<Subject>>,
-    labels: crate::model::Labels,
+    model: ModelInfo,
+    labels: Labels,
     runtime: Runtime,
     stats: Arc<Stats>,
     sources: HashMap<Arc<str>, SourceThread>,
@@ -128,7 +133,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts every stage; returns when the sources have been tried.
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
-        let Setup { config, config_file, fixed_sources, model, without_source } = setup;
+        let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
         let system = |error: std::io::Error| DaemonError::System(error.to_string());
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
         let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
@@ -139,9 +144,9 @@ impl Daemon {
         for source in &config.sources {
             stats.source(&source.name);
         }
-        let labels = model.labels.clone();
+        let (info, labels) = (model_info(&model), model.labels.clone());
         let groups = groups(&config);
-        let directory = directory(&model, &groups);
+        let directory = directory(&info, &labels, &groups, &raw);
         let (commands, obeyed) = bounded(256);
         let (reports, published) = bounded(REPORTS);
         let (told, outcomes) = bounded(256);
@@ -157,10 +162,12 @@ impl Daemon {
         let publisher = Publisher::start(bound, published, directory, stats.clone()).map_err(system)?;
         let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
         let mut daemon = Self {
+            raw,
             config,
             config_file,
             fixed_sources,
             groups,
+            model: info,
             labels,
             runtime,
             stats,
@@ -294,6 +301,9 @@ impl Daemon {
             Control::Top { k, reply } => {
                 let _ = self.commands.send(Command::Top { k, reply });
             }
+            Control::Set { label, thresholds, reply } => {
+                let _ = reply.send(self.set(&label, &thresholds));
+            }
             Control::Peaks { since, floor, reply } => {
                 let _ = self.commands.send(Command::Peaks { since, floor, reply });
             }
@@ -332,13 +342,7 @@ impl Daemon {
 
     /// Publishes a made-up event, so that a user can see an automation work.
     fn test(&self, label: &str) -> Result<(), String> {
-        let group =
-            self.groups.iter().find(|group| group.name.eq_ignore_ascii_case(label) || group.slug.eq_ignore_ascii_case(label));
-        let subject = match (group, self.labels.find(label)) {
-            (Some(group), _) => group.clone(),
-            (None, Some(index)) => self.labels.subjects()[index].clone(),
-            (None, None) => return Err(self.labels.unknown(label)),
-        };
+        let subject = self.subject(label)?;
         let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
         let now = Timestamp::now();
         let event = SoundEvent {
@@ -361,6 +365,18 @@ impl Daemon {
         self.reports.send(Report::EventEnd(ended, EndReason::Decay)).map_err(|_| "the daemon is shutting down".to_owned())
     }
 
+    /// The group or the label of this name; a group comes first.
+    fn subject(&self, name: &str) -> Result<Arc<Subject>, String> {
+        if let Some(group) = self.groups.iter().find(|group| group.is_called(name)) {
+            return Ok(group.clone());
+        }
+        let label = self.labels.find(name).ok_or_else(|| {
+            let groups = self.groups.iter().map(|group| group.name.as_str());
+            self.labels.unknown_beside(groups, name)
+        })?;
+        Ok(self.labels.subjects()[label].clone())
+    }
+
     fn summary(&self) -> String {
         let names: Vec<&str> = self.config.sources.iter().map(|source| &*source.name).collect();
         format!("hearing {} kinds of sound on {}", self.config.rules.len(), names.join(", "))
@@ -381,13 +397,20 @@ impl Daemon {
 }
 
 fn groups(config: &Config) -> Vec<Arc<Subject>> {
-    config.rules.iter().filter(|rule| rule.subject.id.is_empty()).map(|rule| rule.subject.clone()).collect()
+    config.rules.iter().filter(|rule| rule.subject.is_group()).map(|rule| rule.subject.clone()).collect()
 }
 
-fn directory(model: &Model, groups: &[Arc<Subject>]) -> Directory {
+fn model_info(model: &Model) -> ModelInfo {
+    ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() }
+}
+
+fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw) -> Directory {
+    let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
-        model: ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() },
-        labels: model.labels.clone(),
+        ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
+        model: model.clone(),
+        labels: labels.clone(),
         groups: groups.iter().map(|group| group.name.clone()).collect(),
+        config: raw.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string()),
     }
 }

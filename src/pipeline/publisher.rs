@@ -88,12 +88,6 @@ impl Publisher {
         self.shared.set_directory(directory);
     }
 
-    /// Puts other names of groups in force.
-    pub fn set_groups(&self, groups: Vec<String>) {
-        let old = self.shared.directory();
-        self.shared.set_directory(Directory { model: old.model.clone(), labels: old.labels.clone(), groups });
-    }
-
     /// Publishes what is still on its way, lets clients take it, and takes the socket away. Every sender of reports must be gone.
     pub fn shut_down(self) {
         join(self.pump, Instant::now() + CLOSING);

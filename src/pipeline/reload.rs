@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::source::Order;
-use super::{Daemon, directory, groups};
+use super::{Daemon, directory, groups, model_info};
 use crate::analysis::Command;
 use crate::config::diff::Change;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Raw};
+use crate::control::{InForce, SetThresholds};
 use crate::event::{EndReason, Report};
 use crate::model::{Model, Tagger};
 use crate::systemd;
@@ -15,7 +16,7 @@ impl Daemon {
     /// Loads the configuration again and applies what changed; a bad one changes nothing. Says what changed, or what is wrong.
     pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
         systemd::reloading();
-        let result = self.load().and_then(|(new, model)| self.apply(new, model));
+        let result = self.load().and_then(|(raw, new, model)| self.apply(raw, new, model));
         let report = match &result {
             Ok(changes) => {
                 tracing::info!(changes = changes.join("; "), "the configuration was loaded again");
@@ -32,13 +33,16 @@ impl Daemon {
     }
 
     /// The configuration as it is in the file now, and the model that it asks for, where that is another one or is used otherwise.
-    fn load(&self) -> Result<(Config, Option<Model>), Vec<String>> {
+    fn load(&self) -> Result<(Raw, Config, Option<Model>), Vec<String>> {
         let raw = config::read(self.config_file.as_deref()).map_err(|faults| faults.sentences())?;
         // Another model has other labels, so it is opened before the rules are checked.
         let open = || Model::open(&raw.model.dir.value).map_err(|error| vec![error.to_string()]);
         let mut model = if raw.model.dir.value == self.config.model.dir { None } else { Some(open()?) };
         let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
         let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
         let mut config = loaded.config;
         if model.is_none() && config.model != self.config.model {
             model = Some(open()?);
@@ -50,23 +54,47 @@ impl Daemon {
         if self.fixed_sources {
             config.sources = self.config.sources.clone();
         }
-        Ok((config, model))
+        Ok((raw, config, model))
     }
 
-    fn apply(&mut self, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
+    /// Sets thresholds until the configuration is loaded again. Says what is in force then, or what is wrong.
+    pub(super) fn set(&mut self, name: &str, thresholds: &SetThresholds) -> Result<InForce, Vec<String>> {
+        let subject = self.subject(name).map_err(|what| vec![what])?;
+        let mut raw = self.raw.clone();
+        raw.set(&subject, thresholds, &self.labels);
+        // What is wrong with these numbers stands in no file.
+        let path = raw.path.take();
+        let mut new = raw.validate(&self.labels).map_err(|faults| faults.sentences())?.config;
+        new.sources = self.config.sources.clone();
+        let unreported = || vec![format!("{:?} is not reported by itself; name it under [report] first", subject.name)];
+        let rule = new.rules.iter().find(|rule| rule.subject == subject).ok_or_else(unreported)?;
+        let gate = &rule.gate;
+        let (threshold, start_threshold, release) = (gate.threshold, gate.start_threshold, gate.release);
+        raw.path = path;
+        if !self.apply(raw, new, None)?.is_empty() {
+            let change = format!(
+                "{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}, until the configuration is loaded again",
+                subject.name
+            );
+            tracing::info!(change, "thresholds were set");
+            let _ = self.reports.send(Report::ConfigReloaded { changes: vec![change] });
+        }
+        Ok(InForce { subject, threshold, start_threshold, release })
+    }
+
+    fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
         let changes = self.config.changes(&new);
         if let Some(model) = model {
             // The process has one ONNX Runtime for life; only the session is made anew.
             let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| vec![error.to_string()])?;
             self.labels = model.labels.clone();
-            self.groups = groups(&new);
-            self.publisher.set_directory(directory(&model, &self.groups));
+            self.model = model_info(&model);
             let _ = self.commands.send(Command::Model(Box::new((model, tagger, new.rules.clone()))));
         } else if changes.contains(&Change::Rules) {
-            self.groups = groups(&new);
-            self.publisher.set_groups(self.groups.iter().map(|group| group.name.clone()).collect());
             let _ = self.commands.send(Command::Rules(new.rules.clone()));
         }
+        self.groups = groups(&new);
+        self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw));
         for change in &changes {
             let started = match change {
                 Change::SourceRemoved(name) => {
@@ -84,7 +112,7 @@ impl Daemon {
                 tracing::error!(%error, "a source could not be started");
             }
         }
-        self.config = new;
+        (self.raw, self.config) = (raw, new);
         Ok(changes.iter().map(Change::describe).collect())
     }
 

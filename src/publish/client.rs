@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use super::filter::Filter;
 use super::hub::{Subscription, with_newline};
 use super::server::{Shared, down};
-use super::wire::{Body, Line, Request};
-use crate::control::Control;
+use super::wire::{self, Body, Line, Request};
+use crate::control::{Control, InForce, SetThresholds};
+use crate::detect::why::Why;
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -187,8 +188,26 @@ impl Connection {
         }
         match request {
             Request::Top { k } => {
-                let sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+                let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+                let ignored = &self.shared.directory().ignored;
+                let labels = sources.iter_mut().flat_map(|source| &mut source.labels);
+                for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
+                    label.why = Why::Ignored;
+                }
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
+            }
+            Request::Set { label, threshold, start_threshold, release } => {
+                let thresholds = SetThresholds { threshold, start_threshold, release };
+                match self.ask(|reply| Control::Set { label, thresholds, reply }).await? {
+                    Ok(InForce { subject, threshold, start_threshold, release }) => Ok(Body::Set {
+                        label: subject.name.clone(),
+                        slug: subject.slug.clone(),
+                        threshold: wire::score(threshold),
+                        start_threshold: wire::score(start_threshold),
+                        release: wire::score(release),
+                    }),
+                    Err(faults) => Err(Refusal("bad_request", faults.join("; "))),
+                }
             }
             Request::Peaks { since, floor } => {
                 let floor = floor as f32;

@@ -2,7 +2,7 @@
 
 use crate::event::Report;
 use crate::model::Labels;
-use crate::model::labels::slug;
+use crate::model::labels::{did_you_mean, nearest, slug};
 
 use super::wire::{self, Request};
 
@@ -51,7 +51,8 @@ impl Filter {
             let group = groups.iter().find(|group| group.eq_ignore_ascii_case(key) || slug(group) == key.to_lowercase());
             let label = labels.find(key).map(|index| &labels.subjects()[index].name);
             if label.is_none() && group.is_none() {
-                return Err(BadFilter { code: "unknown_label", message: labels.unknown(key) });
+                let message = labels.unknown_beside(groups.iter().map(String::as_str), key);
+                return Err(BadFilter { code: "unknown_label", message });
             }
             // A group may have the name of a label; then both are meant.
             names.extend(label.cloned());
@@ -59,10 +60,9 @@ impl Filter {
         }
         for wanted in types {
             if !TYPES.iter().any(|kind| is_type(kind, wanted)) {
-                return Err(BadFilter {
-                    code: "unknown_type",
-                    message: format!("there is no type {wanted:?}; there are {}", TYPES.join(", ")),
-                });
+                let hint = did_you_mean(nearest(wanted, TYPES));
+                let message = format!("there is no type {wanted:?}, only {}{hint}", TYPES.join(", "));
+                return Err(BadFilter { code: "unknown_type", message });
             }
         }
         if !(0.0..=1.0).contains(min_score) {

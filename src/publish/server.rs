@@ -35,6 +35,10 @@ pub struct Directory {
     pub labels: Labels,
     /// The names of the configured groups.
     pub groups: Vec<String>,
+    /// The names of the labels that the report is told to ignore.
+    pub ignored: Vec<String>,
+    /// The configuration file, if there is one.
+    pub config: Option<String>,
 }
 
 /// What all connections share.
@@ -65,7 +69,7 @@ impl Shared {
 
     /// The daemon's health just now.
     pub fn status(&self) -> Status {
-        let stats = &self.stats;
+        let (stats, directory) = (&self.stats, self.directory());
         let sources = stats.sources.read().unwrap_or_else(PoisonError::into_inner);
         let inferences = stats.inferences.load(Relaxed);
         let mean = |us: u64| (us as f64 / inferences as f64 / 10.0).round() / 100.0;
@@ -73,7 +77,8 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: (stats.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
-            model: self.directory().model.clone(),
+            config: directory.config.clone(),
+            model: directory.model.clone(),
             sources: sources.iter().map(|source| SourceStatus::from(&**source)).collect(),
             inferences,
             inference_ms: (inferences > 0).then(|| mean(stats.inference_us.load(Relaxed))),

@@ -21,8 +21,8 @@ use super::server::{Directory, Shared, serve};
 use super::socket::{self, Bound};
 use super::wire::ModelInfo;
 use crate::config::SocketConfig;
-use crate::control::{Control, HeardPeaks};
-use crate::event::{EndReason, Report, SoundEvent};
+use crate::control::{Control, HeardPeaks, InForce};
+use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
 use crate::stats::Stats;
 
@@ -57,7 +57,8 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let directory = Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()] };
+        let directory =
+            Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()], ignored: Vec::new(), config: None };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),
@@ -273,8 +274,17 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     let mut client = server.connect().await;
     let control = server.control.clone();
     let pipeline = std::thread::spawn(move || {
-        for request in control.iter().take(7) {
+        for request in control.iter().take(9) {
             match request {
+                Control::Set { thresholds, reply, .. } => drop(reply.send(match thresholds.threshold {
+                    Some(threshold) if threshold > 1.0 => Err(vec!["2 is out of range".to_owned()]),
+                    threshold => Ok(InForce {
+                        subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
+                        threshold: threshold.unwrap_or(0.2) as f32,
+                        start_threshold: 0.1,
+                        release: 0.02,
+                    }),
+                })),
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
                 Control::Peaks { since, floor, reply } => {
                     assert_eq!((since, floor), (Some(7), 0.5));
@@ -295,6 +305,9 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
         }
     });
     assert_eq!(client.ask(r#"{"op":"top"}"#).await["sources"], json!([]));
+    assert_eq!(client.ask(r#"{"op":"set","label":"Dog","threshold":0.25}"#).await["threshold"], json!(0.25));
+    let refused = client.ask(r#"{"op":"set","label":"Dog","threshold":2}"#).await;
+    assert_eq!((&refused["code"], &refused["message"]), (&json!("bad_request"), &json!("2 is out of range")));
     let peaks = client.ask(r#"{"op":"peaks","since":7,"floor":0.5}"#).await;
     assert_eq!((&peaks["type"], &peaks["next"], &peaks["lost"]), (&json!("peaks"), &json!(9), &json!(2)));
     assert_eq!(client.ask(r#"{"op":"reload"}"#).await["faults"], json!(["line 3: no"]));

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::control::SourceTop;
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::stats::{SourceState, SourceStats};
 
 mod peaks;
 mod request;
+mod top;
 
 pub use peaks::{Peak, PeakKind, Peaks};
 pub use request::{BadRequest, Request};
+pub use top::{OpenEvent, Top, TopLabel};
 
 /// The protocol's version, on every line.
 pub const VERSION: u32 = 1;
@@ -87,6 +88,9 @@ pub enum Body {
     /// The answer to `top`.
     #[serde(rename = "top")]
     Top { sources: Vec<Top> },
+    /// The answer to `set`: the thresholds in force.
+    #[serde(rename = "set")]
+    Set { label: String, slug: String, threshold: f64, start_threshold: f64, release: f64 },
     /// The answer to `peaks`.
     #[serde(rename = "peaks")]
     Peaks(Peaks),
@@ -162,6 +166,9 @@ pub struct Status {
     pub pid: u32,
     /// Seconds since the start.
     pub uptime_s: f64,
+    /// The configuration file; null where there is none.
+    #[serde(default)]
+    pub config: Option<String>,
     /// The model in force.
     pub model: ModelInfo,
     /// Each source's health.
@@ -201,30 +208,6 @@ pub struct SourceStatus {
     pub events: u64,
     /// Times it was lost.
     pub losses: u64,
-}
-
-/// The strongest labels of a source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Top {
-    /// The source's name.
-    pub source: String,
-    /// The level of the newest hop.
-    pub level_dbfs: f64,
-    /// The strongest first.
-    pub labels: Vec<TopLabel>,
-}
-
-/// One label of a [`Top`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TopLabel {
-    /// The display name.
-    pub label: String,
-    /// The name as an identifier.
-    pub slug: String,
-    /// The newest score, 0…1.
-    pub score: f64,
-    /// The threshold in force; null where the label is not reported by itself.
-    pub threshold: Option<f64>,
 }
 
 impl Line {
@@ -321,18 +304,6 @@ fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
     }
 }
 
-impl From<SourceTop> for Top {
-    fn from(top: SourceTop) -> Self {
-        let labels = top.labels.into_iter().map(|label| TopLabel {
-            label: label.name,
-            slug: label.slug,
-            score: score(label.score),
-            threshold: label.threshold.map(score),
-        });
-        Self { source: top.source.to_string(), level_dbfs: level(top.level_dbfs), labels: labels.collect() }
-    }
-}
-
 impl From<&SourceStats> for SourceStatus {
     fn from(stats: &SourceStats) -> Self {
         use std::sync::atomic::Ordering::Relaxed;
@@ -365,7 +336,7 @@ fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
 }
 
 /// A score as it is on the wire: four decimals, 0…1.
-fn score(score: f32) -> f64 {
+pub(super) fn score(score: f32) -> f64 {
     let score = f64::from(score);
     if score.is_nan() { 0.0 } else { round(score.clamp(0.0, 1.0), 4) }
 }

@@ -9,11 +9,11 @@ use super::candidates::{RELEASE_RATIOS, expit, logit};
 use super::matching::Counts;
 
 /// So many examples weigh as much as the threshold in force.
-const PRIOR_EXAMPLES: f64 = 5.0;
+const PRIOR_EXAMPLES: f64 = 4.0;
 /// How much each neighbour of a candidate speaks for it, the farthest first.
 const KERNEL: [f64; 5] = [1.0, 2.0, 3.0, 2.0, 1.0];
 /// Candidates that are no more than this below the best are as good.
-const HAIR: f64 = 0.005;
+const HAIR: f64 = 0.01;
 /// Another release than the usual one must be better in so many of the replicates.
 const SURE: f64 = 0.95;
 

@@ -81,14 +81,17 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
         places.push(place);
     }
     let mut is_named = vec![false; recordings.len()];
+    let mut is_readable = true;
     for (file, path) in truth_files.iter().enumerate() {
         let truth = match read_file(path) {
             Ok(bytes) => truth::parse(&bytes),
             Err(sentence) => {
                 wrong.at(path, None, sentence);
+                is_readable = false;
                 continue;
             }
         };
+        is_readable &= !truth.rows.is_empty();
         for (line, sentence) in truth.faults.iter().cloned() {
             wrong.at(path, Some(line), sentence);
         }
@@ -114,14 +117,20 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
             beyond(recording, truth_files, &mut wrong);
         }
     }
-    for (recording, _) in recordings.iter().zip(&is_named).filter(|(_, is_named)| !**is_named) {
+    // What a file names that cannot be read at all is not known; it may well be these.
+    for (recording, _) in recordings.iter().zip(&is_named).filter(|(_, is_named)| is_readable && !**is_named) {
         let message = "no truth names this recording; a row with its filename alone says that nothing is heard in it".to_owned();
         wrong.at(&recording.path, None, message);
     }
     if wrong.is_empty() && recordings.iter().all(|recording| recording.events.is_empty()) {
         wrong.at(&truth_files[0], None, "the truth names no event, so there is nothing to tune by".to_owned());
     }
-    if wrong.is_empty() { Ok(recordings) } else { Err(wrong) }
+    if wrong.is_empty() {
+        return Ok(recordings);
+    }
+    let place = |fault: &Fault| truth_files.iter().position(|path| Some(path) == fault.path.as_ref()).unwrap_or(usize::MAX);
+    wrong.truth.sort_by_key(|fault| (place(fault), fault.line));
+    Err(wrong)
 }
 
 /// Says which events begin or end after the end of their recording, and cuts what only rounding puts there.

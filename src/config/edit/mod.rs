@@ -1,8 +1,8 @@
 //! Editing a configuration file in place: numbers set and labels left out, while comments, order and formatting stay.
 //!
-//! The text is only ever spliced at places that its parser names, and never written anew from what was understood of it; so what an
-//! edit does not concern cannot change. Whether the numbers make sense together is for [`super::Raw::validate`] to say: validate the
-//! new text before it is put in place.
+//! The text is only ever spliced at places that its parser names, and never written anew from what was understood of it; so what
+//! an edit does not concern cannot change. Whether the numbers make sense together is for [`super::Raw::validate`] to say: validate
+//! the new text before it is put in place.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use similar::TextDiff;
 use super::print::quoted;
 use super::{find, user_file};
 use crate::model::Labels;
+use crate::model::labels::did_you_mean;
 
 mod replace;
 mod splice;
@@ -92,8 +93,13 @@ pub enum EditError {
     #[error("{0}")]
     UnknownLabel(String),
     /// The file defines no such group.
-    #[error("the configuration has no group {0:?}")]
-    UnknownGroup(String),
+    #[error("the configuration has no group {name:?}{}", did_you_mean(.suggestion.as_deref()))]
+    UnknownGroup {
+        /// The name.
+        name: String,
+        /// The nearest that it defines.
+        suggestion: Option<String>,
+    },
     /// A number that no threshold can be.
     #[error("{0} is out of range; it must be from 0 to 1")]
     OutOfRange(f64),
@@ -171,8 +177,8 @@ pub fn diff(path: &Path, old: &str, new: &str) -> String {
     TextDiff::from_lines(old, new).unified_diff().header(&name, &name).to_string()
 }
 
-/// Which file an edit goes to: `explicit`, else the one that [`super::read`] would find, else the user's own, which [`replace`] then
-/// makes.
+/// Which file an edit goes to: `explicit`, else the one that [`super::read`] would find, else the user's own, which [`replace()`]
+/// then makes.
 ///
 /// # Errors
 /// Where no file is there and the user has no home.

@@ -8,6 +8,7 @@ use toml_edit::{Array, Document, Item, Key, TableLike, Value};
 
 use super::EditError;
 use crate::config::print::quoted;
+use crate::model::labels::nearest;
 
 /// Sets a number of the label whose name in the file `is_it`; a label that has no table gets one under its display name.
 pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: &str, value: &str) -> Result<String, EditError> {
@@ -30,10 +31,12 @@ pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: 
 pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let edit = Edit { text };
-    match edit.find(document.as_table(), "groups")? {
-        Some(section) if section.table.contains_key(group) => edit.set_in(&section, group, key, value),
-        _ => Err(EditError::UnknownGroup(group.to_owned())),
+    let section = edit.find(document.as_table(), "groups")?;
+    if let Some(section) = section.as_ref().filter(|section| section.table.contains_key(group)) {
+        return edit.set_in(section, group, key, value);
     }
+    let names = section.iter().flat_map(|section| section.table.iter().map(|(name, _)| name));
+    Err(EditError::UnknownGroup { name: group.to_owned(), suggestion: nearest(group, names).map(str::to_owned) })
 }
 
 /// Adds a label to `[report] ignore`, unless an entry of the list `is_it` already.

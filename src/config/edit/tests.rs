@@ -120,7 +120,7 @@ fn a_group_is_set_where_it_is_and_nowhere_else() {
     [log]
     "#);
     let told = assign("[groups.alarms]\n", &[start], &labels()).unwrap_err().to_string();
-    assert_eq!(told, "the configuration has no group \"alarm\"");
+    assert_eq!(told, "the configuration has no group \"alarm\"; did you mean \"alarms\"?");
 }
 
 #[test]
@@ -171,6 +171,12 @@ fn lines_that_end_as_on_windows_stay_so() {
     let new = assigned(&new, ignore("Zing"));
     assert_eq!(new.matches('\n').count(), new.matches("\r\n").count(), "{new:?}");
     assert_eq!(new.lines().count(), 12);
+}
+
+#[test]
+fn a_byte_order_mark_moves_nothing() {
+    let new = dog("\u{feff}[labels.Dog]\nthreshold = 0.4 # é\n");
+    assert_eq!(new, "\u{feff}[labels.Dog]\nthreshold = 0.05 # é\nrelease = 0.01\n");
 }
 
 #[test]

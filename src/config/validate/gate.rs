@@ -44,6 +44,14 @@ impl Check<'_> {
                 format!("the release {release_value} is above the threshold {threshold_value}; it must be at most as high");
             self.fault(line, &format!("{key}.release"), message);
         }
+        let is_own = own.release.value.is_some() || own.threshold.value.is_some();
+        if release_ok && threshold_ok && release_value == threshold_value && is_own {
+            let message = format!(
+                "the release {release_value} is equal to the threshold, so that every dip ends the event; leave it out for a tenth \
+                 of the threshold"
+            );
+            self.warn(own.release.line.or(own.threshold.line), &format!("{key}.release"), message);
+        }
         let start = pick(&own.start_threshold, &defaults.start_threshold);
         // The start threshold that comes with the model belongs to its threshold: another threshold brings another.
         let suited_start = suited.filter(|_| threshold.value.is_none()).map(|suited| suited.start_threshold.into());

@@ -4,11 +4,16 @@ use super::raw::Raw;
 use super::table::At;
 use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, SocketConfig};
 use crate::model::Labels;
+use crate::model::labels::{did_you_mean, nearest};
 use crate::model::manifest::DetectionOverride;
 
 mod gate;
+mod odd;
+mod origins;
 mod rules;
 mod sources;
+
+use gate::pick;
 
 impl Raw {
     /// Checks everything for a model with these labels.
@@ -17,13 +22,8 @@ impl Raw {
     /// Every fault at once, those of the text itself among them.
     pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
-        let config = Config {
-            socket: check.socket(),
-            model: check.model(),
-            sources: check.sources(),
-            rules: check.rules(),
-            log: check.log(),
-        };
+        let (rules, origins) = check.rules();
+        let config = Config { socket: check.socket(), model: check.model(), sources: check.sources(), rules, log: check.log() };
         if self.privacy.store_audio.value {
             check.fault(
                 self.privacy.store_audio.line,
@@ -31,7 +31,7 @@ impl Raw {
                 "this version never stores audio; set it to false".to_owned(),
             );
         }
-        if check.faults.is_empty() { Ok(Loaded { config, warnings: check.warnings }) } else { Err(check.faults) }
+        if check.faults.is_empty() { Ok(Loaded { config, warnings: check.warnings, origins }) } else { Err(check.faults) }
     }
 }
 
@@ -107,17 +107,9 @@ impl Check<'_> {
 
     fn log(&mut self) -> LogConfig {
         let raw = &self.raw.log;
-        let levels = [
-            ("error", LogLevel::Error),
-            ("warn", LogLevel::Warn),
-            ("info", LogLevel::Info),
-            ("debug", LogLevel::Debug),
-            ("trace", LogLevel::Trace),
-        ];
-        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         LogConfig {
-            level: self.choice("log.level", &raw.level, &levels).unwrap_or(LogLevel::Info),
-            format: self.choice("log.format", &raw.format, &formats).unwrap_or(LogFormat::Text),
+            level: self.choice("log.level", &raw.level, &LogLevel::NAMES).unwrap_or(LogLevel::Info),
+            format: self.choice("log.format", &raw.format, &LogFormat::NAMES).unwrap_or(LogFormat::Text),
         }
     }
 
@@ -125,8 +117,12 @@ impl Check<'_> {
         let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(&raw.value));
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            self.fault(raw.line, key, format!("{:?} is not one of {}", raw.value, names.join(", ")));
+            let hint = did_you_mean(nearest(&raw.value, names.iter().copied()));
+            self.fault(raw.line, key, format!("{:?} is not one of {}{hint}", raw.value, names.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
 }
+
+#[cfg(test)]
+mod tests;

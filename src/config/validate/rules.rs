@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::Check;
 use crate::config::raw::{Named, RawGate, STANDARD_PRESET};
-use crate::config::table::did_you_mean;
-use crate::config::{Gate, Rule, preset};
+use crate::config::{Gate, Origin, Rule, preset};
 use crate::event::Subject;
-use crate::model::labels::{nearest, slug};
+use crate::model::labels::{did_you_mean, nearest, slug};
 
 impl Check<'_> {
     /// The labels of a list by their index; what is not there is a fault.
@@ -24,7 +23,7 @@ impl Check<'_> {
         found
     }
 
-    pub(super) fn rules(&mut self) -> Vec<Rule> {
+    pub(super) fn rules(&mut self) -> (Vec<Rule>, Vec<Origin>) {
         let raw = self.raw;
         let reported = self.reported();
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
@@ -59,33 +58,21 @@ impl Check<'_> {
         }
 
         let mut rules = Vec::new();
-        for label in reported {
+        for label in reported.iter().copied() {
             // A label in a group is heard under the group's name, unless the report names it as well.
             if ignored.contains(&label) || (grouped.contains(&label) && !named) {
                 continue;
             }
-            let gate = match by_label.get(&label) {
-                Some(gate) => *gate,
-                None => self.gate(&RawGate::default(), &raw.defaults, "defaults", self.labels.thresholds(label)),
-            };
+            let gate = self.label_gate(label, &by_label);
             rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate, merge });
         }
-        for entry in &raw.labels {
-            if let Some(index) = self.labels.find(&entry.name)
-                && !rules.iter().any(|rule| rule.members == [index])
-            {
-                self.warn(
-                    entry.line,
-                    &format!("labels.{:?}", entry.name),
-                    "this label is configured, but [report] leaves it out".to_owned(),
-                );
-            }
-        }
         rules.extend(groups);
+        self.odd(&rules, &reported, &ignored);
         if rules.is_empty() && self.faults.is_empty() {
             self.fault(raw.report.labels.line.or(raw.report.preset.line), "report", "no label is left to be reported".to_owned());
         }
-        rules
+        let origins = self.origins(&rules, &by_label, &ignored);
+        (rules, origins)
     }
 
     /// The labels that `[report]` asks for, before anything is left out.
@@ -104,6 +91,14 @@ impl Check<'_> {
             self.fault(report.preset.line, "report.preset", message);
             Vec::new()
         })
+    }
+
+    /// The gate of a label: its own table's, else that of the defaults.
+    pub(super) fn label_gate(&mut self, label: usize, by_label: &HashMap<usize, Gate>) -> Gate {
+        match by_label.get(&label) {
+            Some(gate) => *gate,
+            None => self.gate(&RawGate::default(), &self.raw.defaults, "defaults", self.labels.thresholds(label)),
+        }
     }
 
     fn label_gates(&mut self) -> HashMap<usize, Gate> {

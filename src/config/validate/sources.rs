@@ -6,6 +6,7 @@ use super::Check;
 use crate::capture::parse_input;
 use crate::config::raw::{RawChannel, RawSource};
 use crate::config::{Channel, Input, SourceConfig};
+use crate::model::labels::{did_you_mean, nearest};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 impl Check<'_> {
@@ -40,7 +41,12 @@ impl Check<'_> {
                 RawChannel::Word(word) if word.eq_ignore_ascii_case("mix") => Channel::Mix,
                 RawChannel::Number(number @ 1..=1_024) => Channel::Pick(u16::try_from(*number).unwrap_or(1)),
                 RawChannel::Word(word) => {
-                    self.fault(source.channel.line, &key("channel"), format!("{word:?} is not \"mix\" or a channel's number"));
+                    let hint = did_you_mean(nearest(word, ["mix"]));
+                    self.fault(
+                        source.channel.line,
+                        &key("channel"),
+                        format!("{word:?} is not \"mix\" or a channel's number{hint}"),
+                    );
                     Channel::Mix
                 }
                 RawChannel::Number(number) => {
@@ -77,7 +83,9 @@ impl Check<'_> {
             }
             _ => {}
         }
-        if source.rate_hz.line.is_some() && !matches!(input, Input::Stdin { .. }) {
+        // The shipped file says the default, which does no harm.
+        let is_set = source.rate_hz.value != RawSource::default().rate_hz.value;
+        if is_set && !matches!(input, Input::Stdin { .. }) {
             self.warn(source.rate_hz.line, rate_key, "rate_hz is used with input = \"-\" only".to_owned());
         }
         input

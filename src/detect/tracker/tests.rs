@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::detect::boxes::{Boxes, Stretch};
+use crate::detect::standing::{Fate, Standing};
 
 /// Ten hops a second at 1,000 samples a second, so that times are milliseconds.
 const HOP: u64 = 100;
@@ -57,7 +58,7 @@ impl Run {
             let boxed = |stretch: Stretch| {
                 let edge = |value: u64| Edge { at: value * HOP, uncertainty: HOP };
                 let sharp = Sharp { onset: edge(stretch.onset), offset: edge(stretch.offset), snr_db: None };
-                Boxed { sharp, peak: stretch.peak, is_loud: true }
+                Boxed { sharp, peak: stretch.peak, is_loud: true, is_clear: true }
             };
             let until = now - LAG as u64 * HOP;
             tracker.refine(now, until, found.closed.map(boxed), found.open.map(boxed), next, &mut tell);
@@ -183,6 +184,89 @@ fn a_rising_peak_is_told_at_most_once_a_second() {
     let curve = [(0.0, 5), (0.6, 5), (0.8, 2), (0.9, 10), (0.0, 30)];
     let told = track(gate(), &curve);
     assert_eq!(told.iter().filter(|line| line.contains("update")).count(), 1, "{told:#?}");
+}
+
+#[test]
+fn the_standing_says_why_there_is_no_event() {
+    let mut run = Run::new(Gate { confirm_k: 2, confirm_n: 3, cooldown_ms: 5_000, min_duration_ms: 150, ..gate() });
+    assert_eq!(run.tracker.standing(), Standing::Below);
+    run.push(0.4, 0.0);
+    assert_eq!(run.tracker.standing(), Standing::Below);
+    run.push(0.8, 0.0);
+    assert_eq!(run.tracker.standing(), Standing::Confirming { hits: 1 });
+    run.push(0.8, 0.0);
+    // The sound is taken to have begun one hop ago.
+    assert_eq!(run.tracker.standing(), Standing::TooShort);
+    run.tracker.set_gate(Gate { cooldown_ms: 5_000, ..gate() }, 1_000, 300, &mut |_| {});
+    run.push(0.8, 0.9);
+    assert_eq!(run.tracker.standing(), Standing::Open { event: 0, is_confirmed: false });
+    (0..LAG).for_each(|_| run.push(0.0, 0.0));
+    assert_eq!(run.tracker.standing(), Standing::Open { event: 0, is_confirmed: true });
+    (0..LAG).for_each(|_| run.push(0.0, 0.0));
+    assert!(!run.tracker.is_active());
+    run.push(0.8, 0.0);
+    assert_eq!(run.tracker.standing(), Standing::CoolingDown { until: 400 + 5_000 });
+    // And once nothing confirms what is announced, the same sound is refused.
+    let mut run = Run::new(gate());
+    (0..20).for_each(|_| run.push(0.8, 0.0));
+    assert_eq!(run.tracker.standing(), Standing::Refused);
+    run.tracker.hear(Causal { now: 2_100, score: 0.8, is_loud: false }, || unreachable!(), &mut 9, &mut |_| {});
+    assert_eq!(run.tracker.standing(), Standing::TooQuiet);
+}
+
+#[test]
+fn another_threshold_ends_only_what_it_would_not_have_told() {
+    let open = |two_sided: f32| {
+        let mut run = Run::new(gate());
+        (0..LAG + 3).for_each(|_| run.push(0.8, two_sided));
+        run
+    };
+    let set = |run: &mut Run, gate: Gate| {
+        let (now, said) = (run.hops * HOP, &mut run.said);
+        run.tracker.set_gate(gate, 1_000, now, &mut |told| said.push(told));
+        run.times.resize(run.said.len(), now);
+    };
+    let raised = Gate { threshold: 0.7, ..gate() };
+    let mut run = open(0.6);
+    set(&mut run, raised);
+    insta::assert_snapshot!(run.lines().join("\n"), @r"
+    100: 0 start 0
+    1300: 0 end 0-1300 Paused
+    ");
+    // One with a higher peak goes on, and ends as it would have.
+    let mut run = open(0.9);
+    set(&mut run, raised);
+    (0..3 * LAG).for_each(|_| run.push(0.0, 0.0));
+    insta::assert_snapshot!(run.lines().join("\n"), @r"
+    100: 0 start 0
+    1100: 0 update 0.9
+    2700: 0 end 0-1300 Decay
+    ");
+    // A lower threshold begins an event at the next hop.
+    let mut run = Run::new(gate());
+    run.push(0.3, 0.3);
+    set(&mut run, Gate { threshold: 0.2, start_threshold: 0.2, ..gate() });
+    run.push(0.3, 0.3);
+    insta::assert_snapshot!(run.lines().join("\n"), @"200: 0 start 100");
+}
+
+#[test]
+fn what_became_of_each_box_is_said() {
+    let gate = Gate { cooldown_ms: 1_000, min_duration_ms: 150, ..gate() };
+    let mut tracker = Tracker::new(gate, HOP, 1_000);
+    let mut refine = |onset: u64, offset: u64, peak: f32, is_loud: bool, is_clear: bool| {
+        let edge = |at: u64| Edge { at, uncertainty: HOP };
+        let sharp = Sharp { onset: edge(onset), offset: edge(offset), snr_db: None };
+        let boxed = Boxed { sharp, peak, is_loud, is_clear };
+        tracker.refine(offset + 5_000, offset + 1_000, Some(boxed), None, &mut 7, &mut |_| {})
+    };
+    assert_eq!(refine(100, 300, 0.4, true, true), Some(Fate::Below));
+    assert_eq!(refine(400, 600, 0.8, false, true), Some(Fate::TooQuiet));
+    assert_eq!(refine(400, 600, 0.8, true, false), Some(Fate::TooFaint));
+    assert_eq!(refine(700, 800, 0.8, true, true), Some(Fate::TooShort));
+    assert_eq!(refine(1_000, 2_000, 0.8, true, true), Some(Fate::Told { event: 7 }));
+    assert_eq!(refine(2_900, 3_200, 0.8, true, true), Some(Fate::CoolingDown { until: 3_000 }));
+    assert_eq!(refine(3_100, 3_400, 0.8, true, true), Some(Fate::Told { event: 7 }));
 }
 
 proptest! {

@@ -12,10 +12,11 @@ use crate::model::labels::nearest;
 const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
-const OPS: [(&str, &[&str]); 8] = [
+const OPS: [(&str, &[&str]); 9] = [
     ("subscribe", &["labels", "sources", "types", "min_score", "since"]),
     ("status", &[]),
     ("top", &["k"]),
+    ("set", &["label", "threshold", "start_threshold", "release"]),
     ("peaks", &["since", "floor"]),
     ("reload", &[]),
     ("pause", &["seconds"]),
@@ -52,6 +53,20 @@ pub enum Request {
         /// How many a source.
         #[serde(default = "five")]
         k: usize,
+    },
+    /// Asks for other thresholds until the configuration is loaded again.
+    Set {
+        /// A label or a group.
+        label: String,
+        /// 0…1; what is left out stays, or follows the others as it would in the configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        threshold: Option<f64>,
+        /// The same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_threshold: Option<f64>,
+        /// The same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<f64>,
     },
     /// Asks for the peaks of every label, which are kept from then on.
     Peaks {
@@ -173,6 +188,15 @@ impl Request {
             },
             "status" => Request::Status {},
             "top" => Request::Top { k: fields.take("k", "a whole number")?.unwrap_or_else(five) },
+            "set" => {
+                let number = "a number from 0 to 1";
+                let (label, threshold) = (fields.label(op)?, fields.take("threshold", number)?);
+                let (start_threshold, release) = (fields.take("start_threshold", number)?, fields.take("release", number)?);
+                if threshold.or(start_threshold).or(release).is_none() {
+                    return Err(BadRequest::NoField { op, field: "threshold", expected: number });
+                }
+                Request::Set { label, threshold, start_threshold, release }
+            }
             "peaks" => Request::Peaks {
                 since: fields.take("since", "a whole number")?,
                 floor: fields.take("floor", "a number from 0 to 1")?.unwrap_or_default(),
@@ -180,11 +204,7 @@ impl Request {
             "reload" => Request::Reload {},
             "pause" => Request::Pause { seconds: fields.take("seconds", "a number of seconds")? },
             "resume" => Request::Resume {},
-            _ => {
-                let expected = "the name of a label or a group";
-                let label = fields.take("label", expected)?;
-                Request::Test { label: label.ok_or(BadRequest::NoField { op, field: "label", expected })? }
-            }
+            _ => Request::Test { label: fields.label(op)? },
         })
     }
 }
@@ -202,6 +222,11 @@ impl Fields {
                 serde_json::from_value(value).map(Some).map_err(|_| BadRequest::WrongType { field, expected, actual })
             }
         }
+    }
+
+    fn label(&mut self, op: &'static str) -> Result<String, BadRequest> {
+        let expected = "the name of a label or a group";
+        self.take("label", expected)?.ok_or(BadRequest::NoField { op, field: "label", expected })
     }
 
     fn list(&mut self, field: &'static str) -> Result<Vec<String>, BadRequest> {
@@ -253,9 +278,10 @@ mod tests {
             Request::Subscribe { labels: vec!["Dog".into()], sources: vec![], types: vec![], min_score: 0.3, since: Some(7) };
         let pause = Request::Pause { seconds: Some(0.5) };
         let test = Request::Test { label: "Dog".into() };
+        let set = Request::Set { label: "Dog".into(), threshold: Some(0.25), start_threshold: None, release: Some(0.0) };
         let peaks = Request::Peaks { since: Some(7), floor: 0.01 };
         let [status, top, reload] = [Request::Status {}, Request::Top { k: 3 }, Request::Reload {}];
-        let all = [subscribe, status, top, peaks, reload, pause, Request::Resume {}, test];
+        let all = [subscribe, status, top, set, peaks, reload, pause, Request::Resume {}, test];
         assert_eq!(all.len(), OPS.len());
         for request in all {
             assert_eq!(Request::parse(serde_json::to_string(&request).unwrap().as_bytes()), Ok(request));
@@ -269,16 +295,17 @@ mod tests {
             (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
             (
                 r#"{"labels":[]}"#,
-                r#"the request has no "op"; there are subscribe, status, top, peaks, reload, pause, resume, test"#,
+                r#"the request has no "op"; there are subscribe, status, top, set, peaks, reload, pause, resume, test"#,
             ),
             (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
-            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, peaks, reload, pause, resume, test"),
+            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, set, peaks, reload, pause, resume, test"),
             (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),
             (r#"{"op":"status","x":1}"#, r#"status has no field "x"; it takes none"#),
             (r#"{"op":"subscribe","labels":"Dog"}"#, r#"labels must be a list of names, but it is "Dog""#),
             (r#"{"op":"subscribe","labels":[1]}"#, "labels must be a list of names, but it is [1]"),
             (r#"{"op":"subscribe","since":-1}"#, "since must be a whole number, but it is -1"),
             (r#"{"op":"subscribe","min_score":"high"}"#, r#"min_score must be a number from 0 to 1, but it is "high""#),
+            (r#"{"op":"set","label":"Dog"}"#, r#"set needs the field "threshold": a number from 0 to 1"#),
             (r#"{"op":"test"}"#, r#"test needs the field "label": the name of a label or a group"#),
         ] {
             assert_eq!(refused(line), sentence, "{line}");

@@ -1,0 +1,112 @@
+//! What a source hears just now, and why each label is an event or is not: the answer to `top`. It changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::slot::Slot;
+use crate::config::Rule;
+use crate::control::{InForce, OpenEvent, SourceTop, TopLabel};
+use crate::detect::standing::Standing;
+use crate::detect::why::{Moment, Why};
+use crate::ear::Ear;
+use crate::event::Subject;
+use crate::model::Model;
+
+/// The `k` labels and groups of the highest causal scores, and what else there is to know of the source.
+pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
+    let rules = slot.ear.rules();
+    let own: HashMap<usize, usize> = rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| !rule.subject.is_group())
+        .map(|(index, rule)| (rule.members[0], index))
+        .collect();
+    let groups = rules.iter().enumerate().filter(|(_, rule)| rule.subject.is_group()).map(|(index, _)| Entry::Rule(index));
+    let labels = (0..model.labels.len()).map(|label| own.get(&label).map_or(Entry::Label(label), |rule| Entry::Rule(*rule)));
+    let mut entries: Vec<(f32, Entry)> = labels.chain(groups).map(|entry| (entry.score(&slot.ear), entry)).collect();
+    entries.sort_by(|a, b| b.0.total_cmp(&a.0));
+    entries.truncate(k);
+    SourceTop {
+        source: slot.source.clone(),
+        level_dbfs: slot.ear.level_dbfs(),
+        noise_floor_dbfs: slot.ear.noise_floor_dbfs(),
+        clipped_samples: slot.clipped_samples(),
+        hops: slot.stats.windows.load(Relaxed),
+        hop_ms: model.detection.hop_ms,
+        open: open(slot, rules),
+        labels: entries.into_iter().map(|(score, entry)| entry.look(score, slot, model)).collect(),
+    }
+}
+
+/// A label or a group that may be shown.
+enum Entry {
+    /// One that is reported, by its rule.
+    Rule(usize),
+    /// A label that has no rule of its own.
+    Label(usize),
+}
+
+impl Entry {
+    fn score(&self, ear: &Ear) -> f32 {
+        match self {
+            Entry::Rule(rule) => ear.detector().glance(*rule).map_or(0.0, |glance| glance.causal),
+            Entry::Label(label) => ear.causal(*label),
+        }
+    }
+
+    fn look(&self, score: f32, slot: &Slot, model: &Model) -> TopLabel {
+        let rules = slot.ear.rules();
+        match *self {
+            Entry::Label(label) => {
+                let group = rules.iter().find(|rule| rule.members.contains(&label));
+                let why = group.map_or(Why::NotReported, |group| Why::Grouped { group: group.subject.clone() });
+                TopLabel { subject: model.labels.subjects()[label].clone(), score, two_sided: None, thresholds: None, why }
+            }
+            Entry::Rule(index) => {
+                let (rule, glance) = (&rules[index], slot.ear.detector().glance(index));
+                TopLabel {
+                    subject: rule.subject.clone(),
+                    score,
+                    two_sided: glance.and_then(|glance| glance.two_sided),
+                    thresholds: Some(in_force(rule)),
+                    why: glance.map_or(Why::Below, |glance| {
+                        let told_as = glance.told_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());
+                        let (now, rate_hz) = (slot.ear.now(), slot.ear.model_rate_hz());
+                        let moment = Moment { now, rate_hz, loudness_dbfs: slot.ear.loudness_dbfs() };
+                        Why::new(glance.standing, told_as, &rule.gate, moment)
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// The thresholds of a rule.
+pub(super) fn in_force(rule: &Rule) -> InForce {
+    InForce {
+        subject: rule.subject.clone(),
+        threshold: rule.gate.threshold,
+        start_threshold: rule.gate.start_threshold,
+        release: rule.gate.release,
+    }
+}
+
+/// The open events of a source.
+fn open(slot: &Slot, rules: &[Rule]) -> Vec<OpenEvent> {
+    // A part of an event that is borne out bears out the event, under whatever name it is told.
+    let confirmed: Vec<&Arc<Subject>> = (0..rules.len())
+        .filter_map(|rule| slot.ear.detector().glance(rule))
+        .filter(|glance| matches!(glance.standing, Standing::Open { is_confirmed: true, .. }))
+        .filter_map(|glance| glance.told_as.map(|told| &rules[told].subject))
+        .collect();
+    let events = slot.open().into_iter().map(|event| OpenEvent {
+        id: event.id,
+        subject: event.subject.clone(),
+        onset: event.onset,
+        peak_score: event.peak_score,
+        is_confirmed: confirmed.contains(&&event.subject),
+        also: event.also.clone(),
+    });
+    events.collect()
+}

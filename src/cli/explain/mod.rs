@@ -1,0 +1,210 @@
+//! `mimid explain`: why each event of a recording came, and why a label did not come, in words and as a picture.
+//!
+//! It runs the same engine as `scan` with a trace, and changes nothing. Labels that the report leaves out are heard as well, each by
+//! itself, so that it can be said what they would have told.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::recording::{self, Engine, RecordingError};
+use super::{ConfigArg, Failure, exit, load_raw};
+use crate::config::origin::{Origin, Reported};
+use crate::config::{Raw, Rule};
+use crate::detect::Detection;
+use crate::detect::step::Step;
+use crate::detect::trace::Trace;
+use crate::ear::Ear;
+use crate::model::onnx::{self, Runtime};
+use crate::model::{Labels, Model, Tagger};
+
+mod findings;
+mod picture;
+pub mod plot;
+mod story;
+
+use findings::{Findings, Told};
+
+/// How much is heard of, before and after a moment that is asked about, in seconds.
+const AROUND_S: f64 = 10.0;
+/// The longest stretch that is drawn, in seconds.
+const LONGEST_PICTURE_S: f64 = 600.0;
+
+/// Say why each event of a recording came, and why others did not.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: WAV, FLAC, Ogg Vorbis or MP3
+    file: PathBuf,
+    /// A moment, in seconds from the recording's start: what every strong label was about to do then
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    at: Option<f64>,
+    /// A label or a group: all that its curve rose to; may be given several times
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Also draw the spectrogram, the curves, the thresholds and the events, as .svg or .png
+    #[arg(long, value_name = "OUT")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
+        _ => Err("it must be a number of seconds, 0 or more".to_owned()),
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let drawing = args.plot.as_deref().map(Drawing::of).transpose()?;
+    let (raw, loaded, model) = load_raw(&args.config)?;
+    let config = loaded.config.clone();
+    let n_reported = config.rules.len();
+    let mut rules = config.rules;
+    rules.extend(unreported(&raw, &model.labels, &rules));
+    let asked = args.labels.iter().map(|label| find(label, &rules, &model.labels)).collect::<Result<Vec<_>, _>>()?;
+    let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
+    let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
+    let why_not = rules.iter().map(|rule| why_not(rule, &loaded.origins, &model.labels, raw.path.as_deref())).collect();
+    let findings = hear(args, &model, tagger, rules, n_reported, why_not).map_err(|error| match error {
+        RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
+        RecordingError::Fatal(failure) => failure,
+    })?;
+    if let Some(at_s) = args.at.filter(|at_s| *at_s > findings.length_s) {
+        let message = format!("{} ends at {:.2} s, before the moment {at_s} s", args.file.display(), findings.length_s);
+        return Err(Failure::new(message, exit::USAGE));
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    out.write_all(story::tell(&findings, &args.file, &asked, args.at).as_bytes())?;
+    out.flush()?;
+    match (drawing, &args.plot) {
+        (Some(drawing), Some(path)) => drawing.draw(path, &findings, &args.file, &asked, args.at, &model),
+        _ => Ok(()),
+    }
+}
+
+/// A rule for each label that the report leaves out, by itself, with the numbers that it would have.
+fn unreported(raw: &Raw, labels: &Labels, rules: &[Rule]) -> Vec<Rule> {
+    // The same file is valid without its report, because that is all that is taken out of it.
+    let Ok(all) = raw.reporting_all().validate(labels) else { return Vec::new() };
+    let is_new = |rule: &Rule| !rule.subject.is_group() && !rules.iter().any(|own| own.subject == rule.subject);
+    all.config.rules.into_iter().filter(is_new).map(|rule| Rule { merge: false, ..rule }).collect()
+}
+
+/// Why the report leaves a rule's label out, with the place that says so; nothing where it does not.
+fn why_not(rule: &Rule, origins: &[Origin], labels: &Labels, file: Option<&Path>) -> String {
+    let origin = labels.find(&rule.subject.id).and_then(|label| origins.get(label));
+    let Some(origin) = origin.filter(|_| !rule.subject.is_group()) else { return String::new() };
+    let place = match (file, origin.reported_line) {
+        (Some(file), Some(line)) => format!(" ({}:{line})", file.display()),
+        _ => String::new(),
+    };
+    match &origin.reported {
+        Reported::Yes => String::new(),
+        Reported::Group(group) => format!("reported as the group {group}{place}"),
+        Reported::LeftOut => format!("[report] does not name it{place}"),
+        Reported::Ignored => format!("[report] ignore leaves it out{place}"),
+    }
+}
+
+/// The rule of the label or group that the command line names.
+fn find(name: &str, rules: &[Rule], labels: &Labels) -> Result<usize, Failure> {
+    if let Some(group) = rules.iter().position(|rule| rule.subject.is_group() && rule.subject.is_called(name)) {
+        return Ok(group);
+    }
+    let label = labels.find(name).ok_or_else(|| Failure::new(labels.unknown(name), exit::USAGE))?;
+    let is_it = |rule: &Rule| rule.subject == labels.subjects()[label];
+    rules.iter().position(is_it).ok_or_else(|| Failure::new(labels.unknown(name), exit::USAGE))
+}
+
+/// Hears the recording, with `n_reported` of the rules in force and the others for comparison.
+fn hear(
+    args: &Args,
+    model: &Model,
+    tagger: Tagger,
+    rules: Vec<Rule>,
+    n_reported: usize,
+    why_not: Vec<String>,
+) -> Result<Findings, RecordingError> {
+    let path = args.file.as_path();
+    let mut decoder = recording::open(path)?;
+    let mut ear = Ear::new(model, rules, decoder.rate_hz())
+        .map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+    let samples = |seconds: f64| (seconds.max(0.0) * f64::from(ear.model_rate_hz())) as u64;
+    let (from, to) = match args.at {
+        Some(at) => (samples(at - AROUND_S), samples(at + AROUND_S) + ear.lag_samples()),
+        None => (0, samples(LONGEST_PICTURE_S) + ear.lag_samples()),
+    };
+    // Curves are kept where they are drawn, or where a moment is asked about.
+    let to = if args.plot.is_some() || args.at.is_some() { to } else { 0 };
+    let asked = args.at.map(samples);
+    ear.keep_trace(Trace::new(from, to, asked));
+    let progress = recording::progress(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), decoder.n_frames());
+    let mut told = Vec::new();
+    let heard = Engine::new(tagger).hear(path, &mut decoder, &mut ear, &progress, |_, detection| {
+        note(&mut told, detection);
+        Ok(())
+    });
+    progress.finish_and_clear();
+    match heard {
+        // What a truncated recording holds is explained; that it is truncated is said.
+        Err(RecordingError::Recording(sentence)) if ear.now() > 0 => {
+            let _ = writeln!(io::stderr(), "mimid: {sentence}");
+        }
+        other => other?,
+    }
+    Ok(Findings::new(&ear, told, n_reported, why_not))
+}
+
+/// Takes note of a step of an event.
+fn note(told: &mut Vec<Told>, detection: Detection) {
+    match detection.step {
+        Step::Start(heard) => told.push(Told::new(detection.event, heard, detection.rule)),
+        Step::Update(_) => {}
+        Step::End { heard, offset, reason } => {
+            if let Some(event) = told.iter_mut().rfind(|event| event.number == detection.event && event.end.is_none()) {
+                event.rule = detection.rule;
+                event.also = detection.also;
+                event.level_dbfs = detection.level_dbfs;
+                event.end = Some((heard, offset, reason));
+            }
+        }
+    }
+}
+
+/// How the picture is written, by its file's ending.
+enum Drawing {
+    Svg,
+    Png,
+}
+
+impl Drawing {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
+            Some("svg") => Ok(Drawing::Svg),
+            Some("png") => Ok(Drawing::Png),
+            _ => Err(Failure::new(
+                format_args!("{} does not say how to draw; give --plot a file that ends in .svg or .png", path.display()),
+                exit::USAGE,
+            )),
+        }
+    }
+
+    fn draw(
+        &self,
+        path: &Path,
+        findings: &Findings,
+        recording: &Path,
+        asked: &[usize],
+        at_s: Option<f64>,
+        model: &Model,
+    ) -> Result<(), Failure> {
+        let svg = picture::svg(findings, recording, asked, at_s, model)?;
+        let bytes = match self {
+            Drawing::Svg => svg.into_bytes(),
+            Drawing::Png => plot::png(&svg).map_err(|error| Failure::new(error, exit::FAILED))?,
+        };
+        std::fs::write(path, bytes)
+            .map_err(|error| Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
+    }
+}

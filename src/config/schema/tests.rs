@@ -1,0 +1,198 @@
+//! The schema is the file's, and says what the checks say.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::*;
+use crate::config::raw::SECTIONS;
+use crate::model::Labels;
+
+const SHIPPED: &str = include_str!("../../../config/mimid.toml");
+const README: &str = include_str!("../../../README.md");
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mimid.schema.json");
+
+fn parsed() -> Value {
+    serde_json::from_str(&schema()).unwrap()
+}
+
+/// What is wrong with a configuration for the schema alone.
+fn faults(text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    check(&parsed(), &toml::from_str(text).unwrap(), "", &mut faults);
+    faults
+}
+
+/// The part of JSON Schema that our schema uses; a keyword that is not known here is no schema of ours.
+fn check(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
+    let none = Map::new();
+    let keywords = schema.as_object().unwrap();
+    let properties = keywords.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    for (keyword, wanted) in keywords {
+        let holds = match (keyword.as_str(), value) {
+            ("$schema" | "title" | "description" | "default", _) => true,
+            ("type", _) => match wanted.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                "integer" => value.is_i64(),
+                "number" => value.is_number(),
+                other => panic!("the type {other}"),
+            },
+            ("const", _) => value == wanted,
+            ("enum", _) => wanted.as_array().unwrap().contains(value),
+            ("anyOf", _) => wanted.as_array().unwrap().iter().any(|schema| {
+                let mut inner = Vec::new();
+                check(schema, value, path, &mut inner);
+                inner.is_empty()
+            }),
+            ("minimum", Value::Number(number)) => number.as_f64() >= wanted.as_f64(),
+            ("maximum", Value::Number(number)) => number.as_f64() <= wanted.as_f64(),
+            ("exclusiveMinimum", Value::Number(number)) => number.as_f64() > wanted.as_f64(),
+            ("exclusiveMaximum", Value::Number(number)) => number.as_f64() < wanted.as_f64(),
+            ("minLength", Value::String(text)) => text.chars().count() as u64 >= wanted.as_u64().unwrap(),
+            ("minItems", Value::Array(items)) => items.len() as u64 >= wanted.as_u64().unwrap(),
+            ("maxItems", Value::Array(items)) => items.len() as u64 <= wanted.as_u64().unwrap(),
+            ("items", Value::Array(items)) => {
+                items.iter().enumerate().for_each(|(at, item)| check(wanted, item, &format!("{path}[{at}]"), faults));
+                true
+            }
+            ("pattern", Value::String(text)) => match wanted.as_str().unwrap() {
+                r"^(0o)?0*[0-7]{1,3}$" => {
+                    let digits = text.trim_start_matches("0o").trim_start_matches('0');
+                    digits.len() <= 3 && digits.chars().all(|digit| ('0'..='7').contains(&digit))
+                }
+                r"^\s*[0-9]+\s*/\s*[0-9]+\s*$" => text.split_once('/').is_some_and(|(k, n)| {
+                    [k, n].iter().all(|part| !part.trim().is_empty() && part.trim().bytes().all(|byte| byte.is_ascii_digit()))
+                }),
+                other => panic!("the pattern {other}"),
+            },
+            ("required", Value::Object(object)) => {
+                wanted.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap()))
+            }
+            ("properties", Value::Object(object)) => {
+                for (key, schema) in properties {
+                    object.get(key).into_iter().for_each(|value| check(schema, value, &format!("{path}.{key}"), faults));
+                }
+                true
+            }
+            ("additionalProperties", Value::Object(object)) => {
+                let others = object.iter().filter(|(key, _)| !properties.contains_key(*key));
+                others.fold(true, |holds, (key, value)| match wanted {
+                    Value::Bool(allowed) => holds && *allowed,
+                    schema => {
+                        check(schema, value, &format!("{path}.{key}"), faults);
+                        holds
+                    }
+                })
+            }
+            ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "minLength" | "minItems" | "maxItems", _)
+            | ("items" | "pattern" | "required" | "properties" | "additionalProperties", _) => true,
+            (other, _) => panic!("the keyword {other}"),
+        };
+        if !holds {
+            faults.push(format!("{path}: {keyword}"));
+        }
+    }
+}
+
+#[test]
+fn the_file_is_kept_equal_to_the_declaration() {
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(KEPT, schema()).unwrap();
+    }
+    let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+    assert!(kept == schema(), "config/mimid.schema.json is out of date: UPDATE_SCHEMA=1 cargo test --lib schema");
+    assert!(SHIPPED.starts_with("#:schema ./mimid.schema.json\n"));
+}
+
+#[test]
+fn every_section_is_described() {
+    let schema = parsed();
+    let sections: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(sections, SECTIONS.into());
+    // And every key, for editors show it.
+    fn described(schema: &Value, path: &str) {
+        for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let description = schema["description"].as_str().unwrap_or_default();
+            assert!(description.ends_with('.') && description.len() > 15, "{path}.{key}: {description:?}");
+            described(schema, &format!("{path}.{key}"));
+            for inner in ["items", "additionalProperties"] {
+                described(&schema[inner], &format!("{path}.{key}"));
+            }
+        }
+    }
+    described(&schema, "");
+}
+
+#[test]
+fn the_shipped_file_and_the_readme_are_valid() {
+    assert_eq!(faults(SHIPPED), [""; 0]);
+    let blocks: Vec<&str> = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert_eq!(faults(block), [""; 0], "{block}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_wrong_for_the_schema() {
+    for (text, fault) in [
+        ("[mqqt]", ": additionalProperties"),
+        ("[defaults]\ntreshold = 0.4", ".defaults: additionalProperties"),
+        ("[labels.Dog]\ntreshold = 0.4", ".labels.Dog: additionalProperties"),
+        ("[[source]]\ninputs = \"-\"", ".source[0]: additionalProperties"),
+        ("[groups.a]\nlabels = [\"Dog\"]\ncolour = 3", ".groups.a: additionalProperties"),
+        ("[groups.a]\nthreshold = 0.3", ".groups.a: required"),
+        ("[groups.a]\nlabels = []", ".groups.a.labels: minItems"),
+        ("[source]\nname = \"a\"", ".source: type"),
+        ("[[source]]\nchannel = \"left\"", ".source[0].channel: anyOf"),
+        ("[[source]]\nchannel = 0", ".source[0].channel: anyOf"),
+        ("[socket]\nmode = \"0888\"", ".socket.mode: pattern"),
+        ("[defaults]\nconfirm = \"twice\"", ".defaults.confirm: pattern"),
+        ("[defaults]\nthreshold = \"0.4\"", ".defaults.threshold: type"),
+        ("[report]\npreset = \"hom\"", ".report.preset: enum"),
+        ("[log]\nlevel = \"loud\"", ".log.level: enum"),
+        ("[privacy]\nstore_audio = true", ".privacy.store_audio: const"),
+        ("[detection]\nwindows_ms = []", ".detection.windows_ms: minItems"),
+        ("[detection]\nmedian = 2", ".detection.median: enum"),
+    ] {
+        assert_eq!(faults(text), [fault], "{text}");
+    }
+}
+
+/// At each bound of each number, and just beyond it, the schema and the checks say the same.
+#[test]
+fn its_ranges_are_those_of_the_checks() {
+    let labels = Labels::new([("/m/0".to_owned(), "Dog".to_owned())], Vec::new());
+    let schema = parsed();
+    let mut compared = 0;
+    for (section, tables) in schema["properties"].as_object().unwrap() {
+        // Whether [detection] suits a model is asked where that is opened.
+        let (header, properties) = match section.as_str() {
+            "detection" => continue,
+            "source" => ("[[source]]\ninput = \"-\"".to_owned(), &tables["items"]["properties"]),
+            "labels" | "groups" => continue,
+            section => (format!("[{section}]"), &tables["properties"]),
+        };
+        for (key, rules) in properties.as_object().unwrap() {
+            let step = if rules["type"] == "integer" { 1.0 } else { 0.001 };
+            let bounds = ["minimum", "maximum", "exclusiveMinimum"].iter().filter_map(|bound| rules[bound].as_f64());
+            for value in bounds.flat_map(|bound| [bound - step, bound, bound + step]) {
+                let value = if rules["type"] == "integer" { format!("{value}") } else { format!("{value:?}") };
+                // What else has to hold with it.
+                let beside = match key.as_str() {
+                    "release" => "threshold = 1.0\n",
+                    "min_duration_ms" => "max_duration_s = 0\n",
+                    _ => "",
+                };
+                let text = format!("{header}\n{beside}{key} = {value}\n[report]\nlabels = [\"Dog\"]\n");
+                let is_valid = Raw::parse(&text, None).validate(&labels).is_ok();
+                assert_eq!(faults(&text).is_empty(), is_valid, "{text}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 60, "{compared}");
+}

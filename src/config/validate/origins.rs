@@ -1,0 +1,59 @@
+//! Where the threshold of each label comes from, found once its rules are made.
+
+use std::collections::HashMap;
+
+use super::Check;
+use crate::config::origin::{Origin, Reported, ThresholdFrom};
+use crate::config::raw::STANDARD_GATE;
+use crate::config::table::At;
+use crate::config::{Gate, Rule};
+use crate::model::labels::Thresholds;
+
+impl Check<'_> {
+    /// One for each label of the model, in the order of its outputs.
+    pub(super) fn origins(&mut self, rules: &[Rule], by_label: &HashMap<usize, Gate>, ignored: &[usize]) -> Vec<Origin> {
+        (0..self.labels.len()).map(|label| self.origin(label, rules, by_label, ignored)).collect()
+    }
+
+    fn origin(&mut self, label: usize, rules: &[Rule], by_label: &HashMap<usize, Gate>, ignored: &[usize]) -> Origin {
+        let raw = self.raw;
+        let suited = self.labels.thresholds(label);
+        let single = rules.iter().find(|rule| !rule.subject.is_group() && rule.members == [label]);
+        let group = rules.iter().find(|rule| rule.subject.is_group() && rule.members.contains(&label));
+        let table = group.and_then(|rule| raw.groups.iter().find(|group| group.name == rule.subject.name));
+        let (reported, reported_line) = match (single, table) {
+            (Some(_), _) => (Reported::Yes, None),
+            (None, Some(table)) => (Reported::Group(table.name.clone()), table.line),
+            (None, None) if ignored.contains(&label) => (Reported::Ignored, raw.report.ignore.line),
+            (None, None) => (Reported::LeftOut, raw.report.labels.line.or(raw.report.preset.line)),
+        };
+        let (gate, own, named) = match (single, group, table) {
+            (None, Some(group), Some(table)) => {
+                (group.gate, &table.body.gate.threshold, ThresholdFrom::Group(table.name.clone()))
+            }
+            _ => {
+                let entry = raw.labels.iter().find(|entry| self.labels.find(&entry.name) == Some(label));
+                let own = entry.map_or(&UNSET, |entry| &entry.body.threshold);
+                (self.label_gate(label, by_label), own, ThresholdFrom::Label)
+            }
+        };
+        let (threshold_from, threshold_line) = match (own, &raw.defaults.threshold, suited) {
+            (At { value: Some(_), line }, _, _) => (named, *line),
+            (_, At { value: Some(_), line }, _) => (ThresholdFrom::Defaults, *line),
+            (_, _, Some(_)) => (ThresholdFrom::Manifest, None),
+            (_, _, None) => (ThresholdFrom::Standard, None),
+        };
+        Origin {
+            default_threshold: suited.map_or(STANDARD_GATE.threshold as f32, |Thresholds { threshold, .. }| threshold),
+            threshold: gate.threshold,
+            start_threshold: gate.start_threshold,
+            threshold_from,
+            threshold_line,
+            reported,
+            reported_line,
+        }
+    }
+}
+
+/// The threshold of a label without a table.
+static UNSET: At<Option<f64>> = At { value: None, line: None };

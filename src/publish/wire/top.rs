@@ -1,0 +1,143 @@
+//! The answer to `top`: what each source hears just now, and why a label is an event or is not.
+
+use serde::{Deserialize, Serialize};
+
+use super::{level, score, time};
+use crate::control::{self, SourceTop};
+use crate::detect::why::Why;
+
+/// What a source hears just now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Top {
+    /// The source's name.
+    pub source: String,
+    /// The level of the newest hop.
+    pub level_dbfs: f64,
+    /// The level that the quietest fifth of the last 20 seconds stays below.
+    #[serde(default)]
+    pub noise_floor_dbfs: f64,
+    /// Samples at full scale within the present stretch of 10 seconds.
+    #[serde(default)]
+    pub clipped_samples: u64,
+    /// How many hops have been scored: two answers with the same number hold the same scores.
+    #[serde(default)]
+    pub hops: u64,
+    /// The distance of two hops.
+    #[serde(default)]
+    pub hop_ms: u32,
+    /// The events that are open, the oldest first.
+    #[serde(default)]
+    pub open: Vec<OpenEvent>,
+    /// The strongest first.
+    pub labels: Vec<TopLabel>,
+}
+
+/// An event that has been told and has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenEvent {
+    /// The same in all lines about this event.
+    pub id: String,
+    /// The label's display name, or the group's name.
+    pub label: String,
+    /// The name as an identifier.
+    pub slug: String,
+    /// When the sound began.
+    pub onset: String,
+    /// The highest score so far, 0…1.
+    pub peak_score: f64,
+    /// Whether the score of both sides has borne it out.
+    pub confirmed: bool,
+    /// The display names of what else the same sound is heard as.
+    pub also: Vec<String>,
+}
+
+/// One label of a [`Top`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopLabel {
+    /// The display name, or the group's name.
+    pub label: String,
+    /// The name as an identifier.
+    pub slug: String,
+    /// The newest causal score, 0…1: what announces an event.
+    pub score: f64,
+    /// The newest score that is looked at from both sides, some seconds old; null before the first, or where nothing is reported.
+    #[serde(default)]
+    pub two_sided: Option<f64>,
+    /// The threshold of the score of both sides; null where the label is not reported by itself.
+    pub threshold: Option<f64>,
+    /// The threshold of the causal score; null as above.
+    #[serde(default)]
+    pub start_threshold: Option<f64>,
+    /// Where an event ends; null as above.
+    #[serde(default)]
+    pub release: Option<f64>,
+    /// Why it is an event, or is not: `open`, `held`, `below`, `confirming`, `too_quiet`, `too_short`, `refused`, `cooling_down`,
+    /// `ignored`, `not_reported`, `grouped`.
+    #[serde(default)]
+    pub why: String,
+    /// The same as a sentence.
+    #[serde(default)]
+    pub because: String,
+}
+
+impl From<SourceTop> for Top {
+    fn from(top: SourceTop) -> Self {
+        Self {
+            source: top.source.to_string(),
+            level_dbfs: level(top.level_dbfs),
+            noise_floor_dbfs: level(top.noise_floor_dbfs),
+            clipped_samples: top.clipped_samples,
+            hops: top.hops,
+            hop_ms: top.hop_ms,
+            open: top.open.into_iter().map(Into::into).collect(),
+            labels: top.labels.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<control::OpenEvent> for OpenEvent {
+    fn from(event: control::OpenEvent) -> Self {
+        Self {
+            id: event.id.to_string(),
+            label: event.subject.name.clone(),
+            slug: event.subject.slug.clone(),
+            onset: time(event.onset),
+            peak_score: score(event.peak_score),
+            confirmed: event.is_confirmed,
+            also: event.also.iter().map(|subject| subject.name.clone()).collect(),
+        }
+    }
+}
+
+impl From<control::TopLabel> for TopLabel {
+    fn from(label: control::TopLabel) -> Self {
+        let force = label.thresholds.as_ref();
+        Self {
+            because: label.why.because(label.score, force.map(|force| force.start_threshold)),
+            label: label.subject.name.clone(),
+            slug: label.subject.slug.clone(),
+            score: score(label.score),
+            two_sided: label.two_sided.map(score),
+            threshold: force.map(|force| score(force.threshold)),
+            start_threshold: force.map(|force| score(force.start_threshold)),
+            release: force.map(|force| score(force.release)),
+            why: code(&label.why).to_owned(),
+        }
+    }
+}
+
+fn code(why: &Why) -> &'static str {
+    match why {
+        Why::Open { .. } => "open",
+        Why::Held { .. } => "held",
+        Why::Below => "below",
+        Why::Confirming { .. } => "confirming",
+        Why::TooQuiet { .. } => "too_quiet",
+        Why::TooShort { .. } => "too_short",
+        Why::Refused => "refused",
+        Why::CoolingDown { .. } => "cooling_down",
+        Why::Ignored => "ignored",
+        Why::NotReported => "not_reported",
+        Why::Grouped { .. } => "grouped",
+    }
+}
