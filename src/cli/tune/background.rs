@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if state.statistics.heard_ms == 0 {
         return Err(Failure::new("nothing has been heard, so nothing can be said of it", exit::FAILED));
     }
-    let advice = advise(&state.statistics, &config.rules, budget);
+    let advice = advise(&state.statistics, &config.rules, &model.labels, budget);
     tell(args, &advice, &state.statistics, &config.rules, &model)?;
     match failed {
         0 => Ok(()),

@@ -8,12 +8,14 @@ use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
 use crate::config::Rule;
 use crate::detect::peaks::Kind;
+use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 
 /// A threshold in force that nothing reached counts as much as so many hours without an alarm.
 const TRUST_HOURS: f64 = 24.0;
-/// A label that needs a threshold above this is heard all the time, or as good as never: it is better ignored.
-pub const CEILING: f32 = 0.95;
+/// A label that needs a threshold above this, or above the highest score that it is likely to reach, is heard all the time, or as
+/// good as never: it is better ignored.
+const CEILING: f32 = 0.95;
 /// A threshold is so far above the highest alarm that was seen, in log-odds, where the budget allows for none.
 const MARGIN: f64 = 0.2;
 /// After so many hours half of what could be lowered is.
@@ -90,8 +92,8 @@ pub struct Advice {
     pub hours_to_be_sure: f64,
 }
 
-/// The thresholds for `rules` that keep all of them within `per_day` alarms a day.
-pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
+/// The thresholds for `rules` over a model's labels that keep all of them within `per_day` alarms a day.
+pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day: f64) -> Advice {
     let hours = statistics.hours().max(1e-3);
     let records = |kind| rules.iter().map(move |rule| statistics.record(&rule.members, kind)).collect::<Vec<Record>>();
     let (two_sided, causal) = (records(Kind::TwoSided), records(Kind::Causal));
@@ -99,15 +101,16 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
     let budget = per_day / 24.0 * hours / 2.0;
     let thresholds: Vec<f32> = rules.iter().map(|rule| rule.gate.threshold).collect();
     let starts: Vec<f32> = rules.iter().map(|rule| rule.gate.start_threshold).collect();
-    let places = place_all(&two_sided, &thresholds, hours, budget);
-    let start_places = place_all(&causal, &starts, hours, budget);
+    let ceilings: Vec<f64> = rules.iter().map(|rule| ceiling(rule, labels)).collect();
+    let places = place_all(&two_sided, &thresholds, &ceilings, hours, budget);
+    let start_places = place_all(&causal, &starts, &ceilings, hours, budget);
     let choices: Vec<Choice> = (0..rules.len())
         .map(|rule| {
-            let threshold = number(&two_sided[rule], thresholds[rule], places[rule]);
-            let start_threshold = number(&causal[rule], starts[rule], start_places[rule]);
+            let threshold = number(&two_sided[rule], thresholds[rule], places[rule], ceilings[rule]);
+            let start_threshold = number(&causal[rule], starts[rule], start_places[rule], ceilings[rule]);
             let is_announced = start_threshold.n_in_force > threshold.n_in_force;
             let record = if is_announced { &causal[rule] } else { &two_sided[rule] };
-            let ignore = is_beyond(places[rule]);
+            let ignore = places[rule] > ceilings[rule];
             Choice { rule, threshold, start_threshold, ignore, strongest: record.strongest.clone() }
         })
         .collect();
@@ -122,17 +125,19 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], per_day: f64) -> Advice {
     }
 }
 
-/// Whether a threshold at these log-odds is as good as none.
-fn is_beyond(place: f64) -> bool {
-    place > f64::from(log_odds(CEILING))
+/// The log-odds above which a threshold is as good as none.
+fn ceiling(rule: &Rule, labels: &Labels) -> f64 {
+    let highest = |label: &usize| labels.thresholds(*label).and_then(|suited| suited.highest).unwrap_or(1.0);
+    let highest = rule.members.iter().map(highest).fold(0.0, f32::max);
+    log_odds(highest.min(CEILING)).into()
 }
 
 /// A threshold at the log-odds `place`, in words of scores.
-fn number(record: &Record, in_force: f32, place: f64) -> Number {
+fn number(record: &Record, in_force: f32, place: f64, ceiling: f64) -> Number {
     let score = score_of(place as f32);
     // Rounded up: a threshold must not fall below what it was made to exceed. Above the ceiling nothing is announced at all.
     let unit = if score < 0.1 { 1e-4 } else { 1e-3 };
-    let rounded = if is_beyond(place) { 1.0 } else { (score / unit).ceil() * unit };
+    let rounded = if place > ceiling { 1.0 } else { (score / unit).ceil() * unit };
     let n_in_force = record.n_reaching(in_force);
     let step = place - f64::from(log_odds(in_force));
     let is_same = step < SAME.0 && step > -SAME.1;
@@ -145,19 +150,22 @@ struct Curve {
     tail: Tail,
     /// The threshold in force, in log-odds.
     in_force: f64,
+    /// The log-odds above which a threshold is as good as none.
+    ceiling: f64,
     /// Hours by which what is in force is trusted beyond what was heard.
     trust: f64,
 }
 
 /// For each record the log-odds of its threshold, so that `budget` alarms are expected in as long a time as was heard.
-fn place_all(records: &[Record], in_force: &[f32], hours: f64, budget: f64) -> Vec<f64> {
+fn place_all(records: &[Record], in_force: &[f32], ceilings: &[f64], hours: f64, budget: f64) -> Vec<f64> {
     let tails = Tail::all(records);
     let curves: Vec<Curve> = records
         .iter()
         .zip(&tails)
-        .zip(in_force)
-        .map(|((record, tail), in_force)| Curve {
+        .zip(in_force.iter().zip(ceilings))
+        .map(|((record, tail), (in_force, ceiling))| Curve {
             tail: *tail,
+            ceiling: *ceiling,
             in_force: log_odds(*in_force).into(),
             trust: if record.n_reaching(*in_force) == 0 { TRUST_HOURS } else { 0.0 },
         })
@@ -189,7 +197,7 @@ impl Curve {
 
     /// How many alarms are expected at the log-odds `at` in as long a time as was heard; none of what is ignored.
     fn expected(&self, at: f64, hours: f64) -> f64 {
-        if is_beyond(at) {
+        if at > self.ceiling {
             return 0.0;
         }
         let trust = if at >= self.in_force { self.trust } else { 0.0 };

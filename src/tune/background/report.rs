@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::choice::{Advice, CEILING, Choice, Number};
+use super::choice::{Advice, Choice, Number};
 use super::statistics::{Alarm, Place, Statistics};
 use crate::config::Rule;
 use crate::publish::wire;
@@ -94,7 +94,7 @@ fn changes(out: &mut String, advice: &Advice, rules: &[Rule]) {
     if !ignored.is_empty() {
         let _ = writeln!(
             out,
-            "\nHeard so often here that no threshold up to {CEILING} would keep within the budget; better ignored: {}.",
+            "\nHeard so often here that no threshold that they can reach would keep within the budget; better ignored: {}.",
             ignored.join(", ")
         );
     }

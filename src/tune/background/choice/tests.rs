@@ -39,7 +39,7 @@ fn heard(hours: f64, peaks: &[(usize, Kind, f32)]) -> Statistics {
 /// What is advised for one label with the threshold 0.2 beside many that are silent.
 fn advised(hours: f64, peaks: &[(usize, Kind, f32)]) -> Choice {
     let rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.2)).collect();
-    advise(&heard(hours, peaks), &rules, 1.0).choices[0].clone()
+    advise(&heard(hours, peaks), &rules, &Labels::default(), 1.0).choices[0].clone()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_rises_too_high_at_once_is_told_once_it_is_confirmed() {
 fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
     let after = |hours: f64| {
         let rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.9)).collect();
-        advise(&heard(hours, &[(0, Kind::TwoSided, 0.05)]), &rules, 1.0).choices[0].threshold.advised
+        advise(&heard(hours, &[(0, Kind::TwoSided, 0.05)]), &rules, &Labels::default(), 1.0).choices[0].threshold.advised
     };
     let thresholds = [0.1, 2.0, 24.0, 240.0].map(after);
     assert_eq!(thresholds[..2], [0.9, 0.9]);
@@ -84,14 +84,14 @@ fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
 #[test]
 fn a_group_is_judged_by_all_its_labels() {
     let group = Rule { members: vec![0, 1], ..rule(0, 0.2) };
-    let advice = advise(&heard(2.0, &[(0, Kind::TwoSided, 0.3), (1, Kind::TwoSided, 0.4)]), &[group], 1.0);
+    let advice = advise(&heard(2.0, &[(0, Kind::TwoSided, 0.3), (1, Kind::TwoSided, 0.4)]), &[group], &Labels::default(), 1.0);
     assert_eq!(advice.choices[0].threshold.n_in_force, 2);
     assert!(advice.choices[0].threshold.advised > 0.4);
 }
 
 #[test]
 fn how_sure_it_is_follows_from_the_hours() {
-    let advice = advise(&heard(2.0, &[]), &[rule(0, 0.2)], 1.0);
+    let advice = advise(&heard(2.0, &[]), &[rule(0, 0.2)], &Labels::default(), 1.0);
     assert_eq!(advice.n_left, 0);
     // Three alarms in the time heard are what none leaves possible: 3 / 2 h is 36 a day, and 3 / 72 h is one.
     assert!((advice.at_most_per_day - 35.95).abs() < 0.01 && (advice.hours_to_be_sure - 71.9).abs() < 0.01, "{advice:?}");
@@ -109,9 +109,9 @@ proptest! {
     ) {
         let rules: Vec<Rule> = (0..8).map(|label| rule(label, 0.05 + 0.1 * label as f32)).collect();
         let statistics = heard(hours, &peaks);
-        let strict = advise(&statistics, &rules, per_day);
+        let strict = advise(&statistics, &rules, &Labels::default(), per_day);
         prop_assert_eq!(strict.n_left, 0);
-        let lavish = advise(&statistics, &rules, per_day * more);
+        let lavish = advise(&statistics, &rules, &Labels::default(), per_day * more);
         for (strict, lavish) in strict.choices.iter().zip(&lavish.choices) {
             prop_assert!(lavish.ignore <= strict.ignore, "{strict:?} {lavish:?}");
             for (strict, lavish) in [(strict.threshold, lavish.threshold), (strict.start_threshold, lavish.start_threshold)] {
