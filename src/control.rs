@@ -105,6 +105,8 @@ pub struct SourceTop {
     pub hops: u64,
     /// The distance of two hops in milliseconds.
     pub hop_ms: u32,
+    /// How long ago the moment is that the newest two-sided scores speak of, in milliseconds.
+    pub two_sided_lag_ms: u64,
     /// The events that are open, the oldest first.
     pub open: Vec<OpenEvent>,
     /// The labels and groups with the highest scores, the highest first.

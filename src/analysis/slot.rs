@@ -146,10 +146,10 @@ impl Slot {
         }
     }
 
-    /// The open events as they were told last, the oldest first.
-    pub fn open(&self) -> Vec<&SoundEvent> {
-        let mut open: Vec<&SoundEvent> = self.open.values().collect();
-        open.sort_by_key(|event| (event.onset, event.id));
+    /// The open events with their numbers, as they were told last, the oldest first.
+    pub fn open(&self) -> Vec<(u64, &SoundEvent)> {
+        let mut open: Vec<(u64, &SoundEvent)> = self.open.iter().map(|(number, event)| (*number, event)).collect();
+        open.sort_by_key(|(_, event)| (event.onset, event.id));
         open
     }
 

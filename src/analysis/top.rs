@@ -1,16 +1,13 @@
 //! What a source hears just now, and why each label is an event or is not: the answer to `top`. It changes nothing.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
 use crate::config::Rule;
 use crate::control::{InForce, OpenEvent, SourceTop, TopLabel};
-use crate::detect::standing::Standing;
 use crate::detect::why::{Moment, Why};
 use crate::ear::Ear;
-use crate::event::Subject;
 use crate::model::Model;
 
 /// The `k` labels and groups of the highest causal scores, and what else there is to know of the source.
@@ -34,7 +31,8 @@ pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
         clipped_samples: slot.clipped_samples(),
         hops: slot.stats.windows.load(Relaxed),
         hop_ms: model.detection.hop_ms,
-        open: open(slot, rules),
+        two_sided_lag_ms: slot.ear.lag_samples() * 1_000 / u64::from(slot.ear.model_rate_hz()),
+        open: open(slot),
         labels: entries.into_iter().map(|(score, entry)| entry.look(score, slot, model)).collect(),
     }
 }
@@ -93,19 +91,14 @@ pub(super) fn in_force(rule: &Rule) -> InForce {
 }
 
 /// The open events of a source.
-fn open(slot: &Slot, rules: &[Rule]) -> Vec<OpenEvent> {
-    // A part of an event that is borne out bears out the event, under whatever name it is told.
-    let confirmed: Vec<&Arc<Subject>> = (0..rules.len())
-        .filter_map(|rule| slot.ear.detector().glance(rule))
-        .filter(|glance| matches!(glance.standing, Standing::Open { is_confirmed: true, .. }))
-        .filter_map(|glance| glance.told_as.map(|told| &rules[told].subject))
-        .collect();
-    let events = slot.open().into_iter().map(|event| OpenEvent {
+fn open(slot: &Slot) -> Vec<OpenEvent> {
+    let confirmed = slot.ear.detector().confirmed();
+    let events = slot.open().into_iter().map(|(number, event)| OpenEvent {
         id: event.id,
         subject: event.subject.clone(),
         onset: event.onset,
         peak_score: event.peak_score,
-        is_confirmed: confirmed.contains(&&event.subject),
+        is_confirmed: confirmed.contains(&number),
         also: event.also.clone(),
     });
     events.collect()

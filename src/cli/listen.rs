@@ -182,6 +182,12 @@ impl Daemon {
         sent.map_err(|error| Failure::new(format_args!("the daemon does not take the request: {error}"), exit::FAILED))
     }
 
+    /// Another end of the same connection, for requests while this one reads.
+    pub fn writer(&self) -> Result<UnixStream, Failure> {
+        let cloned = self.lines.get_ref().try_clone();
+        cloned.map_err(|error| Failure::new(format_args!("the connection cannot be written to: {error}"), exit::FAILED))
+    }
+
     /// The next line, parsed and as it came; `None` when the daemon has closed the connection.
     pub fn read(&mut self) -> Result<Option<(Line, &str)>, Failure> {
         self.text.clear();

@@ -20,6 +20,7 @@ mod recording;
 pub mod run;
 pub mod scan;
 pub mod status;
+pub mod top;
 pub mod tune;
 
 /// The exit codes that a user may build on.
@@ -99,6 +100,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
+    /// Show live what the daemon hears, and why a label is an event or is not.
+    Top(top::Args),
     /// List the capture devices with their stable ids.
     Devices(devices::Args),
     /// List what can be detected.
@@ -151,6 +154,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Check(args) => check::run(&args),

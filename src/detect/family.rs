@@ -159,10 +159,12 @@ impl Families {
         self.open.clear();
     }
 
-    /// The rule under whose name a part of an open event is told; `None` where its end was told already, or there is no such part.
-    pub fn told_as(&self, rule: usize, number: u64) -> Option<usize> {
+    /// The rule under whose name a part of an open event is told, and the event's number; `None` where its end was told already, or
+    /// there is no such part.
+    pub fn told_as(&self, rule: usize, number: u64) -> Option<(usize, u64)> {
         let is_part = |part: &Part| part.rule == rule && part.number == number;
-        self.open.iter().find(|event| event.parts.iter().any(is_part))?.told
+        let event = self.open.iter().find(|event| event.parts.iter().any(is_part))?;
+        Some((event.told?, event.number))
     }
 
     fn are_kin(&self, a: usize, b: usize) -> bool {

@@ -238,11 +238,21 @@ impl Detector {
         let listener = self.listeners.get(rule)?;
         let standing = listener.tracker.standing();
         let told_as = match standing {
-            Standing::Open { event, .. } => self.families.told_as(rule, event),
+            Standing::Open { event, .. } => self.families.told_as(rule, event).map(|(told, _)| told),
             _ => None,
         };
         let causal = listener.tracker.last().map_or(0.0, |last| last.score);
         Some(Glance { causal, two_sided: listener.two_sided, standing, told_as })
+    }
+
+    /// The numbers of the open events of which the two-sided score has borne out a part, in no order.
+    pub fn confirmed(&self) -> Vec<u64> {
+        let parts = self
+            .listeners
+            .iter()
+            .enumerate()
+            .flat_map(|(rule, listener)| listener.tracker.confirmed().map(move |number| (rule, number)));
+        parts.filter_map(|(rule, number)| self.families.told_as(rule, number)).map(|(_, event)| event).collect()
     }
 
     /// From now on keeps this trace.

@@ -157,6 +157,11 @@ impl Tracker {
         }
     }
 
+    /// The numbers of the open events that a box has confirmed.
+    pub fn confirmed(&self) -> impl Iterator<Item = u64> {
+        self.open.iter().filter(|open| open.confirmed > 0.0).map(|open| open.event)
+    }
+
     /// Puts other numbers in force; what was heard stays. An event that they would not have told ends as `Paused`.
     pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, tell: &mut impl FnMut(Told)) {
         // Whether a sound was loud, clear or long enough was asked when it was heard, so only the threshold is asked again.

@@ -92,16 +92,13 @@ impl Why {
         }
     }
 
-    /// The same as a sentence without its full stop; `score` is the causal score that it rests on.
-    pub fn because(&self, score: f32, start_threshold: Option<f32>) -> String {
+    /// The same as a sentence without its full stop. The scores stand beside it wherever it is shown.
+    pub fn because(&self) -> String {
         match self {
             Why::Open { is_confirmed: true } => "an event is open".to_owned(),
-            Why::Open { is_confirmed: false } => "an event is announced and waits for the second look".to_owned(),
+            Why::Open { is_confirmed: false } => "announced, waits for the second look".to_owned(),
             Why::Held { by } => format!("the same sound is told as {}", by.name),
-            Why::Below => match start_threshold {
-                Some(start_threshold) => format!("below its start threshold: {score:.3} of {start_threshold:.3}"),
-                None => "below its threshold".to_owned(),
-            },
+            Why::Below => "below its start threshold".to_owned(),
             Why::Confirming { hits, needed, of } => format!("{hits} of the {needed} windows that confirm it, of the last {of}"),
             Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} of {least_dbfs:.1} dBFS"),
             Why::TooShort { least_ms } => format!("not yet as long as {least_ms} ms"),

@@ -78,7 +78,7 @@ fn local(time: &str, zone: &TimeZone) -> String {
 }
 
 /// A text without control characters: a name from a configuration or a file does not rule the terminal.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

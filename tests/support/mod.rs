@@ -56,12 +56,22 @@ impl Daemon {
     pub fn start(config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Self { child: Self::spawn(folder.path(), config, arguments, environment), folder };
+        daemon.wait_until_it_listens();
+        daemon
+    }
+
+    /// Starts another one in the place of one that has ended.
+    pub fn start_again(&mut self, config: &str, arguments: &[&str]) {
+        self.child = Self::spawn(self.folder.path(), config, arguments, &[]);
+        self.wait_until_it_listens();
+    }
+
+    fn wait_until_it_listens(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(daemon.socket()).is_err() {
+        while UnixStream::connect(self.socket()).is_err() {
             assert!(Instant::now() < deadline, "the daemon does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        daemon
     }
 
     fn spawn(folder: &Path, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Child {

@@ -48,13 +48,8 @@ fn overview(findings: &Findings, out: &mut String) -> std::fmt::Result {
 
 /// Every rise of one label's curve.
 fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result {
-    let Gate { threshold, start_threshold, release, .. } = findings.rules[rule].gate;
     let report = if findings.is_reported(rule) { String::new() } else { format!("; {}", findings.why_not[rule]) };
-    writeln!(
-        out,
-        "\n{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}{report}",
-        findings.name(rule)
-    )?;
+    writeln!(out, "\n{}: {}{report}", findings.name(rule), gates(&findings.rules[rule].gate))?;
     let events: Vec<&Told> = findings.told.iter().filter(|event| event.is_of(rule)).collect();
     let mut rises: Vec<&Traced> = findings.rises.iter().filter(|rise| rise.rule == rule).collect();
     if rises.is_empty() && events.is_empty() {
@@ -98,12 +93,21 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
         let two_sided = findings.two_sided_at(rule, at_s);
         let seen = two_sided.map_or("not known".to_owned(), |score| against(score, gate.threshold));
         let why = match findings.is_reported(rule) {
-            true => findings.why(rule, *moment, glance).because(glance.causal, Some(gate.start_threshold)),
+            true => findings.why(rule, *moment, glance).because(),
             false => findings.why_not[rule].clone(),
         };
         writeln!(out, "\n  {}", findings.name(rule))?;
+        if !asked.is_empty() {
+            writeln!(out, "      {}", gates(gate))?;
+        }
         writeln!(out, "      from what had been heard: {}", against(glance.causal, gate.start_threshold))?;
         writeln!(out, "      from both sides: {seen}")?;
+        writeln!(
+            out,
+            "      that curve from {:.1} s on, by the half second: {}",
+            (at_s - 2.0).max(0.0),
+            around(findings, rule, at_s)
+        )?;
         writeln!(out, "      just then: {why}")?;
         let at = |from: u64, to: u64| findings.seconds(from) <= at_s && at_s <= findings.seconds(to);
         let events = findings.told.iter().filter(|event| event.is_of(rule) && at(event.span().0, event.span().1));
@@ -238,6 +242,42 @@ fn fate(findings: &Findings, rise: &Traced) -> String {
         Fate::Overlapping => "within an event that was told already".to_owned(),
         Fate::Busy => "too many events of it were open".to_owned(),
     }
+}
+
+/// The two-sided curve around a moment.
+fn around(findings: &Findings, rule: usize, at_s: f64) -> String {
+    let from_s = (at_s - 2.0).max(0.0);
+    let score = |step: u32| findings.two_sided_at(rule, from_s + f64::from(step) * 0.5).map(|score| format!("{score:.3}"));
+    (0..=8).filter_map(score).collect::<Vec<_>>().join(" ")
+}
+
+/// The numbers of a gate: the thresholds, and of the others what is asked for at all.
+fn gates(gate: &Gate) -> String {
+    let Gate {
+        threshold,
+        start_threshold,
+        release,
+        confirm_k,
+        confirm_n,
+        min_duration_ms,
+        cooldown_ms,
+        min_level_dbfs,
+        min_snr_db,
+        ..
+    } = *gate;
+    let mut out = format!("threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}");
+    let asked = [
+        (confirm_n > 1).then(|| format!("confirm {confirm_k}/{confirm_n}")),
+        (min_duration_ms > 0).then(|| format!("min_duration_ms {min_duration_ms}")),
+        (cooldown_ms > 0).then(|| format!("cooldown_s {}", cooldown_ms as f64 / 1_000.0)),
+        min_level_dbfs.map(|level| format!("min_level_dbfs {level:.1}")),
+        (min_snr_db > 0.0).then(|| format!("min_snr_db {min_snr_db:.1}")),
+    ];
+    asked.into_iter().flatten().for_each(|gate| {
+        out.push_str(", ");
+        out.push_str(&gate);
+    });
+    out
 }
 
 /// A score beside the threshold that it is measured by.

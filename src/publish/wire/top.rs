@@ -25,6 +25,9 @@ pub struct Top {
     /// The distance of two hops.
     #[serde(default)]
     pub hop_ms: u32,
+    /// How long ago the moment is that the newest two-sided scores speak of.
+    #[serde(default)]
+    pub two_sided_lag_ms: u64,
     /// The events that are open, the oldest first.
     #[serde(default)]
     pub open: Vec<OpenEvent>,
@@ -89,6 +92,7 @@ impl From<SourceTop> for Top {
             clipped_samples: top.clipped_samples,
             hops: top.hops,
             hop_ms: top.hop_ms,
+            two_sided_lag_ms: top.two_sided_lag_ms,
             open: top.open.into_iter().map(Into::into).collect(),
             labels: top.labels.into_iter().map(Into::into).collect(),
         }
@@ -113,7 +117,7 @@ impl From<control::TopLabel> for TopLabel {
     fn from(label: control::TopLabel) -> Self {
         let force = label.thresholds.as_ref();
         Self {
-            because: label.why.because(label.score, force.map(|force| force.start_threshold)),
+            because: label.why.because(),
             label: label.subject.name.clone(),
             slug: label.subject.slug.clone(),
             score: score(label.score),

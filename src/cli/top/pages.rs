@@ -1,0 +1,37 @@
+//! What takes the picture's place for a moment: the keys, and what would be written.
+
+use ratatui::layout::Rect;
+
+use super::keys::KEYS;
+use super::palette::Role;
+use super::pen::{Pen, columns};
+use super::proposal::Proposal;
+
+/// Shows what each key does.
+pub fn keys(pen: &mut Pen, area: Rect) {
+    pen.line(area, "Keys", Role::Strong);
+    let width = KEYS.iter().map(|(key, _)| columns(key)).max().unwrap_or(0);
+    // In a narrow window what a key does is worth more than white space.
+    let gap = if area.width >= 80 { 4 } else { 1 };
+    for (y, (key, does)) in (area.y + 2..area.bottom()).zip(KEYS) {
+        pen.text(area.x, y, width, key, Role::Plain);
+        let x = area.x + width + gap;
+        pen.text(x, y, area.right().saturating_sub(x), does, Role::Quiet);
+    }
+}
+
+/// Shows a diff from its line `first` on.
+pub fn diff(proposal: &Proposal, first: usize, pen: &mut Pen, area: Rect) {
+    pen.line(area, &format!("This would be written to {}", proposal.path.display()), Role::Strong);
+    // The header names the file twice more.
+    let lines = proposal.diff.lines().filter(|line| !line.starts_with("--- ") && !line.starts_with("+++ "));
+    for (y, line) in (area.y + 2..area.bottom()).zip(lines.skip(first)) {
+        let role = match line.chars().next() {
+            Some('+') => Role::Firing,
+            Some('-') => Role::Bad,
+            Some('@') => Role::Quiet,
+            _ => Role::Plain,
+        };
+        pen.text(area.x, y, area.width, line, role);
+    }
+}

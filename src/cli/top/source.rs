@@ -1,0 +1,291 @@
+//! What is known of one source: its level, its open events, its labels with their last minute, and which of them are shown in which
+//! order. Times are hops; nothing here knows a clock or a screen.
+
+use std::collections::{HashMap, HashSet};
+
+use super::history::{History, Stretch};
+use crate::publish::pretty::visible;
+use crate::publish::wire::{OpenEvent, Top, TopLabel};
+
+/// So much of the past is drawn, in seconds.
+pub const MINUTE_S: u64 = 60;
+/// A label stays for so long after it was among the strongest, and on top for so long after its event, in seconds.
+const HELD_S: u64 = 5;
+/// A label changes its place with the one above only if it is stronger by this factor.
+const STRONGER: f32 = 1.25;
+
+/// What is known of a source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name as the daemon spells it.
+    pub key: String,
+    /// Its name, fit to be shown.
+    pub name: String,
+    /// `live`, `lost` and so on; empty until the daemon has said.
+    pub state: String,
+    /// The last answer, whose labels are in `labels`; `None` before the first.
+    pub heard: Option<Heard>,
+    /// Every label of which something is known, by its name as the daemon spells it.
+    labels: HashMap<String, Label>,
+    /// The labels that are shown, from above.
+    order: Vec<String>,
+    /// The label that the user has chosen; `None` follows the one on top.
+    chosen: Option<String>,
+}
+
+/// The last answer, but for its labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// See [`Top`].
+    pub level_dbfs: f64,
+    /// See [`Top`].
+    pub noise_floor_dbfs: f64,
+    /// See [`Top`].
+    pub clipped_samples: u64,
+    /// See [`Top`].
+    pub hops: u64,
+    /// See [`Top`]; never zero.
+    pub hop_ms: u64,
+    /// See [`Top`].
+    pub two_sided_lag_ms: u64,
+    /// See [`Top`].
+    pub open: Vec<OpenEvent>,
+}
+
+/// What is known of a label.
+#[derive(Debug, Clone)]
+pub struct Label {
+    /// Its name, fit to be shown.
+    pub shown: String,
+    /// What the daemon said last.
+    pub now: TopLabel,
+    /// Its last minute.
+    pub history: History,
+    /// The hop of that answer.
+    seen: u64,
+    /// It stands above the others until this hop.
+    above_until: u64,
+}
+
+impl Heard {
+    /// So many seconds in hops.
+    pub fn hops_of(&self, seconds: u64) -> u64 {
+        seconds * 1_000 / self.hop_ms
+    }
+
+    /// The stretch that is drawn, where an answer comes every `interval_ms`.
+    pub fn stretch(&self, interval_ms: u64) -> Stretch {
+        let hold = (interval_ms * 2).div_ceil(self.hop_ms) + self.hops_of(1);
+        Stretch { now: self.hops, span: self.hops_of(MINUTE_S).max(1), hold }
+    }
+}
+
+impl Source {
+    /// A source of which only the name is known.
+    pub fn new(name: &str) -> Self {
+        let (labels, order) = (HashMap::new(), Vec::new());
+        Self { key: name.to_owned(), name: visible(name), state: String::new(), heard: None, labels, order, chosen: None }
+    }
+
+    /// Takes an answer; labels in `kept` stay whatever their score.
+    pub fn take(&mut self, top: Top, kept: &HashSet<&str>) {
+        let Top { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open, labels, .. } = top;
+        let before = self.heard.as_ref().map(|heard| heard.hops);
+        // A source that was opened again counts from the beginning, and what it heard before has no place on the axis any more.
+        if before.is_some_and(|before| hops < before) {
+            self.labels.values_mut().for_each(|label| (label.history, label.above_until) = (History::default(), 0));
+            self.labels.values_mut().for_each(|label| label.seen = hops);
+        }
+        let hop_ms = u64::from(hop_ms.max(1));
+        let heard = Heard { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open };
+        let (held, keep) = (heard.hops_of(HELD_S), heard.hops_of(MINUTE_S) + heard.hops_of(HELD_S));
+        for now in labels {
+            let is_open = now.why == "open";
+            let label = match self.labels.get_mut(&now.label) {
+                Some(label) => {
+                    label.now = now;
+                    label
+                }
+                None => self.labels.entry(now.label.clone()).or_insert_with(|| Label {
+                    shown: visible(&now.label),
+                    history: History::default(),
+                    seen: hops,
+                    above_until: 0,
+                    now,
+                }),
+            };
+            label.seen = hops;
+            if is_open {
+                label.above_until = hops + held;
+            }
+            if before != Some(hops) {
+                label.history.push(hops, keep, label.now.score as f32, label.now.two_sided.map(|score| score as f32));
+            }
+        }
+        let chosen = self.chosen.as_deref();
+        let stays = |name: &str| kept.contains(name) || chosen == Some(name);
+        self.labels.retain(|name, label| label.seen + keep >= hops || stays(name));
+        let shows = |name: &str, label: &Label| label.seen + held >= hops || label.above_until > hops || stays(name);
+        self.order.retain(|name| self.labels.get(name).is_some_and(|label| shows(name, label)));
+        let mut new: Vec<&String> = self
+            .labels
+            .iter()
+            .filter(|(name, label)| shows(name, label) && !self.order.contains(name))
+            .map(|(name, _)| name)
+            .collect();
+        new.sort();
+        let new: Vec<String> = new.into_iter().cloned().collect();
+        self.order.extend(new);
+        self.heard = Some(heard);
+        self.arrange(hops.saturating_sub(held), hops);
+    }
+
+    /// Puts the labels in order. Each moves up only past what is clearly weaker over the last seconds, so that a row can be read.
+    fn arrange(&mut self, since: u64, hops: u64) {
+        let mut ranked: Vec<(bool, f32, String)> = std::mem::take(&mut self.order)
+            .into_iter()
+            .filter_map(|name| {
+                let label = self.labels.get(&name)?;
+                Some((label.above_until > hops, label.history.peak(since), name))
+            })
+            .collect();
+        let outranks = |a: &(bool, f32, String), b: &(bool, f32, String)| (a.0 && !b.0) || (a.0 == b.0 && a.1 > b.1 * STRONGER);
+        for end in 1..ranked.len() {
+            let mut at = end;
+            while at > 0 && outranks(&ranked[at], &ranked[at - 1]) {
+                ranked.swap(at, at - 1);
+                at -= 1;
+            }
+        }
+        self.order = ranked.into_iter().map(|(_, _, name)| name).collect();
+    }
+
+    /// The labels that are shown, from above.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Label> {
+        self.order.iter().map(|name| &self.labels[name])
+    }
+
+    /// Where among the rows the chosen one is.
+    pub fn chosen_row(&self) -> usize {
+        self.chosen.as_ref().and_then(|chosen| self.order.iter().position(|name| name == chosen)).unwrap_or(0)
+    }
+
+    /// The chosen label.
+    pub fn chosen(&self) -> Option<&Label> {
+        self.order.get(self.chosen_row()).and_then(|name| self.labels.get(name))
+    }
+
+    /// Chooses the label so many rows below, and keeps to it.
+    pub fn choose(&mut self, by: isize) {
+        let last = self.order.len().saturating_sub(1);
+        let row = self.chosen_row().saturating_add_signed(by).min(last);
+        self.chosen = self.order.get(row).cloned();
+    }
+
+    /// Chooses whatever is on top.
+    pub fn follow(&mut self) {
+        self.chosen = None;
+    }
+
+    /// Every label of which something is known.
+    pub fn label_mut(&mut self, name: &str) -> Option<&mut Label> {
+        self.labels.get_mut(name)
+    }
+}
+
+impl Label {
+    /// Whether it was in the answer with this hop; otherwise its numbers are of a moment before.
+    pub fn is_fresh(&self, heard: &Heard) -> bool {
+        self.seen == heard.hops
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(name: &str, score: f64, why: &str) -> TopLabel {
+        TopLabel {
+            label: name.to_owned(),
+            slug: name.to_lowercase(),
+            score,
+            two_sided: Some(score / 2.0),
+            threshold: Some(0.2),
+            start_threshold: Some(0.14),
+            release: Some(0.02),
+            why: why.to_owned(),
+            because: String::new(),
+        }
+    }
+
+    fn heard(source: &mut Source, hops: u64, labels: &[(&str, f64, &str)]) -> Vec<String> {
+        let labels = labels.iter().map(|(name, score, why)| label(name, *score, why)).collect();
+        let top = Top {
+            source: "kitchen".into(),
+            level_dbfs: -30.0,
+            noise_floor_dbfs: -60.0,
+            clipped_samples: 0,
+            hops,
+            hop_ms: 100,
+            two_sided_lag_ms: 2_700,
+            open: vec![],
+            labels,
+        };
+        source.take(top, &HashSet::from(["Kept"]));
+        source.rows().map(|row| row.shown.clone()).collect()
+    }
+
+    #[test]
+    fn a_row_holds_its_place_until_another_is_clearly_stronger() {
+        let mut source = Source::new("kitchen");
+        assert_eq!(heard(&mut source, 1, &[("A", 0.5, "below"), ("B", 0.3, "below")]), ["A", "B"]);
+        assert_eq!(heard(&mut source, 3, &[("B", 0.6, "below"), ("A", 0.1, "below")]), ["A", "B"]);
+        assert_eq!(heard(&mut source, 5, &[("B", 0.7, "below"), ("A", 0.1, "below")]), ["B", "A"]);
+        assert_eq!(heard(&mut source, 40, &[("A", 0.6, "below"), ("B", 0.1, "below")]), ["B", "A"], "B was 0.7 a moment ago");
+        assert_eq!(heard(&mut source, 60, &[("A", 0.6, "below"), ("B", 0.1, "below")]), ["A", "B"]);
+    }
+
+    #[test]
+    fn an_event_is_on_top_and_stays_there_for_a_moment() {
+        let mut source = Source::new("kitchen");
+        assert_eq!(heard(&mut source, 1, &[("A", 0.9, "not_reported"), ("B", 0.2, "open")]), ["B", "A"]);
+        assert_eq!(heard(&mut source, 40, &[("A", 0.9, "not_reported"), ("B", 0.1, "below")]), ["B", "A"]);
+        assert_eq!(heard(&mut source, 60, &[("A", 0.9, "not_reported"), ("B", 0.1, "below")]), ["A", "B"]);
+    }
+
+    #[test]
+    fn what_is_weak_goes_after_a_moment_unless_it_is_chosen_or_kept() {
+        let mut source = Source::new("kitchen");
+        heard(&mut source, 1, &[("A", 0.9, "below"), ("Kept", 0.5, "below"), ("B", 0.3, "below"), ("C", 0.1, "below")]);
+        source.choose(2);
+        assert_eq!(heard(&mut source, 50, &[("A", 0.9, "below")]), ["A", "Kept", "B", "C"]);
+        assert_eq!(heard(&mut source, 60, &[("A", 0.9, "below")]), ["A", "Kept", "B"]);
+        assert_eq!(heard(&mut source, 9_999, &[("A", 0.9, "below")]), ["A", "Kept", "B"]);
+        assert_eq!(source.chosen().unwrap().shown, "B");
+        assert!(!source.chosen().unwrap().is_fresh(source.heard.as_ref().unwrap()));
+        source.follow();
+        assert_eq!(heard(&mut source, 10_000, &[("A", 0.9, "below")]), ["A", "Kept"]);
+        assert_eq!(source.chosen_row(), 0);
+    }
+
+    #[test]
+    fn a_source_that_counts_anew_begins_anew() {
+        let mut source = Source::new("kitchen");
+        heard(&mut source, 5_000, &[("A", 0.9, "open"), ("B", 0.5, "below")]);
+        assert_eq!(heard(&mut source, 2, &[("B", 0.4, "below")]), ["B", "A"]);
+        assert_eq!(heard(&mut source, 60, &[("B", 0.4, "below")]), ["B"]);
+    }
+
+    #[test]
+    fn the_choice_stays_within_the_rows() {
+        let mut source = Source::new("a\u{7}");
+        assert_eq!(source.name, "a\u{fffd}");
+        source.choose(-3);
+        assert!(source.chosen().is_none());
+        heard(&mut source, 1, &[("A", 0.9, "below"), ("B", 0.3, "below")]);
+        source.choose(isize::MAX);
+        assert_eq!(source.chosen_row(), 1);
+        source.choose(isize::MIN);
+        assert_eq!(source.chosen_row(), 0);
+    }
+}

@@ -1,0 +1,147 @@
+//! What a line of the daemon changes in what is known.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::super::changes::Thresholds;
+use super::{Asking, State};
+use crate::publish::pretty::visible;
+use crate::publish::wire::{Body, Line, Status, Top};
+
+impl State {
+    /// Takes a line of the daemon.
+    pub fn take(&mut self, line: Line, now: Instant) {
+        self.answered_at = now;
+        match line.body {
+            Body::Top { sources } => {
+                self.answered(|asking| *asking == Asking::Top);
+                if !self.is_paused {
+                    self.clock = line.ts.and_then(|ts| ts.parse().ok());
+                    self.hear(sources, now);
+                }
+            }
+            Body::Status(status) => {
+                self.answered(|asking| *asking == Asking::Status);
+                self.health(*status);
+            }
+            Body::Set { label, threshold, start_threshold, release, .. } => {
+                let thresholds = Thresholds { threshold, start_threshold, release };
+                if let Some(Asking::Set(asked)) = self.answered(|asking| matches!(asking, Asking::Set(_))) {
+                    self.changes.taken(&asked, thresholds);
+                }
+                self.in_force(&label, thresholds, now);
+            }
+            Body::Error { message, .. } => {
+                match self.asked.pop_front() {
+                    Some(Asking::Set(asked)) => self.changes.refused(&asked),
+                    Some(Asking::Reload) => self.written = None,
+                    _ => {}
+                }
+                self.warn(message, now);
+            }
+            Body::Subscribed { .. } => {
+                self.answered(|asking| *asking == Asking::Subscribe);
+            }
+            Body::ConfigReloaded { .. } if self.answered(|asking| *asking == Asking::Reload).is_some() => self.reloaded(now),
+            Body::ConfigRejected { faults } => {
+                if self.answered(|asking| *asking == Asking::Reload).is_some() {
+                    self.written = None;
+                }
+                self.warn(format!("the new configuration is refused: {}", faults.join("; ")), now);
+            }
+            Body::SourceLost { source, reason } => {
+                self.source_is(&source, "lost");
+                self.warn(format!("{source} is lost: {reason}"), now);
+            }
+            Body::SourceRestored { source } => {
+                self.source_is(&source, "live");
+                self.say(format!("{source} is back"), now);
+            }
+            Body::SourceSilent { source, seconds } => {
+                self.warn(format!("{source} has been digitally silent for {seconds} s"), now);
+            }
+            Body::SourceClipping { source, samples } => {
+                self.warn(format!("{source} clips ({samples} samples): lower its gain"), now);
+            }
+            Body::Overrun { source, gap_ms, .. } => {
+                self.warn(format!("{source} lost {gap_ms} ms: the machine is too busy"), now);
+            }
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, tops: Vec<Top>, now: Instant) {
+        if !tops.iter().map(|top| &top.source).eq(self.sources.iter().map(|source| &source.key)) {
+            self.name_sources(tops.iter().map(|top| top.source.as_str()));
+        }
+        self.check(&tops, now);
+        // A label has the same thresholds on every source.
+        let labels = tops.iter().flat_map(|top| &top.labels);
+        let gone: Vec<String> = labels
+            .filter(|label| Thresholds::of(label).is_some_and(|now| self.changes.forget_unless(&label.label, now)))
+            .map(|label| label.label.clone())
+            .collect();
+        if !gone.is_empty() {
+            let what = "was set by somebody else, or the configuration was loaded again: what was not written is gone";
+            self.warn(format!("{} {what}", gone.join(", ")), now);
+        }
+        let kept: HashSet<&str> = self.changes.names().collect();
+        for (source, top) in self.sources.iter_mut().zip(tops) {
+            source.take(top, &kept);
+        }
+        self.is_changed = true;
+    }
+
+    fn health(&mut self, status: Status) {
+        self.config = status.config.map(PathBuf::from);
+        for source in status.sources {
+            self.source_is(&source.name, &source.state);
+        }
+    }
+
+    fn source_is(&mut self, name: &str, state: &str) {
+        let source = self.sources.iter_mut().find(|source| source.key == name && source.state != state);
+        if let Some(source) = source {
+            source.state = visible(state);
+            self.is_changed = true;
+        }
+    }
+
+    fn in_force(&mut self, name: &str, thresholds: Thresholds, now: Instant) {
+        let Thresholds { threshold, start_threshold, release } = thresholds;
+        for label in self.sources.iter_mut().filter_map(|source| source.label_mut(name)) {
+            label.now.threshold = Some(threshold);
+            label.now.start_threshold = Some(start_threshold);
+            label.now.release = Some(release);
+        }
+        self.say(format!("{name}: threshold {threshold}, start threshold {start_threshold}, release {release}"), now);
+    }
+
+    /// The daemon has loaded what was written.
+    fn reloaded(&mut self, now: Instant) {
+        let thresholds = self.changes.all().map(|(label, threshold)| (label.to_owned(), threshold)).collect();
+        self.changes.clear();
+        self.poll_at = now;
+        if let Some(path) = self.written.take() {
+            self.say(format!("{} is written and in force", path.display()), now);
+            self.expected = Some((path, thresholds));
+        }
+    }
+
+    /// Looks whether what was written is in force: a daemon without a configuration may look for one elsewhere than this user does.
+    fn check(&mut self, tops: &[Top], now: Instant) {
+        let Some((path, thresholds)) = self.expected.take() else { return };
+        let labels = || tops.iter().flat_map(|top| &top.labels);
+        let is_other = |name: &str, threshold: f64| {
+            labels()
+                .filter(|label| label.label == name)
+                .filter_map(|label| label.threshold)
+                .any(|now| (now - threshold).abs() > 2e-4)
+        };
+        if thresholds.iter().any(|(label, threshold)| is_other(label, *threshold)) {
+            let path = path.display();
+            self.warn(format!("{path} is written, but the daemon does not read it; start it with --config {path}"), now);
+        }
+    }
+}
