@@ -82,11 +82,6 @@ impl Daemon {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
     }
 
-    /// Starts another daemon in the place of this one, which has ended.
-    pub fn start_again(&mut self, config: &str, arguments: &[&str]) {
-        self.child = Self::spawn(self.folder.path(), config, arguments, &[]);
-    }
-
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("s")
     }
