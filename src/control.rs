@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::detect::peaks::Kind;
 use crate::detect::why::Why;
 use crate::event::Subject;
 
@@ -29,6 +30,15 @@ pub enum Control {
         thresholds: SetThresholds,
         /// Takes what is in force then, or the sentences that say what is wrong.
         reply: oneshot::Sender<Result<InForce, Vec<String>>>,
+    },
+    /// The peaks of every label that were heard lately; from now on they are kept.
+    Peaks {
+        /// From which number on; `None` is from now on.
+        since: Option<u64>,
+        /// No lower ones, 0…1.
+        floor: f32,
+        /// Takes the answer.
+        reply: oneshot::Sender<HeardPeaks>,
     },
     /// Load the configuration again.
     Reload {
@@ -133,4 +143,36 @@ pub struct TopLabel {
     pub thresholds: Option<InForce>,
     /// Why it is an event just now, or why not.
     pub why: Why,
+}
+
+/// Peaks of all labels, whatever is reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeardPeaks {
+    /// The number from which on to ask the next time.
+    pub next: u64,
+    /// How many were overwritten before they were asked for.
+    pub lost: u64,
+    /// Whether more are there already than this answer holds.
+    pub more: bool,
+    /// For how long peaks have been kept since the daemon began, by the sample clock, in seconds; the mean over the sources.
+    pub heard_s: f64,
+    /// The sources that are heard.
+    pub sources: Vec<Arc<str>>,
+    /// The peaks, in the order in which they were found.
+    pub peaks: Vec<HeardPeak>,
+}
+
+/// One of [`HeardPeaks`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeardPeak {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// The label.
+    pub subject: Arc<Subject>,
+    /// Which of the label's curves.
+    pub kind: Kind,
+    /// How high, 0…1.
+    pub score: f32,
+    /// When the curve was highest.
+    pub at: Timestamp,
 }

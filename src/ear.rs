@@ -10,6 +10,7 @@ use crate::detect::curves::{Curves, Painted};
 use crate::detect::edges::Edges;
 use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
+use crate::detect::peaks::{Peak, Peaks};
 use crate::detect::scoring::{Scoring, causal};
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
@@ -37,6 +38,8 @@ pub struct Ear {
     detector: Detector,
     /// The curves of every label, where they are asked for.
     curves: Option<Curves>,
+    /// The peaks of every label, where they are asked for.
+    peaks: Option<Peaks>,
     scoring: Arc<Scoring>,
     kinship: Arc<Kinship>,
     /// The newest scores, each label's no lower than those of the labels below it.
@@ -76,6 +79,7 @@ impl Ear {
             kinship,
             lifted: Vec::new(),
             curves: None,
+            peaks: None,
             input_rate_hz,
             model_rate_hz,
             input_samples: 0,
@@ -172,6 +176,9 @@ impl Ear {
         if let Some(curves) = &mut self.curves {
             curves.push(&self.lifted, self.edges.as_ref());
         }
+        if let Some(peaks) = &mut self.peaks {
+            peaks.push(&self.lifted);
+        }
         self.next_end += self.scoring.hop_samples();
         self.clamp(first, found);
     }
@@ -190,6 +197,9 @@ impl Ear {
         self.detector.finish(now, base, reason, senses, found);
         if let Some(curves) = &mut self.curves {
             curves.finish(base, self.edges.as_ref());
+        }
+        if let Some(peaks) = &mut self.peaks {
+            peaks.finish(base);
         }
     }
 
@@ -212,6 +222,23 @@ impl Ear {
     /// The curves that were kept, box by box; each box is there once it has ended.
     pub fn curves(&self) -> &[Painted] {
         self.curves.as_ref().map_or(&[], Curves::painted)
+    }
+
+    /// From now on keeps the peaks of every label, if it does not yet; they must be taken.
+    pub fn keep_peaks(&mut self, n_labels: usize) {
+        let base = self.next_end - self.scoring.hop_samples();
+        self.peaks.get_or_insert_with(|| Peaks::new(self.scoring.clone(), n_labels, base));
+    }
+
+    /// Keeps no peaks any longer.
+    pub fn drop_peaks(&mut self) {
+        self.peaks = None;
+    }
+
+    /// The peaks that were kept since they were last taken; none lies beyond the end of the sound.
+    pub fn take_peaks(&mut self) -> impl Iterator<Item = Peak> {
+        let end = self.end_of_input.unwrap_or(u64::MAX);
+        self.peaks.iter_mut().flat_map(Peaks::take).map(move |peak| Peak { at: peak.at.min(end), ..peak })
     }
 
     /// The rules in force.
@@ -260,6 +287,11 @@ impl Ear {
     /// The end of the newest window that was scored, as a sample index.
     pub fn now(&self) -> u64 {
         self.next_end - self.scoring.hop_samples()
+    }
+
+    /// The distance of two windows in seconds.
+    pub fn hop_s(&self) -> f64 {
+        self.scoring.hop_samples() as f64 / f64::from(self.model_rate_hz)
     }
 
     /// The rate that times are counted in, in Hz.

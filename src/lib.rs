@@ -13,7 +13,7 @@
 //!
 //! Each word is a module. [`ear`] is one source's way from samples to detections, [`analysis`] is the thread that runs all ears and
 //! batches their windows, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`cli`] is the
-//! command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] chooses thresholds by what it hears in them.
+//! command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] finds thresholds by what an ear says of them.
 //!
 //! # The threads
 //!

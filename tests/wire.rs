@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mimid::control::{InForce, OpenEvent, SourceTop, TopLabel};
+use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLabel};
+use mimid::detect::peaks::Kind;
 use mimid::detect::why::Why;
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
 use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
@@ -89,6 +90,11 @@ mod schema {
             #[serde(deserialize_with = "nullable")] release: Option<f64>, why: Why, because: String,
         }
         Set { v: u8, ts: String, r#type: String, label: String, slug: String, threshold: f64, start_threshold: f64, release: f64 }
+        Peaks {
+            v: u8, ts: String, r#type: String,
+            next: u64, lost: u64, more: bool, heard_s: f64, sources: Vec<String>, peaks: Vec<Peak>,
+        }
+        Peak { source: String, label: String, kind: PeakKind, score: f64, at: String }
         Done { v: u8, ts: String, r#type: String, op: String }
         Error { v: u8, ts: String, r#type: String, code: String, message: String }
     }
@@ -118,6 +124,13 @@ mod schema {
         Ignored,
         NotReported,
         Grouped,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum PeakKind {
+        TwoSided,
+        Causal,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -245,6 +258,12 @@ fn set() -> Body {
     Body::Set { label: "Bark".to_owned(), slug: "bark".to_owned(), threshold: 0.2, start_threshold: 0.14, release: 0.02 }
 }
 
+fn peaks(kind: Kind) -> HeardPeaks {
+    let (source, at) = (Arc::<str>::from("default"), now());
+    let peak = HeardPeak { source: source.clone(), subject: bark().subject, kind, score: 0.012_34, at };
+    HeardPeaks { next: 7, lost: 0, more: false, heard_s: 12.34, sources: vec![source], peaks: vec![peak] }
+}
+
 /// Parses the line by the independent declaration, and by the daemon's own.
 fn check<T: DeserializeOwned>(line: &str) -> T {
     let own: Line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -284,6 +303,9 @@ fn every_line_has_just_the_declared_fields() {
     check::<Status>(&with_seq(Body::Status(Box::new(status()))));
     check::<Top>(&said(Body::Top { sources: vec![top().into()] }));
     check::<Set>(&said(set()));
+    for (kind, expected) in [(Kind::TwoSided, PeakKind::TwoSided), (Kind::Causal, PeakKind::Causal)] {
+        assert_eq!(check::<Peaks>(&said(Body::Peaks(peaks(kind).into()))).peaks[0].kind, expected);
+    }
     check::<Done>(&said(Body::Done { op: text("pause") }));
     check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
 }
@@ -311,6 +333,7 @@ fn the_lines_look_like_this() {
         with_seq(Body::Status(Box::new(status()))),
         said(Body::Top { sources: vec![top().into()] }),
         said(set()),
+        said(Body::Peaks(peaks(Kind::TwoSided).into())),
         said(Body::Done { op: text("pause") }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
     ];
@@ -332,6 +355,7 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0}],"inferences":0,"inference_ms":null,"clients":1,"dropped_lines":0,"dropped_reports":0}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, waits for the second look"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is told as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the 2 windows that confirm it, of the last 3"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 of -60.0 dBFS"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"not yet as long as 500 ms"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"announced and not borne out; not again until it is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
+    {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"done","op":"pause"}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"error","code":"bad_request","message":"no"}
     "#);
@@ -383,6 +407,8 @@ fn the_requests_of_the_protocol_are_read() {
         r#"{"op":"top"}"#,
         r#"{"op":"set","label":"Dog","threshold":0.25}"#,
         r#"{"op":"set","label":"Dog","start_threshold":0.1,"release":0.0}"#,
+        r#"{"op":"peaks","since":7,"floor":0.002}"#,
+        r#"{"op":"peaks"}"#,
         r#"{"op":"reload"}"#,
         r#"{"op":"pause","seconds":600}"#,
         r#"{"op":"pause"}"#,

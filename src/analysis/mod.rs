@@ -10,12 +10,13 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::config::Rule;
-use crate::control::SourceTop;
+use crate::control::{HeardPeaks, SourceTop};
 use crate::event::{EndReason, Report};
 use crate::model::{Model, ModelError, Tagger};
 use crate::ring::Reader;
 use crate::stats::{SourceStats, Stats};
 
+mod peaks;
 mod slot;
 mod thread;
 mod top;
@@ -50,6 +51,15 @@ pub enum Command {
         k: usize,
         /// Takes the answer.
         reply: oneshot::Sender<Vec<SourceTop>>,
+    },
+    /// The peaks of every label that were heard lately; from now on they are kept.
+    Peaks {
+        /// From which number on; `None` is from now on.
+        since: Option<u64>,
+        /// No lower ones, 0…1.
+        floor: f32,
+        /// Takes the answer.
+        reply: oneshot::Sender<HeardPeaks>,
     },
     /// End all open events and return.
     Shutdown,

@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
+use super::peaks::{PeakRing, Stored};
 use crate::config::Rule;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
+use crate::detect::peaks::Peak;
 use crate::detect::step::{Heard, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
@@ -154,6 +156,15 @@ impl Slot {
     /// How many samples were at full scale within the present stretch.
     pub fn clipped_samples(&self) -> u64 {
         self.clipping.samples
+    }
+
+    /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.
+    pub fn store_peaks(&mut self, ring: &mut PeakRing) {
+        let Some(anchor) = self.anchor else { return };
+        let (source, rate_hz) = (&self.source, self.ear.model_rate_hz());
+        for Peak { label, kind, at, score } in self.ear.take_peaks() {
+            ring.push(Stored { source: source.clone(), label, kind, score, at: anchor.time(at, rate_hz) });
+        }
     }
 
     /// What the samples themselves say of the source's health.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TrySendError};
 
+use super::peaks::PeakRing;
 use super::slot::Slot;
 use super::top::top;
 use super::{Analysis, Attachment, Command, Outcome};
@@ -40,6 +41,8 @@ pub(super) struct Thread {
     owners: Vec<(usize, usize)>,
     found: Vec<Detection>,
     backlog: VecDeque<Report>,
+    /// The peaks of every label, while a client asks for them.
+    peaks: PeakRing,
     /// Which slot's windows come first in the next batch, so that none starves.
     turn: usize,
 }
@@ -61,6 +64,7 @@ impl Thread {
             owners: Vec::with_capacity(batch),
             found: Vec::with_capacity(256),
             backlog: VecDeque::with_capacity(64),
+            peaks: PeakRing::default(),
             turn: 0,
             analysis,
         }
@@ -78,6 +82,7 @@ impl Thread {
                 Err(RecvTimeoutError::Disconnected) => return self.shut_down(),
             }
             self.step()?;
+            self.drop_peaks_nobody_wants();
             self.flush_backlog();
         }
     }
@@ -114,9 +119,27 @@ impl Thread {
                 // The asker may have gone meanwhile; then nobody misses the answer.
                 let _ = reply.send(self.slots.iter().map(|slot| top(slot, &self.analysis.model, k)).collect());
             }
+            Command::Peaks { since, floor, reply } => {
+                self.keep_peaks();
+                let sources = self.slots.iter().map(|slot| slot.source.clone()).collect();
+                let _ = reply.send(self.peaks.answer(since, floor, &self.analysis.model.labels, sources));
+            }
             Command::Shutdown => return Next::Stop,
         }
         Next::GoOn
+    }
+
+    /// A client asks for peaks: every ear keeps them from now on.
+    fn keep_peaks(&mut self) {
+        self.peaks.keep(Instant::now());
+        let n_labels = self.analysis.tagger.n_labels();
+        self.slots.iter_mut().for_each(|slot| slot.ear.keep_peaks(n_labels));
+    }
+
+    fn drop_peaks_nobody_wants(&mut self) {
+        if self.peaks.lapse(Instant::now()) {
+            self.slots.iter_mut().for_each(|slot| slot.ear.drop_peaks());
+        }
     }
 
     fn attach(&mut self, mut attachment: Attachment) {
@@ -133,7 +156,11 @@ impl Thread {
             self.publish(report);
         }
         self.slots.retain(|slot| slot.source != attachment.source);
-        self.slots.push(Slot::new(attachment, ear));
+        let mut slot = Slot::new(attachment, ear);
+        if self.peaks.is_kept() {
+            slot.ear.keep_peaks(self.analysis.tagger.n_labels());
+        }
+        self.slots.push(slot);
     }
 
     /// Pops what the rings hold, as long as the windows that follow from it fit into one batch a source.
@@ -224,6 +251,10 @@ impl Thread {
             self.found.clear();
             slot.ear.take_scores(rows, &mut self.found);
             slot.stats.windows.fetch_add(1, Relaxed);
+            if self.peaks.is_kept() {
+                slot.store_peaks(&mut self.peaks);
+                self.peaks.hear(slot.ear.hop_s() / n_slots as f64);
+            }
             self.report_found(index);
         }
         Ok(batch)
@@ -249,6 +280,7 @@ impl Thread {
     fn end_events(&mut self, index: usize, reason: EndReason) {
         self.found.clear();
         self.slots[index].ear.close(reason, &mut self.found);
+        self.slots[index].store_peaks(&mut self.peaks);
         self.report_found(index);
     }
 
@@ -266,6 +298,8 @@ impl Thread {
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Paused);
         }
+        // The peaks of the old model's labels are not the new one's.
+        self.peaks.clear();
         self.analysis.rules = rules;
         self.analysis.model = model;
         self.analysis.tagger = tagger;

@@ -156,6 +156,12 @@ impl Daemon {
         wanted.iter().filter(|name| !is_known(name)).map(sentence).collect()
     }
 
+    /// From now on a line that takes longer than this counts as a broken connection.
+    pub fn set_patience(&mut self, patience: Duration) -> Result<(), Failure> {
+        let set = self.lines.get_mut().set_read_timeout(Some(patience));
+        set.map_err(|error| Failure::new(format_args!("the connection broke: {error}"), exit::FAILED))
+    }
+
     /// Subscribes; what comes before the answer was sent under another filter, and is passed over.
     pub fn subscribe(&mut self, request: &Request) -> Result<(), Failure> {
         self.ask(request)?;

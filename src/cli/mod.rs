@@ -94,7 +94,7 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
-    /// Find thresholds by what recordings say.
+    /// Find thresholds by what recordings, or hours of ordinary background, say.
     Tune(tune::Args),
     /// Say why each event of a recording came, and why others did not.
     Explain(explain::Args),

@@ -94,6 +94,20 @@ impl Engine {
         progress: &ProgressBar,
         mut take: impl FnMut(&Ear, Detection) -> Result<(), RecordingError>,
     ) -> Result<(), RecordingError> {
+        self.hear_piecewise(path, decoder, ear, progress, |ear, found| {
+            found.drain(..).try_for_each(|detection| take(ear, detection))
+        })
+    }
+
+    /// The same, but hands over the ear after each piece of the recording, with the detections so far, which `after` takes out.
+    pub fn hear_piecewise(
+        &mut self,
+        path: &Path,
+        decoder: &mut Decoder,
+        ear: &mut Ear,
+        progress: &ProgressBar,
+        mut after: impl FnMut(&mut Ear, &mut Vec<Detection>) -> Result<(), RecordingError>,
+    ) -> Result<(), RecordingError> {
         let mut fault = None;
         loop {
             self.samples.clear();
@@ -118,7 +132,7 @@ impl Engine {
             }
             self.samples = samples;
             progress.inc(self.samples.len() as u64);
-            self.found.drain(..).try_for_each(|detection| take(ear, detection))?;
+            after(ear, &mut self.found)?;
         }
         ear.end_input();
         loop {
@@ -130,7 +144,7 @@ impl Engine {
             }
         }
         ear.close(EndReason::Decay, &mut self.found);
-        self.found.drain(..).try_for_each(|detection| take(ear, detection))?;
+        after(ear, &mut self.found)?;
         fault.map_or(Ok(()), |sentence| Err(RecordingError::Recording(sentence)))
     }
 

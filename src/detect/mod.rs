@@ -2,8 +2,9 @@
 //!
 //! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
-//! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it. `curves` is the same for every label of the model, written
-//! down. Times are sample indices at the model's rate.
+//! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it.
+//! `curves` is the same for every label of the model, written down; `peaks` keeps no more of them than how high they rose. Times are
+//! sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
@@ -12,6 +13,7 @@ pub mod curves;
 pub mod edges;
 pub mod family;
 pub mod level;
+pub mod peaks;
 pub mod scoring;
 pub mod standing;
 pub mod step;

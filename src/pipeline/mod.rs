@@ -304,6 +304,9 @@ impl Daemon {
             Control::Set { label, thresholds, reply } => {
                 let _ = reply.send(self.set(&label, &thresholds));
             }
+            Control::Peaks { since, floor, reply } => {
+                let _ = self.commands.send(Command::Peaks { since, floor, reply });
+            }
             Control::Reload { reply } => {
                 let _ = reply.send(self.reload());
             }

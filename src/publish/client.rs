@@ -181,7 +181,7 @@ impl Connection {
 
     /// Requests that the pipeline does.
     async fn ask_pipeline(&mut self, request: Request) -> Result<Body, Refusal> {
-        let changes = !matches!(request, Request::Top { .. });
+        let changes = !matches!(request, Request::Top { .. } | Request::Peaks { .. });
         if changes && !self.shared.access.allows_peer(self.peer).await {
             let message = "only the daemon's own user, root and the members of the configured group may do this";
             return Err(Refusal("forbidden", message.to_owned()));
@@ -208,6 +208,10 @@ impl Connection {
                     }),
                     Err(faults) => Err(Refusal("bad_request", faults.join("; "))),
                 }
+            }
+            Request::Peaks { since, floor } => {
+                let floor = floor as f32;
+                Ok(Body::Peaks(self.ask(|reply| Control::Peaks { since, floor, reply }).await?.into()))
             }
             Request::Reload {} => match self.ask(|reply| Control::Reload { reply }).await? {
                 Ok(changes) => Ok(Body::ConfigReloaded { changes }),

@@ -43,7 +43,9 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         }
         Body::Dropped { count } => (ts, paint(style, "33", &format!("{count} lines were dropped"))),
         Body::Error { message, .. } => (ts, paint(style, "31", message)),
-        Body::Status(_) | Body::Top { .. } | Body::Set { .. } | Body::Done { .. } | Body::Unknown => return None,
+        Body::Status(_) | Body::Top { .. } | Body::Peaks(_) | Body::Set { .. } | Body::Done { .. } | Body::Unknown => {
+            return None;
+        }
     };
     Some(format!("{}  {text}", local(time, zone)))
 }

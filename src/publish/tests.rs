@@ -21,7 +21,7 @@ use super::server::{Directory, Shared, serve};
 use super::socket::{self, Bound};
 use super::wire::ModelInfo;
 use crate::config::SocketConfig;
-use crate::control::{Control, InForce};
+use crate::control::{Control, HeardPeaks, InForce};
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
 use crate::stats::Stats;
@@ -274,7 +274,7 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     let mut client = server.connect().await;
     let control = server.control.clone();
     let pipeline = std::thread::spawn(move || {
-        for request in control.iter().take(8) {
+        for request in control.iter().take(9) {
             match request {
                 Control::Set { thresholds, reply, .. } => drop(reply.send(match thresholds.threshold {
                     Some(threshold) if threshold > 1.0 => Err(vec!["2 is out of range".to_owned()]),
@@ -286,6 +286,11 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
                     }),
                 })),
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
+                Control::Peaks { since, floor, reply } => {
+                    assert_eq!((since, floor), (Some(7), 0.5));
+                    let _ =
+                        reply.send(HeardPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources: vec![], peaks: vec![] });
+                }
                 Control::Reload { reply } => drop(reply.send(Err(vec!["line 3: no".to_owned()]))),
                 Control::Pause { seconds, reply } => {
                     assert_eq!(seconds, Some(0.5));
@@ -303,6 +308,8 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     assert_eq!(client.ask(r#"{"op":"set","label":"Dog","threshold":0.25}"#).await["threshold"], json!(0.25));
     let refused = client.ask(r#"{"op":"set","label":"Dog","threshold":2}"#).await;
     assert_eq!((&refused["code"], &refused["message"]), (&json!("bad_request"), &json!("2 is out of range")));
+    let peaks = client.ask(r#"{"op":"peaks","since":7,"floor":0.5}"#).await;
+    assert_eq!((&peaks["type"], &peaks["next"], &peaks["lost"]), (&json!("peaks"), &json!(9), &json!(2)));
     assert_eq!(client.ask(r#"{"op":"reload"}"#).await["faults"], json!(["line 3: no"]));
     assert_eq!(client.ask(r#"{"op":"pause","seconds":0.5}"#).await["op"], "pause");
     assert_eq!(client.ask(r#"{"op":"resume"}"#).await["op"], "resume");

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::stats::{SourceState, SourceStats};
 
+mod peaks;
 mod request;
 mod top;
 
+pub use peaks::{Peak, PeakKind, Peaks};
 pub use request::{BadRequest, Request};
 pub use top::{OpenEvent, Top, TopLabel};
 
@@ -89,6 +91,9 @@ pub enum Body {
     /// The answer to `set`: the thresholds in force.
     #[serde(rename = "set")]
     Set { label: String, slug: String, threshold: f64, start_threshold: f64, release: f64 },
+    /// The answer to `peaks`.
+    #[serde(rename = "peaks")]
+    Peaks(Peaks),
     /// The answer to `pause`, `resume` and `test`.
     #[serde(rename = "done")]
     Done { op: String },

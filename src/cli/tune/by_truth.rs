@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let outcomes = outcome::choose(&subjects, &recordings, &observed, rule, goal);
     let changed = outcomes.iter().filter(|outcome| outcome.is_set());
     let wanted: Vec<_> = changed.map(|outcome| (&outcome.tuned.rule, outcome.gate)).collect();
-    let assignments = outcome::assignments(&text, &wanted, labels).map_err(unwritten)?;
+    let assignments = outcome::assignments(&text, &wanted, labels)?;
     let report = Report {
         goal: args.false_alarms_per_day,
         collar_ms: args.collar_ms,
@@ -58,8 +58,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (false, false) => out.write_all(report.fragment(&assignments).as_bytes())?,
         (false, true) => report.json(&mut out, None)?,
         (true, is_json) => {
-            let target = edit::target(args.config.config.as_deref()).map_err(|error| unwritten(error.into()))?;
-            let new = edit::assign(&text, &assignments.concat(), labels).map_err(|error| unwritten(error.into()))?;
+            let target = edit::target(args.config.config.as_deref()).map_err(Unwritten::from)?;
+            let new = edit::assign(&text, &assignments.concat(), labels).map_err(Unwritten::from)?;
             let diff = edit::diff(&target, &text, &new);
             if is_json {
                 io::stderr().write_all(diff.as_bytes())?;
@@ -97,11 +97,4 @@ fn wrong(wrong: Wrong) -> Failure {
     let exit_code = if wrong.truth.is_empty() { exit::FAILED } else { exit::USAGE };
     let sentences = wrong.truth.iter().map(ToString::to_string).chain(wrong.recordings);
     Failure::new(sentences.collect::<Vec<_>>().join("\n"), exit_code)
-}
-
-fn unwritten(error: Unwritten) -> Failure {
-    match error {
-        Unwritten::Edit(error) => Failure::new(error, exit::USAGE),
-        Unwritten::Faults(faults) => Failure::new(format_args!("what was found cannot be written: {faults}"), exit::USAGE),
-    }
 }

@@ -3,6 +3,7 @@
 use super::hear::Observed;
 use super::recordings::Labelled;
 use super::subjects::{Family, Subjects, Tuned};
+use crate::cli::{Failure, exit};
 use crate::config::edit::{self, Assignment, EditError, Key};
 use crate::config::{Config, Faults, Gate, Raw, Rule};
 use crate::model::Labels;
@@ -166,6 +167,15 @@ pub enum Unwritten {
     Edit(EditError),
     /// What would stand there is not valid.
     Faults(Faults),
+}
+
+impl From<Unwritten> for Failure {
+    fn from(error: Unwritten) -> Self {
+        match error {
+            Unwritten::Edit(error) => Self::new(error, exit::USAGE),
+            Unwritten::Faults(faults) => Self::new(format_args!("what was found cannot be written: {faults}"), exit::USAGE),
+        }
+    }
 }
 
 impl From<EditError> for Unwritten {

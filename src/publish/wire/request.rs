@@ -12,11 +12,12 @@ use crate::model::labels::nearest;
 const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
-const OPS: [(&str, &[&str]); 8] = [
+const OPS: [(&str, &[&str]); 9] = [
     ("subscribe", &["labels", "sources", "types", "min_score", "since"]),
     ("status", &[]),
     ("top", &["k"]),
     ("set", &["label", "threshold", "start_threshold", "release"]),
+    ("peaks", &["since", "floor"]),
     ("reload", &[]),
     ("pause", &["seconds"]),
     ("resume", &[]),
@@ -66,6 +67,15 @@ pub enum Request {
         /// The same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         release: Option<f64>,
+    },
+    /// Asks for the peaks of every label, which are kept from then on.
+    Peaks {
+        /// From which number on; without it from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+        /// No lower ones, 0…1.
+        #[serde(default)]
+        floor: f64,
     },
     /// Asks to load the configuration again.
     Reload {},
@@ -187,6 +197,10 @@ impl Request {
                 }
                 Request::Set { label, threshold, start_threshold, release }
             }
+            "peaks" => Request::Peaks {
+                since: fields.take("since", "a whole number")?,
+                floor: fields.take("floor", "a number from 0 to 1")?.unwrap_or_default(),
+            },
             "reload" => Request::Reload {},
             "pause" => Request::Pause { seconds: fields.take("seconds", "a number of seconds")? },
             "resume" => Request::Resume {},
@@ -265,8 +279,9 @@ mod tests {
         let pause = Request::Pause { seconds: Some(0.5) };
         let test = Request::Test { label: "Dog".into() };
         let set = Request::Set { label: "Dog".into(), threshold: Some(0.25), start_threshold: None, release: Some(0.0) };
-        let all =
-            [subscribe, Request::Status {}, Request::Top { k: 3 }, set, Request::Reload {}, pause, Request::Resume {}, test];
+        let peaks = Request::Peaks { since: Some(7), floor: 0.01 };
+        let [status, top, reload] = [Request::Status {}, Request::Top { k: 3 }, Request::Reload {}];
+        let all = [subscribe, status, top, set, peaks, reload, pause, Request::Resume {}, test];
         assert_eq!(all.len(), OPS.len());
         for request in all {
             assert_eq!(Request::parse(serde_json::to_string(&request).unwrap().as_bytes()), Ok(request));
@@ -280,10 +295,10 @@ mod tests {
             (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
             (
                 r#"{"labels":[]}"#,
-                r#"the request has no "op"; there are subscribe, status, top, set, reload, pause, resume, test"#,
+                r#"the request has no "op"; there are subscribe, status, top, set, peaks, reload, pause, resume, test"#,
             ),
             (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
-            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, set, reload, pause, resume, test"),
+            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, set, peaks, reload, pause, resume, test"),
             (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),
             (r#"{"op":"status","x":1}"#, r#"status has no field "x"; it takes none"#),
             (r#"{"op":"subscribe","labels":"Dog"}"#, r#"labels must be a list of names, but it is "Dog""#),

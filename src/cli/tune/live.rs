@@ -1,0 +1,259 @@
+//! `mimid tune --background-live`: gathers what the running daemon hears, by what its socket says, with no second microphone and no
+//! second model.
+//!
+//! A daemon that goes away is waited for; an interruption, or the end of the time, ends the gathering in the normal way.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::background::State;
+use crate::cli::listen::{self, Daemon};
+use crate::cli::{Failure, exit};
+use crate::config::Rule;
+use crate::detect::peaks::{FLOOR, Kind};
+use crate::model::Model;
+use crate::publish::wire::{Body, Peaks, Request};
+use crate::tune::background::report::duration;
+use crate::tune::background::statistics::{Gatherer, Moment, Place};
+
+/// How often the daemon is asked: it keeps the peaks of minutes.
+const EVERY: Duration = Duration::from_secs(3);
+/// How often the state file is written.
+const SAVED_EVERY: Duration = Duration::from_secs(60);
+/// How long an answer may take; a daemon sends something every half minute.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// How long is waited before the daemon is looked for again: at first, and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Why there is no connection at the moment.
+enum Break {
+    /// It may be there again later.
+    Away(String),
+    /// It will never do.
+    Never(Failure),
+}
+
+/// How the gathering goes on.
+enum Next {
+    GoOn,
+    Stop,
+}
+
+/// Gathers until `goal` has been heard in all, or until it is interrupted.
+pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Model, state: &mut State) -> Result<(), Failure> {
+    // A daemon that is not there at the start is a mistake; one that goes away later comes again.
+    let mut link = Link::open(socket, model).map_err(|broken| match broken {
+        Break::Away(sentence) => Failure::new(sentence, exit::FAILED),
+        Break::Never(failure) => failure,
+    })?;
+    let stop = interruptions()?;
+    let goal_ms = goal.as_millis() as u64;
+    let mut gatherer = Gatherer::new(state.statistics.clone());
+    let progress = progress(goal_ms);
+    let (heard, goal) = (duration(Duration::from_millis(gatherer.so_far().heard_ms)), duration(goal));
+    say(&progress, &format!("counting what the daemon hears, {heard} of {goal} so far; Ctrl-C ends it with a report"));
+    let mut saved_at = Instant::now();
+    loop {
+        match link.ask().and_then(|answer| link.take(&answer, model, &mut gatherer).map(|()| answer.more)) {
+            // The rest of a long answer comes at once.
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(Break::Never(failure)) => {
+                state.save(gatherer.finish(), model)?;
+                return Err(failure);
+            }
+            Err(Break::Away(sentence)) => {
+                say(&progress, &format!("{sentence}; waiting for it, what was heard so far is kept"));
+                state.save(gatherer.statistics(), model)?;
+                match open_again(socket, model, &stop)? {
+                    Some(new) => link = new,
+                    None => break,
+                }
+                say(&progress, "the daemon is there again");
+            }
+        }
+        show(&progress, &gatherer, rules);
+        if gatherer.so_far().heard_ms >= goal_ms {
+            break;
+        }
+        if saved_at.elapsed() >= SAVED_EVERY {
+            state.save(gatherer.statistics(), model)?;
+            saved_at = Instant::now();
+        }
+        if let Next::Stop = pause(&stop, EVERY) {
+            break;
+        }
+    }
+    progress.finish_and_clear();
+    state.save(gatherer.finish(), model)
+}
+
+/// Looks for the daemon until it is there; `None` where that is interrupted.
+fn open_again(socket: Option<&Path>, model: &Model, stop: &Receiver<()>) -> Result<Option<Link>, Failure> {
+    let mut wait = AGAIN.0;
+    loop {
+        if let Next::Stop = pause(stop, wait) {
+            return Ok(None);
+        }
+        match Link::open(socket, model) {
+            Ok(link) => return Ok(Some(link)),
+            Err(Break::Never(failure)) => return Err(failure),
+            Err(Break::Away(_)) => wait = (wait * 2).min(AGAIN.1),
+        }
+    }
+}
+
+/// The connection, and how far it has been asked.
+struct Link {
+    daemon: Daemon,
+    next: u64,
+    /// The daemon's own count of what it heard when it was asked last.
+    heard_s: f64,
+}
+
+impl Link {
+    /// Connects to a daemon with this model, which keeps peaks from now on.
+    fn open(socket: Option<&Path>, model: &Model) -> Result<Self, Break> {
+        let away = |failure: Failure| Break::Away(failure.message);
+        let mut daemon = Daemon::connect(socket).map_err(away)?;
+        daemon.set_patience(PATIENCE).map_err(away)?;
+        if let Body::Hello { model: theirs, .. } = &daemon.hello.body
+            && theirs.sha256 != model.sha256
+        {
+            let sentence = format!(
+                "the daemon hears with the model {}, but the configuration here names another, {}; name the daemon's with --config",
+                theirs.name, model.name
+            );
+            return Err(Break::Never(Failure::new(sentence, exit::USAGE)));
+        }
+        // Of all that the daemon reports only a reload matters here: it may bring another model.
+        let types = vec!["config.reloaded".to_owned()];
+        let request = Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None };
+        daemon.subscribe(&request).map_err(away)?;
+        let mut link = Self { daemon, next: 0, heard_s: 0.0 };
+        let first = link.request(None)?;
+        (link.next, link.heard_s) = (first.next, first.heard_s);
+        Ok(link)
+    }
+
+    /// What came since it was asked last.
+    fn ask(&mut self) -> Result<Peaks, Break> {
+        self.request(Some(self.next))
+    }
+
+    fn request(&mut self, since: Option<u64>) -> Result<Peaks, Break> {
+        let away = |failure: Failure| Break::Away(failure.message);
+        self.daemon.ask(&Request::Peaks { since, floor: FLOOR.into() }).map_err(away)?;
+        loop {
+            let line = self.daemon.read().map_err(away)?.ok_or_else(|| away(listen::closed()))?.0;
+            match line.body {
+                Body::Peaks(peaks) => return Ok(peaks),
+                Body::Error { code, message } if code == "bad_request" => {
+                    let sentence = format!(
+                        "the daemon is older than this mimid and cannot tell its peaks ({message}); restart it with this one"
+                    );
+                    return Err(Break::Never(Failure::new(sentence, exit::FAILED)));
+                }
+                Body::Error { message, .. } => return Err(Break::Away(message)),
+                Body::ConfigReloaded { .. } => {
+                    return Err(Break::Away("the daemon has another configuration, and is asked again for its model".to_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts an answer in.
+    fn take(&mut self, answer: &Peaks, model: &Model, gatherer: &mut Gatherer) -> Result<(), Break> {
+        for peak in &answer.peaks {
+            let (Some(label), Ok(at)) = (model.labels.find(&peak.label), peak.at.parse::<Timestamp>()) else {
+                return Err(Break::Away(format!("the daemon told a peak of {:?} that cannot be read", peak.label)));
+            };
+            let moment = Moment { place: Place::Source(peak.source.as_str().into()), at_ms: at.as_millisecond() };
+            gatherer.peak((label, peak.kind.into()), peak.score as f32, moment);
+        }
+        // Time whose peaks were lost does not count: it would make the room quieter than it is.
+        if answer.lost == 0 {
+            gatherer.heard(((answer.heard_s - self.heard_s).max(0.0) * 1_000.0).round() as u64);
+        }
+        (self.next, self.heard_s) = (answer.next, answer.heard_s);
+        Ok(())
+    }
+}
+
+/// Waits, and says whether it was interrupted meanwhile.
+fn pause(stop: &Receiver<()>, time: Duration) -> Next {
+    match stop.recv_timeout(time) {
+        Err(RecvTimeoutError::Timeout) => Next::GoOn,
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => Next::Stop,
+    }
+}
+
+/// Tells when the user has had enough. The second interruption ends the program at once, as the first does elsewhere.
+fn interruptions() -> Result<Receiver<()>, Failure> {
+    let failed = |error: io::Error| Failure::new(format_args!("signals cannot be caught: {error}"), exit::FAILED);
+    let (told, stop) = bounded(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    drop(guard);
+    let watch = move || {
+        runtime.block_on(async {
+            for exits in [false, true] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if exits {
+                    std::process::exit(exit::INTERRUPTED.into());
+                }
+                let _ = told.try_send(());
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    Ok(stop)
+}
+
+fn progress(goal_ms: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(goal_ms);
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {percent:>3} %  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Says a sentence above the progress. That nobody reads it changes nothing.
+fn say(progress: &ProgressBar, sentence: &str) {
+    progress.suspend(|| {
+        let _ = writeln!(io::stderr(), "mimid: {sentence}");
+    });
+}
+
+/// How long has been heard, and what would have rung most so far.
+fn show(progress: &ProgressBar, gatherer: &Gatherer, rules: &[Rule]) {
+    if progress.is_hidden() {
+        return;
+    }
+    let so_far = gatherer.so_far();
+    let mut rung: Vec<(u64, &str)> = rules
+        .iter()
+        .map(|rule| (so_far.record(&rule.members, Kind::TwoSided).n_reaching(rule.gate.threshold), rule.subject.name.as_str()))
+        .filter(|(n, _)| *n > 0)
+        .collect();
+    rung.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    let most: Vec<String> = rung.iter().take(3).map(|(n, name)| format!("{name} {n}")).collect();
+    let most = if most.is_empty() { "nothing would have rung".to_owned() } else { format!("most alarms: {}", most.join(", ")) };
+    progress.set_position(so_far.heard_ms);
+    progress.set_message(format!("heard {}; {most}", duration(Duration::from_millis(so_far.heard_ms))));
+}

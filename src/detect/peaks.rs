@@ -1,0 +1,229 @@
+//! The peaks of every label's curves, whatever is reported: what `mimid tune --background` counts.
+//!
+//! A peak of the two-sided curve is the score that an event would have, a peak of the causal curve what would announce one. Peaks
+//! are numbers only; no sound can be made of them.
+
+use std::sync::Arc;
+
+use super::boxes::Boxes;
+use super::scoring::{Curve, Scoring};
+
+/// Lower peaks are not kept: no threshold that anybody sets is as low, and there are very many.
+pub const FLOOR: f32 = 2e-3;
+
+/// Which of a label's curves a peak is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The curve that looks at every moment from both sides, and decides whether there was an event.
+    TwoSided,
+    /// The curve that is known at once, and announces events.
+    Causal,
+}
+
+/// A peak of a label's curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak {
+    /// The label, by its index among the model's outputs.
+    pub label: usize,
+    /// Which of its curves.
+    pub kind: Kind,
+    /// Where the curve is highest, as a sample index.
+    pub at: u64,
+    /// How high, 0…1.
+    pub score: f32,
+}
+
+/// Finds the peaks of every label's curves as they come.
+#[derive(Debug)]
+pub struct Peaks {
+    scoring: Arc<Scoring>,
+    labels: Vec<Row>,
+    found: Vec<Peak>,
+    /// Where value 0 of the curves begins, as a sample index.
+    base: u64,
+}
+
+/// The way of one label from scores to peaks.
+#[derive(Debug, Clone)]
+struct Row {
+    curve: Curve,
+    two_sided: Summit,
+    causal: Summit,
+}
+
+/// The boxes of one curve, and where the peak of the one that goes on lies.
+#[derive(Debug, Clone)]
+struct Summit {
+    boxes: Boxes,
+    n_values: u64,
+    at: u64,
+    /// How high it is; 0 between two boxes.
+    peak: f32,
+}
+
+impl Peaks {
+    /// No peaks yet, of `n_labels` labels; the next window ends a hop after the sample index `base`.
+    pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64) -> Self {
+        Self { labels: vec![Row::new(&scoring); n_labels], found: Vec::new(), base, scoring }
+    }
+
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
+    pub fn push(&mut self, scores: &[f32]) {
+        let n_labels = self.labels.len();
+        let hop = self.scoring.hop_samples();
+        for (label, row) in self.labels.iter_mut().enumerate() {
+            let (causal, two_sided) = row.curve.push(&self.scoring, scores.chunks_exact(n_labels).map(|scores| scores[label]));
+            let peaks = [
+                (Kind::Causal, row.causal.push(causal)),
+                (Kind::TwoSided, two_sided.and_then(|value| row.two_sided.push(value))),
+            ];
+            for (kind, peak) in peaks {
+                if let Some((at, score)) = peak {
+                    self.found.push(Peak { label, kind, at: self.base + at * hop, score });
+                }
+            }
+        }
+    }
+
+    /// Ends every curve; the next window ends a hop after the sample index `base`.
+    pub fn finish(&mut self, base: u64) {
+        let hop = self.scoring.hop_samples();
+        for (label, row) in self.labels.iter_mut().enumerate() {
+            for (kind, peak) in [(Kind::Causal, row.causal.finish()), (Kind::TwoSided, row.two_sided.finish())] {
+                if let Some((at, score)) = peak {
+                    self.found.push(Peak { label, kind, at: self.base + at * hop, score });
+                }
+            }
+            *row = Row::new(&self.scoring);
+        }
+        self.base = base;
+    }
+
+    /// The peaks since they were last taken.
+    pub fn take(&mut self) -> impl Iterator<Item = Peak> {
+        self.found.drain(..)
+    }
+}
+
+impl Row {
+    fn new(scoring: &Scoring) -> Self {
+        let summit = Summit { boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), n_values: 0, at: 0, peak: 0.0 };
+        Self { curve: Curve::new(scoring), two_sided: summit.clone(), causal: summit }
+    }
+}
+
+impl Summit {
+    /// Takes the next value; where a box ended with it, gives where its peak lies, in values of the curve, and how high it is.
+    fn push(&mut self, value: f32) -> Option<(u64, f32)> {
+        let found = self.boxes.push(value);
+        let ended = found.closed.map(|stretch| (self.at, stretch.peak));
+        let before = if ended.is_some() { 0.0 } else { self.peak };
+        self.peak = found.open.map_or(0.0, |stretch| stretch.peak);
+        if self.peak > before {
+            self.at = self.n_values;
+        }
+        self.n_values += 1;
+        ended.filter(|(_, score)| *score >= FLOOR)
+    }
+
+    fn finish(&mut self) -> Option<(u64, f32)> {
+        let at = self.at;
+        self.boxes.finish().map(|stretch| (at, stretch.peak)).filter(|(_, score)| *score >= FLOOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::manifest::Detection;
+
+    const HOP: u64 = 100;
+    const WINDOW_HOPS: usize = 10;
+
+    /// A window of 1 s, ten of them a second, at 1 kHz.
+    fn scoring() -> Arc<Scoring> {
+        let detection = Detection { windows_ms: vec![1_000], hop_ms: 100, delta: 0.0, median: 1, extent: 0.1, valley: 0.3 };
+        Arc::new(Scoring::new(&detection, 1_000))
+    }
+
+    /// The scores of windows that are as sure of a sound as its strongest hop in them: (first hop, after the last, strength).
+    fn scores(sounds: &[(usize, usize, f32)], n_hops: usize) -> Vec<f32> {
+        let strength = |hop: usize| {
+            sounds.iter().filter(|(from, to, _)| (*from..*to).contains(&hop)).map(|sound| sound.2).fold(1e-4, f32::max)
+        };
+        (0..n_hops).map(|end| ((end + 1).saturating_sub(WINDOW_HOPS)..=end).map(strength).fold(0.0, f32::max)).collect()
+    }
+
+    /// The peaks of one label beside a silent one, taken after every `chunk` hops.
+    fn peaks(scores: &[f32], base: u64, chunk: usize) -> Vec<Peak> {
+        let (mut peaks, mut found) = (Peaks::new(scoring(), 2, base), Vec::new());
+        for hops in scores.chunks(chunk) {
+            hops.iter().for_each(|score| peaks.push(&[1e-4, *score]));
+            found.extend(peaks.take());
+        }
+        peaks.finish(0);
+        found.extend(peaks.take());
+        found
+    }
+
+    fn of(kind: Kind, peaks: &[Peak]) -> Vec<(u64, f32)> {
+        peaks.iter().filter(|peak| peak.kind == kind).map(|peak| (peak.at, (peak.score * 1e3).round() / 1e3)).collect()
+    }
+
+    /// Whether each peak lies in the sound from hop 30 to 34, and how high it is.
+    fn hops(kind: Kind, peaks: &[Peak], base: u64) -> Vec<(bool, f32)> {
+        let is_there = |at: u64| (base + 30 * HOP..=base + 34 * HOP).contains(&at);
+        of(kind, peaks).into_iter().map(|(at, score)| (is_there(at), score)).collect()
+    }
+
+    #[test]
+    fn a_sound_is_a_peak_of_both_curves_where_it_is() {
+        let found = peaks(&scores(&[(30, 34, 0.6)], 100), 0, 7);
+        assert!(found.iter().all(|peak| peak.label == 1), "{found:?}");
+        // The causal curve is high from the sound on, the two-sided one while it lasts.
+        assert_eq!(of(Kind::Causal, &found), [(30 * HOP, 0.6)]);
+        assert_eq!(hops(Kind::TwoSided, &found, 0), [(true, 0.6)]);
+    }
+
+    #[test]
+    fn two_sounds_are_two_peaks_and_what_is_below_the_floor_is_none() {
+        let found = peaks(&scores(&[(20, 24, 0.6), (60, 64, 0.3), (120, 124, 0.9 * FLOOR)], 200), 5_000, 200);
+        assert_eq!(of(Kind::TwoSided, &found).iter().map(|(_, score)| *score).collect::<Vec<_>>(), [0.6, 0.3]);
+        assert_eq!(of(Kind::Causal, &found), [(5_000 + 20 * HOP, 0.6), (5_000 + 60 * HOP, 0.3)]);
+    }
+
+    #[test]
+    fn a_sound_that_goes_on_to_the_end_is_a_peak_and_the_next_begins_anew() {
+        let scoring = scoring();
+        let mut peaks = Peaks::new(scoring, 1, 0);
+        scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score]));
+        assert_eq!(peaks.take().count(), 0);
+        peaks.finish(9_000);
+        assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 0), [(true, 0.6)]);
+        scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score]));
+        assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 9_000), [(true, 0.5)]);
+    }
+
+    proptest! {
+        #[test]
+        fn when_they_are_taken_changes_nothing_and_the_highest_is_the_curves(
+            steps in prop::collection::vec(-2.0f32..2.0, 1..300), chunk in 1usize..50,
+        ) {
+            let mut level = -5.0f32;
+            let scores: Vec<f32> = steps.iter().map(|step| { level = (level + step).clamp(-9.0, -0.01); level.exp() }).collect();
+            let (whole, parts) = (peaks(&scores, 0, scores.len()), peaks(&scores, 0, chunk));
+            prop_assert_eq!(&whole, &parts);
+            let highest = scores.iter().copied().fold(0.0, f32::max);
+            let found = of(Kind::Causal, &whole).into_iter().map(|(_, score)| score).fold(0.0, f32::max);
+            // A curve that never falls has no peak until it ends, and the first value can be no rise.
+            if highest >= 2.0 * FLOOR && scores[0] < 0.3 * highest {
+                prop_assert!((found - highest).abs() < 2e-3, "{found} {highest}");
+            }
+            for kind in [Kind::Causal, Kind::TwoSided] {
+                prop_assert!(of(kind, &whole).is_sorted_by(|a, b| a.0 < b.0));
+            }
+        }
+    }
+}
