@@ -96,10 +96,7 @@ fn unreported(raw: &Raw, labels: &Labels, missing: &[usize]) -> Vec<Rule> {
     if missing.is_empty() {
         return Vec::new();
     }
-    let mut asked = raw.clone();
-    asked.report = Default::default();
-    asked.report.labels.value = Some(missing.iter().map(|label| labels.subjects()[*label].name.clone()).collect());
-    let rules = asked.validate(labels).map(|loaded| loaded.config.rules).unwrap_or_default();
+    let rules = raw.reporting_all().validate(labels).map(|loaded| loaded.config.rules).unwrap_or_default();
     rules.into_iter().filter(|rule| matches!(rule.members[..], [label] if missing.contains(&label))).collect()
 }
 
