@@ -238,7 +238,7 @@ fn look(client: &mut Client, label: &str) -> Value {
 
 /// Asks again and again until `top` says this of the label.
 fn look_until(client: &mut Client, label: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..500 {
+    for _ in 0..1_500 {
         let found = look(client, label);
         if holds(&found) {
             return found;
