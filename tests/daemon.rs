@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use support::{Client, Daemon, RINGTONE, SoundServer, VOICE, mimid, run, voice_and_silence};
+use support::{Client, Daemon, RINGTONE, SoundServer, VOICE, mimid, run, voice_and_seconds_of_silence, voice_and_silence};
 
 /// How long a daemon may take to end.
 const SOON: Duration = Duration::from_secs(2);
@@ -251,7 +251,7 @@ fn look_until(client: &mut Client, label: &str, holds: impl Fn(&Value) -> bool) 
 #[test]
 fn top_says_why_a_label_is_an_event_or_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let recording = voice_and_silence(folder.path());
+    let recording = voice_and_seconds_of_silence(folder.path(), 8);
     let config =
         "[report]\nlabels = [\"Speech\", \"Bark\", \"Cat\"]\nignore = [\"Cat\"]\n[groups.alarm]\nlabels = [\"Fire alarm\"]\n";
     let daemon = Daemon::start(config, &["--source", &format!("file:{}?loop", recording.display())], &[]);

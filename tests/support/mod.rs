@@ -251,10 +251,15 @@ impl Drop for SoundServer {
 
 /// Writes the voice with silence after it: played again and again it is one event after the other. Lasts about 4.4 s.
 pub fn voice_and_silence(folder: &Path) -> PathBuf {
+    voice_and_seconds_of_silence(folder, 3)
+}
+
+/// The same with so long a silence. After 8 s of it no window holds two voices, and nothing is open any more.
+pub fn voice_and_seconds_of_silence(folder: &Path, seconds: usize) -> PathBuf {
     let bytes = std::fs::read(VOICE).expect("`make test` installs it");
     // Its samples stand behind a header of 44 bytes: 16-bit mono at 48 kHz.
     let mut samples: Vec<i16> = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    samples.extend([0; 3 * 48_000]);
+    samples.extend(std::iter::repeat_n(0, seconds * 48_000));
     let path = folder.join("voice.wav");
     std::fs::write(&path, wav(&samples, 48_000, 1)).unwrap();
     path
