@@ -80,6 +80,23 @@ impl Heard {
     }
 }
 
+impl Label {
+    /// It is not among the strongest that were asked for; what was said of it last holds no longer.
+    fn fade(&mut self, open: &[OpenEvent]) {
+        if self.now.threshold.is_none() {
+            // Why it is not reported does not change with what is heard.
+            return;
+        }
+        let event = open.iter().find(|event| event.label == self.now.label);
+        (self.now.score, self.now.two_sided) = (0.0, None);
+        (self.now.why, self.now.because) = match event {
+            Some(event) if event.confirmed => ("open".to_owned(), "an event is open".to_owned()),
+            Some(_) => ("open".to_owned(), "announced, waits for the second look".to_owned()),
+            None => ("below".to_owned(), "not among the strongest".to_owned()),
+        };
+    }
+}
+
 impl Source {
     /// A source of which only the name is known.
     pub fn new(name: &str) -> Self {
@@ -121,6 +138,9 @@ impl Source {
             if before != Some(hops) {
                 label.history.push(hops, keep, label.now.score as f32, label.now.two_sided.map(|score| score as f32));
             }
+        }
+        for label in self.labels.values_mut().filter(|label| label.seen != hops) {
+            label.fade(&heard.open);
         }
         let chosen = self.chosen.as_deref();
         let stays = |name: &str| kept.contains(name) || chosen == Some(name);
@@ -233,6 +253,21 @@ mod tests {
         };
         source.take(top, &HashSet::from(["Kept"]));
         source.rows().map(|row| row.shown.clone()).collect()
+    }
+
+    #[test]
+    fn what_was_said_of_a_label_holds_only_while_it_is_said() {
+        let mut source = Source::new("kitchen");
+        heard(&mut source, 1, &[("Ding", 0.5, "open"), ("Music", 0.3, "cooling_down")]);
+        heard(&mut source, 3, &[("Music", 0.3, "cooling_down")]);
+        let of = |source: &Source, name: &str| {
+            source
+                .rows()
+                .find(|row| row.shown == name)
+                .map(|row| (row.now.why.clone(), row.now.because.clone(), row.now.two_sided))
+        };
+        assert_eq!(of(&source, "Ding"), Some(("below".to_owned(), "not among the strongest".to_owned(), None)));
+        assert_eq!(of(&source, "Music").map(|now| now.0).as_deref(), Some("cooling_down"));
     }
 
     #[test]
