@@ -94,11 +94,11 @@ fn a_file_that_the_daemon_does_not_read_is_no_threshold_in_force() {
     let mut bench = Bench::kitchen();
     bench.press(KeyCode::Right);
     bench.pass(100);
-    bench.state.written(std::path::Path::new("/root/mimid.toml"), bench.now);
+    bench.state.written(std::path::Path::new("/home/ear/mimid.toml"), bench.now);
     bench.take(Body::ConfigReloaded { changes: vec![] });
     let tops = vec![bench.top("kitchen", 0.9), bench.top("porch", 0.002)];
     bench.hear(tops);
-    let message = "/root/mimid.toml is written, but the daemon does not read it; start it with --config /root/mimid.toml";
+    let message = "/home/ear/mimid.toml is written, but the daemon does not read it; start it with --config /home/ear/mimid.toml";
     assert_eq!(bench.message(), message);
 }
 
