@@ -8,7 +8,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Failure;
+use super::{Failure, exit};
 use crate::capture::file::{Decoder, Status};
 use crate::config::Channel;
 use crate::detect::Detection;
@@ -33,6 +33,16 @@ pub(crate) enum RecordingError {
 impl From<io::Error> for RecordingError {
     fn from(error: io::Error) -> Self {
         RecordingError::Fatal(error.into())
+    }
+}
+
+impl From<RecordingError> for Failure {
+    /// Where there is one recording only, what is wrong with it ends the command.
+    fn from(error: RecordingError) -> Self {
+        match error {
+            RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
+            RecordingError::Fatal(failure) => failure,
+        }
     }
 }
 

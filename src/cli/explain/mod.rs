@@ -66,10 +66,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
     let why_not = rules.iter().map(|rule| why_not(rule, &loaded.origins, &model.labels, raw.path.as_deref())).collect();
-    let findings = hear(args, &model, tagger, rules, n_reported, why_not).map_err(|error| match error {
-        RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
-        RecordingError::Fatal(failure) => failure,
-    })?;
+    let findings = hear(args, &model, tagger, rules, n_reported, why_not)?;
     if let Some(at_s) = args.at.filter(|at_s| *at_s > findings.length_s) {
         let message = format!("{} ends at {:.2} s, before the moment {at_s} s", args.file.display(), findings.length_s);
         return Err(Failure::new(message, exit::USAGE));

@@ -6,7 +6,7 @@ use super::findings::Findings;
 use super::plot::{self, Mark, Panel, Picture, Spectrogram};
 use super::{AROUND_S, Failure, LONGEST_PICTURE_S, exit};
 use crate::capture::file::Status;
-use crate::cli::recording::{self, RecordingError};
+use crate::cli::recording;
 use crate::detect::standing::Fate;
 use crate::ear::MAX_PUSH;
 use crate::features::LogMel;
@@ -89,17 +89,13 @@ struct Sound {
 
 impl Sound {
     fn read(path: &Path, model: &Model, from_s: f64, to_s: f64) -> Result<Self, Failure> {
-        let failed = |error: RecordingError| match error {
-            RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
-            RecordingError::Fatal(failure) => failure,
-        };
         let Some(parameters) = &model.input.log_mel else {
             return Err(Failure::new("this model takes no log-mel, so there is no spectrogram to draw", exit::FAILED));
         };
         let rate_hz = model.input.sample_rate_hz;
         let frame_s = parameters.hop_length as f64 / f64::from(rate_hz);
         let (first, last) = ((from_s / frame_s).floor() as u64, (to_s / frame_s).ceil() as u64);
-        let mut decoder = recording::open(path).map_err(failed)?;
+        let mut decoder = recording::open(path)?;
         let mut resampler = Resampler::new(decoder.rate_hz(), rate_hz).map_err(|error| Failure::new(error, exit::FAILED))?;
         let mut log_mel =
             LogMel::new(parameters, rate_hz, 4 * MAX_PUSH * rate_hz as usize / decoder.rate_hz() as usize + MAX_PUSH);

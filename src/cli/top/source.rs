@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::history::{History, Stretch};
+use crate::detect::why::Why;
 use crate::publish::pretty::visible;
 use crate::publish::wire::{OpenEvent, Top, TopLabel};
 
@@ -90,8 +91,7 @@ impl Label {
         let event = open.iter().find(|event| event.label == self.now.label);
         (self.now.score, self.now.two_sided) = (0.0, None);
         (self.now.why, self.now.because) = match event {
-            Some(event) if event.confirmed => ("open".to_owned(), "an event is open".to_owned()),
-            Some(_) => ("open".to_owned(), "announced, waits for the second look".to_owned()),
+            Some(event) => ("open".to_owned(), Why::Open { is_confirmed: event.confirmed }.because()),
             None => ("below".to_owned(), "not among the strongest".to_owned()),
         };
     }
