@@ -71,6 +71,13 @@ impl Boxes {
         }
     }
 
+    /// Continues with the value `n_values` of the curve: before it there was nothing.
+    pub fn skip_to(&mut self, n_values: u64) {
+        self.past.clear();
+        self.n_values = n_values;
+        self.state = State::Falling { low: 0.0, low_at: n_values };
+    }
+
     /// From now on no box reaches below the score `release`.
     pub fn set_release(&mut self, release: f32) {
         self.release = release;
@@ -123,10 +130,14 @@ impl Boxes {
     /// The median of the values of a stretch, as far as they are remembered.
     pub fn median(&self, from: u64, to: u64) -> f32 {
         let oldest = self.n_values - self.past.len() as u64;
-        let mut values: Vec<f32> =
-            (from.max(oldest)..to.min(self.n_values).max(from.max(oldest))).map(|at| self.past[(at - oldest) as usize]).collect();
-        let middle = values.len() / 2;
-        if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f32::total_cmp).1 }
+        let (from, to) = (from.max(oldest), to.min(self.n_values));
+        let mut sorted = [0.0; MEMORY];
+        let mut n = 0;
+        for (place, at) in sorted.iter_mut().zip(from..to) {
+            *place = self.past[(at - oldest) as usize];
+            n += 1;
+        }
+        if n == 0 { 0.0 } else { *sorted[..n].select_nth_unstable_by(n / 2, f32::total_cmp).1 }
     }
 
     /// The score down to which the box of a peak reaches.

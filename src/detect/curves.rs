@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::boxes::{Boxes, FLOOR, Stretch};
 use super::edges::Edges;
-use super::scoring::{Curve, Scoring};
+use super::scoring::{CurveBank, Scoring};
 use super::sharpen;
 
 /// Boxes with a lower peak keep their coarse edges.
@@ -20,16 +20,16 @@ const PAUSE_MS: u64 = 600;
 #[derive(Debug)]
 pub struct Curves {
     scoring: Arc<Scoring>,
+    bank: CurveBank,
     labels: Vec<Row>,
     painted: Vec<Painted>,
     base: u64,
     pause: u64,
 }
 
-/// The way of one label from scores to boxes.
+/// The way of one label from its curve to boxes.
 #[derive(Debug, Clone)]
 struct Row {
-    curve: Curve,
     boxes: Boxes,
     /// The box before this one.
     last: Option<Painted>,
@@ -52,16 +52,17 @@ impl Curves {
     /// Empty curves of `n_labels` labels.
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, sample_rate_hz: u32) -> Self {
         let pause = PAUSE_MS * u64::from(sample_rate_hz) / 1_000;
-        Self { labels: vec![Row::new(&scoring); n_labels], painted: Vec::new(), base: 0, scoring, pause }
+        let bank = CurveBank::new(&scoring, n_labels);
+        Self { bank, labels: vec![Row::new(&scoring); n_labels], painted: Vec::new(), base: 0, scoring, pause }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
     pub fn push(&mut self, scores: &[f32], edges: Option<&Edges>) {
         let n_labels = self.labels.len();
+        self.bank.push(&self.scoring, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for label in 0..n_labels {
-            let row = &mut self.labels[label];
-            let (_, value) = row.curve.push(&self.scoring, scores.chunks_exact(n_labels).map(|scores| scores[label]));
-            if let Some(stretch) = value.and_then(|value| row.boxes.push(value).closed) {
+            let Some(value) = self.bank.two_sided().map(|values| values[label]) else { return };
+            if let Some(stretch) = self.labels[label].boxes.push(value).closed {
                 self.paint(label, stretch, edges);
             }
         }
@@ -75,6 +76,7 @@ impl Curves {
             }
             self.labels[label] = Row::new(&self.scoring);
         }
+        self.bank.reset();
         self.base = base;
     }
 
@@ -104,6 +106,6 @@ impl Curves {
 
 impl Row {
     fn new(scoring: &Scoring) -> Self {
-        Self { curve: Curve::new(scoring), boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), last: None }
+        Self { boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), last: None }
     }
 }

@@ -21,6 +21,8 @@ const LONGER_S: u64 = 6;
 pub struct Kinship {
     /// For each label, the labels above it.
     above: Vec<Vec<usize>>,
+    /// The same as pairs of a label and one above it.
+    pairs: Vec<(usize, usize)>,
 }
 
 impl Kinship {
@@ -44,7 +46,9 @@ impl Kinship {
             }
             found
         });
-        Self { above: above.collect() }
+        let above: Vec<Vec<usize>> = above.collect();
+        let pairs = above.iter().enumerate().flat_map(|(low, above)| above.iter().map(move |high| (low, *high))).collect();
+        Self { above, pairs }
     }
 
     /// How many labels there are.
@@ -58,10 +62,8 @@ impl Kinship {
         lifted.clear();
         lifted.extend_from_slice(scores);
         for (row, out) in scores.chunks_exact(self.above.len()).zip(lifted.chunks_exact_mut(self.above.len())) {
-            for (score, above) in row.iter().zip(&self.above) {
-                for label in above {
-                    out[*label] = out[*label].max(*score);
-                }
+            for (low, high) in &self.pairs {
+                out[*high] = out[*high].max(row[*low]);
             }
         }
     }

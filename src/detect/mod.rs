@@ -1,6 +1,6 @@
 //! Detection: the model's scores over time in, sound events out.
 //!
-//! For each rule `scoring` makes one curve of the scores, `boxes` finds where on it events lie, and `tracker` decides which are told,
+//! For each rule `scoring` makes one curve of the scores of its `members`, `boxes` finds where on it events lie, and `tracker` decides which are told,
 //! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
 //! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it.
 //! `curves` is the same for every label of the model, written down; `peaks` keeps no more of them than how high they rose. Times are
@@ -13,6 +13,7 @@ pub mod curves;
 pub mod edges;
 pub mod family;
 pub mod level;
+mod members;
 pub mod peaks;
 pub mod scoring;
 pub mod standing;
@@ -21,6 +22,7 @@ pub mod trace;
 pub mod tracker;
 pub mod why;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::config::Rule;
@@ -30,7 +32,8 @@ use boxes::{Boxes, Found, Stretch};
 use edges::{Coarse, Edge, Edges, Sharp};
 use family::{Families, Kinship};
 use level::LevelMeter;
-use scoring::{Curve, Scoring};
+use members::Members;
+use scoring::{CurveBank, Scoring};
 use standing::{Fate, Standing};
 use step::Step;
 use trace::{Trace, Traced};
@@ -82,14 +85,11 @@ pub struct Senses<'a> {
     pub edges: Option<&'a Edges>,
 }
 
-/// One rule's way from scores to steps.
+/// One rule's way from the curve of its scores to steps.
 #[derive(Debug, Clone)]
 struct Listener {
-    curve: Curve,
     boxes: Boxes,
     tracker: Tracker,
-    /// The newest value of the curve.
-    two_sided: Option<f32>,
     /// The sharpened onset of a long box that goes on.
     long_onset: Option<Edge>,
 }
@@ -98,7 +98,10 @@ struct Listener {
 #[derive(Debug)]
 pub struct Detector {
     scoring: Arc<Scoring>,
-    rules: Vec<Rule>,
+    rules: Arc<[Rule]>,
+    members: Members,
+    /// The curves of the rules.
+    curves: CurveBank,
     listeners: Vec<Listener>,
     families: Families,
     kinship: Arc<Kinship>,
@@ -114,9 +117,11 @@ pub struct Detector {
 
 impl Detector {
     /// A detector for `rules` over windows that `scoring` places in time; `kinship` says which labels are related.
-    pub fn new(rules: Vec<Rule>, scoring: Arc<Scoring>, kinship: Arc<Kinship>, sample_rate_hz: u32) -> Self {
+    pub fn new(rules: impl Into<Arc<[Rule]>>, scoring: Arc<Scoring>, kinship: Arc<Kinship>, sample_rate_hz: u32) -> Self {
+        let rules = rules.into();
         let mut detector = Self {
-            rules: Vec::new(),
+            members: Members::new(&rules),
+            curves: CurveBank::new(&scoring, rules.len()),
             listeners: Vec::new(),
             families: Families::new(sample_rate_hz),
             n_labels: kinship.n_labels(),
@@ -127,10 +132,10 @@ impl Detector {
             next_event: 0,
             steps: Vec::new(),
             trace: None,
+            rules,
         };
-        detector.listeners = rules.iter().map(|rule| detector.listener(rule)).collect();
-        detector.families.set_rules(&rules, &detector.kinship);
-        detector.rules = rules;
+        detector.listeners = detector.rules.iter().map(|rule| detector.listener(rule)).collect();
+        detector.families.set_rules(&detector.rules, &detector.kinship);
         detector
     }
 
@@ -146,19 +151,24 @@ impl Detector {
         let loudness = self.loudness_dbfs(end, senses.meter);
         let usual = end.saturating_sub(self.samples(USUAL_RISE_MS)).max(self.base);
         let furthest = FURTHEST_ONSET_S * u64::from(self.sample_rate_hz);
-        let began = || match senses.edges.and_then(|edges| edges.began(end, furthest)) {
-            Some(at) => Edge { at: at.max(self.base), uncertainty: usual.abs_diff(at).max(hop) },
-            None => Edge { at: usual, uncertainty: hop * 5 },
+        // Where it began is the same for every rule that hears it now.
+        let beginning = OnceCell::new();
+        let began = || {
+            *beginning.get_or_init(|| match senses.edges.and_then(|edges| edges.began(end, furthest)) {
+                Some(at) => Edge { at: at.max(self.base), uncertainty: usual.abs_diff(at).max(hop) },
+                None => Edge { at: usual, uncertainty: hop * 5 },
+            })
         };
+        let (members, n_labels) = (&self.members, self.n_labels);
+        self.curves.push(&self.scoring, |window, row| members.score(&scores[window * n_labels..][..n_labels], row));
+        let two_sided = self.curves.two_sided();
         let mut steps = std::mem::take(&mut self.steps);
         for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
-            let score_of = |row: &[f32]| rule.members.iter().map(|label| row[*label]).fold(0.0, f32::max);
-            let (causal, two_sided) = listener.curve.push(&self.scoring, scores.chunks_exact(self.n_labels).map(score_of));
+            let causal = self.curves.causal()[index];
             let is_loud = rule.is_loud(|| loudness);
             let mut tell = |(event, step)| steps.push((index, event, step));
             listener.tracker.hear(Causal { now: end, score: causal, is_loud }, began, &mut self.next_event, &mut tell);
-            listener.two_sided = two_sided;
-            let Some(value) = two_sided else { continue };
+            let Some(value) = two_sided.map(|values| values[index]) else { continue };
             let found = listener.boxes.push(value);
             let until = (end + hop).saturating_sub(self.scoring.lag_samples());
             let (closed, going) = listener.boxed(found, rule, self.base, hop, senses);
@@ -189,11 +199,10 @@ impl Detector {
                 trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
             }
             listener.tracker.finish(now, reason, &mut tell);
-            listener.curve = Curve::new(&self.scoring);
             listener.boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
-            listener.two_sided = None;
             listener.long_onset = None;
         }
+        self.curves.reset();
         self.base = base;
         self.tell(now, &mut steps, senses.meter, found);
         self.families.finish(now, senses.meter, found);
@@ -202,7 +211,8 @@ impl Detector {
 
     /// Puts `rules` in force from now on. A rule whose name and labels stay keeps what it heard, and its open events as far as its new
     /// numbers would have told them; all other open events end with `Paused`.
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
+    pub fn replace_rules(&mut self, rules: impl Into<Arc<[Rule]>>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
+        let rules = rules.into();
         let is_same = |old: &Rule, new: &Rule| old.subject == new.subject && old.members == new.members;
         let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
         let mut steps = std::mem::take(&mut self.steps);
@@ -228,6 +238,8 @@ impl Detector {
                 None => self.listener(rule),
             })
             .collect();
+        self.curves = self.curves.rearranged(&kept);
+        self.members = Members::new(&rules);
         self.families.replace_rules(&kept);
         self.families.set_rules(&rules, &self.kinship);
         self.rules = rules;
@@ -242,7 +254,8 @@ impl Detector {
             _ => None,
         };
         let causal = listener.tracker.last().map_or(0.0, |last| last.score);
-        Some(Glance { causal, two_sided: listener.two_sided, standing, told_as })
+        let two_sided = self.curves.two_sided().map(|values| values[rule]);
+        Some(Glance { causal, two_sided, standing, told_as })
     }
 
     /// The numbers of the open events of which the two-sided score has borne out a part, in no order.
@@ -271,13 +284,11 @@ impl Detector {
     }
 
     fn listener(&self, rule: &Rule) -> Listener {
-        Listener {
-            curve: Curve::new(&self.scoring),
-            boxes: Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release),
-            tracker: Tracker::new(rule.gate, self.scoring.hop_samples(), self.sample_rate_hz),
-            two_sided: None,
-            long_onset: None,
-        }
+        let mut boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
+        // The curves of a rule that comes later have as many values as all others.
+        boxes.skip_to(self.curves.n_values());
+        let tracker = Tracker::new(rule.gate, self.scoring.hop_samples(), self.sample_rate_hz);
+        Listener { boxes, tracker, long_onset: None }
     }
 
     fn samples(&self, milliseconds: u64) -> u64 {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::boxes::Boxes;
-use super::scoring::{Curve, Scoring};
+use super::scoring::{CurveBank, Scoring};
 
 /// Lower peaks are not kept: no threshold that anybody sets is as low, and there are very many.
 pub const FLOOR: f32 = 2e-3;
@@ -37,16 +37,16 @@ pub struct Peak {
 #[derive(Debug)]
 pub struct Peaks {
     scoring: Arc<Scoring>,
+    bank: CurveBank,
     labels: Vec<Row>,
     found: Vec<Peak>,
     /// Where value 0 of the curves begins, as a sample index.
     base: u64,
 }
 
-/// The way of one label from scores to peaks.
+/// The way of one label from its curves to peaks.
 #[derive(Debug, Clone)]
 struct Row {
-    curve: Curve,
     two_sided: Summit,
     causal: Summit,
 }
@@ -64,17 +64,19 @@ struct Summit {
 impl Peaks {
     /// No peaks yet, of `n_labels` labels; the next window ends a hop after the sample index `base`.
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64) -> Self {
-        Self { labels: vec![Row::new(&scoring); n_labels], found: Vec::new(), base, scoring }
+        let bank = CurveBank::new(&scoring, n_labels);
+        Self { bank, labels: vec![Row::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
     pub fn push(&mut self, scores: &[f32]) {
         let n_labels = self.labels.len();
         let hop = self.scoring.hop_samples();
+        self.bank.push(&self.scoring, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for (label, row) in self.labels.iter_mut().enumerate() {
-            let (causal, two_sided) = row.curve.push(&self.scoring, scores.chunks_exact(n_labels).map(|scores| scores[label]));
+            let two_sided = self.bank.two_sided().map(|values| values[label]);
             let peaks = [
-                (Kind::Causal, row.causal.push(causal)),
+                (Kind::Causal, row.causal.push(self.bank.causal()[label])),
                 (Kind::TwoSided, two_sided.and_then(|value| row.two_sided.push(value))),
             ];
             for (kind, peak) in peaks {
@@ -96,6 +98,7 @@ impl Peaks {
             }
             *row = Row::new(&self.scoring);
         }
+        self.bank.reset();
         self.base = base;
     }
 
@@ -108,7 +111,7 @@ impl Peaks {
 impl Row {
     fn new(scoring: &Scoring) -> Self {
         let summit = Summit { boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), n_values: 0, at: 0, peak: 0.0 };
-        Self { curve: Curve::new(scoring), two_sided: summit.clone(), causal: summit }
+        Self { two_sided: summit.clone(), causal: summit }
     }
 }
 

@@ -83,83 +83,191 @@ impl Scoring {
 
 /// The causal score of a label: the geometric mean of the scores of the windows that end now, 0…1.
 pub fn causal(scores: impl ExactSizeIterator<Item = f32>) -> f32 {
-    let n_windows = scores.len().max(1) as f32;
-    (scores.map(|score| (score + EPSILON).ln()).sum::<f32>() / n_windows).exp()
+    let n_windows = scores.len();
+    let mut mean = [scores.map(|score| score + EPSILON).product()];
+    take_root(&mut mean, n_windows);
+    mean[0]
 }
 
-/// The curve of one rule.
+/// The root that makes a product of `n` factors their geometric mean. Two windows are what models have, and need no logarithm.
+fn take_root(products: &mut [f32], n: usize) {
+    match n {
+        0 | 1 => {}
+        2 => products.iter_mut().for_each(|product| *product = product.sqrt()),
+        n => products.iter_mut().for_each(|product| *product = product.powf(1.0 / n as f32)),
+    }
+}
+
+/// The curves of several rules or labels side by side: what they share is looked up once a hop, and the rest is plain loops over
+/// neighbouring numbers.
 #[derive(Debug, Clone)]
-pub struct Curve {
-    /// The newest trailing scores, `[memory, windows]`, that of hop k at k % memory.
-    trailing: Vec<f32>,
+pub struct CurveBank {
+    n_curves: usize,
     n_windows: usize,
     memory: usize,
+    /// The newest trailing scores, `[memory, windows, curves]`, those of hop k at k % memory.
+    trailing: Vec<f32>,
     /// How many hops have come.
     n_hops: u64,
-    /// The newest values before the median, the newest last.
+    /// The newest two-sided values before the median, `[median, curves]`, those of hop k at k % median.
     raw: Vec<f32>,
+    median: usize,
+    causal: Vec<f32>,
+    two_sided: Vec<f32>,
+    /// How many two-sided values each curve has.
+    n_values: u64,
 }
 
-impl Curve {
-    /// A curve without a past.
-    pub fn new(scoring: &Scoring) -> Self {
+impl CurveBank {
+    /// As many curves without a past.
+    pub fn new(scoring: &Scoring, n_curves: usize) -> Self {
         let n_windows = scoring.windows_samples.len();
         Self {
-            trailing: vec![0.0; scoring.memory * n_windows],
+            n_curves,
             n_windows,
             memory: scoring.memory,
+            trailing: vec![0.0; scoring.memory * n_windows * n_curves],
             n_hops: 0,
-            raw: Vec::with_capacity(scoring.median + 1),
+            raw: vec![0.0; scoring.median * n_curves],
+            median: scoring.median,
+            causal: vec![0.0; n_curves],
+            two_sided: vec![0.0; n_curves],
+            n_values: 0,
         }
     }
 
-    /// Takes the scores of the windows that end at the next hop, one a length.
-    ///
-    /// Returns the causal score of now, and the two-sided value of `lag` hops ago once there is one.
-    pub fn push(&mut self, scoring: &Scoring, scores: impl ExactSizeIterator<Item = f32> + Clone) -> (f32, Option<f32>) {
-        let row = (self.n_hops % self.memory as u64) as usize * self.n_windows;
-        for (place, score) in self.trailing[row..row + self.n_windows].iter_mut().zip(scores.clone()) {
-            *place = score;
+    /// Takes the scores of the windows that end at the next hop: `write` writes those of a window of each length, one a curve.
+    pub fn push(&mut self, scoring: &Scoring, mut write: impl FnMut(usize, &mut [f32])) {
+        let first = self.row(self.n_hops, 0);
+        self.causal.fill(1.0);
+        for window in 0..self.n_windows {
+            let row = &mut self.trailing[first + window * self.n_curves..][..self.n_curves];
+            write(window, row);
+            for (product, score) in self.causal.iter_mut().zip(row) {
+                *product *= *score + EPSILON;
+            }
         }
+        take_root(&mut self.causal, self.n_windows);
         self.n_hops += 1;
-        (causal(scores), self.two_sided(scoring))
+        self.look_back(scoring);
     }
 
-    fn two_sided(&mut self, scoring: &Scoring) -> Option<f32> {
+    /// The causal scores of now.
+    pub fn causal(&self) -> &[f32] {
+        &self.causal
+    }
+
+    /// The two-sided values of `lag` hops ago; `None` before the first.
+    pub fn two_sided(&self) -> Option<&[f32]> {
+        (self.n_values > 0).then_some(&self.two_sided)
+    }
+
+    /// How many two-sided values each curve has had.
+    pub fn n_values(&self) -> u64 {
+        self.n_values
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.trailing.fill(0.0);
+        self.causal.fill(0.0);
+        (self.n_hops, self.n_values) = (0, 0);
+    }
+
+    /// The same moment for other curves: each goes on with the past of the one that `kept` names, or with one in which nothing was
+    /// heard.
+    pub fn rearranged(&self, kept: &[Option<usize>]) -> Self {
+        let rearrange = |rows: &[f32]| {
+            let row = |row: &[f32]| kept.iter().map(|kept| kept.map_or(0.0, |old| row[old])).collect::<Vec<_>>();
+            rows.chunks_exact(self.n_curves.max(1)).flat_map(row).collect::<Vec<_>>()
+        };
+        let n_curves = kept.len();
+        // A bank of no curves has rows of no length, which say nothing of how many they are.
+        let sized = |mut rows: Vec<f32>, n_rows: usize| {
+            rows.resize(n_rows * n_curves, 0.0);
+            rows
+        };
+        Self {
+            n_curves,
+            trailing: sized(rearrange(&self.trailing), self.memory * self.n_windows),
+            raw: sized(rearrange(&self.raw), self.median),
+            causal: sized(rearrange(&self.causal), 1),
+            two_sided: sized(rearrange(&self.two_sided), 1),
+            ..*self
+        }
+    }
+
+    /// Where the scores of a hop's window begin in `trailing`.
+    fn row(&self, hop: u64, window: usize) -> usize {
+        ((hop % self.memory as u64) as usize * self.n_windows + window) * self.n_curves
+    }
+
+    /// Makes the two-sided values that the newest hop completes.
+    fn look_back(&mut self, scoring: &Scoring) {
         let raw_lag = scoring.lag - (scoring.median as u64 - 1) / 2;
-        let at = (self.n_hops - 1).checked_sub(raw_lag)?;
-        let mut sum = 0.0;
+        let Some(at) = (self.n_hops - 1).checked_sub(raw_lag) else { return };
+        let place = (at % self.median as u64) as usize * self.n_curves;
+        let mut raw = std::mem::take(&mut self.raw);
+        let values = &mut raw[place..place + self.n_curves];
+        values.fill(1.0);
         for (window, (near, far)) in scoring.reach.iter().enumerate() {
-            let product = self.ending(at, near - 0.5, window) * self.ending(at, far - 0.5, window);
-            sum += (product.sqrt() + EPSILON).ln();
+            let (near, far) = (self.ending(at, near - 0.5, window), self.ending(at, far - 0.5, window));
+            for ((value, near), far) in values.iter_mut().zip(near).zip(far) {
+                *value *= (near * far).sqrt() + EPSILON;
+            }
         }
-        let value = (sum / self.n_windows as f32).exp();
-        if self.raw.is_empty() {
+        take_root(values, self.n_windows);
+        if at == 0 {
             // Before the first value there was the same, so that the median begins at once.
-            self.raw.resize(scoring.median.saturating_sub(1), value);
+            for row in 1..self.median {
+                raw.copy_within(..self.n_curves, row * self.n_curves);
+            }
         }
-        self.raw.push(value);
-        let median = median(&self.raw);
-        self.raw.remove(0);
-        (self.n_hops > scoring.lag).then_some(median)
+        self.raw = raw;
+        if self.n_hops > scoring.lag {
+            self.take_median();
+            self.n_values += 1;
+        }
     }
 
-    /// The trailing score of the window that ends `after` hops after that of hop `at` does, between two hops by a straight line.
-    fn ending(&self, at: u64, after: f32, window: usize) -> f32 {
+    /// The trailing scores of the windows that end `after` hops after those of hop `at` do, between two hops by a straight line.
+    fn ending(&self, at: u64, after: f32, window: usize) -> impl Iterator<Item = f32> {
         // Hops are counted in integers: a service that runs for years would lose the fraction of a float.
-        let whole = after.floor();
-        let low = at.saturating_add_signed(whole as i64).min(self.n_hops - 1);
-        let high = (low + 1).min(self.n_hops - 1);
-        let score = |hop: u64| self.trailing[(hop % self.memory as u64) as usize * self.n_windows + window];
-        score(low) + (score(high) - score(low)) * (after - whole)
+        let (whole, newest) = (after.floor(), self.n_hops - 1);
+        let low = at.saturating_add_signed(whole as i64).min(newest);
+        let scores = |hop: u64| &self.trailing[self.row(hop, window)..][..self.n_curves];
+        let part = after - whole;
+        scores(low).iter().zip(scores((low + 1).min(newest))).map(move |(low, high)| low + (high - low) * part)
+    }
+
+    /// Writes the median of the newest values of each curve into `two_sided`.
+    fn take_median(&mut self) {
+        let n = self.n_curves;
+        match self.median {
+            3 => {
+                let (a, rest) = self.raw.split_at(n);
+                let (b, c) = rest.split_at(n);
+                for (((median, a), b), c) in self.two_sided.iter_mut().zip(a).zip(b).zip(c) {
+                    *median = a.min(*b).max(a.max(*b).min(*c));
+                }
+            }
+            _ => {
+                for (curve, median) in self.two_sided.iter_mut().enumerate() {
+                    *median = middle(self.raw.iter().skip(curve).step_by(n).copied());
+                }
+            }
+        }
     }
 }
 
 /// The median of an odd number of values, at most nine.
-fn median(values: &[f32]) -> f32 {
+fn middle(values: impl Iterator<Item = f32>) -> f32 {
     let mut sorted = [0.0; 9];
-    let n = values.len().min(sorted.len());
-    sorted[..n].copy_from_slice(&values[..n]);
+    let mut n = 0;
+    for (place, value) in sorted.iter_mut().zip(values) {
+        *place = value;
+        n += 1;
+    }
     sorted[..n].sort_unstable_by(f32::total_cmp);
     sorted[n / 2]
 }
@@ -182,13 +290,13 @@ mod tests {
 
     /// The two-sided curve as (middle of the value in ms, value).
     fn curve(sounds: &[(i64, i64)], hops: i64) -> Vec<(i64, f32)> {
-        let (scoring, mut values) = (scoring(), Vec::new());
-        let mut curve = Curve::new(&scoring);
+        let (scoring, mut values): (_, Vec<f32>) = (scoring(), Vec::new());
+        let mut curve = CurveBank::new(&scoring, 1);
         for hop in 1..=hops {
             let scores = [tagger(hop * 100, 960, sounds), tagger(hop * 100, 2_880, sounds)];
-            let (causal, value) = curve.push(&scoring, scores.into_iter());
-            assert!((0.0..=1.0).contains(&causal));
-            values.extend(value);
+            curve.push(&scoring, |window, row| row.fill(scores[window]));
+            assert!((0.0..=1.0).contains(&curve.causal()[0]));
+            values.extend(curve.two_sided().map(|values| values[0]));
         }
         values.into_iter().enumerate().map(|(index, value)| (index as i64 * 100 + 50, value)).collect()
     }
@@ -213,9 +321,10 @@ mod tests {
     #[test]
     fn the_first_value_is_that_of_the_first_hop() {
         let (scoring, mut n) = (scoring(), 0);
-        let mut curve = Curve::new(&scoring);
+        let mut curve = CurveBank::new(&scoring, 1);
         for hop in 0..100u64 {
-            if curve.push(&scoring, [0.5, 0.5].into_iter()).1.is_some() {
+            curve.push(&scoring, |_, row| row.fill(0.5));
+            if curve.two_sided().is_some() {
                 n += 1;
                 assert!(hop >= n - 1 && (hop + 1 - n) * 100 < scoring.lag_samples());
             }

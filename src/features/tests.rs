@@ -43,7 +43,7 @@ fn the_log_mel_equals_the_reference_within_a_thousandth_of_a_decibel() {
         front.push(&[0.0; 256]);
         assert_eq!(front.n_frames() as usize, case.log_mel_db.len(), "{}", case.name);
         for (t, expected) in case.log_mel_db.iter().enumerate() {
-            for (band, (value, expected)) in front.frame(t as u64).iter().zip(expected).enumerate() {
+            for (band, (value, expected)) in front.frame(t as u64).zip(expected).enumerate() {
                 assert!(
                     (value - expected).abs() <= 1e-3,
                     "{} frame {t} band {band}: {value} dB, expected {expected} dB",

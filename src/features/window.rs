@@ -2,6 +2,10 @@
 //!
 //! Frame t is centred on sample t · hop; what lies before sample 0 is zero. Frames stand on the absolute sample grid, so that two
 //! windows that overlap share them, and a gap moves the grid's index and not its phase.
+//!
+//! The transform is made in double precision: in single precision a loud tone would leave an error of its own in bands that are
+//! 100 dB weaker, as loud as what 16-bit recordings have there. What follows it adds nothing but positive numbers, and needs no more
+//! than single precision.
 
 use std::sync::Arc;
 
@@ -22,9 +26,15 @@ pub struct LogMel {
     pending: Vec<f32>,
     windowed: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
-    power: Vec<f64>,
+    /// The power of each bin, and zeros after it as the filterbank wants them.
+    power: Vec<f32>,
     scratch: Vec<Complex<f64>>,
-    /// The newest frames, `[capacity, n_mels]`, frame t at row t % capacity.
+    /// The frame that is being made, `[n_mels]`.
+    newest: Vec<f32>,
+    /// How many of `pending` lie before the end of its last sample that is not zero.
+    loud: usize,
+    /// The newest frames, `[n_mels, capacity]`, frame t in column t % capacity: windows are laid out like this, and are read far
+    /// more often than frames are written.
     frames: Vec<f32>,
     capacity: usize,
     next_frame: u64,
@@ -65,8 +75,10 @@ impl LogMel {
             pending,
             windowed: transform.make_input_vec(),
             spectrum: transform.make_output_vec(),
-            power: vec![0.0; n_fft / 2 + 1],
+            power: vec![0.0; bank.padded_bins()],
             scratch: transform.make_scratch_vec(),
+            newest: vec![0.0; bank.n_mels()],
+            loud: 0,
             frames: vec![bank.floor_db(); capacity * bank.n_mels()],
             capacity,
             next_frame: 0,
@@ -78,6 +90,9 @@ impl LogMel {
     /// Takes the next samples.
     pub fn push(&mut self, samples: &[f32]) {
         for chunk in samples.chunks(CHUNK) {
+            if let Some(last) = chunk.iter().rposition(|sample| *sample != 0.0) {
+                self.loud = self.pending.len() + last + 1;
+            }
             self.pending.extend_from_slice(chunk);
             let mut start = 0;
             while start + self.n_fft <= self.pending.len() {
@@ -85,6 +100,7 @@ impl LogMel {
                 start += self.hop;
             }
             self.pending.drain(..start);
+            self.loud = self.loud.saturating_sub(start);
         }
     }
 
@@ -92,6 +108,7 @@ impl LogMel {
     pub fn skip_to(&mut self, at: u64) {
         self.frames.fill(self.bank.floor_db());
         self.pending.clear();
+        self.loud = 0;
         // The first frame that reaches over `at`; all before it saw nothing but silence.
         let half = (self.n_fft / 2) as u64;
         self.next_frame = (at + 1).saturating_sub(half).div_ceil(self.hop as u64);
@@ -109,11 +126,9 @@ impl LogMel {
         self.bank.n_mels()
     }
 
-    /// Frame `t` in dB, `[n_mels]`; it must be among the newest that are remembered.
-    pub fn frame(&self, t: u64) -> &[f32] {
-        let n_mels = self.bank.n_mels();
-        let row = (t % self.capacity as u64) as usize;
-        &self.frames[row * n_mels..(row + 1) * n_mels]
+    /// The levels of the bands in frame `t` in dB, `n_mels` of them; the frame must be among the newest that are remembered.
+    pub fn frame(&self, t: u64) -> impl Iterator<Item = f32> {
+        self.frames.iter().skip(self.column(t)).step_by(self.capacity).copied()
     }
 
     /// The end of the latest window that can be had, as a sample index: the centre of the newest frame.
@@ -131,22 +146,40 @@ impl LogMel {
     pub fn copy_window(&self, end: u64, length: usize, out: &mut [f32]) {
         let n_frames = length / self.hop + 1;
         let last = end / self.hop as u64;
-        for column in 0..n_frames {
-            let back = (n_frames - 1 - column) as u64;
-            if back > last {
-                let floor = self.bank.floor_db();
-                out.iter_mut().skip(column).step_by(n_frames).take(self.bank.n_mels()).for_each(|value| *value = floor);
-                continue;
-            }
-            let frame = self.frame(last - back);
-            for (value, db) in out.iter_mut().skip(column).step_by(n_frames).zip(frame) {
-                *value = *db;
-            }
+        // So many columns lie before the first frame.
+        let before = n_frames.saturating_sub(last as usize + 1);
+        let n_made = n_frames - before;
+        let first = self.column(last + 1 - n_made as u64);
+        let n_straight = n_made.min(self.capacity - first);
+        for (row, frames) in out.chunks_exact_mut(n_frames).zip(self.frames.chunks_exact(self.capacity)) {
+            let (silent, made) = row.split_at_mut(before);
+            silent.fill(self.bank.floor_db());
+            let (straight, wrapped) = made.split_at_mut(n_straight);
+            straight.copy_from_slice(&frames[first..first + n_straight]);
+            wrapped.copy_from_slice(&frames[..n_made - n_straight]);
         }
+    }
+
+    /// Where frame `t` lies among those of a band.
+    fn column(&self, t: u64) -> usize {
+        (t % self.capacity as u64) as usize
     }
 
     /// Makes the next frame of the samples `pending[start..start + n_fft]`.
     fn make_frame(&mut self, start: usize) {
+        if self.loud <= start {
+            self.newest.fill(self.bank.floor_db());
+        } else {
+            self.transform(start);
+        }
+        let column = self.column(self.next_frame);
+        for (band, level) in self.frames.chunks_exact_mut(self.capacity).zip(&self.newest) {
+            band[column] = *level;
+        }
+        self.next_frame += 1;
+    }
+
+    fn transform(&mut self, start: usize) {
         let samples = &self.pending[start..start + self.n_fft];
         for ((windowed, sample), weight) in self.windowed.iter_mut().zip(samples).zip(&self.taper) {
             *windowed = f64::from(*sample) * weight;
@@ -155,11 +188,8 @@ impl LogMel {
         let done = self.transform.process_with_scratch(&mut self.windowed, &mut self.spectrum, &mut self.scratch);
         debug_assert!(done.is_ok(), "the buffers have the transform's lengths");
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = bin.norm_sqr();
+            *power = bin.norm_sqr() as f32;
         }
-        let n_mels = self.bank.n_mels();
-        let row = (self.next_frame % self.capacity as u64) as usize;
-        self.bank.project_db(&self.power, &mut self.frames[row * n_mels..(row + 1) * n_mels]);
-        self.next_frame += 1;
+        self.bank.project_db(&self.power, &mut self.newest);
     }
 }

@@ -111,7 +111,7 @@ impl Sound {
                 log_mel.push(&resampled);
                 while taken < log_mel.n_frames() {
                     if (first..=last).contains(&taken) {
-                        frames.extend_from_slice(log_mel.frame(taken));
+                        frames.extend(log_mel.frame(taken));
                     }
                     taken += 1;
                 }
