@@ -5,6 +5,11 @@
 
 use std::sync::Arc;
 
+mod attention;
+
+use attention::Attention;
+pub use attention::Need;
+
 use crate::config::Rule;
 use crate::detect::curves::{Curves, Painted};
 use crate::detect::edges::Edges;
@@ -18,8 +23,10 @@ use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::FrontEnd;
 use crate::model::Model;
-use crate::model::onnx::MAX_BATCH;
 use crate::resample::{ResampleError, Resampler};
+
+/// The most hops that may be due: so many may wait for their scores while more sound comes.
+pub const MAX_DUE: usize = 32;
 
 /// The most samples that [`Ear::push`] takes at a time.
 pub const MAX_PUSH: usize = 8_192;
@@ -42,7 +49,8 @@ pub struct Ear {
     peaks: Option<Peaks>,
     scoring: Arc<Scoring>,
     kinship: Arc<Kinship>,
-    /// The newest scores, each label's no lower than those of the labels below it.
+    attention: Attention,
+    /// The newest scores of each window, each label's no lower than those of the labels below it.
     lifted: Vec<f32>,
     input_rate_hz: u32,
     model_rate_hz: u32,
@@ -66,18 +74,21 @@ impl Ear {
         let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
         let kinship = Arc::new(Kinship::new(&model.labels));
         let log_mel = model.input.log_mel.as_ref();
+        let mut attention = Attention::new(&model.detection, kinship.n_labels());
+        attention.follow(&rules, &kinship);
         let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
         let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
         Ok(Self {
             resampler: Resampler::new(input_rate_hz, model_rate_hz)?,
             resampled: Vec::with_capacity(most_resampled),
-            // The oldest of a batch of windows must still be there when the newest samples of a push have come.
-            front: FrontEnd::new(&model.input, window + MAX_BATCH * hop + most_resampled),
+            // The oldest of the windows that are due must still be there when the newest samples of a push have come.
+            front: FrontEnd::new(&model.input, window + MAX_DUE * hop + most_resampled),
             meter: LevelMeter::new(model_rate_hz),
             edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz)),
             detector: Detector::new(rules, scoring.clone(), kinship.clone(), model_rate_hz),
+            attention,
+            lifted: vec![0.0; model.detection.windows_ms.len() * kinship.n_labels()],
             kinship,
-            lifted: Vec::new(),
             curves: None,
             peaks: None,
             input_rate_hz,
@@ -91,7 +102,7 @@ impl Ear {
         })
     }
 
-    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while fewer than [`MAX_BATCH`] windows are due.
+    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while fewer than [`MAX_DUE`] hops are due.
     pub fn push(&mut self, samples: &[f32]) {
         self.input_samples += samples.len() as u64;
         self.resampled.clear();
@@ -106,12 +117,11 @@ impl Ear {
         self.flush_resampler();
         self.input_samples += lost;
         let target = self.at_model_rate(self.input_samples).max(self.position);
-        let missing = target - self.position;
-        if missing <= self.scoring.longest_samples() && self.n_due() < MAX_BATCH / 2 {
+        let (missing, hop) = (target - self.position, self.scoring.hop_samples());
+        if missing <= self.scoring.longest_samples() && self.n_due() + (missing / hop) as usize + 1 < MAX_DUE {
             self.push_silence(missing);
             return;
         }
-        let hop = self.scoring.hop_samples();
         let base = target / hop * hop;
         self.finish(self.position, base, EndReason::SourceLost, found);
         self.front.skip_to(target);
@@ -161,23 +171,42 @@ impl Ear {
         (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
     }
 
+    /// What the window of this length needs that is due after `ahead` hops; only every `spread`-th hop is scored at all.
+    pub fn need(&self, length: usize, ahead: usize, spread: u64) -> Need {
+        let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
+        let end = self.next_end + ahead as u64 * hop;
+        let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
+        self.attention.need(length, end / hop, self.meter.is_quiet(from, end + reach, self.attention.gate()), spread)
+    }
+
+    /// Whether the scores of the first window of the next hop, `[labels]`, ask for the other windows too, if the hop has not been
+    /// scored completely.
+    pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
+        self.attention.is_raised(scores, is_complete)
+    }
+
     /// Writes the window of this length that is due after `ahead` others into `out`, in the model's layout.
     pub fn copy_window(&self, length: usize, ahead: usize, out: &mut [f32]) {
         let end = self.next_end + ahead as u64 * self.scoring.hop_samples();
         self.front.copy_window(end, self.scoring.windows_samples()[length] as usize, out);
     }
 
-    /// Takes the scores of the windows that were due first, `[lengths, labels]`, and appends what follows from them to `found`.
-    pub fn take_scores(&mut self, scores: &[f32], found: &mut Vec<Detection>) {
+    /// Takes the scores of the hop that was due first, `[lengths, labels]`, as far as `is_fresh` says that a window of a length was
+    /// scored at this hop, and appends what follows from them to `found`.
+    pub fn take_scores(&mut self, scores: &[f32], is_fresh: &[bool], found: &mut Vec<Detection>) {
         let first = found.len();
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
-        self.kinship.lift(scores, &mut self.lifted);
-        self.detector.push(self.next_end, &self.lifted, senses, found);
+        let n_labels = self.kinship.n_labels().max(1);
+        let rows = scores.chunks_exact(n_labels).zip(self.lifted.chunks_exact_mut(n_labels)).zip(is_fresh);
+        for ((scores, lifted), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
+            self.kinship.lift(scores, lifted);
+        }
+        self.detector.push(self.next_end, &self.lifted, is_fresh, senses, found);
         if let Some(curves) = &mut self.curves {
-            curves.push(&self.lifted, self.edges.as_ref());
+            curves.push(&self.lifted, is_fresh, self.edges.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
-            peaks.push(&self.lifted);
+            peaks.push(&self.lifted, is_fresh);
         }
         self.next_end += self.scoring.hop_samples();
         self.clamp(first, found);
@@ -193,6 +222,7 @@ impl Ear {
 
     /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
     fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
+        self.attention.reset();
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         self.detector.finish(now, base, reason, senses, found);
         if let Some(curves) = &mut self.curves {
@@ -205,6 +235,7 @@ impl Ear {
 
     /// Puts `rules` in force; see [`Detector::replace_rules`].
     pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
+        self.attention.follow(&rules, &self.kinship);
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         self.detector.replace_rules(rules, self.position, senses, found);
     }
@@ -258,10 +289,7 @@ impl Ear {
 
     /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
     pub fn causal(&self, label: usize) -> f32 {
-        match self.lifted.chunks_exact(self.kinship.n_labels().max(1)) {
-            rows if rows.len() == 0 => 0.0,
-            rows => causal(rows.map(|row| row[label])),
-        }
+        causal(self.lifted.chunks_exact(self.kinship.n_labels().max(1)).map(|row| row[label]))
     }
 
     /// How long after a moment its two-sided score comes, in samples.

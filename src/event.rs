@@ -111,7 +111,8 @@ pub enum Report {
         /// How many samples were at full scale since the last report.
         samples: u64,
     },
-    /// Samples were lost because the ring was full: the analysis could not keep up.
+    /// The analysis cannot keep up: samples were lost because the ring was full, or windows are scored farther apart than before. Without
+    /// lost samples and at the usual hop it says that it keeps up again.
     Overrun {
         /// The source's name.
         source: Arc<str>,
@@ -119,6 +120,8 @@ pub enum Report {
         samples: u64,
         /// How long the gap is, in milliseconds.
         gap_ms: u64,
+        /// How far apart windows are scored just now, in milliseconds.
+        hop_ms: u64,
     },
     /// A new configuration is in force.
     ConfigReloaded {

@@ -47,6 +47,7 @@ pub mod detect;
 pub mod ear;
 pub mod event;
 pub mod features;
+pub mod inference;
 pub mod model;
 pub mod pipeline;
 pub mod publish;

@@ -56,6 +56,10 @@ pub struct Stats {
     pub inferences: AtomicU64,
     /// Time spent in inference, in microseconds.
     pub inference_us: AtomicU64,
+    /// The part of the last seconds that the analysis was busy, in percent.
+    pub busy_percent: AtomicU64,
+    /// How far apart windows are scored just now, in milliseconds.
+    pub hop_ms: AtomicU64,
     /// Clients connected now.
     pub clients: AtomicU64,
     /// Lines that slow clients did not take.
@@ -71,6 +75,8 @@ impl Default for Stats {
             sources: std::sync::RwLock::default(),
             inferences: AtomicU64::new(0),
             inference_us: AtomicU64::new(0),
+            busy_percent: AtomicU64::new(0),
+            hop_ms: AtomicU64::new(0),
             clients: AtomicU64::new(0),
             dropped_lines: AtomicU64::new(0),
             dropped_reports: AtomicU64::new(0),

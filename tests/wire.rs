@@ -60,7 +60,7 @@ mod schema {
         SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
         SourceSilent { v: u8, seq: u64, ts: String, r#type: String, source: String, seconds: f64 }
         SourceClipping { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64 }
-        Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64 }
+        Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64, hop_ms: u64 }
         ConfigReloaded { v: u8, seq: u64, ts: String, r#type: String, changes: Vec<String> }
         ConfigRejected { v: u8, seq: u64, ts: String, r#type: String, faults: Vec<String> }
         Dropped { v: u8, ts: String, r#type: String, count: u64 }
@@ -295,7 +295,7 @@ fn every_line_has_just_the_declared_fields() {
     check::<SourceRestored>(&published(&Report::SourceRestored { source: source.clone() }));
     check::<SourceSilent>(&published(&Report::SourceSilent { source: source.clone(), seconds: 60.0 }));
     check::<SourceClipping>(&published(&Report::SourceClipping { source: source.clone(), samples: 12 }));
-    check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10 }));
+    check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }));
     check::<ConfigReloaded>(&published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }));
     check::<ConfigRejected>(&published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }));
     check::<Dropped>(&said(Body::Dropped { count: 3 }));
@@ -325,7 +325,7 @@ fn the_lines_look_like_this() {
         published(&Report::SourceRestored { source: source.clone() }),
         published(&Report::SourceSilent { source: source.clone(), seconds: 60.04 }),
         published(&Report::SourceClipping { source: source.clone(), samples: 12 }),
-        published(&Report::Overrun { source, samples: 480, gap_ms: 10 }),
+        published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }),
         published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }),
         published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }),
         said(Body::Dropped { count: 3 }),

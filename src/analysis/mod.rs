@@ -9,13 +9,16 @@ use std::sync::atomic::AtomicU64;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
+use crate::capture::Pace;
 use crate::config::Rule;
 use crate::control::{HeardPeaks, SourceTop};
 use crate::event::{EndReason, Report};
-use crate::model::{Model, ModelError, Tagger};
+use crate::inference::Inference;
+use crate::model::{Model, ModelError};
 use crate::ring::Reader;
 use crate::stats::{SourceStats, Stats};
 
+mod load;
 mod peaks;
 mod slot;
 mod thread;
@@ -44,7 +47,7 @@ pub enum Command {
     /// These rules are in force from now on.
     Rules(Vec<Rule>),
     /// This model is in force from now on, with these rules.
-    Model(Box<(Model, Tagger, Vec<Rule>)>),
+    Model(Box<(Model, Inference, Vec<Rule>)>),
     /// The strongest labels of each source just now.
     Top {
         /// How many labels a source.
@@ -71,6 +74,8 @@ pub struct Attachment {
     pub source: Arc<str>,
     /// The rate of its samples in Hz.
     pub rate_hz: u32,
+    /// Whether it delivers as time passes, or as fast as it is read.
+    pub pace: Pace,
     /// Its samples.
     pub reader: Reader,
     /// How long a sample has been on its way when it enters the ring, in nanoseconds.
@@ -98,7 +103,7 @@ pub struct Analysis {
     /// The model, for the shape of its windows.
     pub model: Model,
     /// The open model.
-    pub tagger: Tagger,
+    pub inference: Inference,
     /// The rules in force at first.
     pub rules: Vec<Rule>,
     /// Commands from the pipeline.

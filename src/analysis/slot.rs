@@ -5,12 +5,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
 use super::peaks::{PeakRing, Stored};
+use crate::capture::Pace;
 use crate::config::Rule;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
@@ -34,6 +36,7 @@ const FULL_SCALE: f32 = 0.9999;
 pub(super) struct Slot {
     pub source: Arc<str>,
     pub rate_hz: u32,
+    pace: Pace,
     pub reader: Reader,
     pub ear: Ear,
     pub stats: Arc<SourceStats>,
@@ -73,11 +76,12 @@ impl Anchor {
 impl Slot {
     /// A source that has just opened.
     pub fn new(attachment: Attachment, ear: Ear) -> Self {
-        let Attachment { source, rate_hz, reader, device_latency_ns, stats, .. } = attachment;
+        let Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = attachment;
         let open = HashMap::new();
         Self {
             source,
             rate_hz,
+            pace,
             reader,
             ear,
             stats,
@@ -92,8 +96,19 @@ impl Slot {
 
     /// The source as it was attached, to be attached again to another model.
     pub fn into_attachment(self) -> Attachment {
-        let Slot { source, rate_hz, reader, device_latency_ns, stats, .. } = self;
-        Attachment { source, rate_hz, reader, device_latency_ns, stats, report: None }
+        let Slot { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = self;
+        Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, report: None }
+    }
+
+    /// How long what it has delivered waits for its scores; a source that delivers as fast as it is read waits for nobody.
+    pub fn lag(&self) -> Duration {
+        match self.pace {
+            Pace::RealTime => {
+                let in_ring = self.reader.available() as f64 / f64::from(self.rate_hz);
+                Duration::from_secs_f64(in_ring + self.ear.n_due() as f64 * self.ear.hop_s())
+            }
+            Pace::AsWritten => Duration::ZERO,
+        }
     }
 
     /// Anchors the source to the wall clock when its first samples are seen, `popped` of them out of the ring already: sample 0

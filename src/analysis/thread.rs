@@ -8,21 +8,25 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TrySendError};
 
+use super::load::Load;
 use super::peaks::PeakRing;
 use super::slot::Slot;
 use super::top::top;
 use super::{Analysis, Attachment, Command, Outcome};
 use crate::config::Rule;
 use crate::detect::Detection;
-use crate::ear::{Ear, MAX_PUSH, Settling};
+use crate::ear::{Ear, MAX_DUE, MAX_PUSH, Settling};
 use crate::event::{EndReason, Report};
-use crate::model::{Model, ModelError, Tagger};
+use crate::inference::{Due, Inference, MAX_HOPS};
+use crate::model::{Model, ModelError};
 use crate::stats::SourceState;
 
 /// The longest sleep: a command, or a source whose clock runs fast, never waits longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// The shortest sleep, so that a source that is a little late does not spin the loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+/// The same where there are many sources: so much longer for each of them, up to ten times, so that their windows share batches.
+const WAIT_A_SOURCE: Duration = Duration::from_micros(250);
 /// Batches that are still scored when the daemon shuts down.
 const LAST_STEPS: usize = 4;
 /// Reports that are kept while the publishing stage takes none.
@@ -33,12 +37,9 @@ pub(super) struct Thread {
     analysis: Analysis,
     slots: Vec<Slot>,
     popped: Vec<f32>,
-    input: Vec<f32>,
-    scores: Vec<f32>,
-    /// The scores of a batch, `[batch, lengths, labels]`.
-    rows: Vec<f32>,
-    /// Whose windows a batch holds, and how many hops each lies ahead.
-    owners: Vec<(usize, usize)>,
+    /// The hops that are scored together.
+    due: Vec<Due>,
+    load: Load,
     found: Vec<Detection>,
     backlog: VecDeque<Report>,
     /// The peaks of every label, while a client asks for them.
@@ -54,14 +55,12 @@ enum Next {
 
 impl Thread {
     pub fn new(analysis: Analysis) -> Self {
-        let batch = analysis.tagger.max_batch();
+        let load = Load::new(Instant::now());
         Self {
             slots: Vec::new(),
             popped: vec![0.0; MAX_PUSH],
-            input: vec![0.0; batch * analysis.tagger.longest_window_len()],
-            scores: Vec::with_capacity(batch * analysis.tagger.n_labels()),
-            rows: vec![0.0; batch * analysis.tagger.n_lengths() * analysis.tagger.n_labels()],
-            owners: Vec::with_capacity(batch),
+            due: Vec::with_capacity(MAX_HOPS),
+            load,
             found: Vec::with_capacity(256),
             backlog: VecDeque::with_capacity(64),
             peaks: PeakRing::default(),
@@ -71,6 +70,7 @@ impl Thread {
     }
 
     pub fn run(&mut self) -> Result<(), ModelError> {
+        self.tell_load();
         loop {
             match self.analysis.commands.recv_timeout(self.time_until_due()) {
                 Ok(command) => {
@@ -87,13 +87,36 @@ impl Thread {
         }
     }
 
-    /// Takes what the sources delivered, and scores one batch of the windows that are due. One batch only: a source that delivers as
-    /// fast as it is read must not keep commands waiting.
+    /// Takes what the sources delivered, and scores the hops that are due, once and not until nothing is due: a source that delivers
+    /// as fast as it is read must not keep commands waiting.
     fn step(&mut self) -> Result<(), ModelError> {
+        let started = Instant::now();
         self.listen();
         self.infer()?;
         self.retire();
+        let (now, lag) = (Instant::now(), self.slots.iter().map(Slot::lag).max().unwrap_or_default());
+        if self.load.take(now, now.duration_since(started), lag) {
+            self.tell_spread();
+        }
         Ok(())
+    }
+
+    /// Every source is told of that windows are scored farther apart now, or nearer again.
+    fn tell_spread(&mut self) {
+        let hop_ms = self.tell_load();
+        tracing::warn!(hop_ms, "the distance of two windows changes, for what there is to do");
+        for index in 0..self.slots.len() {
+            let source = self.slots[index].source.clone();
+            self.publish(Report::Overrun { source, samples: 0, gap_ms: 0, hop_ms });
+        }
+    }
+
+    /// Puts into the counters how busy the analysis is and how far apart it scores, which it returns, in milliseconds.
+    fn tell_load(&self) -> u64 {
+        let hop_ms = u64::from(self.analysis.model.detection.hop_ms) * self.load.spread();
+        self.analysis.stats.hop_ms.store(hop_ms, Relaxed);
+        self.analysis.stats.busy_percent.store((self.load.part() * 100.0).round() as u64, Relaxed);
+        hop_ms
     }
 
     fn obey(&mut self, command: Command) -> Next {
@@ -132,7 +155,7 @@ impl Thread {
     /// A client asks for peaks: every ear keeps them from now on.
     fn keep_peaks(&mut self) {
         self.peaks.keep(Instant::now());
-        let n_labels = self.analysis.tagger.n_labels();
+        let n_labels = self.analysis.inference.n_labels();
         self.slots.iter_mut().for_each(|slot| slot.ear.keep_peaks(n_labels));
     }
 
@@ -158,18 +181,17 @@ impl Thread {
         self.slots.retain(|slot| slot.source != attachment.source);
         let mut slot = Slot::new(attachment, ear);
         if self.peaks.is_kept() {
-            slot.ear.keep_peaks(self.analysis.tagger.n_labels());
+            slot.ear.keep_peaks(self.analysis.inference.n_labels());
         }
         self.slots.push(slot);
     }
 
-    /// Pops what the rings hold, as long as the windows that follow from it fit into one batch a source.
+    /// Pops what the rings hold, as long as no more hops are due of a source than its ear can hold.
     fn listen(&mut self) {
         for index in 0..self.slots.len() {
-            let most_due = self.analysis.tagger.max_batch();
             loop {
                 let slot = &mut self.slots[index];
-                if slot.ear.n_due() >= most_due {
+                if slot.ear.n_due() >= MAX_DUE {
                     break;
                 }
                 let popped = slot.reader.pop(&mut self.popped);
@@ -207,49 +229,45 @@ impl Thread {
         let source = slot.source.clone();
         tracing::warn!(%source, samples, gap_ms, "samples were lost: the analysis could not keep up");
         self.report_found(index);
-        self.publish(Report::Overrun { source, samples, gap_ms });
+        let hop_ms = self.tell_load();
+        self.publish(Report::Overrun { source, samples, gap_ms, hop_ms });
     }
 
-    /// Scores one batch of due windows, and says how many they were.
-    fn infer(&mut self) -> Result<usize, ModelError> {
-        self.owners.clear();
+    /// Scores the hops that are due, as many as can be scored together.
+    fn infer(&mut self) -> Result<(), ModelError> {
+        self.due.clear();
         let n_slots = self.slots.len();
-        let most = self.analysis.tagger.max_batch();
-        // One window of each source in turn, then the second of each, so that a backlog of one delays no other.
-        let mut ahead = 0;
-        loop {
-            let before = self.owners.len();
+        // One hop of each source in turn, then the second of each, so that a backlog of one delays no other.
+        for ahead in 0..MAX_DUE {
+            let before = self.due.len();
             for step in 0..n_slots {
-                let index = (self.turn + step) % n_slots;
-                if self.owners.len() < most && self.slots[index].ear.n_due() > ahead {
-                    self.owners.push((index, ahead));
+                let source = (self.turn + step) % n_slots;
+                if self.due.len() < MAX_HOPS && self.slots[source].ear.n_due() > ahead {
+                    self.due.push(Due { source, ahead });
                 }
             }
-            if self.owners.len() == before || self.owners.len() == most {
+            if self.due.len() == before || self.due.len() == MAX_HOPS {
                 break;
             }
-            ahead += 1;
         }
-        let batch = self.owners.len();
-        if batch == 0 {
-            return Ok(0);
+        if self.due.is_empty() {
+            return Ok(());
         }
         self.turn = (self.turn + 1) % n_slots;
         let started = Instant::now();
-        let (n_labels, n_lengths) = (self.analysis.tagger.n_labels(), self.analysis.tagger.n_lengths());
-        let (slots, owners) = (&self.slots, &self.owners);
-        self.analysis.tagger.score_hops(batch, &mut self.input, &mut self.scores, &mut self.rows, |length, window, place| {
-            let (index, ahead) = owners[window];
-            slots[index].ear.copy_window(length, ahead, place);
-        })?;
-        self.analysis.stats.inferences.fetch_add(1, Relaxed);
-        self.analysis.stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
-        for window in 0..batch {
-            let (index, _) = self.owners[window];
+        let (inference, stats) = (&mut self.analysis.inference, &self.analysis.stats);
+        let before = inference.n_windows();
+        inference.score(&mut self.slots, |slot| &mut slot.ear, &self.due, self.load.spread())?;
+        if inference.n_windows() > before {
+            stats.inferences.fetch_add(1, Relaxed);
+            stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
+        }
+        for hop in 0..self.due.len() {
+            let index = self.due[hop].source;
+            let (scores, is_fresh) = self.analysis.inference.scores(hop);
             let slot = &mut self.slots[index];
-            let rows = &self.rows[window * n_lengths * n_labels..(window + 1) * n_lengths * n_labels];
             self.found.clear();
-            slot.ear.take_scores(rows, &mut self.found);
+            slot.ear.take_scores(scores, is_fresh, &mut self.found);
             slot.stats.windows.fetch_add(1, Relaxed);
             if self.peaks.is_kept() {
                 slot.store_peaks(&mut self.peaks);
@@ -257,7 +275,7 @@ impl Thread {
             }
             self.report_found(index);
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Lets go of the sources that have been heard to their end.
@@ -294,7 +312,7 @@ impl Thread {
         self.analysis.rules = rules;
     }
 
-    fn replace_model(&mut self, (model, tagger, rules): (Model, Tagger, Vec<Rule>)) {
+    fn replace_model(&mut self, (model, inference, rules): (Model, Inference, Vec<Rule>)) {
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Paused);
         }
@@ -302,10 +320,8 @@ impl Thread {
         self.peaks.clear();
         self.analysis.rules = rules;
         self.analysis.model = model;
-        self.analysis.tagger = tagger;
-        let batch = self.analysis.tagger.max_batch();
-        self.input = vec![0.0; batch * self.analysis.tagger.longest_window_len()];
-        self.rows = vec![0.0; batch * self.analysis.tagger.n_lengths() * self.analysis.tagger.n_labels()];
+        self.analysis.inference = inference;
+        self.tell_load();
         for slot in std::mem::take(&mut self.slots) {
             let finishing = slot.finishing;
             self.attach(slot.into_attachment());
@@ -373,13 +389,14 @@ impl Thread {
 
     /// How long until the next source has a window due, by its own rate; nothing where one is due already.
     fn time_until_due(&self) -> Duration {
+        let shortest = SHORTEST_WAIT.max(WAIT_A_SOURCE * self.slots.len().min(80) as u32);
         let due = self.slots.iter().map(|slot| {
             let at_model_rate = slot.ear.samples_until_due() as f64 / f64::from(slot.ear.model_rate_hz());
             let in_ring = slot.reader.available() as f64 / f64::from(slot.rate_hz);
             if slot.finishing || in_ring >= at_model_rate {
                 return Duration::ZERO;
             }
-            Duration::from_secs_f64(at_model_rate - in_ring).max(SHORTEST_WAIT)
+            Duration::from_secs_f64(at_model_rate - in_ring).max(shortest)
         });
         due.min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }

@@ -14,9 +14,11 @@ use crate::config::Channel;
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
 use crate::detect::step::{Heard, Step};
-use crate::ear::{Ear, MAX_PUSH, Settling};
+use crate::ear::{Ear, MAX_DUE, MAX_PUSH, Settling};
 use crate::event::EndReason;
-use crate::model::Tagger;
+use crate::inference::{Due, Inference};
+use crate::model::onnx::Runtime;
+use crate::model::{Model, ModelError, Tagger};
 
 /// What the end of a recording cuts down to less than this is a click and no sound, in seconds.
 const SHORTEST_S: f64 = 0.02;
@@ -73,23 +75,27 @@ pub(crate) fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
 }
 
 /// The engine's inference over recordings, with its buffers.
-#[derive(Debug)]
 pub(crate) struct Engine {
-    tagger: Tagger,
+    inference: Inference,
     samples: Vec<f32>,
-    input: Vec<f32>,
-    scores: Vec<f32>,
-    /// The scores of a batch, `[batch, lengths, labels]`.
-    rows: Vec<f32>,
+    due: Vec<Due>,
     found: Vec<Detection>,
 }
 
 impl Engine {
-    pub fn new(tagger: Tagger) -> Self {
-        let batch = tagger.max_batch();
-        let input = vec![0.0; batch * tagger.longest_window_len()];
-        let rows = vec![0.0; batch * tagger.n_lengths() * tagger.n_labels()];
-        Self { tagger, samples: Vec::with_capacity(MAX_PUSH), input, scores: Vec::new(), rows, found: Vec::new() }
+    /// An engine on up to `threads` threads.
+    pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
+        Inference::open(model, runtime, threads).map(Self::new)
+    }
+
+    /// An engine that scores with `inference`.
+    pub fn new(inference: Inference) -> Self {
+        Self { inference, samples: Vec::with_capacity(MAX_PUSH), due: Vec::with_capacity(MAX_DUE), found: Vec::new() }
+    }
+
+    /// Its tagger, for other use.
+    pub fn into_tagger(self) -> Tagger {
+        self.inference.into_tagger()
     }
 
     /// Lets `ear` hear the recording at `path` to its end and hands each detection to `take`; `progress` counts its frames.
@@ -136,7 +142,7 @@ impl Engine {
             let samples = std::mem::take(&mut self.samples);
             for chunk in samples.chunks(MAX_PUSH) {
                 ear.push(chunk);
-                while ear.n_due() >= self.tagger.max_batch() {
+                while ear.n_due() >= MAX_DUE {
                     self.infer(ear)?;
                 }
             }
@@ -147,7 +153,7 @@ impl Engine {
         ear.end_input();
         loop {
             let settling = ear.settle();
-            if ear.n_due() >= self.tagger.max_batch() || (settling == Settling::Done && ear.n_due() > 0) {
+            if ear.n_due() >= MAX_DUE || (settling == Settling::Done && ear.n_due() > 0) {
                 self.infer(ear)?;
             } else if settling == Settling::Done {
                 break;
@@ -158,15 +164,15 @@ impl Engine {
         fault.map_or(Ok(()), |sentence| Err(RecordingError::Recording(sentence)))
     }
 
-    /// Scores one batch of the windows that are due.
+    /// Scores the hops that are due.
     fn infer(&mut self, ear: &mut Ear) -> Result<(), RecordingError> {
-        let batch = ear.n_due().min(self.tagger.max_batch());
-        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
-        let copy = |length: usize, window: usize, place: &mut [f32]| ear.copy_window(length, window, place);
-        let scored = self.tagger.score_hops(batch, &mut self.input, &mut self.scores, &mut self.rows, copy);
+        self.due.clear();
+        self.due.extend((0..ear.n_due().min(MAX_DUE)).map(|ahead| Due { source: 0, ahead }));
+        let scored = self.inference.score(&mut [&mut *ear], |ear| ear, &self.due, 1);
         scored.map_err(|error| RecordingError::Fatal(error.into()))?;
-        for rows in self.rows.chunks_exact(n_lengths * n_labels).take(batch) {
-            ear.take_scores(rows, &mut self.found);
+        for hop in 0..self.due.len() {
+            let (scores, is_fresh) = self.inference.scores(hop);
+            ear.take_scores(scores, is_fresh, &mut self.found);
         }
         Ok(())
     }

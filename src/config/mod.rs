@@ -115,10 +115,17 @@ pub struct ModelConfig {
     pub dir: String,
     /// The path of libonnxruntime; `None` means the places that `model::runtime` looks in.
     pub runtime: Option<PathBuf>,
-    /// Threads within one inference.
-    pub threads: usize,
+    /// How many threads may score windows at the same time; `None` means as many as the machine has cores.
+    pub threads: Option<usize>,
     /// What takes the place of the model's own way from scores to events.
     pub detection: DetectionOverride,
+}
+
+impl ModelConfig {
+    /// How many threads may score windows at the same time.
+    pub fn n_threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()))
+    }
 }
 
 /// One source.

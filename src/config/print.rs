@@ -28,7 +28,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     if let Some(runtime) = &config.model.runtime {
         writeln!(out, "runtime = {}", quoted(&runtime.to_string_lossy()))?;
     }
-    writeln!(out, "threads = {}", config.model.threads)?;
+    if let Some(threads) = config.model.threads {
+        writeln!(out, "threads = {threads}")?;
+    }
     write_detection(&config.model.detection, out)?;
     for source in &config.sources {
         writeln!(out, "\n[[source]]\nname = {}", quoted(&source.name))?;
@@ -76,10 +78,12 @@ fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Resul
         return Ok(());
     }
     writeln!(out, "\n[detection]")?;
-    let DetectionOverride { windows_ms, hop_ms, delta, median, extent, valley } = own;
+    let DetectionOverride { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = own;
     for (key, value) in [
         ("windows_ms", windows_ms.as_ref().map(|list| format!("{list:?}"))),
         ("hop_ms", hop_ms.map(|value| value.to_string())),
+        ("strides", strides.as_ref().map(|list| format!("{list:?}"))),
+        ("noise_gate_dbfs", noise_gate_dbfs.map(|value| format!("{value:?}"))),
         ("delta", delta.map(|value| format!("{value:?}"))),
         ("median", median.map(|value| value.to_string())),
         ("extent", extent.map(|value| format!("{value:?}"))),

@@ -95,9 +95,10 @@ section! {
         dir: String = "ced-tiny".to_owned(),
         /// The path of libonnxruntime. Without it: `$MIMID_ONNXRUNTIME`, beside the binary, then the system's.
         runtime: Option<String> = None,
-        /// Threads within one inference, from 1 to 64.
+        /// How many threads may score windows at the same time, from 1 to 64. A second one starts only when one does not keep up.
+        /// Without it: as many as the machine has cores.
         #[schemars(range(min = 1, max = 64))]
-        threads: i64 = 1,
+        threads: Option<i64> = None,
     }
 }
 
@@ -110,6 +111,14 @@ section! {
         /// The distance of two windows in milliseconds; at most the shortest window. Without it: the model's own.
         #[schemars(range(min = 10))]
         hop_ms: Option<i64> = None,
+        /// At every so-manieth hop a window of each length is scored, 1 to 16; one number for each of windows_ms. Without it: the
+        /// model's own, or 1 for each where windows_ms is set.
+        #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 16)))]
+        strides: Option<Vec<i64>> = None,
+        /// A window in which the level of no 10 ms exceeds this counts as silence and costs nothing, in dBFS. Without it: the
+        /// model's own.
+        #[schemars(range(min = -150, max = 0))]
+        noise_gate_dbfs: Option<f64> = None,
         /// How far a window reaches over the moment that it speaks of, as a part of its length, 0 to 0.5. Without it: the model's own.
         #[schemars(range(min = 0, max = 0.5))]
         delta: Option<f64> = None,

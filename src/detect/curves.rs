@@ -56,10 +56,10 @@ impl Curves {
         Self { bank, labels: vec![Row::new(&scoring); n_labels], painted: Vec::new(), base: 0, scoring, pause }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
-    pub fn push(&mut self, scores: &[f32], edges: Option<&Edges>) {
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
+    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], edges: Option<&Edges>) {
         let n_labels = self.labels.len();
-        self.bank.push(&self.scoring, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
+        self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for label in 0..n_labels {
             let Some(value) = self.bank.two_sided().map(|values| values[label]) else { return };
             if let Some(stretch) = self.labels[label].boxes.push(value).closed {

@@ -56,15 +56,12 @@ impl Kinship {
         self.above.len()
     }
 
-    /// Gives each label the highest score among its own and those of the labels below it, in each row of `scores`: a bark is a dog,
-    /// and an animal, whatever the model says of dogs.
-    pub fn lift(&self, scores: &[f32], lifted: &mut Vec<f32>) {
-        lifted.clear();
-        lifted.extend_from_slice(scores);
-        for (row, out) in scores.chunks_exact(self.above.len()).zip(lifted.chunks_exact_mut(self.above.len())) {
-            for (low, high) in &self.pairs {
-                out[*high] = out[*high].max(row[*low]);
-            }
+    /// Gives each label the highest score among its own and those of the labels below it: a bark is a dog, and an animal, whatever the
+    /// model says of dogs.
+    pub fn lift(&self, scores: &[f32], lifted: &mut [f32]) {
+        lifted.copy_from_slice(scores);
+        for (low, high) in &self.pairs {
+            lifted[*high] = lifted[*high].max(scores[*low]);
         }
     }
 

@@ -56,6 +56,13 @@ impl LevelMeter {
         }
     }
 
+    /// Whether no block between two sample indices has a mean square above `gate`.
+    pub fn is_quiet(&self, from: u64, to: u64, gate: f32) -> bool {
+        // A block that is not complete yet is not looked at: whoever asks later must get the same answer.
+        let blocks = (from / self.block_samples)..(to / self.block_samples);
+        blocks.into_iter().all(|block| self.blocks[(block % CAPACITY as u64) as usize] <= gate)
+    }
+
     /// Continues at the sample index `at`; what was skipped counts as silence.
     pub fn skip_to(&mut self, at: u64) {
         self.blocks.fill(0.0);

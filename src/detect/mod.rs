@@ -144,9 +144,9 @@ impl Detector {
         &self.rules
     }
 
-    /// Takes the scores of the windows that end at the sample index `end`, `[windows, labels]`, and appends what follows from them to
-    /// `found`.
-    pub fn push(&mut self, end: u64, scores: &[f32], senses: Senses, found: &mut Vec<Detection>) {
+    /// Takes the scores of the windows that end at the sample index `end`, `[windows, labels]`, as far as `is_fresh` says that they
+    /// are theirs, and appends what follows from them to `found`.
+    pub fn push(&mut self, end: u64, scores: &[f32], is_fresh: &[bool], senses: Senses, found: &mut Vec<Detection>) {
         let hop = self.scoring.hop_samples();
         let loudness = self.loudness_dbfs(end, senses.meter);
         let usual = end.saturating_sub(self.samples(USUAL_RISE_MS)).max(self.base);
@@ -160,7 +160,7 @@ impl Detector {
             })
         };
         let (members, n_labels) = (&self.members, self.n_labels);
-        self.curves.push(&self.scoring, |window, row| members.score(&scores[window * n_labels..][..n_labels], row));
+        self.curves.push(&self.scoring, is_fresh, |window, row| members.score(&scores[window * n_labels..][..n_labels], row));
         let two_sided = self.curves.two_sided();
         let mut steps = std::mem::take(&mut self.steps);
         for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {

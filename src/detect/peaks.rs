@@ -68,11 +68,11 @@ impl Peaks {
         Self { bank, labels: vec![Row::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`.
-    pub fn push(&mut self, scores: &[f32]) {
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
+    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool]) {
         let n_labels = self.labels.len();
         let hop = self.scoring.hop_samples();
-        self.bank.push(&self.scoring, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
+        self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for (label, row) in self.labels.iter_mut().enumerate() {
             let two_sided = self.bank.two_sided().map(|values| values[label]);
             let peaks = [
@@ -147,7 +147,16 @@ mod tests {
 
     /// A window of 1 s, ten of them a second, at 1 kHz.
     fn scoring() -> Arc<Scoring> {
-        let detection = Detection { windows_ms: vec![1_000], hop_ms: 100, delta: 0.0, median: 1, extent: 0.1, valley: 0.3 };
+        let detection = Detection {
+            windows_ms: vec![1_000],
+            hop_ms: 100,
+            strides: vec![],
+            noise_gate_dbfs: None,
+            delta: 0.0,
+            median: 1,
+            extent: 0.1,
+            valley: 0.3,
+        };
         Arc::new(Scoring::new(&detection, 1_000))
     }
 
@@ -163,7 +172,7 @@ mod tests {
     fn peaks(scores: &[f32], base: u64, chunk: usize) -> Vec<Peak> {
         let (mut peaks, mut found) = (Peaks::new(scoring(), 2, base), Vec::new());
         for hops in scores.chunks(chunk) {
-            hops.iter().for_each(|score| peaks.push(&[1e-4, *score]));
+            hops.iter().for_each(|score| peaks.push(&[1e-4, *score], &[true]));
             found.extend(peaks.take());
         }
         peaks.finish(0);
@@ -201,11 +210,11 @@ mod tests {
     fn a_sound_that_goes_on_to_the_end_is_a_peak_and_the_next_begins_anew() {
         let scoring = scoring();
         let mut peaks = Peaks::new(scoring, 1, 0);
-        scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score]));
+        scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score], &[true]));
         assert_eq!(peaks.take().count(), 0);
         peaks.finish(9_000);
         assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 0), [(true, 0.6)]);
-        scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score]));
+        scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score], &[true]));
         assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 9_000), [(true, 0.5)]);
     }
 

@@ -109,6 +109,8 @@ pub struct CurveBank {
     trailing: Vec<f32>,
     /// How many hops have come.
     n_hops: u64,
+    /// How many hops had come when a window of each length was scored last; 0 where none has been.
+    scored: Vec<u64>,
     /// The newest two-sided values before the median, `[median, curves]`, those of hop k at k % median.
     raw: Vec<f32>,
     median: usize,
@@ -128,6 +130,7 @@ impl CurveBank {
             memory: scoring.memory,
             trailing: vec![0.0; scoring.memory * n_windows * n_curves],
             n_hops: 0,
+            scored: vec![0; n_windows],
             raw: vec![0.0; scoring.median * n_curves],
             median: scoring.median,
             causal: vec![0.0; n_curves],
@@ -136,20 +139,44 @@ impl CurveBank {
         }
     }
 
-    /// Takes the scores of the windows that end at the next hop: `write` writes those of a window of each length, one a curve.
-    pub fn push(&mut self, scoring: &Scoring, mut write: impl FnMut(usize, &mut [f32])) {
-        let first = self.row(self.n_hops, 0);
+    /// Takes the scores of the windows that end at the next hop: `write` writes those of a window of each length, one a curve. A
+    /// window that was not scored at this hop, as `is_fresh` says, keeps its last scores until it is scored again; then those between
+    /// lie on a straight line, logarithm by logarithm.
+    pub fn push(&mut self, scoring: &Scoring, is_fresh: &[bool], mut write: impl FnMut(usize, &mut [f32])) {
         self.causal.fill(1.0);
-        for window in 0..self.n_windows {
-            let row = &mut self.trailing[first + window * self.n_curves..][..self.n_curves];
-            write(window, row);
-            for (product, score) in self.causal.iter_mut().zip(row) {
+        for (window, is_fresh) in is_fresh.iter().enumerate() {
+            let (now, n) = (self.row(self.n_hops, window), self.n_curves);
+            if *is_fresh {
+                write(window, &mut self.trailing[now..now + n]);
+                self.join(window);
+                self.scored[window] = self.n_hops + 1;
+            } else {
+                let before = self.row(self.n_hops.saturating_sub(1), window);
+                self.trailing.copy_within(before..before + n, now);
+            }
+            for (product, score) in self.causal.iter_mut().zip(&self.trailing[now..now + n]) {
                 *product *= *score + EPSILON;
             }
         }
         take_root(&mut self.causal, self.n_windows);
         self.n_hops += 1;
         self.look_back(scoring);
+    }
+
+    /// Joins the scores that a window has just been given with those that it was given before.
+    fn join(&mut self, window: usize) {
+        let (now, since) = (self.n_hops, self.n_hops + 1 - self.scored[window]);
+        // What is no longer remembered needs no scores.
+        let gap = since.min(self.memory as u64);
+        for back in (1..gap).rev() {
+            let part = if self.scored[window] == 0 { 1.0 } else { 1.0 - back as f32 / since as f32 };
+            let (low, high, place) = (self.row(now - 1, window), self.row(now, window), self.row(now - back, window));
+            for curve in 0..self.n_curves {
+                let (low, high) = (self.trailing[low + curve] + EPSILON, self.trailing[high + curve] + EPSILON);
+                // The newest of those between is filled last, for until then it has the scores from before.
+                self.trailing[place + curve] = (low * (high / low).powf(part) - EPSILON).max(0.0);
+            }
+        }
     }
 
     /// The causal scores of now.
@@ -172,6 +199,7 @@ impl CurveBank {
         self.trailing.fill(0.0);
         self.causal.fill(0.0);
         (self.n_hops, self.n_values) = (0, 0);
+        self.scored.fill(0);
     }
 
     /// The same moment for other curves: each goes on with the past of the one that `kept` names, or with one in which nothing was
@@ -193,6 +221,7 @@ impl CurveBank {
             raw: sized(rearrange(&self.raw), self.median),
             causal: sized(rearrange(&self.causal), 1),
             two_sided: sized(rearrange(&self.two_sided), 1),
+            scored: self.scored.clone(),
             ..*self
         }
     }
@@ -277,8 +306,16 @@ mod tests {
     use super::*;
 
     fn scoring() -> Scoring {
-        let detection =
-            Detection { windows_ms: vec![960, 2_880], hop_ms: 100, delta: 0.13, median: 3, extent: 0.12, valley: 0.3 };
+        let detection = Detection {
+            windows_ms: vec![960, 2_880],
+            hop_ms: 100,
+            strides: vec![],
+            noise_gate_dbfs: None,
+            delta: 0.13,
+            median: 3,
+            extent: 0.12,
+            valley: 0.3,
+        };
         Scoring::new(&detection, 1_000)
     }
 
@@ -294,7 +331,7 @@ mod tests {
         let mut curve = CurveBank::new(&scoring, 1);
         for hop in 1..=hops {
             let scores = [tagger(hop * 100, 960, sounds), tagger(hop * 100, 2_880, sounds)];
-            curve.push(&scoring, |window, row| row.fill(scores[window]));
+            curve.push(&scoring, &[true; 2], |window, row| row.fill(scores[window]));
             assert!((0.0..=1.0).contains(&curve.causal()[0]));
             values.extend(curve.two_sided().map(|values| values[0]));
         }
@@ -323,7 +360,7 @@ mod tests {
         let (scoring, mut n) = (scoring(), 0);
         let mut curve = CurveBank::new(&scoring, 1);
         for hop in 0..100u64 {
-            curve.push(&scoring, |_, row| row.fill(0.5));
+            curve.push(&scoring, &[true; 2], |_, row| row.fill(0.5));
             if curve.two_sided().is_some() {
                 n += 1;
                 assert!(hop >= n - 1 && (hop + 1 - n) * 100 < scoring.lag_samples());

@@ -97,6 +97,9 @@ pub enum ModelError {
         /// What ONNX Runtime said.
         what: String,
     },
+    /// A thread that scored windows has ended without a word.
+    #[error("a thread of the inference has ended without giving its scores back; start mimid again")]
+    Lost,
 }
 
 fn list(paths: &[PathBuf]) -> String {

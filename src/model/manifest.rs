@@ -174,10 +174,15 @@ pub enum OutputKind {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
-    /// The lengths of the windows in milliseconds; each is scored at every hop.
+    /// The lengths of the windows in milliseconds.
     pub windows_ms: Vec<u32>,
     /// The distance of two windows in milliseconds.
     pub hop_ms: u32,
+    /// At every so-manieth hop a window of each length is scored. Empty: each of them at every hop.
+    #[serde(default)]
+    pub strides: Vec<usize>,
+    /// A window in which the level of no 10 ms exceeds this counts as silence, in dBFS. Without it: digital silence alone.
+    pub noise_gate_dbfs: Option<f32>,
     /// How far a window reaches over the moment that it speaks of, as a part of its length.
     pub delta: f32,
     /// Over how many values of the curve the median is taken; odd.
@@ -194,6 +199,8 @@ pub struct Detection {
 pub struct DetectionOverride {
     pub windows_ms: Option<Vec<u32>>,
     pub hop_ms: Option<u32>,
+    pub strides: Option<Vec<usize>>,
+    pub noise_gate_dbfs: Option<f32>,
     pub delta: Option<f32>,
     pub median: Option<usize>,
     pub extent: Option<f32>,
@@ -214,11 +221,14 @@ impl Detection {
     /// What is wrong with the numbers, as one sentence.
     fn check(&self, input: &Input) -> Result<(), String> {
         let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        let Self { windows_ms, hop_ms, delta, median, extent, valley } = self;
+        let Self { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = self;
         require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
         require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
         let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
         require(*hop_ms >= 10 && hop_ms <= shortest, "hop_ms must be from 10 to the shortest window")?;
+        require(strides.is_empty() || strides.len() == windows_ms.len(), "strides must hold one number for each of windows_ms")?;
+        require(strides.iter().all(|stride| (1..=16).contains(stride)), "strides must be from 1 to 16")?;
+        require(noise_gate_dbfs.is_none_or(|gate| (-150.0..=0.0).contains(&gate)), "noise_gate_dbfs must be from -150 to 0")?;
         require((0.0..=0.5).contains(delta), "delta must be from 0 to 0.5")?;
         require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
         require(*extent > 0.0 && *extent < 1.0, "extent must be between 0 and 1")?;
@@ -271,7 +281,11 @@ impl Model {
     /// What is wrong with them, as one sentence; the model then stays as it is.
     pub fn override_detection(&mut self, own: &DetectionOverride) -> Result<(), String> {
         let mut detection = self.detection.clone();
-        let DetectionOverride { windows_ms, hop_ms, delta, median, extent, valley } = own.clone();
+        let DetectionOverride { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = own.clone();
+        // The model's strides belong to its own windows.
+        let strides_of_model = if windows_ms.is_some() { Vec::new() } else { detection.strides };
+        detection.strides = strides.unwrap_or(strides_of_model);
+        detection.noise_gate_dbfs = noise_gate_dbfs.or(detection.noise_gate_dbfs);
         detection.windows_ms = windows_ms.unwrap_or(detection.windows_ms);
         detection.hop_ms = hop_ms.unwrap_or(detection.hop_ms);
         detection.delta = delta.unwrap_or(detection.delta);

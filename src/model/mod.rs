@@ -1,12 +1,13 @@
 //! The model: from windows of features to one score a label.
 //!
 //! `manifest` reads what a model's folder says of itself, `labels` names its outputs, and `onnx` is the only file that names
-//! ort. Nothing here knows of sources, time or events.
+//! ort. `relief` lets other threads take a share of the batches. Nothing here knows of sources, time or events.
 
 pub mod error;
 pub mod labels;
 pub mod manifest;
 pub mod onnx;
+pub mod relief;
 
 pub use error::ModelError;
 pub use labels::Labels;

@@ -74,23 +74,25 @@ pub struct Tagger {
     /// For each length of window, its frames or samples.
     lengths: Vec<usize>,
     n_labels: usize,
+    /// The scores of digital silence, one row a length of window.
+    silence: Vec<Vec<f32>>,
 }
 
 /// How many windows an inference may hold at most: enough to keep the matrix products long, few enough to bound memory and delay.
-pub const MAX_BATCH: usize = 16;
+pub const MAX_BATCH: usize = 8;
 
 impl Tagger {
-    /// Opens the graph of `model` with `threads` threads within one inference, compares it with its manifest, and scores a window
-    /// of silence to be sure that it runs.
+    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length: to be sure that it
+    /// runs, and because silence is heard most.
     ///
     /// # Errors
     /// `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its manifest says.
-    pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
+    pub fn open(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
         let session = (|| -> ort::Result<Session> {
             Session::builder(&runtime.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
+                .with_intra_threads(1)?
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?
                 .commit_from_file(&model.graph)
@@ -110,16 +112,17 @@ impl Tagger {
             mels,
             lengths,
             n_labels: model.labels.len(),
+            silence: Vec::new(),
         };
         tagger.compare(model)?;
         let silence = match model.input.kind {
             InputKind::LogMel => -100.0,
             InputKind::Waveform => 0.0,
         };
-        let mut scores = Vec::with_capacity(tagger.n_labels);
         for length in 0..tagger.n_lengths() {
-            let input = vec![silence; tagger.window_len(length)];
+            let (input, mut scores) = (vec![silence; tagger.window_len(length)], Vec::with_capacity(tagger.n_labels));
             tagger.score(length, 1, &input, &mut scores)?;
+            tagger.silence.push(scores);
         }
         Ok(tagger)
     }
@@ -137,6 +140,11 @@ impl Tagger {
     /// The most numbers that one window of any length is.
     pub fn longest_window_len(&self) -> usize {
         self.mels * self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The scores of a window of digital silence, `[labels]`.
+    pub fn silence(&self, length: usize) -> &[f32] {
+        &self.silence[length]
     }
 
     /// How many scores a window gets.
@@ -173,31 +181,6 @@ impl Tagger {
         match self.kind {
             OutputKind::Probabilities => scores.extend_from_slice(values),
             OutputKind::Logits => scores.extend(values.iter().map(|logit| 1.0 / (1.0 + (-logit).exp()))),
-        }
-        Ok(())
-    }
-
-    /// Scores `batch` hops, each with a window of every length: `copy` writes the window of a length and a hop into its place in
-    /// `input`. `rows` is overwritten with `[batch, lengths, labels]`, `scores` is room to work in.
-    pub fn score_hops(
-        &mut self,
-        batch: usize,
-        input: &mut [f32],
-        scores: &mut Vec<f32>,
-        rows: &mut [f32],
-        copy: impl Fn(usize, usize, &mut [f32]),
-    ) -> Result<(), ModelError> {
-        let (n_lengths, n_labels) = (self.n_lengths(), self.n_labels);
-        for length in 0..n_lengths {
-            let size = self.window_len(length);
-            for (hop, place) in input.chunks_exact_mut(size).take(batch).enumerate() {
-                copy(length, hop, place);
-            }
-            self.score(length, batch, &input[..batch * size], scores)?;
-            for (hop, scores) in scores.chunks_exact(n_labels).enumerate() {
-                let place = (hop * n_lengths + length) * n_labels;
-                rows[place..place + n_labels].copy_from_slice(scores);
-            }
         }
         Ok(())
     }

@@ -17,8 +17,9 @@ use crate::capture::CaptureError;
 use crate::config::{Config, Raw, SourceConfig};
 use crate::control::Control;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
+use crate::inference::Inference;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Labels, Model, ModelError, Tagger};
+use crate::model::{Labels, Model, ModelError};
 use crate::publish::server::Directory;
 use crate::publish::socket::{self, BindError};
 use crate::publish::wire::ModelInfo;
@@ -136,7 +137,7 @@ impl Daemon {
         let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
         let system = |error: std::io::Error| DaemonError::System(error.to_string());
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-        let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
+        let inference = Inference::open(&model, &runtime, config.model.n_threads())?;
         let bound = socket::bind(&config.socket)?;
         let socket = bound.path.clone();
         let stats = Arc::new(Stats::default());
@@ -152,7 +153,7 @@ impl Daemon {
         let (told, outcomes) = bounded(256);
         let analysis = Analysis {
             model,
-            tagger,
+            inference,
             rules: config.rules.clone(),
             commands: obeyed,
             reports: reports.clone(),

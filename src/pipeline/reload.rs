@@ -9,7 +9,8 @@ use crate::config::diff::Change;
 use crate::config::{self, Config, Raw};
 use crate::control::{InForce, SetThresholds};
 use crate::event::{EndReason, Report};
-use crate::model::{Model, Tagger};
+use crate::inference::Inference;
+use crate::model::Model;
 use crate::systemd;
 
 impl Daemon {
@@ -86,10 +87,11 @@ impl Daemon {
         let changes = self.config.changes(&new);
         if let Some(model) = model {
             // The process has one ONNX Runtime for life; only the session is made anew.
-            let tagger = Tagger::open(&model, &self.runtime, new.model.threads).map_err(|error| vec![error.to_string()])?;
+            let opened = Inference::open(&model, &self.runtime, new.model.n_threads());
+            let inference = opened.map_err(|error| vec![error.to_string()])?;
             self.labels = model.labels.clone();
             self.model = model_info(&model);
-            let _ = self.commands.send(Command::Model(Box::new((model, tagger, new.rules.clone()))));
+            let _ = self.commands.send(Command::Model(Box::new((model, inference, new.rules.clone()))));
         } else if changes.contains(&Change::Rules) {
             let _ = self.commands.send(Command::Rules(new.rules.clone()));
         }

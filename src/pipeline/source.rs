@@ -154,7 +154,7 @@ impl Worker {
         }
         self.stats.rate_hz.store(rate_hz, Relaxed);
         let source = self.config.name.clone();
-        let attachment = Attachment { source, rate_hz, reader, device_latency_ns, stats: self.stats.clone(), report };
+        let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, stats: self.stats.clone(), report };
         self.tell(Command::Attach(Box::new(attachment)));
         self.stats.enter(SourceState::Live);
         let mut samples = self.stats.samples.load(Relaxed);

@@ -82,6 +82,8 @@ impl Shared {
             sources: sources.iter().map(|source| SourceStatus::from(&**source)).collect(),
             inferences,
             inference_ms: (inferences > 0).then(|| mean(stats.inference_us.load(Relaxed))),
+            busy: (stats.busy_percent.load(Relaxed) as f64) / 100.0,
+            hop_ms: stats.hop_ms.load(Relaxed),
             clients: stats.clients.load(Relaxed),
             dropped_lines: stats.dropped_lines.load(Relaxed),
             dropped_reports: stats.dropped_reports.load(Relaxed),

@@ -67,9 +67,9 @@ pub enum Body {
     /// A source clips.
     #[serde(rename = "source.clipping")]
     SourceClipping { source: String, samples: u64 },
-    /// Samples were lost.
+    /// The analysis cannot keep up, or can again.
     #[serde(rename = "overrun")]
-    Overrun { source: String, samples: u64, gap_ms: u64 },
+    Overrun { source: String, samples: u64, gap_ms: u64, hop_ms: u64 },
     /// A new configuration is in force.
     #[serde(rename = "config.reloaded")]
     ConfigReloaded { changes: Vec<String> },
@@ -177,6 +177,12 @@ pub struct Status {
     pub inferences: u64,
     /// The mean time of an inference in milliseconds; null before the first.
     pub inference_ms: Option<f64>,
+    /// The part of the last seconds that the analysis was busy, 0…1.
+    #[serde(default)]
+    pub busy: f64,
+    /// How far apart windows are scored just now, in milliseconds: more than the model's hop where the analysis cannot keep up.
+    #[serde(default)]
+    pub hop_ms: u64,
     /// Clients connected now.
     pub clients: u64,
     /// Lines that slow clients did not take.
@@ -275,8 +281,8 @@ fn body(report: &Report, now: Timestamp) -> Body {
             Body::SourceSilent { source: source.to_string(), seconds: round(*seconds, 1) }
         }
         Report::SourceClipping { source, samples } => Body::SourceClipping { source: source.to_string(), samples: *samples },
-        Report::Overrun { source, samples, gap_ms } => {
-            Body::Overrun { source: source.to_string(), samples: *samples, gap_ms: *gap_ms }
+        Report::Overrun { source, samples, gap_ms, hop_ms } => {
+            Body::Overrun { source: source.to_string(), samples: *samples, gap_ms: *gap_ms, hop_ms: *hop_ms }
         }
         Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
         Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },

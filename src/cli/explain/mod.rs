@@ -15,7 +15,7 @@ use crate::detect::step::Step;
 use crate::detect::trace::Trace;
 use crate::ear::Ear;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Labels, Model, Tagger};
+use crate::model::{Labels, Model};
 
 mod findings;
 mod picture;
@@ -64,9 +64,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     rules.extend(unreported(&raw, &model.labels, &rules));
     let asked = args.labels.iter().map(|label| find(label, &rules, &model.labels)).collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
+    let engine = Engine::open(&model, &runtime, config.model.n_threads())?;
     let why_not = rules.iter().map(|rule| why_not(rule, &loaded.origins, &model.labels, raw.path.as_deref())).collect();
-    let findings = hear(args, &model, tagger, rules, n_reported, why_not)?;
+    let findings = hear(args, &model, engine, rules, n_reported, why_not)?;
     if let Some(at_s) = args.at.filter(|at_s| *at_s > findings.length_s) {
         let message = format!("{} ends at {:.2} s, before the moment {at_s} s", args.file.display(), findings.length_s);
         return Err(Failure::new(message, exit::USAGE));
@@ -118,7 +118,7 @@ fn find(name: &str, rules: &[Rule], labels: &Labels) -> Result<usize, Failure> {
 fn hear(
     args: &Args,
     model: &Model,
-    tagger: Tagger,
+    mut engine: Engine,
     rules: Vec<Rule>,
     n_reported: usize,
     why_not: Vec<String>,
@@ -138,7 +138,7 @@ fn hear(
     ear.keep_trace(Trace::new(from, to, asked));
     let progress = recording::progress(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), decoder.n_frames());
     let mut told = Vec::new();
-    let heard = Engine::new(tagger).hear(path, &mut decoder, &mut ear, &progress, |_, detection| {
+    let heard = engine.hear(path, &mut decoder, &mut ear, &progress, |_, detection| {
         note(&mut told, detection);
         Ok(())
     });

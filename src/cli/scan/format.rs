@@ -124,11 +124,6 @@ impl<W: Write> Writer<W> {
             Format::Audacity => writeln!(self.out, "{onset_s:.6}\t{offset_s:.6}\t{name}"),
         }
     }
-
-    /// Lets out what is buffered.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 /// Seconds as `minutes:seconds`, to the hundredth.

@@ -7,19 +7,22 @@ use std::path::{Path, PathBuf};
 
 use super::recording::{self, Engine, RecordingError};
 use super::{ConfigArg, Failure, exit, load};
-use crate::config::Config;
+use crate::config::Rule;
 use crate::detect::Detection;
 use crate::ear::Ear;
 use crate::event::EndReason;
+use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Model, Tagger};
 
 mod curve;
 mod format;
+mod lanes;
 
 use curve::CurveFile;
 pub use format::Format;
 use format::{Found, Writer};
+use indicatif::MultiProgress;
+use lanes::Piecewise;
 
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
@@ -49,29 +52,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (loaded, model) = load(&args.config)?;
     let config = loaded.config;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let tagger = Tagger::open(&model, &runtime, config.model.threads)?;
     if let Some(folder) = &args.scores {
         std::fs::create_dir_all(folder).map_err(|error| {
             Failure::new(format_args!("the folder {} cannot be made: {error}", folder.display()), exit::FAILED)
         })?;
     }
-    let mut scanner = Scanner { config, model, engine: Engine::new(tagger), unconfirmed: args.unconfirmed };
-    let mut writer = Writer::new(args.format, BufWriter::new(io::stdout().lock()));
-    writer.begin()?;
+    let threads = config.model.n_threads();
+    let scanner =
+        Scanner { rules: config.rules, model, format: args.format, unconfirmed: args.unconfirmed, bars: MultiProgress::new() };
+    let mut out = BufWriter::new(io::stdout().lock());
+    Writer::new(args.format, &mut out).begin()?;
+    let hear =
+        |engine: &mut Engine, file: &PathBuf, found: &mut Piecewise| scanner.scan(engine, file, args.scores.as_deref(), found);
     let mut failed = 0;
-    for file in &args.files {
-        let result = scanner.scan(file, args.scores.as_deref(), &mut writer);
-        // What was found is printed before the next recording, or the sentence about this one, comes.
-        writer.flush()?;
-        match result {
-            Ok(()) => {}
-            Err(RecordingError::Fatal(failure)) => return Err(failure),
-            Err(RecordingError::Recording(sentence)) => {
-                failed += 1;
-                let _ = writeln!(io::stderr(), "mimid: {sentence}");
-            }
-        }
-    }
+    lanes::run(&args.files, (&scanner.model, &runtime, threads), hear, &mut out, |sentence| {
+        failed += 1;
+        let _ = writeln!(io::stderr(), "mimid: {sentence}");
+    })?;
     match failed {
         0 => Ok(()),
         1 if args.files.len() == 1 => Err(Failure { message: String::new(), exit_code: exit::FAILED }),
@@ -82,31 +79,38 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// The engine over recordings.
+/// What every recording is heard with.
 struct Scanner {
-    config: Config,
+    rules: Vec<Rule>,
     model: Model,
-    engine: Engine,
+    format: Format,
     unconfirmed: bool,
+    bars: MultiProgress,
 }
 
 impl Scanner {
-    fn scan(&mut self, path: &Path, scores: Option<&Path>, writer: &mut Writer<impl Write>) -> Result<(), RecordingError> {
+    fn scan(&self, engine: &mut Engine, path: &Path, scores: Option<&Path>, out: &mut Piecewise) -> Result<(), RecordingError> {
         let mut decoder = recording::open(path)?;
-        let ear = Ear::new(&self.model, self.config.rules.clone(), decoder.rate_hz());
+        let ear = Ear::new(&self.model, self.rules.clone(), decoder.rate_hz());
         let mut ear = ear.map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
         let curve = scores.map(|folder| CurveFile::create(folder, path)).transpose()?;
         if curve.is_some() {
             ear.keep_curves(self.model.labels.len());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let progress = recording::progress(name, decoder.n_frames());
-        let unconfirmed = self.unconfirmed;
-        let print = |ear: &Ear, detection: Detection| match found(path, ear, &detection, unconfirmed) {
-            Some(found) => Ok(writer.event(&found)?),
-            None => Ok(()),
+        let progress = self.bars.add(recording::progress(name, decoder.n_frames()));
+        let print = |ear: &mut Ear, detections: &mut Vec<Detection>| {
+            if out.is_over() {
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+            }
+            for detection in detections.drain(..) {
+                if let Some(found) = found(path, ear, &detection, self.unconfirmed) {
+                    Writer::new(self.format, &mut *out).event(&found)?;
+                }
+            }
+            Ok(())
         };
-        let heard = self.engine.hear(path, &mut decoder, &mut ear, &progress, print);
+        let heard = engine.hear_piecewise(path, &mut decoder, &mut ear, &progress, print);
         if matches!(heard, Err(RecordingError::Fatal(_))) {
             return heard;
         }

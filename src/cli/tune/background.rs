@@ -15,7 +15,7 @@ use crate::config::edit::{self, Assignment, EditError};
 use crate::config::{Config, Gate, Raw, Rule};
 use crate::ear::Ear;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Labels, Model, Tagger};
+use crate::model::{Labels, Model};
 use crate::tune::background::choice::{Advice, Choice, advise};
 use crate::tune::background::report;
 use crate::tune::background::state::{self, StateError};
@@ -91,7 +91,7 @@ fn standard_state() -> Option<PathBuf> {
 /// Hears recordings, and says how many could not be heard whole; those that the state holds already are not heard again.
 fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) -> Result<usize, Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let mut engine = Engine::new(Tagger::open(model, &runtime, config.model.threads)?);
+    let mut engine = Engine::open(model, &runtime, config.model.n_threads())?;
     let mut failed = 0;
     for file in files {
         let name = std::fs::canonicalize(file).unwrap_or(file.clone()).display().to_string();

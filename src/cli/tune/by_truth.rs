@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let subjects = Subjects::new(&raw, &config, labels, &Kinship::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let observed = hear::hear(&model, &runtime, config.model.threads, &subjects.tuned, &gates, &recordings)?;
+    let observed = hear::hear(&model, &runtime, config.model.n_threads(), &subjects.tuned, &gates, &recordings)?;
     let lengths = observed.iter().map(|observed| observed.lasts_s);
     check_ends(&mut recordings, lengths.clone(), args)?;
 

@@ -12,8 +12,8 @@ use crate::cli::{Failure, exit};
 use crate::config::{Gate, Rule};
 use crate::ear::Ear;
 use crate::event::EndReason;
+use crate::model::Model;
 use crate::model::onnx::Runtime;
-use crate::model::{Model, Tagger};
 use crate::tune::matching::{Span, united};
 
 /// What one rule heard in one recording.
@@ -57,7 +57,7 @@ pub fn hear(
     let next = AtomicUsize::new(0);
     let observed = Mutex::new(vec![None; recordings.len()]);
     let work = || -> Result<(), Failure> {
-        let mut engine = Engine::new(Tagger::open(model, runtime, threads)?);
+        let mut engine = Engine::open(model, runtime, 1)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(recording) = recordings.get(at) else { return Ok(()) };
@@ -72,8 +72,7 @@ pub fn hear(
             observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[at] = Some(heard);
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let workers = (cores / threads.max(1)).clamp(1, recordings.len().max(1));
+    let workers = threads.clamp(1, recordings.len().max(1));
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
         let mut result = work();

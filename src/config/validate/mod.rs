@@ -76,17 +76,13 @@ impl Check<'_> {
         if raw.dir.value.is_empty() {
             self.fault(raw.dir.line, "model.dir", "the folder's name is empty".to_owned());
         }
-        if !(1..=64).contains(&raw.threads.value) {
-            self.fault(
-                raw.threads.line,
-                "model.threads",
-                format!("{} is out of range; it must be from 1 to 64", raw.threads.value),
-            );
+        if let Some(threads) = raw.threads.value.filter(|threads| !(1..=64).contains(threads)) {
+            self.fault(raw.threads.line, "model.threads", format!("{threads} is out of range; it must be from 1 to 64"));
         }
         ModelConfig {
             dir: raw.dir.value.clone(),
             runtime: raw.runtime.value.as_ref().map(Into::into),
-            threads: usize::try_from(raw.threads.value).unwrap_or(1),
+            threads: raw.threads.value.map(|threads| usize::try_from(threads).unwrap_or(1)),
             detection: self.detection(),
         }
     }
@@ -98,6 +94,8 @@ impl Check<'_> {
         DetectionOverride {
             windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
             hop_ms: raw.hop_ms.value.map(whole),
+            strides: raw.strides.value.as_ref().map(|list| list.iter().map(|value| whole(*value) as usize).collect()),
+            noise_gate_dbfs: raw.noise_gate_dbfs.value.map(|value| value as f32),
             delta: raw.delta.value.map(|value| value as f32),
             median: raw.median.value.map(|value| whole(value) as usize),
             extent: raw.extent.value.map(|value| value as f32),

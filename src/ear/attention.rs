@@ -1,0 +1,142 @@
+//! Which of an ear's windows are worth an inference.
+//!
+//! The short window is scored at every hop. The long one, which costs three times as much and changes three times as slowly, is
+//! scored at every so-manieth, and at once where the short one has risen: something may begin, and an announcement wants both. A window
+//! in which there is nothing but silence has the scores of silence. It looks at the sound and at scores, never at a clock or at how
+//! much there is to do, so that the same samples are scored in the same way live and from a recording.
+
+use crate::config::Rule;
+use crate::detect::family::Kinship;
+use crate::model::manifest::Detection;
+
+/// A label has risen where its score is so many times what it was when all windows were scored last.
+const RISE: f32 = 1.5;
+
+/// Where the scores of a window come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// From an inference.
+    Inference,
+    /// They are those of silence.
+    Silence,
+    /// From the windows before and after it.
+    None,
+}
+
+/// What an ear pays attention to.
+#[derive(Debug)]
+pub struct Attention {
+    /// At every so-manieth hop a window of each length is scored.
+    strides: Vec<u64>,
+    /// The mean square that silence stays at or below.
+    gate: f32,
+    /// For each label the lowest start threshold of a rule that it can start; infinite where there is none.
+    starts: Vec<f32>,
+    /// The scores of the first window when all were scored last, `[labels]`.
+    seen: Vec<f32>,
+}
+
+impl Attention {
+    /// What `detection` asks for; [`follow`](Self::follow) says for which rules.
+    pub fn new(detection: &Detection, n_labels: usize) -> Self {
+        let mut strides: Vec<u64> = detection.strides.iter().map(|stride| *stride as u64).collect();
+        strides.resize(detection.windows_ms.len(), 1);
+        let gate = detection.noise_gate_dbfs.map_or(0.0, |gate| 10f32.powf(gate / 10.0));
+        Self { strides, gate, starts: vec![f32::INFINITY; n_labels], seen: vec![0.0; n_labels] }
+    }
+
+    /// From now on these rules are in force.
+    pub fn follow(&mut self, rules: &[Rule], kinship: &Kinship) {
+        self.starts.fill(f32::INFINITY);
+        for rule in rules {
+            for label in (0..self.starts.len()).filter(|label| kinship.covers(&rule.members, &[*label])) {
+                self.starts[label] = self.starts[label].min(rule.gate.start_threshold);
+            }
+        }
+    }
+
+    /// The mean square that silence stays at or below.
+    pub fn gate(&self) -> f32 {
+        self.gate
+    }
+
+    /// What a window of this length needs that ends at the end of `hop` and holds nothing but silence, or sound. Only every
+    /// `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
+    pub fn need(&self, length: usize, hop: u64, is_silent: bool, spread: u64) -> Need {
+        if is_silent {
+            Need::Silence
+        } else if hop.is_multiple_of(self.strides[length] * spread) {
+            Need::Inference
+        } else {
+            Need::None
+        }
+    }
+
+    /// Takes the scores of the first window of the next hop, `[labels]`, and says whether they ask for the other windows, some of
+    /// which are not to be scored at this hop otherwise unless `is_complete`.
+    pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
+        let has_risen = |((score, start), seen): ((&f32, &f32), &f32)| score >= start && *score >= RISE * seen;
+        let is_raised = !is_complete && scores.iter().zip(&self.starts).zip(&self.seen).any(has_risen);
+        if is_complete || is_raised {
+            self.seen.copy_from_slice(scores);
+        }
+        is_raised
+    }
+
+    /// Forgets what was heard.
+    pub fn reset(&mut self) {
+        self.seen.fill(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attention(start: f32) -> Attention {
+        let detection = Detection {
+            windows_ms: vec![960, 2_880],
+            hop_ms: 100,
+            strides: vec![1, 4],
+            noise_gate_dbfs: Some(-70.0),
+            delta: 0.13,
+            median: 3,
+            extent: 0.1,
+            valley: 0.3,
+        };
+        let mut attention = Attention::new(&detection, 2);
+        attention.starts[1] = start;
+        attention
+    }
+
+    #[test]
+    fn the_long_window_is_scored_at_every_fourth_hop_and_silence_never() {
+        let attention = attention(0.2);
+        let needs = |length, is_silent| (0..8).map(|hop| attention.need(length, hop, is_silent, 1)).collect::<Vec<_>>();
+        assert_eq!(needs(0, false), [Need::Inference; 8]);
+        let n_long = needs(1, false).iter().filter(|need| **need == Need::Inference).count();
+        assert_eq!((needs(1, false)[0], needs(1, false)[4], n_long), (Need::Inference, Need::Inference, 2));
+        assert_eq!(needs(1, true), [Need::Silence; 8]);
+    }
+
+    #[test]
+    fn a_spread_widens_every_grid_alike() {
+        let attention = attention(0.2);
+        for (length, hops) in [(0, vec![0, 2, 4, 6]), (1, vec![0, 8])] {
+            let scored = |hop: &u64| attention.need(length, *hop, false, 2) == Need::Inference;
+            assert_eq!((0..9).filter(scored).filter(|hop| length == 1 || *hop < 8).collect::<Vec<u64>>(), hops);
+        }
+    }
+
+    #[test]
+    fn a_rise_above_the_start_threshold_asks_for_the_long_window_once() {
+        let mut attention = attention(0.2);
+        assert!(!attention.is_raised(&[0.9, 0.01], false), "nobody asks for the first label");
+        assert!(attention.is_raised(&[0.0, 0.3], false));
+        assert!(!attention.is_raised(&[0.0, 0.4], false), "it has been seen");
+        assert!(attention.is_raised(&[0.0, 0.5], false));
+        assert!(!attention.is_raised(&[0.0, 0.01], true));
+        assert!(attention.is_raised(&[0.0, 0.2], false));
+        assert!(!attention.is_raised(&[0.0, 0.9], true), "all windows are scored already");
+    }
+}

@@ -1,0 +1,234 @@
+//! From hops that are due to their scores: which windows need an inference, in batches over ears and lengths, on as many threads as
+//! there are.
+//!
+//! Two rounds: first the windows that are due anyway, then those that the first round asks for. The scores of a window depend on
+//! nothing but the window, so it does not matter what it shares a batch with, or which thread scores it. Nothing here decides events,
+//! and nothing allocates once every buffer has been used.
+
+use crate::ear::{Ear, Need};
+use crate::model::onnx::{MAX_BATCH, Runtime};
+use crate::model::relief::{Batch, Offers, Reliefs, Share, reliefs};
+use crate::model::{Model, ModelError, Tagger};
+
+/// The most hops that can be scored together.
+pub const MAX_HOPS: usize = 64;
+
+/// A hop that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Which of the sources.
+    pub source: usize,
+    /// How many of its hops come before it that have not been taken yet.
+    pub ahead: usize,
+}
+
+/// The inference with its buffers.
+pub struct Inference {
+    tagger: Tagger,
+    share: Share,
+    reserve: Option<Reserve>,
+    input: Vec<f32>,
+    scores: Vec<f32>,
+    /// The scores, `[hops, lengths, labels]`.
+    rows: Vec<f32>,
+    /// Which of them were made for this hop, `[hops, lengths]`.
+    is_fresh: Vec<bool>,
+    /// The hops of which a window of each length is to be scored.
+    wanted: Vec<Vec<usize>>,
+    /// Buffers that reliefs have given back, and the hops that they hold.
+    spare: Vec<Batch>,
+    offered: Vec<Vec<usize>>,
+    n_windows: u64,
+}
+
+/// Threads that can be started when one thread does not keep up.
+struct Reserve {
+    model: Model,
+    runtime: Runtime,
+    reliefs: Reliefs,
+    left: usize,
+}
+
+impl Inference {
+    /// Scores with `tagger`, and offers what it need not do itself.
+    pub fn new(tagger: Tagger, offers: Offers) -> Self {
+        let (n_lengths, n_labels) = (tagger.n_lengths(), tagger.n_labels());
+        Self {
+            share: Share::new(offers),
+            reserve: None,
+            input: vec![0.0; MAX_BATCH * tagger.longest_window_len()],
+            scores: Vec::with_capacity(MAX_BATCH * n_labels),
+            rows: vec![0.0; MAX_HOPS * n_lengths * n_labels],
+            is_fresh: vec![false; MAX_HOPS * n_lengths],
+            wanted: vec![Vec::with_capacity(MAX_HOPS); n_lengths],
+            spare: Vec::new(),
+            offered: Vec::new(),
+            n_windows: 0,
+            tagger,
+        }
+    }
+
+    /// Scores on this thread, and on up to `threads` in all once one does not keep up.
+    pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
+        let (offers, reliefs) = reliefs();
+        let mut inference = Self::new(Tagger::open(model, runtime)?, offers);
+        let left = threads.saturating_sub(1);
+        inference.reserve = Some(Reserve { model: model.clone(), runtime: runtime.clone(), reliefs, left });
+        Ok(inference)
+    }
+
+    /// Its tagger, for other use.
+    pub fn into_tagger(self) -> Tagger {
+        self.tagger
+    }
+
+    /// How many labels a window is scored for.
+    pub fn n_labels(&self) -> usize {
+        self.tagger.n_labels()
+    }
+
+    /// How many windows went through the model so far.
+    pub fn n_windows(&self) -> u64 {
+        self.n_windows
+    }
+
+    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], those of one source in order; every `spread`-th of them.
+    pub fn score<T>(
+        &mut self,
+        sources: &mut [T],
+        ear: impl Fn(&mut T) -> &mut Ear,
+        due: &[Due],
+        spread: u64,
+    ) -> Result<(), ModelError> {
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        self.call_relief(due.len());
+        for (hop, Due { source, ahead }) in due.iter().enumerate() {
+            let ear = ear(&mut sources[*source]);
+            for length in 0..n_lengths {
+                let place = hop * n_lengths + length;
+                let need = ear.need(length, *ahead, spread);
+                self.is_fresh[place] = need != Need::None;
+                match need {
+                    Need::Inference => self.wanted[length].push(hop),
+                    Need::Silence => {
+                        self.rows[place * n_labels..(place + 1) * n_labels].copy_from_slice(self.tagger.silence(length));
+                    }
+                    Need::None => {}
+                }
+            }
+        }
+        self.run(sources, &ear, due)?;
+        for (hop, Due { source, .. }) in due.iter().enumerate() {
+            let fresh = &mut self.is_fresh[hop * n_lengths..(hop + 1) * n_lengths];
+            if !fresh[0] {
+                continue;
+            }
+            let first = hop * n_lengths * n_labels;
+            let is_complete = fresh.iter().all(|is_fresh| *is_fresh);
+            if ear(&mut sources[*source]).is_raised(&self.rows[first..first + n_labels], is_complete) {
+                for (length, is_fresh) in fresh.iter_mut().enumerate().filter(|(_, is_fresh)| !**is_fresh) {
+                    self.wanted[length].push(hop);
+                    *is_fresh = true;
+                }
+            }
+        }
+        self.run(sources, &ear, due)
+    }
+
+    /// The scores of a hop, `[lengths, labels]`, and for which lengths they were made for it; the others say nothing.
+    pub fn scores(&self, hop: usize) -> (&[f32], &[bool]) {
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        let (rows, fresh) = (n_lengths * n_labels, n_lengths);
+        (&self.rows[hop * rows..(hop + 1) * rows], &self.is_fresh[hop * fresh..(hop + 1) * fresh])
+    }
+
+    /// Scores what is wanted, the longest windows first, so that no long batch is left for the end.
+    fn run<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) -> Result<(), ModelError> {
+        let n_labels = self.tagger.n_labels();
+        let mut failed = Ok(());
+        for length in (0..self.tagger.n_lengths()).rev() {
+            let size = self.tagger.window_len(length);
+            let mut wanted = std::mem::take(&mut self.wanted[length]);
+            self.n_windows += wanted.len() as u64;
+            let most = self.tagger.max_batch().min(wanted.len().div_ceil(self.share.idle() + 1)).max(1);
+            for hops in wanted.chunks(most) {
+                let is_offered = self.share.reserve();
+                let mut batch = if is_offered { self.spare.pop() } else { None };
+                let input = match &mut batch {
+                    Some(batch) => &mut batch.input,
+                    None if is_offered => &mut batch.insert(self.new_batch()).input,
+                    None => &mut self.input,
+                };
+                for (place, hop) in input.chunks_exact_mut(size).zip(hops) {
+                    let Due { source, ahead } = due[*hop];
+                    ear(&mut sources[source]).copy_window(length, ahead, place);
+                }
+                if let Some(batch) = batch {
+                    self.offer(batch, length, hops);
+                    continue;
+                }
+                let done = self.tagger.score(length, hops.len(), &self.input[..hops.len() * size], &mut self.scores);
+                match done {
+                    Ok(()) => spread_out(&self.scores, hops, length, self.tagger.n_lengths(), n_labels, &mut self.rows),
+                    Err(error) => failed = Err(error),
+                }
+            }
+            wanted.clear();
+            self.wanted[length] = wanted;
+        }
+        while let Some(scored) = self.share.take_back() {
+            match scored {
+                Ok(batch) => {
+                    let hops = &self.offered[batch.tag];
+                    spread_out(&batch.scores, hops, batch.length, self.tagger.n_lengths(), n_labels, &mut self.rows);
+                    self.spare.push(batch);
+                }
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
+    }
+
+    /// Offers a batch of windows of these hops, which its tag finds again.
+    fn offer(&mut self, mut batch: Batch, length: usize, hops: &[usize]) {
+        (batch.length, batch.n_windows) = (length, hops.len());
+        let kept = &mut self.offered[batch.tag];
+        kept.clear();
+        kept.extend_from_slice(hops);
+        self.share.offer(batch);
+    }
+
+    fn new_batch(&mut self) -> Batch {
+        let tag = self.offered.len();
+        self.offered.push(Vec::with_capacity(MAX_BATCH));
+        let scores = Vec::with_capacity(self.scores.capacity());
+        Batch { length: 0, n_windows: 0, input: vec![0.0; self.input.len()], scores, tag }
+    }
+
+    /// Starts another thread of the reserve where more hops are due than one batch holds. It opens a tagger of its own first, and
+    /// nobody waits for that.
+    fn call_relief(&mut self, n_due: usize) {
+        let Some(reserve) = self.reserve.as_mut().filter(|reserve| n_due > MAX_BATCH && reserve.left > 0) else { return };
+        reserve.left -= 1;
+        start_relief(reserve.model.clone(), reserve.runtime.clone(), reserve.reliefs.clone());
+    }
+}
+
+/// Starts a thread with a tagger of its own that takes what is offered. One that cannot be had is not there: the others do its work.
+pub fn start_relief(model: Model, runtime: Runtime, reliefs: Reliefs) {
+    let work = move || match Tagger::open(&model, &runtime) {
+        Ok(mut tagger) => reliefs.relieve(&mut tagger),
+        Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
+    };
+    if let Err(error) = std::thread::Builder::new().name("inference".to_owned()).spawn(work) {
+        tracing::warn!("another thread for the inference cannot be had: {error}");
+    }
+}
+
+/// Writes the scores of a batch to their places among those of the hops.
+fn spread_out(scores: &[f32], hops: &[usize], length: usize, n_lengths: usize, n_labels: usize, rows: &mut [f32]) {
+    for (scores, hop) in scores.chunks_exact(n_labels).zip(hops) {
+        let place = (hop * n_lengths + length) * n_labels;
+        rows[place..place + n_labels].copy_from_slice(scores);
+    }
+}
