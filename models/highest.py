@@ -24,7 +24,7 @@ HIGHEST_SCORE = 0.97
 def main():
     weights = {tensor.name: to_array(tensor) for tensor in onnx.load(MODEL / "model.onnx").graph.initializer}
     gain, bias = weights["model.outputlayer.0.weight"], weights["model.outputlayer.0.bias"]
-    rows, biases = weights["model.outputlayer.1.weight_dq"], weights["model.outputlayer.1.bias_dq"]
+    rows, biases = weights["model.outputlayer.1.weight"], weights["model.outputlayer.1.bias"]
     directions = rows * gain
     directions = directions - directions.mean(axis=1, keepdims=True)
     logits = np.linalg.norm(directions, axis=1) * np.sqrt(len(gain)) * HIGHEST_COS + rows @ bias + biases
