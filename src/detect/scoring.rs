@@ -36,7 +36,10 @@ impl Scoring {
             .iter()
             .map(|window| (detection.delta * hops(window), (1.0 - detection.delta) * hops(window)))
             .collect();
-        let furthest = reach.iter().map(|(_, far)| far - 0.5).fold(0.0, f32::max).ceil() as u64;
+        // A value waits until each window that speaks of it has been scored at a hop of its own after that.
+        let stride = |window: usize| detection.strides.get(window).copied().unwrap_or(1) as f32;
+        let after = reach.iter().enumerate().map(|(window, (_, far))| far - 0.5 + stride(window) - 1.0);
+        let furthest = after.fold(0.0, f32::max).ceil() as u64;
         let lag = furthest + (detection.median as u64 - 1) / 2;
         Self {
             hop_samples,
