@@ -58,6 +58,11 @@ pub struct Resampler {
     block: Vec<f32>,
     /// Output samples still to be left out: the resampler's delay.
     skip: usize,
+    /// Whether nothing sounds on in `inner`: then digital silence stays what it is without any work. Known of the FFT resampler
+    /// only, which remembers one block.
+    is_at_rest: bool,
+    /// Whether `inner` is the FFT resampler.
+    is_blockwise: bool,
     n_in: u64,
     n_out: u64,
 }
@@ -75,7 +80,10 @@ impl Resampler {
     /// `Rate` for a source outside 8…192 kHz.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
         check_rate(from_hz)?;
-        let inner = if from_hz == to_hz { None } else { Some(build(from_hz, to_hz)?) };
+        let (inner, is_blockwise) = match from_hz == to_hz {
+            true => (None, false),
+            false => build(from_hz, to_hz).map(|(inner, is_blockwise)| (Some(inner), is_blockwise))?,
+        };
         let (most_in, most_out) = inner.as_ref().map_or((0, 0), |inner| (inner.input_frames_max(), inner.output_frames_max()));
         let skip = inner.as_ref().map_or(0, |inner| inner.output_delay());
         Ok(Self {
@@ -85,6 +93,8 @@ impl Resampler {
             pending: Vec::with_capacity(most_in + 1),
             block: vec![0.0; most_out],
             skip,
+            is_at_rest: is_blockwise,
+            is_blockwise,
             n_in: 0,
             n_out: 0,
         })
@@ -138,6 +148,7 @@ impl Resampler {
         if let Some(inner) = &mut self.inner {
             inner.reset();
             self.skip = inner.output_delay();
+            self.is_at_rest = self.is_blockwise;
         }
     }
 
@@ -148,11 +159,13 @@ impl Resampler {
     /// Resamples what is pending, which is one whole block.
     fn make_block(&mut self, out: &mut Vec<f32>) {
         let Some(inner) = &mut self.inner else { return };
-        let (n_in, n_out) = (self.pending.len(), self.block.len());
-        let made = match (InterleavedSlice::new(&self.pending, 1, n_in), InterleavedSlice::new_mut(&mut self.block, 1, n_out)) {
-            (Ok(input), Ok(mut output)) => inner.process_into_buffer(&input, &mut output, None).map_or(0, |(_, made)| made),
-            // The slices are exactly as long as they say.
-            _ => 0,
+        let was_at_rest = self.is_at_rest;
+        self.is_at_rest = self.is_blockwise && self.pending.iter().all(|sample| *sample == 0.0);
+        let made = if was_at_rest && self.is_at_rest {
+            self.block.fill(0.0);
+            self.block.len()
+        } else {
+            process(inner.as_mut(), &self.pending, &mut self.block)
         };
         debug_assert!(made > 0, "a whole block gives output");
         self.pending.clear();
@@ -163,14 +176,25 @@ impl Resampler {
     }
 }
 
-fn build(from_hz: u32, to_hz: u32) -> Result<Box<dyn rubato::Resampler<f32>>, ResampleError> {
+/// Resamples one whole block into another, and says how many samples it made.
+fn process(inner: &mut dyn rubato::Resampler<f32>, input: &[f32], output: &mut [f32]) -> usize {
+    let (n_in, n_out) = (input.len(), output.len());
+    match (InterleavedSlice::new(input, 1, n_in), InterleavedSlice::new_mut(output, 1, n_out)) {
+        (Ok(input), Ok(mut output)) => inner.process_into_buffer(&input, &mut output, None).map_or(0, |(_, made)| made),
+        // The slices are exactly as long as they say.
+        _ => 0,
+    }
+}
+
+/// The resampler for two rates that differ, and whether it is the one that works block by block.
+fn build(from_hz: u32, to_hz: u32) -> Result<(Box<dyn rubato::Resampler<f32>>, bool), ResampleError> {
     let refused = |what: String| ResampleError::Refused { from_hz, to_hz, what };
     let chunk = (f64::from(from_hz) * BLOCK_S) as usize;
     let fft =
         Fft::<f32>::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, WindowFunction::BlackmanHarris, FixedSync::Both)
             .map_err(|error| refused(error.to_string()))?;
     if fft.input_frames_max() as f64 <= LONGEST_BLOCK_S * f64::from(from_hz) {
-        return Ok(Box::new(fft));
+        return Ok((Box::new(fft), true));
     }
     let parameters = SincInterpolationParameters {
         sinc_len: 256,
@@ -182,7 +206,7 @@ fn build(from_hz: u32, to_hz: u32) -> Result<Box<dyn rubato::Resampler<f32>>, Re
     let ratio = f64::from(to_hz) / f64::from(from_hz);
     let sinc = Async::<f32>::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input)
         .map_err(|error| refused(error.to_string()))?;
-    Ok(Box::new(sinc))
+    Ok((Box::new(sinc), false))
 }
 
 #[cfg(test)]
@@ -243,6 +267,20 @@ mod tests {
     fn the_output_is_as_long_as_the_input() {
         for (n, from) in [(1, 48_000), (2, 44_100), (100, 8_000), (48_001, 48_000), (0, 48_000)] {
             assert_eq!(resample(&vec![0.5; n], from).len(), (n * 16_000).div_ceil(from as usize), "{n} at {from}");
+        }
+    }
+
+    #[test]
+    fn silence_that_is_not_resampled_is_the_same_as_silence_that_is() {
+        for rate in [8_000, 44_100, 48_000, 47_999] {
+            let sound = sine(440.0, rate, rate as usize / 7);
+            let silent = vec![0.0; rate as usize / 3];
+            let input = [silent.as_slice(), &sound, &silent, &sound, &silent].concat();
+            // The same resampler with a pause that is silent to the ear, but not to the machine.
+            let hum = |sample: &f32| if *sample == 0.0 { 1e-30 } else { *sample };
+            let humming: Vec<f32> = input.iter().map(hum).collect();
+            let (silent, humming) = (resample(&input, rate), resample(&humming, rate));
+            assert!(silent.iter().zip(&humming).all(|(a, b)| (a - b).abs() < 1e-9), "{rate}");
         }
     }
 

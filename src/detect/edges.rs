@@ -4,6 +4,10 @@
 //! the noise floor of each band, weighs the bands; the edge is where the energy so weighed leaves the floor, if that is near. It
 //! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay.
 
+mod floors;
+
+use std::cell::RefCell;
+
 use super::boxes::VANISHED;
 use crate::features::LogMel;
 
@@ -15,6 +19,8 @@ const MEMORY_S: f64 = 20.0;
 const FLOOR_QUANTILE: f64 = 0.2;
 /// The floor is learnt again after so many frames.
 const FLOOR_FRAMES: u64 = 25;
+/// Of the levels each so-manieth is looked at for that.
+const FLOOR_STEP: usize = 5;
 /// The level of an event in a band is this part of the sorted levels in its box, much of which may be silent.
 const LOUD_QUANTILE: f64 = 0.85;
 /// Levels below this are silence; a digital silence would make every noise a sound, in dB.
@@ -51,7 +57,7 @@ const LOOK_S: f64 = 5.0;
 pub struct Edges {
     n_bands: usize,
     samples_per_frame: u64,
-    /// The newest frames in dB, `[capacity, n_bands]`, frame t at row t % capacity.
+    /// The newest frames in dB, `[n_bands, capacity]`, frame t in column t % capacity.
     frames: Vec<f32>,
     capacity: u64,
     /// How many frames have been taken or skipped: the index of the next.
@@ -64,6 +70,20 @@ pub struct Edges {
     /// Whether the sound is over: the silence after it says nothing of its noise.
     is_over: bool,
     sorted: Vec<f32>,
+    /// Room to work in, so that nothing is allocated for each box.
+    room: RefCell<Room>,
+}
+
+/// What an edge is found with; its buffers are used again and again.
+#[derive(Debug, Default)]
+struct Room {
+    /// The event as it is heard near its onset.
+    early: Heard,
+    /// The same near its offset.
+    late: Heard,
+    weights: Vec<f32>,
+    sorted: Vec<f32>,
+    runs: Vec<(usize, usize)>,
 }
 
 /// A box and what the curve says around it; times are sample indices.
@@ -121,17 +141,18 @@ impl Edges {
             floors: vec![QUIETEST_DB; n_bands],
             floors_at: 0,
             is_over: false,
-            sorted: Vec::with_capacity(capacity as usize),
+            sorted: Vec::with_capacity(capacity as usize / FLOOR_STEP + 1),
+            room: RefCell::default(),
         }
     }
 
     /// Takes what the log-mel has made since the last time.
     pub fn follow(&mut self, log_mel: &LogMel) {
         while (self.n_frames + 1) * FRAMES <= log_mel.n_frames() {
-            let row = (self.n_frames % self.capacity) as usize * self.n_bands;
+            let column = (self.n_frames % self.capacity) as usize;
             let (a, b) = (log_mel.frame(self.n_frames * FRAMES), log_mel.frame(self.n_frames * FRAMES + 1));
-            for ((place, a), b) in self.frames[row..row + self.n_bands].iter_mut().zip(a).zip(b) {
-                *place = ((a + b) / 2.0).max(QUIETEST_DB);
+            for ((band, a), b) in self.frames.chunks_exact_mut(self.capacity as usize).zip(a).zip(b) {
+                band[column] = ((a + b) / 2.0).max(QUIETEST_DB);
             }
             self.n_frames += 1;
             self.first = self.first.max(self.n_frames.saturating_sub(self.capacity));
@@ -150,8 +171,8 @@ impl Edges {
         let mut sorted = std::mem::take(&mut self.sorted);
         for band in 0..self.n_bands {
             sorted.clear();
-            sorted.extend((self.first..self.n_frames).step_by(5).map(|frame| self.level(frame, band)));
-            self.floors[band] = quantile(&mut sorted, FLOOR_QUANTILE);
+            sorted.extend(self.levels(band, self.first, self.n_frames).step_by(FLOOR_STEP));
+            self.floors[band] = floors::floor(&mut sorted, FLOOR_QUANTILE, self.floors[band]);
         }
         self.sorted = sorted;
         self.floors_at = self.n_frames;
@@ -166,21 +187,30 @@ impl Edges {
 
     /// Sharpens a box. Where an edge cannot be heard, the box's own stays, with `grain` samples of uncertainty.
     pub fn sharpen(&self, coarse: &Coarse, grain: u64) -> Sharp {
+        let mut room = self.room.take();
+        let sharp = self.sharpen_in(&mut room, coarse, grain);
+        self.room.replace(room);
+        sharp
+    }
+
+    fn sharpen_in(&self, room: &mut Room, coarse: &Coarse, grain: u64) -> Sharp {
         let rough = |at| Edge { at, uncertainty: grain };
         let mut sharp = Sharp { onset: rough(coarse.onset), offset: rough(coarse.offset), snr_db: None };
         let (from, to) = (self.frame_at(coarse.onset), self.frame_at(coarse.offset));
         let look = self.frames_in(LOOK_S);
         // Of a long event each edge is compared with the nearest part of it only.
-        let near_onset = self.heard(from, to.min(from + look));
-        let near_offset = if to - from > look { self.heard(to - look, to) } else { None };
-        if let Some(heard) = &near_onset {
+        let Room { early, late, weights, sorted, runs } = room;
+        let near_onset = self.hear(early, from, to.min(from + look), weights, sorted).then_some(&*early);
+        let is_long = to - from > look;
+        let near_offset = (is_long && self.hear(late, to - look, to, weights, sorted)).then_some(&*late);
+        if let Some(heard) = near_onset {
             sharp.snr_db = Some(heard.excess_db);
-            if let Some(edge) = self.onset(heard, from, to, coarse).or_else(|| self.step(heard, from, to, Side::Onset)) {
+            if let Some(edge) = self.onset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Onset)) {
                 sharp.onset = edge;
             }
         }
-        if let Some(heard) = near_offset.as_ref().or(near_onset.as_ref())
-            && let Some(edge) = self.offset(heard, from, to, coarse).or_else(|| self.step(heard, from, to, Side::Offset))
+        if let Some(heard) = near_offset.or(near_onset)
+            && let Some(edge) = self.offset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Offset))
         {
             sharp.offset = edge;
         }
@@ -193,9 +223,20 @@ impl Edges {
 
     /// Where the sound that is heard at the sample index `now` began, at most `most` samples ago.
     pub fn began(&self, now: u64, most: u64) -> Option<u64> {
+        let mut room = self.room.take();
+        let began = self.began_in(&mut room, now, most);
+        self.room.replace(room);
+        began
+    }
+
+    fn began_in(&self, room: &mut Room, now: u64, most: u64) -> Option<u64> {
         let to = self.frame_at(now).min(self.n_frames);
-        let heard = self.heard(to.saturating_sub(self.frames_in(0.2)), to)?;
-        let run = heard.runs(self.frames_in(PAUSE_S) as usize / 2).last().copied()?;
+        let Room { early: heard, weights, sorted, runs, .. } = room;
+        if !self.hear(heard, to.saturating_sub(self.frames_in(0.2)), to, weights, sorted) {
+            return None;
+        }
+        heard.runs(self.frames_in(PAUSE_S) as usize / 2, runs);
+        let run = runs.last()?;
         let (from, until) = (heard.first + run.0 as u64, heard.first + run.1 as u64);
         let at = from * self.samples_per_frame;
         (until + self.frames_in(0.3) >= to && at + most >= now && at < now).then_some(at)
@@ -210,47 +251,55 @@ impl Edges {
         (seconds / MEMORY_S * (self.capacity - 1) as f64).round() as u64
     }
 
-    fn level(&self, frame: u64, band: usize) -> f32 {
-        self.frames[(frame % self.capacity) as usize * self.n_bands + band]
+    /// The levels of a band from one remembered frame to another.
+    fn levels(&self, band: usize, from: u64, to: u64) -> impl Iterator<Item = f32> {
+        let capacity = self.capacity as usize;
+        let band = &self.frames[band * capacity..(band + 1) * capacity];
+        let (first, n) = ((from % self.capacity) as usize, to.saturating_sub(from) as usize);
+        let n_straight = n.min(capacity - first);
+        band[first..first + n_straight].iter().chain(&band[..n - n_straight]).copied()
     }
 
-    /// The energy of the event between the frames `from` and `to` in its own bands, around it.
-    fn heard(&self, from: u64, to: u64) -> Option<Heard> {
+    /// Puts the energy of the event between the frames `from` and `to` in its own bands, around it, into `heard`; says whether it is
+    /// heard at all.
+    fn hear(&self, heard: &mut Heard, from: u64, to: u64, weights: &mut Vec<f32>, sorted: &mut Vec<f32>) -> bool {
         let from = from.max(self.first);
         let to = to.max(from + 3).min(self.n_frames);
         if to < from + 3 {
-            return None;
+            return false;
         }
-        let mut sorted = Vec::new();
-        let mut weights = Vec::with_capacity(self.n_bands);
+        weights.clear();
         for band in 0..self.n_bands {
             let floor = self.floors[band];
             sorted.clear();
-            sorted.extend((from..to).map(|frame| (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB)));
+            sorted.extend(self.levels(band, from, to).map(|level| (level - floor).clamp(0.0, LOUDEST_DB)));
             // Every band's noise sways a little; many such bands must not outweigh the few that the event lives in.
-            weights.push((quantile(&mut sorted, LOUD_QUANTILE) - LEAST_DB).max(0.0));
+            weights.push((quantile(sorted, LOUD_QUANTILE) - LEAST_DB).max(0.0));
         }
         let sum: f32 = weights.iter().sum();
         if sum < 1.0 {
-            return None;
+            return false;
         }
         let margin = self.frames_in(OUTSIDE_S + 1.5);
         let first = from.saturating_sub(margin).max(self.first);
         let last = (to + margin).min(self.n_frames);
-        let energy = |frame: u64| {
-            let bands = self.floors.iter().zip(&weights).enumerate();
-            let weighed = bands.map(|(band, (floor, weight))| weight * (self.level(frame, band) - floor).clamp(0.0, LOUDEST_DB));
-            weighed.sum::<f32>() / sum
-        };
-        let energies: Vec<f32> = (first..last).map(energy).collect();
+        heard.first = first;
+        heard.energies.clear();
+        heard.energies.resize(last.saturating_sub(first) as usize, 0.0);
+        for (band, (floor, weight)) in self.floors.iter().zip(&*weights).enumerate().filter(|(_, (_, weight))| **weight > 0.0) {
+            for (energy, level) in heard.energies.iter_mut().zip(self.levels(band, first, last)) {
+                *energy += weight * (level - floor).clamp(0.0, LOUDEST_DB);
+            }
+        }
+        heard.energies.iter_mut().for_each(|energy| *energy /= sum);
         sorted.clear();
-        sorted.extend_from_slice(&energies[(from - first) as usize..(to - first) as usize]);
-        let excess_db = quantile(&mut sorted, LOUD_QUANTILE);
-        (excess_db >= LEAST_EXCESS_DB).then_some(Heard { first, energies, excess_db })
+        sorted.extend_from_slice(&heard.energies[(from - first) as usize..(to - first) as usize]);
+        heard.excess_db = quantile(sorted, LOUD_QUANTILE);
+        heard.excess_db >= LEAST_EXCESS_DB
     }
 
-    fn onset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse) -> Option<Edge> {
-        let runs = self.runs_inside(heard, from, to);
+    fn onset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse, runs: &mut Vec<(usize, usize)>) -> Option<Edge> {
+        self.runs_inside(heard, from, to, runs);
         let at = heard.first + runs.first()?.0 as u64;
         let sample = at * self.samples_per_frame;
         let taken = self.is_near(at, from) || (at > from && at - from <= self.frames_in(INSIDE_S)) || {
@@ -260,8 +309,8 @@ impl Edges {
         taken.then(|| self.edge(at, rise))
     }
 
-    fn offset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse) -> Option<Edge> {
-        let runs = self.runs_inside(heard, from, to);
+    fn offset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse, runs: &mut Vec<(usize, usize)>) -> Option<Edge> {
+        self.runs_inside(heard, from, to, runs);
         let at = heard.first + runs.last()?.1 as u64;
         let sample = at * self.samples_per_frame;
         // A sound that goes on at the newest frame has no end yet.
@@ -299,9 +348,9 @@ impl Edges {
     }
 
     /// The runs of sound that lie in the box by more than its rim.
-    fn runs_inside(&self, heard: &Heard, from: u64, to: u64) -> Vec<(usize, usize)> {
+    fn runs_inside(&self, heard: &Heard, from: u64, to: u64, runs: &mut Vec<(usize, usize)>) {
         let (from, to) = (from.saturating_sub(heard.first) as usize, to.saturating_sub(heard.first) as usize);
-        let mut runs = heard.runs(self.frames_in(PAUSE_S) as usize);
+        heard.runs(self.frames_in(PAUSE_S) as usize, runs);
         runs.retain(|(begin, end)| *begin < to && *end > from);
         let rim = (to - from) / 10;
         while runs.len() > 1 && runs[0].1 < from + rim {
@@ -310,7 +359,6 @@ impl Edges {
         while runs.len() > 1 && runs[runs.len() - 1].0 + rim > to {
             runs.pop();
         }
-        runs
     }
 
     fn is_near(&self, a: u64, b: u64) -> bool {
@@ -331,6 +379,7 @@ enum Side {
 }
 
 /// The energy of an event above the noise floor, in its own bands.
+#[derive(Debug, Default)]
 struct Heard {
     /// The first frame of `energies`.
     first: u64,
@@ -341,10 +390,10 @@ struct Heard {
 }
 
 impl Heard {
-    /// Where there is sound, pauses up to `pause` frames included: begins and ends, counted from `first`.
-    fn runs(&self, pause: usize) -> Vec<(usize, usize)> {
+    /// Writes where there is sound into `runs`, pauses up to `pause` frames included: begins and ends, counted from `first`.
+    fn runs(&self, pause: usize, runs: &mut Vec<(usize, usize)>) {
         let least = LEAST_DB.max(LEAST_PART * self.excess_db);
-        let mut runs: Vec<(usize, usize)> = Vec::new();
+        runs.clear();
         let mut at = 0;
         while at < self.energies.len() {
             let length = self.energies[at..].iter().take_while(|energy| **energy > least).count();
@@ -357,7 +406,6 @@ impl Heard {
             }
             at += length.max(1);
         }
-        runs
     }
 }
 

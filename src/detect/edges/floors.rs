@@ -1,0 +1,59 @@
+//! The noise floor of a band: a quantile of its levels over the recent past, learnt again and again as the past moves on.
+
+use super::quantile;
+
+/// A floor that is further from the one before than so many levels is found by selection.
+const FURTHEST: usize = 6;
+
+/// The quantile `q` of `levels`, whose order is lost; 0 of none.
+///
+/// From one time to the next few levels come and go, so that the quantile is that of `before` or one of the next levels, and passes
+/// that count and compare are cheaper than any sorting.
+pub(super) fn floor(levels: &mut [f32], q: f64, before: f32) -> f32 {
+    let rank = (levels.len().saturating_sub(1) as f64 * q).round() as u32;
+    let mut floor = before;
+    for _ in 0..FURTHEST {
+        let (mut below, mut up_to) = (0u32, 0u32);
+        for level in levels.iter() {
+            below += u32::from(*level < floor);
+            up_to += u32::from(*level <= floor);
+        }
+        if below <= rank && rank < up_to {
+            return floor;
+        }
+        floor = if up_to <= rank {
+            levels.iter().fold(f32::INFINITY, |next, level| if *level > floor && *level < next { *level } else { next })
+        } else {
+            levels.iter().fold(f32::NEG_INFINITY, |next, level| if *level < floor && *level > next { *level } else { next })
+        };
+    }
+    quantile(levels, q)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_quantile_of_the_sorted_levels(
+            // Half decibels, so that many levels are equal.
+            levels in prop::collection::vec((-190i16..0).prop_map(|level| f32::from(level) / 2.0), 0..300),
+            before in -100.0f32..0.0,
+            n_newer in 0usize..20,
+        ) {
+            let mut sorted = levels.clone();
+            sorted.sort_unstable_by(f32::total_cmp);
+            let expected = |sorted: &[f32]| sorted.get(((sorted.len().max(1) - 1) as f64 * 0.2).round() as usize).copied();
+            let found = floor(&mut levels.clone(), 0.2, before);
+            prop_assert_eq!(found, expected(&sorted).unwrap_or(0.0));
+            // A floor that is near is found from there.
+            let mut fewer = levels[n_newer.min(levels.len())..].to_vec();
+            let near = floor(&mut fewer, 0.2, found);
+            fewer.sort_unstable_by(f32::total_cmp);
+            prop_assert_eq!(near, expected(&fewer).unwrap_or(0.0));
+        }
+    }
+}
