@@ -52,17 +52,24 @@ def main():
         parser.error(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}")
     allow_many_files()
     effort = Effort(0.2 if arguments.quick else 5.0 if arguments.long else 1.0)
-    figures, tables = Figures(), []
+    figures, tables, failed = Figures(), [], []
     for name in arguments.parts or PARTS:
         print(f"cost: {name}", file=sys.stderr, flush=True)
         began = time.monotonic()
         module, function = PARTS[name]
-        tables += getattr(importlib.import_module(module), function)(effort, figures)
+        try:
+            tables += getattr(importlib.import_module(module), function)(effort, figures)
+        except (SystemExit, Exception) as error:
+            # What the other parts have measured must not be lost.
+            failed.append(name)
+            print(f"cost: {name} failed: {error!r}", file=sys.stderr)
         print(f"cost: {name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(f"On {os.cpu_count()} cores, {cpu_model()}.\n")
     for table in [figures, *tables]:
         if table.rows:
             print(table)
+    if failed:
+        sys.exit(f"cost: {', '.join(failed)} could not be measured.")
 
 
 def cpu_model():
