@@ -19,7 +19,7 @@ SOUNDS = [
 
 
 def measure(effort, figures):
-    table = Table("One source at the defaults", "60 s of", "of one core", "resident", "windows a second")
+    table = Table("One source at the defaults", "hearing", "of one core", "resident", "windows a second")
     with tempfile.TemporaryDirectory() as folder, SoundServer() as server, Daemon(sound_server=server) as daemon:
         folder = pathlib.Path(folder)
         noise = sound.write(folder / "noise.wav", sound.quiet(90, sound.VOICES_HZ, -75.0), sound.VOICES_HZ)
@@ -43,10 +43,10 @@ def measure(effort, figures):
             time.sleep(SETTLING_S)
             return core
 
-        silent = during("digital silence", effort.seconds(30), nothing)
+        silent = during("digital silence", effort.seconds(20), nothing)
         live = during("a sound every 4 s", effort.seconds(60), every_4_s)
-        during("one voice after the other", effort.seconds(30), repeat(voices))
-        during("faint noise, -75 dBFS", effort.seconds(30), repeat(noise))
+        during("one voice after the other", effort.seconds(20), repeat(voices))
+        during("faint noise, -75 dBFS", effort.seconds(20), repeat(noise))
         figures.at_most("the daemon, defaults, a sound every 4 s on the null sink, of one core", live, 4.0, " %")
         figures.at_most("the same in silence", silent, 0.5, " %")
         figures.at_most("resident memory, one source", resident_mib(daemon.pid), 70.0, " MiB")
