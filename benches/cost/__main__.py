@@ -46,7 +46,7 @@ def main():
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     how_long = parser.add_mutually_exclusive_group()
     how_long.add_argument("--quick", action="store_true", help="a fifth of the time, for a first look")
-    how_long.add_argument("--long", action="store_true", help="five times as long: all lengths of recordings, whatever they take")
+    how_long.add_argument("--long", action="store_true", help="five times the time, and longer recordings")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}")
