@@ -38,8 +38,16 @@ test: setup lint
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
-bench: setup
-	MIMID_MODELS=$(CURDIR)/models MIMID_ONNXRUNTIME=$(CURDIR)/models/runtime/libonnxruntime.so cargo bench --locked --bench engine
+# The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
+bench: build
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
+	@cmp -s benches/cost/.venv/ready benches/cost/requirements.txt || { \
+		rm -rf benches/cost/.venv && python3 -m venv benches/cost/.venv >/dev/null \
+		&& benches/cost/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \
+			--only-binary :all: --requirement benches/cost/requirements.txt \
+		&& cp benches/cost/requirements.txt benches/cost/.venv/ready; }
+	benches/cost/.venv/bin/python benches/cost $(ARGS) $(PART)
+	$(if $(PART),,MIMID_MODELS=$(CURDIR)/models MIMID_ONNXRUNTIME=$(CURDIR)/models/runtime/libonnxruntime.so cargo bench --locked --bench engine)
 
 clean:
-	rm -rf $(TARGET) models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}
+	rm -rf $(TARGET) benches/cost/.venv models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}

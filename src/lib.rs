@@ -22,8 +22,8 @@
 //! | device callback (cpal's) | picks or mixes channels, converts to f32, pushes into the ring, counts | allocates, locks, logs, makes a system call, panics |
 //! | `analysis`, one for all sources | pops samples, resamples, extends the log-mel spectrogram, batches due windows of all sources into one inference, decides events | waits for a subscriber |
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
-//! | `hub` | numbers reports, serialises each once, offers it to every client's queue | waits for a client |
-//! | `publish`, the tokio runtime | serves clients, takes requests and signals | touches samples |
+//! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
+//! | `publish`, the tokio runtime | numbers reports, serialises each once, offers it to every client's queue; serves clients, takes requests and signals | touches samples, waits for a client with anything but that client's own task |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!
 //! # What always holds

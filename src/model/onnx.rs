@@ -60,6 +60,11 @@ impl Runtime {
         environment.set_log_level(ort::logging::LogLevel::Error);
         Ok(Self { environment })
     }
+
+    /// ONNX Runtime itself, for the benches: what they compare mimid with runs in the same process, and a process has only one.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
 }
 
 /// An open model: scores batches of windows.

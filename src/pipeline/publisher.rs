@@ -1,4 +1,5 @@
-//! The publishing stage's threads: the hub's pump, and the runtime that serves clients and takes signals.
+//! The publishing stage's threads: one that takes the reports over, and the runtime that publishes them, serves clients and takes
+//! signals.
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::Control;
 use crate::event::Report;
@@ -17,6 +18,8 @@ use crate::stats::Stats;
 
 /// Requests on their way to the pipeline.
 const REQUESTS: usize = 256;
+/// Reports on their way into the runtime.
+const REPORTS: usize = 64;
 /// How long clients have to take what waits for them.
 const CLOSING: Duration = Duration::from_millis(1_500);
 
@@ -41,7 +44,7 @@ pub struct Publisher {
     pub signals: Receiver<Signal>,
     shared: Arc<Shared>,
     down: watch::Sender<bool>,
-    pump: JoinHandle<()>,
+    taker: JoinHandle<()>,
     server: JoinHandle<()>,
 }
 
@@ -58,6 +61,8 @@ impl Publisher {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ready, started) = bounded(1);
         let for_server = shared.clone();
+        let (taken, to_publish) = mpsc::channel(REPORTS);
+        let (published, all_published) = oneshot::channel();
         let server = std::thread::Builder::new().name("publish".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let begun = bound.listener.try_clone().and_then(tokio::net::UnixListener::from_std);
@@ -67,6 +72,10 @@ impl Publisher {
                             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal),
                             caught,
                         ));
+                        tokio::spawn(async move {
+                            hub.pump(to_publish).await;
+                            let _ = published.send(());
+                        });
                         let _ = ready.send(Ok(()));
                         serve(listener, for_server, is_down).await;
                     }
@@ -78,9 +87,16 @@ impl Publisher {
                 drop(bound);
             });
         })?;
-        let pump = std::thread::Builder::new().name("hub".to_owned()).spawn(move || hub.pump(&reports))?;
+        let taker = std::thread::Builder::new().name("reports".to_owned()).spawn(move || {
+            // Where nothing takes them any more, nobody is left to be told.
+            while let Ok(report) = reports.recv()
+                && taken.blocking_send(report).is_ok()
+            {}
+            drop(taken);
+            let _ = all_published.blocking_recv();
+        })?;
         started.recv().unwrap_or(Ok(()))?;
-        Ok(Self { control, signals, shared, down, pump, server })
+        Ok(Self { control, signals, shared, down, taker, server })
     }
 
     /// Puts another directory in force.
@@ -90,7 +106,7 @@ impl Publisher {
 
     /// Publishes what is still on its way, lets clients take it, and takes the socket away. Every sender of reports must be gone.
     pub fn shut_down(self) {
-        join(self.pump, Instant::now() + CLOSING);
+        join(self.taker, Instant::now() + CLOSING);
         let _ = self.down.send(true);
         join(self.server, Instant::now() + CLOSING);
     }

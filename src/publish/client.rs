@@ -29,6 +29,8 @@ const RATE: u32 = 200;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
 /// How long the pipeline may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So many bytes of lines that wait already go out together: a system call costs more than a line.
+const TOGETHER: usize = 8 * 1024;
 /// How often a client that asks nothing more is looked at, whether it is still there.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -76,7 +78,7 @@ impl Connection {
             let may_ask = period.1 < RATE;
             tokio::select! {
                 Some(line) = subscription.next() => {
-                    self.write(&line).await?;
+                    self.write_with_those_behind(&line, &mut subscription).await?;
                     self.tell_missed(&subscription).await?;
                 }
                 request = self.input.next(), if may_ask && open => {
@@ -108,6 +110,18 @@ impl Connection {
         }
         self.tell_missed(subscription).await?;
         self.output.shutdown().await
+    }
+
+    /// Writes a line, and together with it those that wait behind it.
+    async fn write_with_those_behind(&mut self, line: &str, subscription: &mut Subscription) -> io::Result<()> {
+        let Some(second) = subscription.try_next() else { return self.write(line).await };
+        let mut together = [line, &second].concat();
+        while together.len() < TOGETHER
+            && let Some(next) = subscription.try_next()
+        {
+            together.push_str(&next);
+        }
+        self.write(&together).await
     }
 
     async fn tell_missed(&mut self, subscription: &Subscription) -> io::Result<()> {

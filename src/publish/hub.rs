@@ -3,13 +3,12 @@
 //! A line is serialised once. Each client has a bounded queue; what a full queue does not take is counted, and the client is told
 //! how much it was, in its place among the lines, as soon as it reads again.
 //!
-//! Invariant: [`Hub::publish`] never waits.
+//! Invariant: [`Hub::publish`] never waits for a client.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::Receiver;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -134,9 +133,12 @@ impl Hub {
         (Subscription { hub: self.clone(), id, lines, backlog }, state.seq)
     }
 
-    /// Publishes what comes out of `reports` until the other end is closed; to be run on a thread of its own.
-    pub fn pump(&self, reports: &Receiver<Report>) {
-        for report in reports {
+    /// Publishes what comes out of `reports` until the other end is closed.
+    ///
+    /// To be run on the thread that serves the clients: a task that is woken from another thread costs a system call, and a line can
+    /// wake a thousand.
+    pub async fn pump(&self, mut reports: mpsc::Receiver<Report>) {
+        while let Some(report) = reports.recv().await {
             self.publish(report, Timestamp::now());
         }
     }

@@ -100,20 +100,44 @@ fn long_lines_fill_a_queue_by_their_bytes() {
     assert_eq!(client.backlog.bytes.load(Relaxed), 0);
 }
 
-#[test]
-fn the_pump_publishes_what_comes_and_ends_with_its_senders() {
+#[tokio::test]
+async fn the_pump_publishes_what_comes_and_ends_with_its_senders() {
     let hub = Hub::new(Arc::default());
-    let (reports, pumped) = crossbeam_channel::bounded(2);
-    let thread = std::thread::spawn({
+    let (reports, pumped) = mpsc::channel(2);
+    let task = tokio::spawn({
         let hub = hub.clone();
-        move || hub.pump(&pumped)
+        async move { hub.pump(pumped).await }
     });
     for _ in 0..100 {
-        reports.send(report("a", 1)).unwrap();
+        reports.send(report("a", 1)).await.unwrap();
     }
     drop(reports);
-    thread.join().unwrap();
+    task.await.unwrap();
     assert_eq!(hub.seq(), 100);
+}
+
+#[test]
+fn a_line_is_serialised_once_however_many_clients_get_it() {
+    let hub = Hub::new(Arc::default());
+    let mut clients: Vec<_> = (0..100).map(|_| hub.connect().0).collect();
+    publish(&hub, "a");
+    let lines: Vec<_> = clients.iter_mut().map(|client| client.try_next().unwrap()).collect();
+    assert!(lines.iter().all(|line| Arc::ptr_eq(line, &lines[0])));
+    // What is held for replay is that line, too.
+    assert!(Arc::ptr_eq(&lines[0], &clients[0].subscribe(Filter::default(), Some(0)).lines[0]));
+}
+
+#[test]
+fn what_a_thousand_stalled_clients_hold_is_bounded_and_shared() {
+    let hub = Hub::new(Arc::default());
+    let mut stalled: Vec<_> = (0..1_000).map(|_| hub.connect().0).collect();
+    for _ in 0..QUEUE + 50 {
+        publish(&hub, "a");
+    }
+    let first: Vec<_> = stalled.iter_mut().map(drain).collect();
+    assert!(first.iter().all(|lines| lines.len() == QUEUE));
+    // The text of a line is there once, whoever waits for it.
+    assert!(first.iter().all(|lines| lines.iter().zip(&first[0]).all(|(line, same)| Arc::ptr_eq(line, same))));
 }
 
 /// What happens to a hub with three places for clients.

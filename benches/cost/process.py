@@ -1,0 +1,56 @@
+"""What a process costs, as the kernel counts it: CPU time of all its threads, resident memory."""
+import os
+import pathlib
+import resource
+import subprocess
+import time
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+MIB = 1024.0 * 1024.0
+
+
+def cpu_s(pid):
+    """utime and stime of all threads so far, in seconds; the kernel gives them in hundredths."""
+    # The name stands in parentheses and may hold spaces.
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def resident_mib(pid, key="VmRSS"):
+    """Resident memory just now; with `VmHWM` the most there ever was."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) / 1024.0
+    raise LookupError(f"/proc/{pid}/status has no {key}.")
+
+
+class Usage:
+    """The share of one core that a process takes between two moments."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.began, self.cpu_before = time.monotonic(), cpu_s(pid)
+
+    def core_percent(self):
+        return 100.0 * (cpu_s(self.pid) - self.cpu_before) / (time.monotonic() - self.began)
+
+
+class Finished:
+    """A command run to its end: its wall time, its CPU time, the most memory it held."""
+
+    def __init__(self, command, environment):
+        began = time.monotonic()
+        child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        self.wall_s = time.monotonic() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"{' '.join(map(str, command))} failed with {child.returncode}.")
+        self.cpu_s = usage.ru_utime + usage.ru_stime
+        self.peak_mib = usage.ru_maxrss / 1024.0
+
+
+def allow_many_files():
+    """A thousand clients need as many file descriptors."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
