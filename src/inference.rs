@@ -82,6 +82,11 @@ impl Inference {
         self.tagger
     }
 
+    /// How many other threads could take a batch just now.
+    pub fn n_idle(&self) -> usize {
+        self.share.idle()
+    }
+
     /// How many labels a window is scored for.
     pub fn n_labels(&self) -> usize {
         self.tagger.n_labels()

@@ -1,5 +1,5 @@
-//! The engine as a library, with a real ONNX Runtime and a model that costs nothing: any chunking and any batching of the same sound
-//! gives the same events, and a gap keeps time.
+//! The engine as a library, with a real ONNX Runtime and a model that costs nothing: any chunking, any batching and any number of
+//! threads give the same events of the same sound, and a gap keeps time.
 
 mod support;
 
@@ -11,7 +11,9 @@ use mimid::detect::Detection;
 use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
+use mimid::inference::{Due, Inference, start_relief};
 use mimid::model::onnx::Runtime;
+use mimid::model::relief::reliefs;
 use mimid::model::{Model, Tagger};
 use proptest::prelude::*;
 use support::onnx;
@@ -32,21 +34,19 @@ enum Piece {
     Gap(u64),
 }
 
-/// Runs the pieces through an ear, in chunks of `chunk` samples and batches of `batch` windows.
-fn hear(model: &Model, tagger: &mut Tagger, pieces: &[Piece], rate_hz: u32, chunk: usize, batch: usize) -> Vec<Detection> {
+/// Runs the pieces through an ear, in chunks of `chunk` samples, up to `batch` hops at a time.
+fn hear(model: &Model, inference: &mut Inference, pieces: &[Piece], rate_hz: u32, chunk: usize, batch: usize) -> Vec<Detection> {
     let raw = Raw::parse("[report]\npreset = \"all\"\n[defaults]\nthreshold = 0.5\nhangover_ms = 200", None);
     let rules = raw.validate(&model.labels).unwrap().config.rules;
     let mut ear = Ear::new(model, rules, rate_hz).unwrap();
-    let (mut found, mut scores) = (Vec::new(), Vec::new());
-    let mut input = vec![0.0; tagger.longest_window_len() * batch];
-    let mut rows = vec![0.0; tagger.n_lengths() * tagger.n_labels() * batch];
+    let mut found = Vec::new();
     let mut infer = |ear: &mut Ear, found: &mut Vec<Detection>, least: usize| {
         while ear.n_due() >= least {
-            let n = ear.n_due().min(batch);
-            let copy = |length: usize, window: usize, place: &mut [f32]| ear.copy_window(length, window, place);
-            tagger.score_hops(n, &mut input, &mut scores, &mut rows, copy).unwrap();
-            for rows in rows.chunks_exact(tagger.n_lengths() * tagger.n_labels()).take(n) {
-                ear.take_scores(rows, found);
+            let due: Vec<Due> = (0..ear.n_due().min(batch)).map(|ahead| Due { source: 0, ahead }).collect();
+            inference.score(&mut [&mut *ear], |ear| ear, &due, 1).unwrap();
+            for hop in 0..due.len() {
+                let (scores, is_fresh) = inference.scores(hop);
+                ear.take_scores(scores, is_fresh, found);
             }
         }
     };
@@ -76,29 +76,39 @@ fn hear(model: &Model, tagger: &mut Tagger, pieces: &[Piece], rate_hz: u32, chun
     found
 }
 
-fn model() -> (Model, Tagger) {
+/// A model, and its inference on this thread and `n_reliefs` others.
+fn model(n_reliefs: usize) -> (Model, Inference) {
     let folder = tempfile::tempdir().unwrap();
     onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| manifest);
     let model = Model::open(folder.path().to_str().unwrap()).unwrap();
-    let tagger = Tagger::open(&model, runtime(), 1).unwrap();
-    (model, tagger)
+    let (offers, reliefs) = reliefs();
+    let inference = Inference::new(Tagger::open(&model, runtime()).unwrap(), offers);
+    for started in 0..n_reliefs {
+        start_relief(model.clone(), runtime().clone(), reliefs.clone());
+        // The folder is gone when this returns, so each must have opened its graph.
+        while inference.n_idle() <= started {
+            std::thread::yield_now();
+        }
+    }
+    (model, inference)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn any_chunking_and_batching_gives_the_same_events(
+    fn any_chunking_batching_and_number_of_threads_gives_the_same_events(
         pieces in prop::collection::vec(prop_oneof![
             8 => (1usize..20_000, prop::sample::select(vec![0.0f32, 0.05, 0.3, 0.8])).prop_map(|(n, amplitude)| Piece::Sound(n, amplitude)),
             1 => (1u64..60_000).prop_map(Piece::Gap),
         ], 1..12),
         rate in prop::sample::select(vec![16_000u32, 44_100, 48_000]),
         chunk in 1usize..5_000,
-        batch in 1usize..9,
+        batch in 1usize..33,
+        n_reliefs in 0usize..3,
     ) {
-        let (model, mut tagger) = model();
-        let first = hear(&model, &mut tagger, &pieces, rate, 4_096, 1);
-        let second = hear(&model, &mut tagger, &pieces, rate, chunk, batch);
+        let (model, mut inference) = model(n_reliefs);
+        let first = hear(&model, &mut inference, &pieces, rate, 4_096, 1);
+        let second = hear(&model, &mut inference, &pieces, rate, chunk, batch);
         prop_assert_eq!(&first, &second);
         // Begin and end pair, rule by rule, and no event lasts longer than the sound.
         let length: u64 = pieces.iter().map(|piece| match piece { Piece::Sound(n, _) => *n as u64, Piece::Gap(n) => *n }).sum();
@@ -125,10 +135,10 @@ proptest! {
 
 #[test]
 fn a_gap_moves_time_on_by_what_was_lost() {
-    let (model, mut tagger) = model();
+    let (model, mut inference) = model(0);
     let mut onset = |gap: u64| {
         let pieces = [Piece::Sound(48_000, 0.0), Piece::Gap(gap), Piece::Sound(48_000, 0.0), Piece::Sound(48_000, 0.8)];
-        let found = hear(&model, &mut tagger, &pieces, 48_000, 480, 4);
+        let found = hear(&model, &mut inference, &pieces, 48_000, 480, 4);
         found
             .iter()
             .find_map(|detection| if let Step::Start(heard) = detection.step { Some(heard.onset.at) } else { None })

@@ -29,7 +29,7 @@ pub fn measure(original: &Path, rounds: usize) -> Outcome {
     let length = WINDOW_MS as usize * 16;
     let samples = noise(length);
     let runtime = Runtime::load(&find_runtime(None)?)?;
-    let mut tagger = Tagger::open(&model, &runtime, 1)?;
+    let mut tagger = Tagger::open(&model, &runtime)?;
     let mut front = FrontEnd::new(&model.input, 2 * length);
     let mut input = vec![0.0; tagger.window_len(0)];
     let mut scores = Vec::new();
