@@ -170,8 +170,7 @@ impl Edges {
     fn learn_floors(&mut self) {
         let mut sorted = std::mem::take(&mut self.sorted);
         for band in 0..self.n_bands {
-            sorted.clear();
-            sorted.extend(self.levels(band, self.first, self.n_frames).step_by(FLOOR_STEP));
+            self.every(FLOOR_STEP, band, &mut sorted);
             self.floors[band] = floors::floor(&mut sorted, FLOOR_QUANTILE, self.floors[band]);
         }
         self.sorted = sorted;
@@ -249,6 +248,20 @@ impl Edges {
     fn frames_in(&self, seconds: f64) -> u64 {
         // The memory says how long a frame is: it holds MEMORY_S.
         (seconds / MEMORY_S * (self.capacity - 1) as f64).round() as u64
+    }
+
+    /// Writes each `step`-th of the remembered levels of a band into `out`, from the oldest on.
+    fn every(&self, step: usize, band: usize, out: &mut Vec<f32>) {
+        let capacity = self.capacity as usize;
+        let band = &self.frames[band * capacity..(band + 1) * capacity];
+        let mut column = (self.first % self.capacity) as usize;
+        out.resize(((self.n_frames - self.first) as usize).div_ceil(step), 0.0);
+        for place in out {
+            *place = band[column];
+            column += step;
+            // Cheaper than a division for each.
+            column -= if column >= capacity { capacity } else { 0 };
+        }
     }
 
     /// The levels of a band from one remembered frame to another.
