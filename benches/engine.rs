@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use mimid::config::Raw;
+use mimid::ear::Ear;
 use mimid::features::FrontEnd;
 use mimid::model::onnx::{Runtime, find_runtime};
 use mimid::model::{Model, Tagger};
@@ -58,6 +60,41 @@ fn log_mel_of_a_minute(bencher: Bencher) {
     bencher.counter(ItemsCount::new(60usize)).bench_local(|| {
         for _ in 0..60 {
             front.push(&input);
+        }
+    });
+}
+
+/// The windows of a hop out of the spectrogram, as the model takes them.
+#[divan::bench]
+fn copy_the_windows_of_a_hop(bencher: Bencher) {
+    let model = model();
+    let mut front = FrontEnd::new(&model.input, 64_000);
+    front.push(&noise(64_000));
+    let (end, mut window) = (front.available_until(), vec![0.0; 1 << 16]);
+    bencher.bench_local(|| {
+        for length in model.detection.windows_samples(model.input.sample_rate_hz) {
+            front.copy_window(end, length, &mut window);
+        }
+    });
+}
+
+/// Ten seconds at 48 kHz through everything but the model, whose scores are low all the time: noise or digital silence, with the
+/// rules of a preset.
+#[divan::bench(args = [("home", "noise"), ("home", "silence"), ("all", "noise"), ("all", "silence")])]
+fn hear_ten_seconds(bencher: Bencher, (preset, sound): (&str, &str)) {
+    let model = model();
+    let raw = Raw::parse(&format!("[report]\npreset = \"{preset}\""), None);
+    let rules = raw.validate(&model.labels).expect("the preset is known").config.rules;
+    let mut ear = Ear::new(&model, rules, 48_000).expect("the rate is supported");
+    let hop = if sound == "noise" { noise(4_800) } else { vec![0.0; 4_800] };
+    let rows = vec![0.001; model.labels.len() * model.detection.windows_ms.len()];
+    let mut found = Vec::new();
+    bencher.counter(ItemsCount::new(100usize)).bench_local(|| {
+        for _ in 0..100 {
+            ear.push(&hop);
+            while ear.n_due() > 0 {
+                ear.take_scores(&rows, &mut found);
+            }
         }
     });
 }

@@ -5,11 +5,13 @@
 //! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay.
 
 mod floors;
+mod heard;
 
 use std::cell::RefCell;
 
 use super::boxes::VANISHED;
 use crate::features::LogMel;
+use heard::{Heard, Room};
 
 /// Frames of the log-mel that are averaged into one of ours.
 const FRAMES: u64 = 2;
@@ -27,10 +29,8 @@ const LOUD_QUANTILE: f64 = 0.85;
 const QUIETEST_DB: f32 = -95.0;
 /// No band counts for more than this above the floor, in dB.
 const LOUDEST_DB: f32 = 40.0;
-/// Sound is what exceeds the floor by this, in dB …
+/// Sound is what exceeds the floor by this, in dB.
 const LEAST_DB: f32 = 4.0;
-/// … and by this part of what the event exceeds it by.
-const LEAST_PART: f32 = 0.2;
 /// What exceeds the floor by less than this is not heard apart from the noise, whose own levels sway by as much, in dB.
 const LEAST_EXCESS_DB: f32 = 5.0;
 /// Pauses up to this length are part of a sound, in seconds.
@@ -72,18 +72,6 @@ pub struct Edges {
     sorted: Vec<f32>,
     /// Room to work in, so that nothing is allocated for each box.
     room: RefCell<Room>,
-}
-
-/// What an edge is found with; its buffers are used again and again.
-#[derive(Debug, Default)]
-struct Room {
-    /// The event as it is heard near its onset.
-    early: Heard,
-    /// The same near its offset.
-    late: Heard,
-    weights: Vec<f32>,
-    sorted: Vec<f32>,
-    runs: Vec<(usize, usize)>,
 }
 
 /// A box and what the curve says around it; times are sample indices.
@@ -170,8 +158,7 @@ impl Edges {
     fn learn_floors(&mut self) {
         let mut sorted = std::mem::take(&mut self.sorted);
         for band in 0..self.n_bands {
-            sorted.clear();
-            sorted.extend(self.levels(band, self.first, self.n_frames).step_by(FLOOR_STEP));
+            self.every(FLOOR_STEP, band, &mut sorted);
             self.floors[band] = floors::floor(&mut sorted, FLOOR_QUANTILE, self.floors[band]);
         }
         self.sorted = sorted;
@@ -249,6 +236,20 @@ impl Edges {
     fn frames_in(&self, seconds: f64) -> u64 {
         // The memory says how long a frame is: it holds MEMORY_S.
         (seconds / MEMORY_S * (self.capacity - 1) as f64).round() as u64
+    }
+
+    /// Writes each `step`-th of the remembered levels of a band into `out`, from the oldest on.
+    fn every(&self, step: usize, band: usize, out: &mut Vec<f32>) {
+        let capacity = self.capacity as usize;
+        let band = &self.frames[band * capacity..(band + 1) * capacity];
+        let mut column = (self.first % self.capacity) as usize;
+        out.resize(((self.n_frames - self.first) as usize).div_ceil(step), 0.0);
+        for place in out {
+            *place = band[column];
+            column += step;
+            // Cheaper than a division for each.
+            column -= if column >= capacity { capacity } else { 0 };
+        }
     }
 
     /// The levels of a band from one remembered frame to another.
@@ -376,37 +377,6 @@ impl Edges {
 enum Side {
     Onset,
     Offset,
-}
-
-/// The energy of an event above the noise floor, in its own bands.
-#[derive(Debug, Default)]
-struct Heard {
-    /// The first frame of `energies`.
-    first: u64,
-    /// In dB above the floor.
-    energies: Vec<f32>,
-    /// How far the event exceeds the floor, in dB.
-    excess_db: f32,
-}
-
-impl Heard {
-    /// Writes where there is sound into `runs`, pauses up to `pause` frames included: begins and ends, counted from `first`.
-    fn runs(&self, pause: usize, runs: &mut Vec<(usize, usize)>) {
-        let least = LEAST_DB.max(LEAST_PART * self.excess_db);
-        runs.clear();
-        let mut at = 0;
-        while at < self.energies.len() {
-            let length = self.energies[at..].iter().take_while(|energy| **energy > least).count();
-            // One frame alone is a spike of the noise.
-            if length >= 2 {
-                match runs.last_mut() {
-                    Some((_, end)) if at <= *end + pause => *end = at + length,
-                    _ => runs.push((at, at + length)),
-                }
-            }
-            at += length.max(1);
-        }
-    }
 }
 
 /// The value at the part `q` of the sorted values; 0 of none.

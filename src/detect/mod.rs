@@ -361,3 +361,6 @@ fn sharpen(stretch: &Stretch, boxes: &Boxes, base: u64, hop: u64, edges: Option<
     let curve = |from: u64, to: u64| boxes.median(value(from), (to.saturating_sub(base)).div_ceil(hop));
     edges.sharpen(&Coarse { onset, offset, peak: stretch.peak, curve: &curve, vanished: base + stretch.vanished * hop }, hop * 3)
 }
+
+#[cfg(test)]
+mod tests;

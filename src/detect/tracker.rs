@@ -120,7 +120,8 @@ impl Tracker {
             gate,
             limits: Limits::new(&gate, hop_samples, sample_rate_hz),
             hop: hop_samples,
-            open: VecDeque::with_capacity(MOST_OPEN),
+            // Most rules never have an event, so that room for it is made with the first.
+            open: VecDeque::new(),
             recent: VecDeque::with_capacity(gate.confirm_n + 1),
             last: None,
             is_refused: false,

@@ -4,6 +4,8 @@ use super::quantile;
 
 /// A floor that is further from the one before than so many levels is found by selection.
 const FURTHEST: usize = 6;
+/// So many levels are compared side by side.
+const LANES: usize = 8;
 
 /// The quantile `q` of `levels`, whose order is lost; 0 of none.
 ///
@@ -13,21 +15,40 @@ pub(super) fn floor(levels: &mut [f32], q: f64, before: f32) -> f32 {
     let rank = (levels.len().saturating_sub(1) as f64 * q).round() as u32;
     let mut floor = before;
     for _ in 0..FURTHEST {
-        let (mut below, mut up_to) = (0u32, 0u32);
-        for level in levels.iter() {
-            below += u32::from(*level < floor);
-            up_to += u32::from(*level <= floor);
-        }
+        let (below, up_to) = count(levels, floor);
         if below <= rank && rank < up_to {
             return floor;
         }
         floor = if up_to <= rank {
-            levels.iter().fold(f32::INFINITY, |next, level| if *level > floor && *level < next { *level } else { next })
+            lowest(levels, |level| if level > floor { level } else { f32::INFINITY })
         } else {
-            levels.iter().fold(f32::NEG_INFINITY, |next, level| if *level < floor && *level > next { *level } else { next })
+            -lowest(levels, |level| if level < floor { -level } else { f32::INFINITY })
         };
     }
     quantile(levels, q)
+}
+
+/// How many levels are below the floor, and how many are no higher.
+fn count(levels: &[f32], floor: f32) -> (u32, u32) {
+    let (mut below, mut up_to) = (0, 0);
+    for level in levels {
+        below += u32::from(*level < floor);
+        up_to += u32::from(*level <= floor);
+    }
+    (below, up_to)
+}
+
+/// The least of what `map` makes of the levels. The compiler may not reorder a minimum of floats by itself.
+fn lowest(levels: &[f32], map: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = levels.as_chunks::<LANES>();
+    let mut lowest = [f32::INFINITY; LANES];
+    for chunk in chunks {
+        for (lowest, level) in lowest.iter_mut().zip(chunk) {
+            let level = map(*level);
+            *lowest = if level < *lowest { level } else { *lowest };
+        }
+    }
+    lowest.into_iter().chain(rest.iter().map(|level| map(*level))).fold(f32::INFINITY, f32::min)
 }
 
 #[cfg(test)]
