@@ -112,6 +112,12 @@ class Builder:
         again = self.node("Gather", [x, self.constant(name + ".further", channels)], name + ".again", axis=axis)
         return self.node("Concat", [x, again], name + ".input", axis=axis)
 
+    def integer_weight(self, name, weight, step):
+        """The weights, their step and their zero point.  Two products that share a zero point are refused by ONNX Runtime where it makes
+        the weights unsigned, as it is asked to on processors without VNNI."""
+        values = (("weight", weight), ("weight_step", step), ("weight_zero", np.int8(0)))
+        return [self.constant(f"{name}.{kind}", value) for kind, value in values]
+
     def product(self, x, name, weight, step, bias):
         """x · weight + bias.  The bias of fc1 is left to the Gelu that follows."""
         bias = self.constant(name + ".bias", bias)
@@ -130,8 +136,8 @@ class Builder:
             x = self.node("QuantizeLinear", [x, flat, zero + "_points"], name + ".rounded", axis=0)
             weight, further = self.rounding(name).multiplied(weight)
             x = self.with_further(x, name, further, axis=1)
-            weight, step = self.constant(name + ".weight", weight), self.constant(name + ".weight_step", step)
-            y = self.node("MatMulIntegerToFloat", [x, weight, "one", step, zero, "int8_zero"], name + ".product", domain=CONTRIB)
+            weight, step, weight_zero = self.integer_weight(name, weight, step)
+            y = self.node("MatMulIntegerToFloat", [x, weight, "one", step, zero, weight_zero], name + ".product", domain=CONTRIB)
             y = self.node("Mul", [y, steps], name + ".scaled")
         return y if name.endswith("fc1") else self.node("Add", [y, bias], name)
 
@@ -184,8 +190,8 @@ class Builder:
             x = self.node("QuantizeLinear", [x, fixed, "zero"], name + ".rounded")
             x = self.node("Reshape", [x, "by_window"], name + ".by_window")
             x = self.with_further(x, name, further, axis=2)
-            weight, step = self.constant(name + ".weight", weight), self.constant(name + ".weight_step", step)
-            inputs = [x, weight, bias, fixed, step, "", "zero", "int8_zero"]
+            weight, step, weight_zero = self.integer_weight(name, weight, step)
+            inputs = [x, weight, bias, fixed, step, "", "zero", weight_zero]
             x = self.node("QAttention", inputs, f"{block}.attention", domain=CONTRIB, num_heads=N_HEADS)
         x = self.node("Reshape", [x, "rows"], f"{block}.attention_rows")
         return self.product(x, f"{block}.proj", *self.weights.product(block, "proj"))
@@ -201,7 +207,6 @@ class Builder:
         return self.product(x, f"{block}.fc2", *self.weights.product(block, "fc2"))
 
     def network(self):
-        self.constant("int8_zero", np.int8(0))
         self.constant("one", np.float32(1))
         self.constant("zero", np.uint8(128))
         self.constant("zero_after_gelu", np.uint8(ZERO_AFTER_GELU))
