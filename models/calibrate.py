@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes ced-tiny/activations.tsv: how what goes into each product is rounded to 8 bits.  For maintainers; set-up takes the table as it is.
+"""Writes ced-tiny/roundings.tsv: how what goes into each product behind a LayerNormalization is rounded to 8 bits.  For maintainers;
+set-up takes the table as it is.
 
 usage: calibrate.py --graph tiny.onnx RECORDING_OR_FOLDER…
 
-It needs onnxruntime, soundfile and soxr beside models/requirements.txt.  The network runs in f32 over windows of the recordings, and for each
-product the step and the divided or copied channels (encoder.py) are chosen that make the least mean square error at its output, as far
-as the extra rows and copies allow.  The feed-forward network's second product is never cut short of REACH of the highest value that
-was seen: its rare high values matter more than their number.
+It needs onnxruntime, soundfile and soxr beside models/requirements.txt.  The network runs in f32 over windows of the recordings and of
+digital silence.  For each product the divided channels (encoder.py has what they are), and before the attention the step as well, are
+chosen that make the least mean square error at the product's output, with at most FURTHER_ROWS rows more.  No step may cut what was
+seen below REACH of a channel's highest value: one high value that is cut hurts the scores more than its square says.
 """
 import argparse
 import pathlib
@@ -18,49 +19,51 @@ import onnxruntime
 import encoder
 import sounds
 
-TABLE = pathlib.Path(__file__).resolve().parent / "ced-tiny" / "activations.tsv"
-FURTHER_ROWS, FURTHER_COPIES, MOST_DIVISOR, REACH = 8, 64, 4, 0.9
-ROWS_OF_A_BATCH = 24
+TABLE = pathlib.Path(__file__).resolve().parent / "ced-tiny" / "roundings.tsv"
+FURTHER_ROWS, MOST_DIVISOR, REACH = 4, 4, 0.8
+TOKENS_OF_A_BATCH = 24
 
 
-def seen(weights, windows):
-    """For each product a sample of what goes in, [samples, channels], and each channel's highest value."""
-    names = [f"{block}.{name}" for block in range(encoder.N_BLOCKS) for name in encoder.PRODUCTS]
-    model, tensors = encoder.plain(weights, names)
+def seen(model, tensors, windows):
+    """For each of the tensors a sample of tokens, [tokens, channels], and each channel's highest absolute value."""
     session = onnxruntime.InferenceSession(model.SerializeToString())
     chance = np.random.default_rng(0)
-    samples, highest = {name: [] for name in names}, {name: [] for name in names}
+    samples, highest = [[] for _ in tensors], [0] * len(tensors)
     for cut in windows.values():
         silence = np.full((1, *cut.shape[1:]), -100, dtype=np.float32)
         cut = np.concatenate([cut, silence])
         for first in range(0, len(cut), 16):
-            for name, values in zip(names, session.run(tensors, {"logmel": cut[first:first + 16]})):
-                values = values.reshape(-1, values.shape[-1])
-                samples[name].append(values[chance.integers(len(values), size=ROWS_OF_A_BATCH)])
-                highest[name].append(values.max(axis=0))
-    return {name: (np.concatenate(samples[name]), np.max(highest[name], axis=0)) for name in names}
+            for i, values in enumerate(session.run(tensors, {"logmel": cut[first:first + 16]})):
+                samples[i].append(values[chance.integers(len(values), size=TOKENS_OF_A_BATCH)])
+                highest[i] = np.maximum(highest[i], np.abs(values).max(axis=0))
+    return [(np.concatenate(sample), high) for sample, high in zip(samples, highest)]
 
 
-def with_divisors(values, integers):
-    """The step and the divided channels of a product: zero is in the middle of the range."""
-    power, largest = (integers.astype(float) ** 2).sum(axis=1), np.abs(integers.astype(int)).max(axis=1)
-    divisors = np.arange(1, MOST_DIVISOR + 1)
-    rows = np.ceil(divisors[:, None] * largest / encoder.INT8_MAX) - 1
-    channels = np.arange(len(power))
-    best = None
-    top = np.abs(values).max()
-    for step in np.geomspace(top / 127 / 8, top / 127, 28):
+def rows_needed(weight):
+    """[divisors, channels]: how many further rows each divisor from 1 on costs."""
+    largest = np.abs(weight.astype(int)).max(axis=1)
+    return np.ceil(np.arange(1, MOST_DIVISOR + 1)[:, None] * largest / encoder.INT8_MAX) - 1
+
+
+def at_a_fixed_step(values, highest, weight):
+    """The step and the divisors of a product with one step for all tokens."""
+    power, rows = (weight.astype(float) ** 2).sum(axis=1), rows_needed(weight)
+    divisors = np.arange(1, MOST_DIVISOR + 1)[:, None]
+    channels, best = np.arange(len(power)), None
+    for step in np.geomspace(highest.max() / 127 / 8, highest.max() / 127, 28):
         errors = []
-        for divisor in divisors:
+        for divisor in range(1, MOST_DIVISOR + 1):
             x = values / divisor
-            rounded = np.clip(np.rint(x / step), -128, 127) * step
-            errors.append(((rounded - x) ** 2).mean(axis=0) * divisor ** 2 * power)
-        errors, chosen = np.array(errors), np.zeros(len(power), dtype=int)
+            errors.append(((np.clip(np.rint(x / step), -128, 127) * step - x) ** 2).mean(axis=0) * divisor ** 2 * power)
+        errors = np.array(errors)
+        fits = step * 127 * divisors >= REACH * highest
+        chosen = fits.argmax(axis=0)
+        if not fits.any(axis=0).all() or rows[chosen, channels].sum() > FURTHER_ROWS:
+            continue
         while True:
             more = rows - rows[chosen, channels]
             gain = (errors[chosen, channels] - errors) / np.maximum(more, 0.05)
-            full = rows[chosen, channels].sum() + more > FURTHER_ROWS
-            gain[full | (divisors[:, None] <= chosen + 1)] = 0
+            gain[(rows[chosen, channels].sum() + more > FURTHER_ROWS) | ~fits] = 0
             divisor, channel = np.unravel_index(gain.argmax(), gain.shape)
             if gain[divisor, channel] <= 0:
                 break
@@ -68,35 +71,52 @@ def with_divisors(values, integers):
         error = errors[chosen, channels].sum()
         if best is None or error < best[0]:
             best = error, step, chosen + 1
-    _, step, chosen = best
-    return step, 128, {c: d for c, d in enumerate(chosen) if d > 1}
+    return best[1:]
 
 
-def with_copies(highest):
-    """The smallest step with which FURTHER_COPIES copies reach as far as they must; below zero Gelu goes to -0.17 only."""
-    highest = np.maximum(highest, 0) * REACH
-    for step in np.geomspace(highest.max() / 255 / 12, highest.max() / 200, 60):
-        zero = round(0.17 / step)
-        n = np.ceil(highest / ((encoder.UINT8_MAX - zero) * step)).astype(int)
-        if np.maximum(n - 1, 0).sum() <= FURTHER_COPIES:
-            break
-    return step, zero, {c: k for c, k in enumerate(n) if k > 1}
+def at_steps_of_their_own(values, weight):
+    """The divisors of a product in which each token has its own step: the channels that lead most tokens are brought down one by one."""
+    power, rows, size = (weight.astype(float) ** 2).sum(axis=1), rows_needed(weight), np.abs(values)
+    divisors, channels = np.ones(len(power), dtype=int), np.arange(len(power))
+    error = lambda divisors: ((size / divisors).max(axis=1) ** 2).mean() * (power * divisors ** 2).sum()
+    while True:
+        now, used, best = error(divisors), rows[divisors - 1, channels].sum(), (0, None)
+        leads = np.bincount((size / divisors).argmax(axis=1), minlength=len(power))
+        for channel in np.argsort(-leads, kind="stable")[:16]:
+            for divisor in range(divisors[channel] + 1, MOST_DIVISOR + 1):
+                trial = divisors.copy()
+                trial[channel] = divisor
+                more = rows[divisor - 1, channel] - rows[divisors[channel] - 1, channel]
+                gain = (now - error(trial)) / max(more, 0.05)
+                if used + more <= FURTHER_ROWS and gain > best[0]:
+                    best = gain, trial
+        if best[1] is None:
+            return divisors
+        divisors = best[1]
 
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--graph", required=True)
-    a.add_argument("--step-frames", type=int, default=100)
-    a.add_argument("--most", type=int, default=600, help="windows of each length")
+    a.add_argument("--step-frames", type=int, default=100, help="how far two windows are apart")
+    a.add_argument("--most", type=int, default=2000, help="how many windows of each length")
     a.add_argument("recordings", nargs="+")
     o = a.parse_args()
     weights = encoder.Weights(onnx.load(o.graph))
-    lines = ["product\tstep\tzero_point\tchannels\n"]
-    for name, (values, highest) in seen(weights, sounds.windows(o.recordings, o.step_frames, o.most)).items():
-        block, product = name.split(".")
-        integers = weights.product(int(block), product)[0]
-        step, zero, channels = with_copies(highest) if product == "fc2" else with_divisors(values, integers)
-        lines.append(f"{name}\t{np.float32(step)}\t{zero}\t{' '.join(f'{c}:{n}' for c, n in channels.items())}\n")
+    # What LayerNormalization gives goes into one product only, so its name says which.
+    products = [(block, *pair) for block in range(encoder.N_BLOCKS) for pair in (("qkv", "norm1"), ("fc1", "norm2"))]
+    tensors = [f"{block}.{norm}" for block, _, norm in products]
+    lines = ["product\tstep\tdivided\n"]
+    results = seen(encoder.plain(weights, tensors), tensors, sounds.windows(o.recordings, o.step_frames, o.most))
+    for (block, product, _), (values, highest) in zip(products, results):
+        weight, step = weights.product(block, product)[0], ""
+        if product == "qkv":
+            step, divisors = at_a_fixed_step(values, highest, weight)
+            step = np.float32(step)
+        else:
+            divisors = at_steps_of_their_own(values, weight)
+        divided = " ".join(f"{channel}:{divisor}" for channel, divisor in enumerate(divisors) if divisor > 1)
+        lines.append(f"{block}.{product}\t{step}\t{divided}\n")
     TABLE.write_text("".join(lines), encoding="utf-8")
 
 

@@ -4,7 +4,7 @@
 usage: prepare.py --graph tiny.onnx --labels class_labels_indices.csv --ontology ontology.json --out models/ced-tiny [--write-hashes]
 
 The graph comes in with the waveform as its input and int8 weights behind DequantizeLinear.  It goes out with the log-mel
-[batch, 1, mels, frames] as its input, as encoder.py writes it, with the roundings of the folder's activations.tsv.  The same input gives
+[batch, 1, mels, frames] as its input, as encoder.py writes it, with the folder's roundings.tsv.  The same input gives
 the same bytes on every machine; the hashes in the folder's manifest.toml are compared, or written with --write-hashes (for maintainers).
 """
 import argparse
@@ -30,16 +30,19 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def read_activations(path):
-    """The table that calibrate.py writes, one line a product."""
+def read_roundings(path):
+    """The table that calibrate.py writes, one line a product.  A product without a line has neither a step nor divided channels."""
     with open(path, newline="", encoding="utf-8") as f:
-        rows = list(csv.DictReader(f, delimiter="\t"))
-    channels = lambda cell: [tuple(map(int, pair.split(":"))) for pair in cell.split()]
-    return {row["product"]: encoder.Activations(float(row["step"]), int(row["zero_point"]), channels(row["channels"])) for row in rows}
+        rows = {row["product"]: row for row in csv.DictReader(f, delimiter="\t")}
+    roundings = {f"{block}.{name}": encoder.Rounding() for block in range(encoder.N_BLOCKS) for name in encoder.PRODUCTS}
+    for name, row in rows.items():
+        divided = [tuple(map(int, pair.split(":"))) for pair in row["divided"].split()]
+        roundings[name] = encoder.Rounding(float(row["step"]) if row["step"] else None, divided)
+    return roundings
 
 
-def prepare_graph(data, activations):
-    model = encoder.quantised(encoder.Weights(onnx.load_from_string(data)), activations)
+def prepare_graph(data, roundings):
+    model = encoder.quantised(encoder.Weights(onnx.load_from_string(data)), roundings)
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
 
@@ -72,8 +75,8 @@ def main():
         data = f.read()
     if sha256(data) != GRAPH_SHA256:
         fail(f"{o.graph} has the sha256 {sha256(data)}, expected {GRAPH_SHA256}; fetch the package soundevents 0.5.0 again")
-    activations = read_activations(os.path.join(o.out, "activations.tsv"))
-    made = {"": ("model.onnx", prepare_graph(data, activations)), "labels_": ("labels.tsv", prepare_labels(o.labels)),
+    roundings = read_roundings(os.path.join(o.out, "roundings.tsv"))
+    made = {"": ("model.onnx", prepare_graph(data, roundings)), "labels_": ("labels.tsv", prepare_labels(o.labels)),
             "ontology_": ("ontology.tsv", prepare_ontology(o.ontology))}
     manifest_path = os.path.join(o.out, "manifest.toml")
     with open(manifest_path, encoding="utf-8") as f:

@@ -95,12 +95,17 @@ impl Tagger {
     pub fn open(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
         let session = (|| -> ort::Result<Session> {
-            Session::builder(&runtime.environment)?
+            // Memory patterns keep a plan and its memory for every shape of batch that came by, and save no time.
+            let mut builder = Session::builder(&runtime.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_intra_threads(1)?
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?
-                .commit_from_file(&model.graph)
+                .with_memory_pattern(false)?;
+            if integer_products_overflow() {
+                builder = builder.with_precise_qmm()?;
+            }
+            builder.commit_from_file(&model.graph)
         })()
         .map_err(|error| refused(error.to_string()))?;
         let windows = model.detection.windows_samples(model.input.sample_rate_hz);
@@ -244,6 +249,15 @@ impl Tagger {
             )),
         }
     }
+}
+
+/// Whether ONNX Runtime's fastest product of u8 and i8 adds two products up in 16 bits here, which 255 · 127 · 2 exceeds. There is a
+/// slower one, and it would be taken for VNNI too, whose sums have 32 bits.
+fn integer_products_overflow() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !is_x86_feature_detected!("avx512vnni") && !is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// The dimensions of an f32 tensor, −1 where they are free; `None` for anything else.
