@@ -78,13 +78,14 @@ impl Ear {
         attention.follow(&rules, &kinship);
         let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
         let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
+        let ahead = MAX_DUE * hop + most_resampled;
         Ok(Self {
             resampler: Resampler::new(input_rate_hz, model_rate_hz)?,
             resampled: Vec::with_capacity(most_resampled),
             // The oldest of the windows that are due must still be there when the newest samples of a push have come.
-            front: FrontEnd::new(&model.input, window + MAX_DUE * hop + most_resampled),
+            front: FrontEnd::new(&model.input, window + ahead),
             meter: LevelMeter::new(model_rate_hz),
-            edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz)),
+            edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
             detector: Detector::new(rules, scoring.clone(), kinship.clone(), model_rate_hz),
             attention,
             lifted: vec![0.0; model.detection.windows_ms.len() * kinship.n_labels()],
@@ -179,8 +180,8 @@ impl Ear {
         self.attention.need(length, end / hop, self.meter.is_quiet(from, end + reach, self.attention.gate()), spread)
     }
 
-    /// Whether the scores of the first window of the next hop, `[labels]`, ask for the other windows too, if the hop has not been
-    /// scored completely.
+    /// Takes the scores of the next hop, `[lengths, labels]`, all of them or those of the first window alone, and says whether these
+    /// ask for the other windows as well.
     pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
         self.attention.is_raised(scores, is_complete)
     }
@@ -195,6 +196,9 @@ impl Ear {
     /// scored at this hop, and appends what follows from them to `found`.
     pub fn take_scores(&mut self, scores: &[f32], is_fresh: &[bool], found: &mut Vec<Detection>) {
         let first = found.len();
+        if let Some(edges) = &mut self.edges {
+            edges.decide_at(self.next_end);
+        }
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         let n_labels = self.kinship.n_labels().max(1);
         let rows = scores.chunks_exact(n_labels).zip(self.lifted.chunks_exact_mut(n_labels)).zip(is_fresh);
@@ -223,6 +227,9 @@ impl Ear {
     /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
     fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
         self.attention.reset();
+        if let Some(edges) = &mut self.edges {
+            edges.decide_at(now);
+        }
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         self.detector.finish(now, base, reason, senses, found);
         if let Some(curves) = &mut self.curves {

@@ -128,9 +128,9 @@ impl Inference {
             if !fresh[0] {
                 continue;
             }
-            let first = hop * n_lengths * n_labels;
+            let rows = &self.rows[hop * n_lengths * n_labels..(hop + 1) * n_lengths * n_labels];
             let is_complete = fresh.iter().all(|is_fresh| *is_fresh);
-            if ear(&mut sources[*source]).is_raised(&self.rows[first..first + n_labels], is_complete) {
+            if ear(&mut sources[*source]).is_raised(rows, is_complete) {
                 for (length, is_fresh) in fresh.iter_mut().enumerate().filter(|(_, is_fresh)| !**is_fresh) {
                     self.wanted[length].push(hop);
                     *is_fresh = true;

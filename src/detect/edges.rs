@@ -2,7 +2,8 @@
 //!
 //! A box of a score curve says to within half a second where an event lies. The event's own spectrum, taken inside the box and above
 //! the noise floor of each band, weighs the bands; the edge is where the energy so weighed leaves the floor, if that is near. It
-//! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay.
+//! knows no labels, and changes nothing that it cannot hear: in a steady sound the box's own edges stay. Nor does it look at what has
+//! come after the moment that is being decided, so that it is all the same how far a batch runs ahead of the decisions.
 
 mod floors;
 mod heard;
@@ -60,13 +61,17 @@ pub struct Edges {
     /// The newest frames in dB, `[n_bands, capacity]`, frame t in column t % capacity.
     frames: Vec<f32>,
     capacity: u64,
+    /// How many frames before the newest that is looked at are looked at.
+    memory: u64,
     /// How many frames have been taken or skipped: the index of the next.
     n_frames: u64,
-    /// The oldest frame that is remembered.
+    /// So many of them are looked at: those before the moment that is being decided.
+    known: u64,
+    /// The first frame that was not skipped; floors are learnt at every so-manieth after it.
     first: u64,
-    /// The noise floor of each band in dB, learnt when `floors_at` frames had come.
+    /// The newest noise floors of the bands in dB, `[sets, n_bands]`, the k-th that were learnt at k % sets.
     floors: Vec<f32>,
-    floors_at: u64,
+    n_learnt: u64,
     /// Whether the sound is over: the silence after it says nothing of its noise.
     is_over: bool,
     sorted: Vec<f32>,
@@ -115,21 +120,26 @@ pub struct Sharp {
 }
 
 impl Edges {
-    /// Remembers the newest levels of a log-mel with `n_bands` bands and a hop of `hop` samples.
-    pub fn new(n_bands: usize, hop: usize, sample_rate_hz: u32) -> Self {
+    /// Remembers the newest levels of a log-mel with `n_bands` bands and a hop of `hop` samples. At most `ahead` samples come between
+    /// a moment and its decision.
+    pub fn new(n_bands: usize, hop: usize, sample_rate_hz: u32, ahead: u64) -> Self {
         let samples_per_frame = hop as u64 * FRAMES;
-        let capacity = (MEMORY_S * f64::from(sample_rate_hz) / samples_per_frame as f64).ceil() as u64 + 1;
+        let memory = (MEMORY_S * f64::from(sample_rate_hz) / samples_per_frame as f64).ceil() as u64 + 1;
+        let n_ahead = ahead.div_ceil(samples_per_frame) + 1;
+        let (capacity, sets) = (memory + n_ahead, n_ahead / FLOOR_FRAMES + 2);
         Self {
             n_bands,
             samples_per_frame,
             frames: vec![QUIETEST_DB; capacity as usize * n_bands],
             capacity,
+            memory,
             n_frames: 0,
+            known: 0,
             first: 0,
-            floors: vec![QUIETEST_DB; n_bands],
-            floors_at: 0,
+            floors: vec![QUIETEST_DB; sets as usize * n_bands],
+            n_learnt: 0,
             is_over: false,
-            sorted: Vec::with_capacity(capacity as usize / FLOOR_STEP + 1),
+            sorted: Vec::with_capacity(memory as usize / FLOOR_STEP + 1),
             room: RefCell::default(),
         }
     }
@@ -143,11 +153,15 @@ impl Edges {
                 band[column] = ((a + b) / 2.0).max(QUIETEST_DB);
             }
             self.n_frames += 1;
-            self.first = self.first.max(self.n_frames.saturating_sub(self.capacity));
+            if !self.is_over && (self.n_frames - self.first).is_multiple_of(FLOOR_FRAMES) {
+                self.learn_floors();
+            }
         }
-        if !self.is_over && self.n_frames >= self.floors_at + FLOOR_FRAMES {
-            self.learn_floors();
-        }
+    }
+
+    /// What is asked from now on is asked at the sample index `now`.
+    pub fn decide_at(&mut self, now: u64) {
+        self.known = (now / self.samples_per_frame).min(self.n_frames);
     }
 
     /// What comes from now on is the silence after the sound.
@@ -157,19 +171,40 @@ impl Edges {
 
     fn learn_floors(&mut self) {
         let mut sorted = std::mem::take(&mut self.sorted);
+        let (before, now) = (self.set(self.n_learnt), self.set(self.n_learnt + 1));
         for band in 0..self.n_bands {
             self.every(FLOOR_STEP, band, &mut sorted);
-            self.floors[band] = floors::floor(&mut sorted, FLOOR_QUANTILE, self.floors[band]);
+            self.floors[now + band] = floors::floor(&mut sorted, FLOOR_QUANTILE, self.floors[before + band]);
         }
         self.sorted = sorted;
-        self.floors_at = self.n_frames;
+        self.n_learnt += 1;
+    }
+
+    /// Where the floors that were learnt as the k-th begin.
+    fn set(&self, k: u64) -> usize {
+        k as usize % (self.floors.len() / self.n_bands) * self.n_bands
+    }
+
+    /// The noise floor of each band as it was known.
+    fn floors(&self) -> &[f32] {
+        let learnt = (self.known.saturating_sub(self.first) / FLOOR_FRAMES).min(self.n_learnt);
+        &self.floors[self.set(learnt)..][..self.n_bands]
+    }
+
+    /// The oldest frame that is looked at where the frames before `end` are known.
+    fn oldest(&self, end: u64) -> u64 {
+        end.saturating_sub(self.memory).max(self.first)
     }
 
     /// Continues at the sample index `at`; what was before is forgotten.
     pub fn skip_to(&mut self, at: u64) {
         self.n_frames = at.div_ceil(self.samples_per_frame);
+        self.known = self.n_frames;
         self.first = self.n_frames;
-        self.floors_at = self.n_frames;
+        // The floors are the last ones until there are others.
+        let last = self.set(self.n_learnt);
+        self.floors.copy_within(last..last + self.n_bands, 0);
+        self.n_learnt = 0;
     }
 
     /// Sharpens a box. Where an edge cannot be heard, the box's own stays, with `grain` samples of uncertainty.
@@ -217,7 +252,7 @@ impl Edges {
     }
 
     fn began_in(&self, room: &mut Room, now: u64, most: u64) -> Option<u64> {
-        let to = self.frame_at(now).min(self.n_frames);
+        let to = self.frame_at(now).min(self.known);
         let Room { early: heard, weights, sorted, runs, .. } = room;
         if !self.hear(heard, to.saturating_sub(self.frames_in(0.2)), to, weights, sorted) {
             return None;
@@ -235,15 +270,16 @@ impl Edges {
 
     fn frames_in(&self, seconds: f64) -> u64 {
         // The memory says how long a frame is: it holds MEMORY_S.
-        (seconds / MEMORY_S * (self.capacity - 1) as f64).round() as u64
+        (seconds / MEMORY_S * (self.memory - 1) as f64).round() as u64
     }
 
-    /// Writes each `step`-th of the remembered levels of a band into `out`, from the oldest on.
+    /// Writes each `step`-th of the newest levels of a band into `out`, from the oldest on.
     fn every(&self, step: usize, band: usize, out: &mut Vec<f32>) {
         let capacity = self.capacity as usize;
         let band = &self.frames[band * capacity..(band + 1) * capacity];
-        let mut column = (self.first % self.capacity) as usize;
-        out.resize(((self.n_frames - self.first) as usize).div_ceil(step), 0.0);
+        let oldest = self.oldest(self.n_frames);
+        let mut column = (oldest % self.capacity) as usize;
+        out.resize(((self.n_frames - oldest) as usize).div_ceil(step), 0.0);
         for place in out {
             *place = band[column];
             column += step;
@@ -264,14 +300,14 @@ impl Edges {
     /// Puts the energy of the event between the frames `from` and `to` in its own bands, around it, into `heard`; says whether it is
     /// heard at all.
     fn hear(&self, heard: &mut Heard, from: u64, to: u64, weights: &mut Vec<f32>, sorted: &mut Vec<f32>) -> bool {
-        let from = from.max(self.first);
-        let to = to.max(from + 3).min(self.n_frames);
+        let (oldest, floors) = (self.oldest(self.known), self.floors());
+        let from = from.max(oldest);
+        let to = to.max(from + 3).min(self.known);
         if to < from + 3 {
             return false;
         }
         weights.clear();
-        for band in 0..self.n_bands {
-            let floor = self.floors[band];
+        for (band, floor) in floors.iter().enumerate() {
             sorted.clear();
             sorted.extend(self.levels(band, from, to).map(|level| (level - floor).clamp(0.0, LOUDEST_DB)));
             // Every band's noise sways a little; many such bands must not outweigh the few that the event lives in.
@@ -282,12 +318,12 @@ impl Edges {
             return false;
         }
         let margin = self.frames_in(OUTSIDE_S + 1.5);
-        let first = from.saturating_sub(margin).max(self.first);
-        let last = (to + margin).min(self.n_frames);
+        let first = from.saturating_sub(margin).max(oldest);
+        let last = (to + margin).min(self.known);
         heard.first = first;
         heard.energies.clear();
         heard.energies.resize(last.saturating_sub(first) as usize, 0.0);
-        for (band, (floor, weight)) in self.floors.iter().zip(&*weights).enumerate().filter(|(_, (_, weight))| **weight > 0.0) {
+        for (band, (floor, weight)) in floors.iter().zip(&*weights).enumerate().filter(|(_, (_, weight))| **weight > 0.0) {
             for (energy, level) in heard.energies.iter_mut().zip(self.levels(band, first, last)) {
                 *energy += weight * (level - floor).clamp(0.0, LOUDEST_DB);
             }
@@ -315,7 +351,7 @@ impl Edges {
         let at = heard.first + runs.last()?.1 as u64;
         let sample = at * self.samples_per_frame;
         // A sound that goes on at the newest frame has no end yet.
-        let is_over = at < self.n_frames;
+        let is_over = at < self.known;
         let taken = self.is_near(at, to) || (at < to && to - at <= self.frames_in(INSIDE_S)) || {
             // For half of the way at least the curve had not vanished yet.
             at > to && at - to <= self.frames_in(OUTSIDE_S) && sample + coarse.offset <= 2 * coarse.vanished

@@ -4,8 +4,10 @@
 
 /// Blocks a second.
 const BLOCKS_PER_SECOND: u32 = 100;
-/// How much of the past is remembered, in blocks: 60 s.
+/// How much of the past is kept, in blocks: 60 s …
 const CAPACITY: usize = 6_000;
+/// … of which so much is looked at: decisions lag behind the newest sample by a few seconds.
+const REMEMBERED: u64 = 5_500;
 /// The noise floor is that of so many of the newest blocks: 20 s …
 const FLOOR_BLOCKS: u64 = 2_000;
 /// … of which each so-manieth is looked at.
@@ -88,16 +90,17 @@ impl LevelMeter {
     }
 
     /// The root mean square level between two sample indices in dBFS, as far as it is remembered: of a longer stretch, its last
-    /// minute.
+    /// 55 s.
     pub fn level_dbfs(&self, from: u64, to: u64) -> f32 {
         let newest = self.n_samples / self.block_samples;
-        let oldest = newest.saturating_sub(CAPACITY as u64);
         let last = to.div_ceil(self.block_samples).min(newest);
+        // Further back than this there may be something else by the time that somebody asks.
+        let oldest = last.saturating_sub(REMEMBERED);
         let first = (from / self.block_samples).max(oldest).min(last.saturating_sub(1));
         if first >= last {
             return SILENCE_DBFS;
         }
-        let sum: f64 = (first.max(oldest)..last).map(|block| f64::from(self.blocks[(block % CAPACITY as u64) as usize])).sum();
+        let sum: f64 = (first..last).map(|block| f64::from(self.blocks[(block % CAPACITY as u64) as usize])).sum();
         dbfs(sum / (last - first) as f64)
     }
 }

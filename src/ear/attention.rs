@@ -10,7 +10,7 @@ use crate::detect::family::Kinship;
 use crate::model::manifest::Detection;
 
 /// A label has risen where its score is so many times what it was when all windows were scored last.
-const RISE: f32 = 1.5;
+const RISE: f32 = 2.0;
 
 /// Where the scores of a window come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub struct Attention {
     gate: f32,
     /// For each label the lowest start threshold of a rule that it can start; infinite where there is none.
     starts: Vec<f32>,
-    /// The scores of the first window when all were scored last, `[labels]`.
+    /// The scores of the first window when the others were scored last, `[labels]`.
     seen: Vec<f32>,
+    /// The products of the scores of the other windows when they were due last, `[labels]`.
+    held: Vec<f32>,
 }
 
 impl Attention {
@@ -42,7 +44,7 @@ impl Attention {
         let mut strides: Vec<u64> = detection.strides.iter().map(|stride| *stride as u64).collect();
         strides.resize(detection.windows_ms.len(), 1);
         let gate = detection.noise_gate_dbfs.map_or(0.0, |gate| 10f32.powf(gate / 10.0));
-        Self { strides, gate, starts: vec![f32::INFINITY; n_labels], seen: vec![0.0; n_labels] }
+        Self { strides, gate, starts: vec![f32::INFINITY; n_labels], seen: vec![0.0; n_labels], held: vec![0.0; n_labels] }
     }
 
     /// From now on these rules are in force.
@@ -72,13 +74,26 @@ impl Attention {
         }
     }
 
-    /// Takes the scores of the first window of the next hop, `[labels]`, and says whether they ask for the other windows, some of
-    /// which are not to be scored at this hop otherwise unless `is_complete`.
+    /// Takes the scores of the next hop, `[lengths, labels]`, which are those of all windows or of the first one alone, and says
+    /// whether they ask for the other windows as well: a label has risen that the scores from before do not announce.
     pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
-        let has_risen = |((score, start), seen): ((&f32, &f32), &f32)| score >= start && *score >= RISE * seen;
-        let is_raised = !is_complete && scores.iter().zip(&self.starts).zip(&self.seen).any(has_risen);
-        if is_complete || is_raised {
-            self.seen.copy_from_slice(scores);
+        let (first, others) = scores.split_at(self.starts.len());
+        if is_complete {
+            self.seen.copy_from_slice(first);
+            self.held.fill(1.0);
+            for row in others.chunks_exact(self.starts.len()) {
+                self.held.iter_mut().zip(row).for_each(|(held, score)| *held *= score);
+            }
+            return false;
+        }
+        let n = self.strides.len() as i32;
+        // What was asked for at the hops between counts in `seen` alone, for its scores may still be on their way.
+        let labels = first.iter().zip(&self.starts).zip(self.seen.iter().zip(&self.held));
+        let is_raised = labels
+            .into_iter()
+            .any(|((score, start), (seen, held))| score >= start && *score >= RISE * seen && score * held < start.powi(n));
+        if is_raised {
+            self.seen.copy_from_slice(first);
         }
         is_raised
     }
@@ -86,6 +101,7 @@ impl Attention {
     /// Forgets what was heard.
     pub fn reset(&mut self) {
         self.seen.fill(0.0);
+        self.held.fill(0.0);
     }
 }
 
@@ -131,12 +147,13 @@ mod tests {
     #[test]
     fn a_rise_above_the_start_threshold_asks_for_the_long_window_once() {
         let mut attention = attention(0.2);
-        assert!(!attention.is_raised(&[0.9, 0.01], false), "nobody asks for the first label");
-        assert!(attention.is_raised(&[0.0, 0.3], false));
-        assert!(!attention.is_raised(&[0.0, 0.4], false), "it has been seen");
-        assert!(attention.is_raised(&[0.0, 0.5], false));
-        assert!(!attention.is_raised(&[0.0, 0.01], true));
-        assert!(attention.is_raised(&[0.0, 0.2], false));
-        assert!(!attention.is_raised(&[0.0, 0.9], true), "all windows are scored already");
+        let mut is_raised = |short: [f32; 2]| attention.is_raised(&[short[0], short[1], 0.0, 0.0], false);
+        assert!(!is_raised([0.9, 0.01]), "nobody asks for the first label");
+        assert!(is_raised([0.0, 0.3]));
+        assert!(!is_raised([0.0, 0.4]), "it has been seen");
+        assert!(is_raised([0.0, 0.6]));
+        assert!(!attention.is_raised(&[0.0, 0.1, 0.0, 0.3], true), "all windows are scored already");
+        assert!(attention.is_raised(&[0.0, 0.2, 0.0, 0.0], false) == (0.2 * 0.3 < 0.2f32 * 0.2));
+        assert!(!attention.is_raised(&[0.0, 0.9, 0.0, 0.0], false), "the long window from before announces it");
     }
 }

@@ -23,7 +23,7 @@ fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> Edges {
         amin: 1e-10,
     };
     let mut log_mel = LogMel::new(&parameters, 16_000, 48_000);
-    let mut edges = Edges::new(64, 160, 16_000);
+    let mut edges = Edges::new(64, 160, 16_000, 0);
     let mut state = 1u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -41,6 +41,7 @@ fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> Edges {
         log_mel.push(&samples);
         edges.follow(&log_mel);
     }
+    edges.decide_at(u64::MAX);
     edges
 }
 
