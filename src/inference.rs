@@ -5,6 +5,8 @@
 //! nothing but the window, so it does not matter what it shares a batch with, or which thread scores it. Nothing here decides events,
 //! and nothing allocates once every buffer has been used.
 
+use std::thread::JoinHandle;
+
 use crate::ear::{Ear, Need};
 use crate::model::onnx::{MAX_BATCH, Runtime};
 use crate::model::relief::{Batch, Offers, Reliefs, Share, reliefs};
@@ -25,6 +27,7 @@ pub struct Due {
 /// The inference with its buffers.
 pub struct Inference {
     tagger: Tagger,
+    // Goes before the reserve, which waits for the threads that take what is offered here.
     share: Share,
     reserve: Option<Reserve>,
     input: Vec<f32>,
@@ -41,12 +44,20 @@ pub struct Inference {
     n_windows: u64,
 }
 
-/// Threads that can be started when one thread does not keep up.
+/// Threads that can be started when one thread does not keep up, and those that have been.
 struct Reserve {
     model: Model,
     runtime: Runtime,
     reliefs: Reliefs,
     left: usize,
+    started: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Reserve {
+    /// The library must not go while a thread is in it. Whoever could offer them work has gone before, so they end.
+    fn drop(&mut self) {
+        self.started.drain(..).for_each(|thread| drop(thread.join()));
+    }
 }
 
 impl Inference {
@@ -73,7 +84,7 @@ impl Inference {
         let (offers, reliefs) = reliefs();
         let mut inference = Self::new(Tagger::open(model, runtime)?, offers);
         let left = threads.saturating_sub(1);
-        inference.reserve = Some(Reserve { model: model.clone(), runtime: runtime.clone(), reliefs, left });
+        inference.reserve = Some(Reserve { model: model.clone(), runtime: runtime.clone(), reliefs, left, started: Vec::new() });
         Ok(inference)
     }
 
@@ -215,18 +226,20 @@ impl Inference {
     fn call_relief(&mut self, n_due: usize) {
         let Some(reserve) = self.reserve.as_mut().filter(|reserve| n_due > MAX_BATCH && reserve.left > 0) else { return };
         reserve.left -= 1;
-        start_relief(reserve.model.clone(), reserve.runtime.clone(), reserve.reliefs.clone());
+        let (model, runtime, reliefs) = (reserve.model.clone(), reserve.runtime.clone(), reserve.reliefs.clone());
+        let work = move || relieve(&model, &runtime, reliefs);
+        match std::thread::Builder::new().name("inference".to_owned()).spawn(work) {
+            Ok(thread) => reserve.started.push(thread),
+            Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
+        }
     }
 }
 
-/// Starts a thread with a tagger of its own that takes what is offered. One that cannot be had is not there: the others do its work.
-pub fn start_relief(model: Model, runtime: Runtime, reliefs: Reliefs) {
-    let work = move || match Tagger::open(&model, &runtime) {
+/// Opens a tagger for this thread and takes what is offered. One that cannot be had is not there: the others do its work.
+pub fn relieve(model: &Model, runtime: &Runtime, reliefs: Reliefs) {
+    match Tagger::open(model, runtime) {
         Ok(mut tagger) => reliefs.relieve(&mut tagger),
         Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
-    };
-    if let Err(error) = std::thread::Builder::new().name("inference".to_owned()).spawn(work) {
-        tracing::warn!("another thread for the inference cannot be had: {error}");
     }
 }
 

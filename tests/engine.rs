@@ -5,13 +5,14 @@ mod support;
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 
 use mimid::config::Raw;
 use mimid::detect::Detection;
 use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
-use mimid::inference::{Due, Inference, start_relief};
+use mimid::inference::{Due, Inference, relieve};
 use mimid::model::onnx::Runtime;
 use mimid::model::relief::reliefs;
 use mimid::model::{Model, Tagger};
@@ -77,20 +78,24 @@ fn hear(model: &Model, inference: &mut Inference, pieces: &[Piece], rate_hz: u32
 }
 
 /// A model, and its inference on this thread and `n_reliefs` others.
-fn model(n_reliefs: usize) -> (Model, Inference) {
+fn model(n_reliefs: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
     let folder = tempfile::tempdir().unwrap();
-    onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| manifest);
+    onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| {
+        manifest.replace("hop_ms = 100", "hop_ms = 100\nstrides = [1, 3]\nnoise_gate_dbfs = -70.0")
+    });
     let model = Model::open(folder.path().to_str().unwrap()).unwrap();
     let (offers, reliefs) = reliefs();
     let inference = Inference::new(Tagger::open(&model, runtime()).unwrap(), offers);
+    let mut threads = Vec::new();
     for started in 0..n_reliefs {
-        start_relief(model.clone(), runtime().clone(), reliefs.clone());
+        let (model, reliefs) = (model.clone(), reliefs.clone());
+        threads.push(std::thread::spawn(move || relieve(&model, runtime(), reliefs)));
         // The folder is gone when this returns, so each must have opened its graph.
         while inference.n_idle() <= started {
             std::thread::yield_now();
         }
     }
-    (model, inference)
+    (model, inference, threads)
 }
 
 proptest! {
@@ -106,9 +111,11 @@ proptest! {
         batch in 1usize..33,
         n_reliefs in 0usize..3,
     ) {
-        let (model, mut inference) = model(n_reliefs);
+        let (model, mut inference, threads) = model(n_reliefs);
         let first = hear(&model, &mut inference, &pieces, rate, 4_096, 1);
         let second = hear(&model, &mut inference, &pieces, rate, chunk, batch);
+        drop(inference);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         prop_assert_eq!(&first, &second);
         // Begin and end pair, rule by rule, and no event lasts longer than the sound.
         let length: u64 = pieces.iter().map(|piece| match piece { Piece::Sound(n, _) => *n as u64, Piece::Gap(n) => *n }).sum();
@@ -135,7 +142,7 @@ proptest! {
 
 #[test]
 fn a_gap_moves_time_on_by_what_was_lost() {
-    let (model, mut inference) = model(0);
+    let (model, mut inference, _) = model(0);
     let mut onset = |gap: u64| {
         let pieces = [Piece::Sound(48_000, 0.0), Piece::Gap(gap), Piece::Sound(48_000, 0.0), Piece::Sound(48_000, 0.8)];
         let found = hear(&model, &mut inference, &pieces, 48_000, 480, 4);

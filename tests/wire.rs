@@ -349,7 +349,7 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.restored","source":"default"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.clipping","source":"default","samples":12}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10,"hop_ms":100}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.reloaded","changes":["Dog is reported from 0.4"]}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}

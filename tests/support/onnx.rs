@@ -71,7 +71,7 @@ pub fn folder(folder: &Path, graph: &[u8], labels: &str, change: impl Fn(String)
     let manifest = format!(
         "format = 1\nname = \"loudness\"\nlicence = \"MIT\"\nsource = \"tests\"\nfile = \"model.onnx\"\nsha256 = \"{}\"\nlabels = \"labels.tsv\"\n\
          labels_sha256 = \"{}\"\n\n[input]\nkind = \"waveform\"\nname = \"audio\"\nshape = [\"batch\", \"samples\"]\nsample_rate_hz = 16000\n\n\
-         [output]\nname = \"levels\"\nkind = \"logits\"\n\n[detection]\nwindows_ms = [500, 1000]\nhop_ms = 100\nstrides = [1, 3]\ndelta = 0.1\nmedian = 3\nextent = 0.2\nvalley = 0.3\n",
+         [output]\nname = \"levels\"\nkind = \"logits\"\n\n[detection]\nwindows_ms = [500, 1000]\nhop_ms = 100\ndelta = 0.1\nmedian = 3\nextent = 0.2\nvalley = 0.3\n",
         hash(graph),
         hash(labels.as_bytes())
     );

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::super::Failure;
 use super::super::recording::{Engine, RecordingError};
-use crate::inference::{Inference, start_relief};
+use crate::inference::{Inference, relieve};
 use crate::model::onnx::Runtime;
 use crate::model::relief::{Offers, Reliefs, reliefs};
 use crate::model::{Model, Tagger};
@@ -105,7 +105,8 @@ pub(super) fn run(
     };
     std::thread::scope(|scope| {
         for _ in n_lanes..threads {
-            start_relief(model.clone(), runtime.clone(), reliefs.clone());
+            let reliefs = reliefs.clone();
+            scope.spawn(|| relieve(model, runtime, reliefs));
         }
         for _ in 0..n_lanes {
             let (offers, reliefs) = (offers.clone(), reliefs.clone());
