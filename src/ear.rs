@@ -177,7 +177,9 @@ impl Ear {
         let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
         let end = self.next_end + ahead as u64 * hop;
         let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
-        self.attention.need(length, end / hop, self.meter.is_quiet(from, end + reach, self.attention.gate()), spread)
+        let is_silent = self.meter.is_quiet(from, end + reach, self.attention.gate());
+        let is_steady = || self.edges.as_ref().is_some_and(|edges| edges.is_steady(end));
+        self.attention.need(length, end / hop, is_silent, is_steady, spread)
     }
 
     /// Takes the scores of the next hop, `[lengths, labels]`, all of them or those of the first window alone, and says whether these

@@ -78,11 +78,12 @@ fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Resul
         return Ok(());
     }
     writeln!(out, "\n[detection]")?;
-    let DetectionOverride { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = own;
+    let DetectionOverride { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = own;
     for (key, value) in [
         ("windows_ms", windows_ms.as_ref().map(|list| format!("{list:?}"))),
         ("hop_ms", hop_ms.map(|value| value.to_string())),
         ("strides", strides.as_ref().map(|list| format!("{list:?}"))),
+        ("steady_stride", steady_stride.map(|value| value.to_string())),
         ("noise_gate_dbfs", noise_gate_dbfs.map(|value| format!("{value:?}"))),
         ("delta", delta.map(|value| format!("{value:?}"))),
         ("median", median.map(|value| value.to_string())),

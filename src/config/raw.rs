@@ -115,6 +115,9 @@ section! {
         /// model's own, or 1 for each where windows_ms is set.
         #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 16)))]
         strides: Option<Vec<i64>> = None,
+        /// While a sound is steady the first window is scored at every so-manieth hop, 1 to 16. Without it: the model's own.
+        #[schemars(range(min = 1, max = 16))]
+        steady_stride: Option<i64> = None,
         /// A window in which the level of no 10 ms exceeds this counts as silence and costs nothing, in dBFS. Without it: the
         /// model's own.
         #[schemars(range(min = -150, max = 0))]

@@ -151,6 +151,7 @@ mod tests {
             windows_ms: vec![1_000],
             hop_ms: 100,
             strides: vec![],
+            steady_stride: None,
             noise_gate_dbfs: None,
             delta: 0.0,
             median: 1,

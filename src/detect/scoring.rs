@@ -313,6 +313,7 @@ mod tests {
             windows_ms: vec![960, 2_880],
             hop_ms: 100,
             strides: vec![],
+            steady_stride: None,
             noise_gate_dbfs: None,
             delta: 0.13,
             median: 3,

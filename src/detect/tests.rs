@@ -23,6 +23,7 @@ fn a_rule_that_comes_later_has_its_events_where_they_are_and_the_others_keep_the
         windows_ms: vec![1_000],
         hop_ms: 100,
         strides: vec![],
+        steady_stride: None,
         noise_gate_dbfs: None,
         delta: 0.0,
         median: 1,

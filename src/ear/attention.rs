@@ -1,8 +1,8 @@
 //! Which of an ear's windows are worth an inference.
 //!
 //! The short window is scored at every hop. The long one, which costs three times as much and changes three times as slowly, is
-//! scored at every so-manieth, and at once where the short one has risen: something may begin, and an announcement wants both. A window
-//! in which there is nothing but silence has the scores of silence. It looks at the sound and at scores, never at a clock or at how
+//! scored at every so-manieth, and at once where the short one has risen: something may begin, and an announcement wants both. While
+//! the sound is steady the short one is scored less often, too. A window in which there is nothing but silence has the scores of silence. It looks at the sound and at scores, never at a clock or at how
 //! much there is to do, so that the same samples are scored in the same way live and from a recording.
 
 use crate::config::Rule;
@@ -28,6 +28,8 @@ pub enum Need {
 pub struct Attention {
     /// At every so-manieth hop a window of each length is scored.
     strides: Vec<u64>,
+    /// The same for the first window while the sound is steady.
+    steady_stride: u64,
     /// The mean square that silence stays at or below.
     gate: f32,
     /// For each label the lowest start threshold of a rule that it can start; infinite where there is none.
@@ -44,7 +46,15 @@ impl Attention {
         let mut strides: Vec<u64> = detection.strides.iter().map(|stride| *stride as u64).collect();
         strides.resize(detection.windows_ms.len(), 1);
         let gate = detection.noise_gate_dbfs.map_or(0.0, |gate| 10f32.powf(gate / 10.0));
-        Self { strides, gate, starts: vec![f32::INFINITY; n_labels], seen: vec![0.0; n_labels], held: vec![0.0; n_labels] }
+        let steady_stride = detection.steady_stride.unwrap_or(1) as u64;
+        Self {
+            strides,
+            steady_stride,
+            gate,
+            starts: vec![f32::INFINITY; n_labels],
+            seen: vec![0.0; n_labels],
+            held: vec![0.0; n_labels],
+        }
     }
 
     /// From now on these rules are in force.
@@ -62,12 +72,13 @@ impl Attention {
         self.gate
     }
 
-    /// What a window of this length needs that ends at the end of `hop` and holds nothing but silence, or sound. Only every
-    /// `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
-    pub fn need(&self, length: usize, hop: u64, is_silent: bool, spread: u64) -> Need {
+    /// What a window of this length needs that ends at the end of `hop`: it holds nothing but silence, or a sound that may be steady at
+    /// its end. Only every `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
+    pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, spread: u64) -> Need {
+        let is_skipped = || length == 0 && !hop.is_multiple_of(self.steady_stride * spread) && is_steady();
         if is_silent {
             Need::Silence
-        } else if hop.is_multiple_of(self.strides[length] * spread) {
+        } else if hop.is_multiple_of(self.strides[length] * spread) && !is_skipped() {
             Need::Inference
         } else {
             Need::None
@@ -114,6 +125,7 @@ mod tests {
             windows_ms: vec![960, 2_880],
             hop_ms: 100,
             strides: vec![1, 4],
+            steady_stride: Some(2),
             noise_gate_dbfs: Some(-70.0),
             delta: 0.13,
             median: 3,
@@ -128,7 +140,7 @@ mod tests {
     #[test]
     fn the_long_window_is_scored_at_every_fourth_hop_and_silence_never() {
         let attention = attention(0.2);
-        let needs = |length, is_silent| (0..8).map(|hop| attention.need(length, hop, is_silent, 1)).collect::<Vec<_>>();
+        let needs = |length, is_silent| (0..8).map(|hop| attention.need(length, hop, is_silent, || false, 1)).collect::<Vec<_>>();
         assert_eq!(needs(0, false), [Need::Inference; 8]);
         let n_long = needs(1, false).iter().filter(|need| **need == Need::Inference).count();
         assert_eq!((needs(1, false)[0], needs(1, false)[4], n_long), (Need::Inference, Need::Inference, 2));
@@ -136,10 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn in_a_steady_sound_the_short_window_is_scored_less_often_and_the_long_one_as_ever() {
+        let attention = attention(0.2);
+        let scored = |length, hop| attention.need(length, hop, false, || true, 1) == Need::Inference;
+        assert_eq!((0..6).filter(|hop| scored(0, *hop)).collect::<Vec<u64>>(), [0, 2, 4]);
+        assert_eq!((0..6).filter(|hop| scored(1, *hop)).collect::<Vec<u64>>(), [0, 4]);
+    }
+
+    #[test]
     fn a_spread_widens_every_grid_alike() {
         let attention = attention(0.2);
         for (length, hops) in [(0, vec![0, 2, 4, 6]), (1, vec![0, 8])] {
-            let scored = |hop: &u64| attention.need(length, *hop, false, 2) == Need::Inference;
+            let scored = |hop: &u64| attention.need(length, *hop, false, || false, 2) == Need::Inference;
             assert_eq!((0..9).filter(scored).filter(|hop| length == 1 || *hop < 8).collect::<Vec<u64>>(), hops);
         }
     }

@@ -181,6 +181,8 @@ pub struct Detection {
     /// At every so-manieth hop a window of each length is scored. Empty: each of them at every hop.
     #[serde(default)]
     pub strides: Vec<usize>,
+    /// While a sound is steady the first window is scored at every so-manieth hop. Without it: as otherwise.
+    pub steady_stride: Option<usize>,
     /// A window in which the level of no 10 ms exceeds this counts as silence, in dBFS. Without it: digital silence alone.
     pub noise_gate_dbfs: Option<f32>,
     /// How far a window reaches over the moment that it speaks of, as a part of its length.
@@ -200,6 +202,7 @@ pub struct DetectionOverride {
     pub windows_ms: Option<Vec<u32>>,
     pub hop_ms: Option<u32>,
     pub strides: Option<Vec<usize>>,
+    pub steady_stride: Option<usize>,
     pub noise_gate_dbfs: Option<f32>,
     pub delta: Option<f32>,
     pub median: Option<usize>,
@@ -221,13 +224,14 @@ impl Detection {
     /// What is wrong with the numbers, as one sentence.
     fn check(&self, input: &Input) -> Result<(), String> {
         let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        let Self { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = self;
+        let Self { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = self;
         require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
         require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
         let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
         require(*hop_ms >= 10 && hop_ms <= shortest, "hop_ms must be from 10 to the shortest window")?;
         require(strides.is_empty() || strides.len() == windows_ms.len(), "strides must hold one number for each of windows_ms")?;
         require(strides.iter().all(|stride| (1..=16).contains(stride)), "strides must be from 1 to 16")?;
+        require(steady_stride.is_none_or(|stride| (1..=16).contains(&stride)), "steady_stride must be from 1 to 16")?;
         require(noise_gate_dbfs.is_none_or(|gate| (-150.0..=0.0).contains(&gate)), "noise_gate_dbfs must be from -150 to 0")?;
         require((0.0..=0.5).contains(delta), "delta must be from 0 to 0.5")?;
         require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
@@ -281,10 +285,12 @@ impl Model {
     /// What is wrong with them, as one sentence; the model then stays as it is.
     pub fn override_detection(&mut self, own: &DetectionOverride) -> Result<(), String> {
         let mut detection = self.detection.clone();
-        let DetectionOverride { windows_ms, hop_ms, strides, noise_gate_dbfs, delta, median, extent, valley } = own.clone();
+        let DetectionOverride { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } =
+            own.clone();
         // The model's strides belong to its own windows.
         let strides_of_model = if windows_ms.is_some() { Vec::new() } else { detection.strides };
         detection.strides = strides.unwrap_or(strides_of_model);
+        detection.steady_stride = steady_stride.or(detection.steady_stride);
         detection.noise_gate_dbfs = noise_gate_dbfs.or(detection.noise_gate_dbfs);
         detection.windows_ms = windows_ms.unwrap_or(detection.windows_ms);
         detection.hop_ms = hop_ms.unwrap_or(detection.hop_ms);

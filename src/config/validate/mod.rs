@@ -95,6 +95,7 @@ impl Check<'_> {
             windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
             hop_ms: raw.hop_ms.value.map(whole),
             strides: raw.strides.value.as_ref().map(|list| list.iter().map(|value| whole(*value) as usize).collect()),
+            steady_stride: raw.steady_stride.value.map(|value| whole(value) as usize),
             noise_gate_dbfs: raw.noise_gate_dbfs.value.map(|value| value as f32),
             delta: raw.delta.value.map(|value| value as f32),
             median: raw.median.value.map(|value| whole(value) as usize),

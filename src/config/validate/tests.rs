@@ -89,6 +89,7 @@ fn a_confirmation_takes_longer_than_the_shortest_event() {
         windows_ms: vec![2_880, 960],
         hop_ms: 100,
         strides: vec![],
+        steady_stride: None,
         noise_gate_dbfs: None,
         delta: 0.1,
         median: 3,
