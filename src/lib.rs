@@ -11,8 +11,8 @@
 //! thread     free    ╰────────── analysis thread ──────────╯    runtime
 //! ```
 //!
-//! Each word is a module. [`ear`] is one source's way from samples to detections, [`analysis`] is the thread that runs all ears and
-//! batches their windows, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`cli`] is the
+//! Each word is a module. [`ear`] is one source's way from samples to detections and knows which of its windows are worth scoring,
+//! [`inference`] batches the windows of all ears, [`analysis`] is the thread that runs both, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`cli`] is the
 //! command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] finds thresholds by what an ear says of them.
 //!
 //! # The threads
@@ -20,7 +20,8 @@
 //! | thread | does | never does |
 //! | --- | --- | --- |
 //! | device callback (cpal's) | picks or mixes channels, converts to f32, pushes into the ring, counts | allocates, locks, logs, makes a system call, panics |
-//! | `analysis`, one for all sources | pops samples, resamples, extends the log-mel spectrogram, batches due windows of all sources into one inference, decides events | waits for a subscriber |
+//! | `analysis`, one for all sources | pops samples, resamples, extends the log-mel spectrogram, batches due windows of all sources, decides events | waits for a subscriber |
+//! | `inference`, up to one a further core | scores batches that the analysis offers; started when one thread does not keep up | is waited for by anybody but the analysis |
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, serialises each once, offers it to every client's queue; serves clients, takes requests and signals | touches samples, waits for a client with anything but that client's own task |
@@ -33,7 +34,8 @@
 //! - Invariant: nothing upstream waits for anything downstream. A full ring drops the newest samples, counts them and remembers where;
 //!   a full queue drops lines, counts them, and the client is told in their place.
 //! - Invariant: every `event.start` has exactly one `event.end`.
-//! - Invariant: the same samples give the same events, in any chunking, live or from a recording.
+//! - Invariant: the same samples give the same events, in any chunking and batching, on any number of threads, live or from a recording;
+//!   unless the analysis cannot keep up, which it says.
 //! - Invariant: shutdown follows the data: capture stops, the rings are drained, open events end with a reason, clients are flushed,
 //!   the socket goes last.
 //! - Invariant: a bad configuration changes nothing, and all its faults are told at once.

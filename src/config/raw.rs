@@ -105,7 +105,7 @@ section! {
 section! {
     /// `[detection]`: what a user sets instead of the model's own numbers.
     RawDetection {
-        /// The lengths of the windows that the model is given at every hop, in milliseconds. Without it: the model's own.
+        /// The lengths of the windows that the model is given, in milliseconds. Without it: the model's own.
         #[schemars(length(min = 1, max = 8), inner(range(min = 10, max = 60_000)))]
         windows_ms: Option<Vec<i64>> = None,
         /// The distance of two windows in milliseconds; at most the shortest window. Without it: the model's own.
