@@ -24,7 +24,7 @@ use crate::stats::SourceState;
 /// The longest sleep: a command, or a source whose clock runs fast, never waits longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// The shortest sleep, so that a source that is a little late does not spin the loop.
-const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 /// The same where there are many sources: so much longer for each of them, up to ten times, so that their windows share batches.
 const WAIT_A_SOURCE: Duration = Duration::from_micros(250);
 /// Batches that are still scored when the daemon shuts down.
