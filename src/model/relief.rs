@@ -70,12 +70,19 @@ pub fn reliefs() -> (Offers, Reliefs) {
 impl Reliefs {
     /// Scores with `tagger` what is offered, until nobody is left who could offer anything.
     pub fn relieve(self, tagger: &mut Tagger) {
+        self.serve(|batch| {
+            let input = &batch.input[..batch.n_windows * tagger.window_len(batch.length)];
+            tagger.score(batch.length, batch.n_windows, input, &mut batch.scores)
+        });
+    }
+
+    /// Lets `score` make the scores of what is offered.
+    fn serve(self, mut score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
         loop {
             self.idle.fetch_add(1, Release);
             let Ok(mut offer) = self.offers.recv() else { return };
             let Some(batch) = &mut offer.batch else { continue };
-            let input = &batch.input[..batch.n_windows * tagger.window_len(batch.length)];
-            let scored = tagger.score(batch.length, batch.n_windows, input, &mut batch.scores);
+            let scored = score(batch);
             let Some(batch) = offer.batch.take() else { continue };
             let _ = offer.back.send(Some(scored.map(|()| batch)));
         }
