@@ -25,7 +25,7 @@ use crate::features::FrontEnd;
 use crate::model::Model;
 use crate::resample::{ResampleError, Resampler};
 
-/// The most hops that may be due: so many may wait for their scores while more sound comes.
+/// The most hops that may be due of a live source: so many may wait for their scores while more sound comes.
 pub const MAX_DUE: usize = 32;
 
 /// The most samples that [`Ear::push`] takes at a time.
@@ -52,6 +52,7 @@ pub struct Ear {
     attention: Attention,
     /// The newest scores of each window, each label's no lower than those of the labels below it.
     lifted: Vec<f32>,
+    max_due: usize,
     input_rate_hz: u32,
     model_rate_hz: u32,
     /// Samples at the source's rate that came or were lost.
@@ -67,8 +68,13 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// An ear for a source at `input_rate_hz`, with `rules` in force.
+    /// An ear for a source at `input_rate_hz`, with `rules` in force, of which up to [`MAX_DUE`] hops may be due.
     pub fn new(model: &Model, rules: Vec<Rule>, input_rate_hz: u32) -> Result<Self, ResampleError> {
+        Self::with_room(model, rules, input_rate_hz, MAX_DUE)
+    }
+
+    /// The same for so many hops.
+    pub fn with_room(model: &Model, rules: Vec<Rule>, input_rate_hz: u32, max_due: usize) -> Result<Self, ResampleError> {
         let model_rate_hz = model.input.sample_rate_hz;
         let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz));
         let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
@@ -78,7 +84,7 @@ impl Ear {
         attention.follow(&rules, &kinship);
         let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
         let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
-        let ahead = MAX_DUE * hop + most_resampled;
+        let ahead = max_due * hop + most_resampled;
         Ok(Self {
             resampler: Resampler::new(input_rate_hz, model_rate_hz)?,
             resampled: Vec::with_capacity(most_resampled),
@@ -92,6 +98,7 @@ impl Ear {
             kinship,
             curves: None,
             peaks: None,
+            max_due,
             input_rate_hz,
             model_rate_hz,
             input_samples: 0,
@@ -103,7 +110,7 @@ impl Ear {
         })
     }
 
-    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while fewer than [`MAX_DUE`] hops are due.
+    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while there is room for more hops.
     pub fn push(&mut self, samples: &[f32]) {
         self.input_samples += samples.len() as u64;
         self.resampled.clear();
@@ -119,7 +126,7 @@ impl Ear {
         self.input_samples += lost;
         let target = self.at_model_rate(self.input_samples).max(self.position);
         let (missing, hop) = (target - self.position, self.scoring.hop_samples());
-        if missing <= self.scoring.longest_samples() && self.n_due() + (missing / hop) as usize + 1 < MAX_DUE {
+        if missing <= self.scoring.longest_samples() && self.n_due() + (missing / hop) as usize + 1 < self.max_due {
             self.push_silence(missing);
             return;
         }
@@ -165,6 +172,11 @@ impl Ear {
     pub fn n_due(&self) -> usize {
         let available = self.front.available_until();
         if available < self.next_end { 0 } else { ((available - self.next_end) / self.scoring.hop_samples()) as usize + 1 }
+    }
+
+    /// Whether there is room for more sound: what is due must be scored first otherwise.
+    pub fn has_room(&self) -> bool {
+        self.n_due() < self.max_due
     }
 
     /// How many samples at the model's rate must come until the next window is due.

@@ -166,8 +166,7 @@ impl Inference {
             let size = self.tagger.window_len(length);
             let mut wanted = std::mem::take(&mut self.wanted[length]);
             self.n_windows += wanted.len() as u64;
-            let most = self.tagger.max_batch().min(wanted.len().div_ceil(self.share.idle() + 1)).max(1);
-            for hops in wanted.chunks(most) {
+            for hops in wanted.chunks(self.batch(length, wanted.len())) {
                 let is_offered = self.share.reserve();
                 let mut batch = if is_offered { self.spare.pop() } else { None };
                 let input = match &mut batch {
@@ -203,6 +202,13 @@ impl Inference {
             }
         }
         failed
+    }
+
+    /// How many windows a batch holds of so many of a length: as many batches for each thread, and all of a size.
+    fn batch(&self, length: usize, n_windows: usize) -> usize {
+        let threads = self.share.idle() + 1;
+        let n_batches = n_windows.div_ceil(self.tagger.max_batch(length)).next_multiple_of(threads);
+        n_windows.div_ceil(n_batches.max(1)).max(1)
     }
 
     /// Offers a batch of windows of these hops, which its tag finds again.

@@ -3,7 +3,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use support::{RINGTONE, VOICE, failure, mimid, run, wav};
 
@@ -222,6 +225,91 @@ fn a_reader_that_goes_away_is_no_failure() {
     shell.args(["-o", "pipefail", "-c", &command]).env("MIMID_MODELS", Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
     let output = run(&mut shell);
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+/// A configuration with so many threads, in this folder.
+fn threads(folder: &Path, n: usize) -> String {
+    let config = folder.join(format!("{n}.toml"));
+    fs::write(&config, format!("[model]\nthreads = {n}\n[report]\npreset = \"all\"\n")).unwrap();
+    config.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn any_number_of_threads_prints_the_same_in_the_order_of_the_recordings() {
+    let folder = tempfile::tempdir().unwrap();
+    // The longest comes first, so that the lanes are done with others before it.
+    let (long, text, short) = (folder.path().join("long.wav"), folder.path().join("text.wav"), folder.path().join("short.wav"));
+    fs::write(&long, scene(14, &[(2.0, 2.6), (5.53, 6.4), (11.0, 12.5)])).unwrap();
+    fs::write(&text, "this is not a recording at all, but some text").unwrap();
+    fs::write(&short, scene(3, &[(1.0, 1.5)])).unwrap();
+    let files = [long.as_path(), Path::new(VOICE), &text, &short, Path::new(RINGTONE), Path::new(VOICE)];
+    let scan =
+        |n: usize, files: &[&Path]| scan(&["--format", "jsonl", "--unconfirmed", "--config", &threads(folder.path(), n)], files);
+    let (code, out, err) = scan(4, &files);
+    assert_eq!(code, 1);
+    let sentences: Vec<&str> = err.lines().collect();
+    assert_eq!(sentences.len(), 2, "{err}");
+    assert!(sentences[0].contains(text.to_str().unwrap()) && sentences[0].contains("no recording in a format that is known"));
+    assert_eq!(sentences[1], "mimid: 1 of 6 recordings could not be scanned whole");
+    let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut named: Vec<&str> = events.iter().map(|event| event["file"].as_str().unwrap()).collect();
+    named.dedup();
+    assert_eq!(named, [files[0].to_str().unwrap(), VOICE, files[3].to_str().unwrap(), RINGTONE, VOICE]);
+    assert_eq!(scan(1, &files), (code, out.clone(), err));
+    // A thread that is left over helps, and changes nothing either.
+    let (code, own, _) = scan(2, &[&long]);
+    assert!(code == 0 && out.starts_with(&own) && own.lines().count() > 2, "{own}\n\n{out}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_every_lane() {
+    let folder = tempfile::tempdir().unwrap();
+    // More is found in each recording than may wait for its printing: a square wave of 0.5 s in every 2 s, loud enough for the model
+    // that costs nothing, in a recording whose name is long.
+    let long = folder.path().join([["long"; 60].concat().as_str(); 12].join("/"));
+    fs::create_dir_all(&long).unwrap();
+    let samples: Vec<i16> = (0..100 * 8_000)
+        .map(|i| {
+            if i / 4_000 % 4 > 0 {
+                0
+            } else if i / 16 % 2 == 0 {
+                20_000
+            } else {
+                -20_000
+            }
+        })
+        .collect();
+    let paths: Vec<PathBuf> = (0..3).map(|n| long.join(format!("{n}.wav"))).collect();
+    for path in &paths {
+        fs::write(path, wav(&samples, 8_000, 1)).unwrap();
+    }
+    support::onnx::folder(folder.path(), &support::onnx::graph(3), support::onnx::LABELS, |manifest| manifest);
+    let config = folder.path().join("c.toml");
+    fs::write(&config, format!("[model]\ndir = {:?}\nthreads = 3\n[report]\npreset = \"all\"", folder.path())).unwrap();
+    let mut command = mimid();
+    command.args(["scan", "--format", "jsonl", "--config"]).arg(&config).args(&paths);
+    let whole = run(&mut command);
+    assert!(whole.status.success() && whole.stdout.len() > 3 * 200_000, "{} bytes", whole.stdout.len());
+    // One reader takes nothing at all, one a line, and one nearly all of the first recording, when the other lanes wait for the printing.
+    let n_of_one = whole.stdout.iter().filter(|byte| **byte == b'\n').count() / 3;
+    for n_lines in [0, 1, n_of_one - 5] {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..n_lines {
+            reader.read_line(&mut String::new()).unwrap();
+        }
+        drop(reader);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("a lane goes on for ever");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    }
 }
 
 #[test]

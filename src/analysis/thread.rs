@@ -191,7 +191,7 @@ impl Thread {
         for index in 0..self.slots.len() {
             loop {
                 let slot = &mut self.slots[index];
-                if slot.ear.n_due() >= MAX_DUE {
+                if !slot.ear.has_room() {
                     break;
                 }
                 let popped = slot.reader.pop(&mut self.popped);

@@ -10,13 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, exit};
 use crate::capture::file::{Decoder, Status};
-use crate::config::Channel;
+use crate::config::{Channel, Rule};
 use crate::detect::Detection;
 use crate::detect::edges::Edge;
 use crate::detect::step::{Heard, Step};
-use crate::ear::{Ear, MAX_DUE, MAX_PUSH, Settling};
+use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::EndReason;
-use crate::inference::{Due, Inference};
+use crate::inference::{Due, Inference, MAX_HOPS};
 use crate::model::onnx::Runtime;
 use crate::model::{Model, ModelError, Tagger};
 
@@ -51,6 +51,12 @@ impl From<RecordingError> for Failure {
 /// Opens a recording; its channels are mixed.
 pub(crate) fn open(path: &Path) -> Result<Decoder, RecordingError> {
     Decoder::open(path, Channel::Mix, 0.0).map_err(|error| RecordingError::Recording(error.to_string()))
+}
+
+/// An ear for a recording with `rules` in force; it has room for as many hops as can be scored together.
+pub(crate) fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> Result<Ear, RecordingError> {
+    Ear::with_room(model, rules, decoder.rate_hz(), MAX_HOPS)
+        .map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))
 }
 
 /// An event of a recording that has ended.
@@ -90,7 +96,7 @@ impl Engine {
 
     /// An engine that scores with `inference`.
     pub fn new(inference: Inference) -> Self {
-        Self { inference, samples: Vec::with_capacity(MAX_PUSH), due: Vec::with_capacity(MAX_DUE), found: Vec::new() }
+        Self { inference, samples: Vec::with_capacity(MAX_PUSH), due: Vec::with_capacity(MAX_HOPS), found: Vec::new() }
     }
 
     /// Its tagger, for other use.
@@ -142,7 +148,7 @@ impl Engine {
             let samples = std::mem::take(&mut self.samples);
             for chunk in samples.chunks(MAX_PUSH) {
                 ear.push(chunk);
-                while ear.n_due() >= MAX_DUE {
+                while !ear.has_room() {
                     self.infer(ear)?;
                 }
             }
@@ -153,7 +159,7 @@ impl Engine {
         ear.end_input();
         loop {
             let settling = ear.settle();
-            if ear.n_due() >= MAX_DUE || (settling == Settling::Done && ear.n_due() > 0) {
+            if !ear.has_room() || (settling == Settling::Done && ear.n_due() > 0) {
                 self.infer(ear)?;
             } else if settling == Settling::Done {
                 break;
@@ -167,7 +173,7 @@ impl Engine {
     /// Scores the hops that are due.
     fn infer(&mut self, ear: &mut Ear) -> Result<(), RecordingError> {
         self.due.clear();
-        self.due.extend((0..ear.n_due().min(MAX_DUE)).map(|ahead| Due { source: 0, ahead }));
+        self.due.extend((0..ear.n_due().min(MAX_HOPS)).map(|ahead| Due { source: 0, ahead }));
         let scored = self.inference.score(&mut [&mut *ear], |ear| ear, &self.due, 1);
         scored.map_err(|error| RecordingError::Fatal(error.into()))?;
         for hop in 0..self.due.len() {

@@ -85,6 +85,8 @@ pub struct Tagger {
 
 /// How many windows an inference may hold at most: enough to keep the matrix products long, few enough to bound memory and delay.
 pub const MAX_BATCH: usize = 8;
+/// The matrix products are long enough with so many numbers, so that a batch of long windows holds fewer.
+const ENOUGH: usize = 80_000;
 
 impl Tagger {
     /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length: to be sure that it
@@ -162,9 +164,12 @@ impl Tagger {
         self.n_labels
     }
 
-    /// The most windows that one call should hold: 1 for a graph without a batch dimension.
-    pub fn max_batch(&self) -> usize {
-        if self.axes.contains(&Axis::Named(AxisName::Batch)) { MAX_BATCH } else { 1 }
+    /// The most windows of a length that one call should hold: 1 for a graph without a batch dimension.
+    pub fn max_batch(&self, length: usize) -> usize {
+        if !self.axes.contains(&Axis::Named(AxisName::Batch)) {
+            return 1;
+        }
+        (ENOUGH / self.window_len(length).max(1)).clamp(1, MAX_BATCH)
     }
 
     /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is overwritten with

@@ -13,7 +13,6 @@ use crate::config::{Raw, Rule};
 use crate::detect::Detection;
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
-use crate::ear::Ear;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
 
@@ -125,8 +124,7 @@ fn hear(
 ) -> Result<Findings, RecordingError> {
     let path = args.file.as_path();
     let mut decoder = recording::open(path)?;
-    let mut ear = Ear::new(model, rules, decoder.rate_hz())
-        .map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+    let mut ear = recording::ear(path, &decoder, model, rules)?;
     let samples = |seconds: f64| (seconds.max(0.0) * f64::from(ear.model_rate_hz())) as u64;
     let (from, to) = match args.at {
         Some(at) => (samples(at - AROUND_S), samples(at + AROUND_S) + ear.lag_samples()),

@@ -91,8 +91,7 @@ struct Scanner {
 impl Scanner {
     fn scan(&self, engine: &mut Engine, path: &Path, scores: Option<&Path>, out: &mut Piecewise) -> Result<(), RecordingError> {
         let mut decoder = recording::open(path)?;
-        let ear = Ear::new(&self.model, self.rules.clone(), decoder.rate_hz());
-        let mut ear = ear.map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+        let mut ear = recording::ear(path, &decoder, &self.model, self.rules.clone())?;
         let curve = scores.map(|folder| CurveFile::create(folder, path)).transpose()?;
         if curve.is_some() {
             ear.keep_curves(self.model.labels.len());

@@ -13,7 +13,6 @@ use crate::cli::recording::{self, Engine, RecordingError};
 use crate::cli::{Failure, exit, load};
 use crate::config::edit::{self, Assignment, EditError};
 use crate::config::{Config, Gate, Raw, Rule};
-use crate::ear::Ear;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
 use crate::tune::background::choice::{Advice, Choice, advise};
@@ -120,8 +119,7 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) 
 fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, RecordingError> {
     let mut decoder = recording::open(path)?;
     // Rules are not needed to see peaks.
-    let ear = Ear::new(model, Vec::new(), decoder.rate_hz());
-    let mut ear = ear.map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+    let mut ear = recording::ear(path, &decoder, model, Vec::new())?;
     ear.keep_peaks(model.labels.len());
     let rate_hz = u64::from(ear.model_rate_hz());
     let milliseconds = |samples: u64| samples * 1_000 / rate_hz;

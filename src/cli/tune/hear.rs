@@ -10,7 +10,6 @@ use super::subjects::Tuned;
 use crate::cli::recording::{self, Engine, RecordingError};
 use crate::cli::{Failure, exit};
 use crate::config::{Gate, Rule};
-use crate::ear::Ear;
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::Runtime;
@@ -104,8 +103,7 @@ fn one(
 ) -> Result<(Vec<Heard>, f64), RecordingError> {
     let path = &recording.path;
     let mut decoder = recording::open(path)?;
-    let ear = Ear::new(model, rules.to_vec(), decoder.rate_hz());
-    let mut ear = ear.map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))?;
+    let mut ear = recording::ear(path, &decoder, model, rules.to_vec())?;
     let mut heard = vec![Heard::default(); rules.len()];
     engine.hear(path, &mut decoder, &mut ear, progress, |ear, detection| {
         if let Some(ended) = recording::ended(ear, &detection) {
