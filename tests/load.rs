@@ -84,6 +84,8 @@ fn an_event_that_ends_in_silence_ends_and_the_silence_after_it_costs_nothing() {
     // It hears on.
     client.wait_for_event("event.start", &["Speech"]);
     assert!(status(&mut client)["inferences"].as_u64() > after["inferences"].as_u64());
+    // How busy it is is told also where it keeps up.
+    wait_until(&mut client, |status| status["busy"].as_f64() > Some(0.0) && status["hop_ms"] == 100);
 }
 
 /// Sources that are always heard, and one that costs nothing.
