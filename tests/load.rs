@@ -35,13 +35,13 @@ fn wait_until(client: &mut Client, mut holds: impl FnMut(&Value) -> bool) -> Val
     }
 }
 
-/// Writes a minute of noise at 16 kHz, or of digital silence.
+/// Writes a minute at 16 kHz: digital silence, which noise may follow after 3 s.
 fn minute(folder: &Path, name: &str, is_noise: bool) {
     let mut state = 1u32;
     let samples: Vec<i16> = (0..60 * 16_000)
-        .map(|_| {
+        .map(|i| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if is_noise { (state >> 18) as i16 - 8_192 } else { 0 }
+            if is_noise && i >= 3 * 16_000 { (state >> 18) as i16 - 8_192 } else { 0 }
         })
         .collect();
     std::fs::write(folder.join(name), wav(&samples, 16_000, 1)).unwrap();
@@ -84,6 +84,8 @@ fn an_event_that_ends_in_silence_ends_and_the_silence_after_it_costs_nothing() {
     // It hears on.
     client.wait_for_event("event.start", &["Speech"]);
     assert!(status(&mut client)["inferences"].as_u64() > after["inferences"].as_u64());
+    // How busy it is is told also where it keeps up.
+    wait_until(&mut client, |status| status["busy"].as_f64() > Some(0.0) && status["hop_ms"] == 100);
 }
 
 /// Sources that are always heard, and one that costs nothing.
@@ -104,7 +106,8 @@ fn too_much_to_do_is_scored_farther_apart_for_all_alike_and_nothing_is_lost() {
     let daemon = Daemon::start(&format!("{config}{quiet}{noises}"), &[], &[]);
     let mut client = daemon.connect();
     let n_sources = NOISES.len() + 1;
-    // Every source is told of as much, in the same number of lines.
+    // The noise begins when all are there, so that every source is told of the same.
+    wait_until(&mut client, |status| status["sources"].as_array().unwrap().iter().all(|source| source["state"] == "live"));
     let mut told: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     while told.len() < n_sources {
         let line = client.wait_for("overrun");

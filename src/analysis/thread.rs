@@ -95,13 +95,15 @@ impl Thread {
         self.infer()?;
         self.retire();
         let (now, lag) = (Instant::now(), self.slots.iter().map(Slot::lag).max().unwrap_or_default());
-        if self.load.take(now, now.duration_since(started), lag) {
+        let is_changed = self.load.take(now, now.duration_since(started), lag);
+        self.tell_load();
+        if is_changed {
             self.tell_spread();
         }
         Ok(())
     }
 
-    /// Every source is told of that windows are scored farther apart now, or nearer again.
+    /// Every source is told that windows are scored farther apart now, or nearer again.
     fn tell_spread(&mut self) {
         let hop_ms = self.tell_load();
         tracing::warn!(hop_ms, "the distance of two windows changes, for what there is to do");
