@@ -50,6 +50,8 @@ pub struct Ear {
     scoring: Arc<Scoring>,
     kinship: Arc<Kinship>,
     attention: Attention,
+    /// The newest scores of the first window as the model gave them, `[labels]`.
+    first_scores: Vec<f32>,
     /// The newest scores of each window, each label's no lower than those of the labels below it.
     lifted: Vec<f32>,
     max_due: usize,
@@ -94,6 +96,7 @@ impl Ear {
             edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
             detector: Detector::new(rules, scoring.clone(), kinship.clone(), model_rate_hz),
             attention,
+            first_scores: vec![0.0; kinship.n_labels()],
             lifted: vec![0.0; model.detection.windows_ms.len() * kinship.n_labels()],
             kinship,
             curves: None,
@@ -190,8 +193,15 @@ impl Ear {
         let end = self.next_end + ahead as u64 * hop;
         let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
         let is_silent = self.meter.is_quiet(from, end + reach, self.attention.gate());
-        let is_steady = || self.edges.as_ref().is_some_and(|edges| edges.is_steady(end));
+        // What comes into the window must be like what is in it, and so must what goes out of it.
+        let begin = end.saturating_sub(self.scoring.windows_samples()[length]);
+        let is_steady = || self.edges.as_ref().is_some_and(|edges| edges.is_steady(end) && edges.is_steady(begin + hop));
         self.attention.need(length, end / hop, is_silent, is_steady, spread)
+    }
+
+    /// The newest scores of the first window, `[labels]`.
+    pub fn first_scores(&self) -> &[f32] {
+        &self.first_scores
     }
 
     /// Takes the scores of the next hop, `[lengths, labels]`, all of them or those of the first window alone, and says whether these
@@ -215,6 +225,9 @@ impl Ear {
         }
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         let n_labels = self.kinship.n_labels().max(1);
+        if is_fresh[0] {
+            self.first_scores.copy_from_slice(&scores[..n_labels]);
+        }
         let rows = scores.chunks_exact(n_labels).zip(self.lifted.chunks_exact_mut(n_labels)).zip(is_fresh);
         for ((scores, lifted), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
             self.kinship.lift(scores, lifted);

@@ -34,8 +34,10 @@ pub struct Inference {
     scores: Vec<f32>,
     /// The scores, `[hops, lengths, labels]`.
     rows: Vec<f32>,
-    /// Which of them were made for this hop, `[hops, lengths]`.
+    /// Which of them are those of this hop, `[hops, lengths]`.
     is_fresh: Vec<bool>,
+    /// The hops whose first window has the scores of the one before.
+    same: Vec<usize>,
     /// The hops of which a window of each length is to be scored.
     wanted: Vec<Vec<usize>>,
     /// Buffers that reliefs have given back, and the hops that they hold.
@@ -71,6 +73,7 @@ impl Inference {
             scores: Vec::with_capacity(MAX_BATCH * n_labels),
             rows: vec![0.0; MAX_HOPS * n_lengths * n_labels],
             is_fresh: vec![false; MAX_HOPS * n_lengths],
+            same: Vec::with_capacity(MAX_HOPS),
             wanted: vec![Vec::with_capacity(MAX_HOPS); n_lengths],
             spare: Vec::new(),
             offered: Vec::new(),
@@ -118,6 +121,7 @@ impl Inference {
     ) -> Result<(), ModelError> {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         self.call_relief(due.len());
+        self.same.clear();
         for (hop, Due { source, ahead }) in due.iter().enumerate() {
             let ear = ear(&mut sources[*source]);
             for length in 0..n_lengths {
@@ -129,6 +133,7 @@ impl Inference {
                     Need::Silence => {
                         self.rows[place * n_labels..(place + 1) * n_labels].copy_from_slice(self.tagger.silence(length));
                     }
+                    Need::Same => self.same.push(hop),
                     Need::None => {}
                 }
             }
@@ -136,7 +141,8 @@ impl Inference {
         self.run(sources, &ear, due)?;
         for (hop, Due { source, .. }) in due.iter().enumerate() {
             let fresh = &mut self.is_fresh[hop * n_lengths..(hop + 1) * n_lengths];
-            if !fresh[0] {
+            // What is the same as before has not risen.
+            if !fresh[0] || self.same.contains(&hop) {
                 continue;
             }
             let rows = &self.rows[hop * n_lengths * n_labels..(hop + 1) * n_lengths * n_labels];
@@ -148,7 +154,22 @@ impl Inference {
                 }
             }
         }
-        self.run(sources, &ear, due)
+        self.run(sources, &ear, due)?;
+        self.repeat(sources, &ear, due);
+        Ok(())
+    }
+
+    /// Gives the hops whose first window has the scores of the one before these scores.
+    fn repeat<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) {
+        let (row, n_labels) = (self.tagger.n_lengths() * self.tagger.n_labels(), self.tagger.n_labels());
+        for hop in &self.same {
+            let source = due[*hop].source;
+            let is_before = |before: &usize| due[*before].source == source && self.is_fresh[before * self.tagger.n_lengths()];
+            match (0..*hop).rev().find(is_before) {
+                Some(before) => self.rows.copy_within(before * row..before * row + n_labels, hop * row),
+                None => self.rows[hop * row..hop * row + n_labels].copy_from_slice(ear(&mut sources[source]).first_scores()),
+            }
+        }
     }
 
     /// The scores of a hop, `[lengths, labels]`, and for which lengths they were made for it; the others say nothing.

@@ -19,6 +19,8 @@ pub enum Need {
     Inference,
     /// They are those of silence.
     Silence,
+    /// They are those of the window before, for the sound is steady.
+    Same,
     /// From the windows before and after it.
     None,
 }
@@ -73,15 +75,16 @@ impl Attention {
     }
 
     /// What a window of this length needs that ends at the end of `hop`: it holds nothing but silence, or a sound that may be steady at
-    /// its end. Only every `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
+    /// both of its ends. Only every `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
     pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, spread: u64) -> Need {
-        let is_skipped = || length == 0 && !hop.is_multiple_of(self.steady_stride * spread) && is_steady();
         if is_silent {
             Need::Silence
-        } else if hop.is_multiple_of(self.strides[length] * spread) && !is_skipped() {
-            Need::Inference
-        } else {
+        } else if !hop.is_multiple_of(self.strides[length] * spread) {
             Need::None
+        } else if length == 0 && !hop.is_multiple_of(self.steady_stride * spread) && is_steady() {
+            Need::Same
+        } else {
+            Need::Inference
         }
     }
 

@@ -10,6 +10,7 @@ fn strided(strides: &[usize]) -> Scoring {
         windows_ms: vec![960, 2_880],
         hop_ms: 100,
         strides: strides.to_vec(),
+        steady_stride: None,
         noise_gate_dbfs: None,
         delta: 0.13,
         median: 3,
