@@ -97,13 +97,11 @@ impl Tagger {
     pub fn open(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
         let session = (|| -> ort::Result<Session> {
-            // Memory patterns keep a plan and its memory for every shape of batch that came by, and save no time.
             let mut builder = Session::builder(&runtime.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_intra_threads(1)?
                 .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?
-                .with_memory_pattern(false)?;
+                .with_intra_op_spinning(false)?;
             if integer_products_overflow() {
                 builder = builder.with_precise_qmm()?;
             }
