@@ -3,6 +3,9 @@
 
 use std::sync::OnceLock;
 
+#[path = "probe/noise.rs"]
+mod noise;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use mimid::config::Raw;
@@ -11,20 +14,10 @@ use mimid::features::FrontEnd;
 use mimid::model::onnx::{Runtime, find_runtime};
 use mimid::model::{Model, Tagger};
 use mimid::resample::Resampler;
+use noise::noise;
 
 fn main() {
     divan::main();
-}
-
-/// Noise at a moderate level: silence would be cheaper than real sound for some of the parts.
-fn noise(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) as f32 / 655_360.0 - 0.05
-        })
-        .collect()
 }
 
 fn model() -> Model {

@@ -9,7 +9,8 @@ use mimid::ring::ring;
 use serde_json::json;
 
 use super::Outcome;
-use super::meter::{noise, quantile, timed};
+use super::meter::{quantile, timed};
+use super::noise::noise;
 
 /// So many samples are handed over at a time, as the daemon does.
 const PUSH: usize = 8_192;

@@ -4,6 +4,7 @@
 
 mod front_end;
 mod meter;
+mod noise;
 mod subscribers;
 mod window;
 

@@ -22,14 +22,3 @@ pub fn quantile(values: &mut [f64], part: f64) -> f64 {
     let last = values.len().saturating_sub(1);
     values.get((last as f64 * part).round() as usize).copied().unwrap_or(0.0)
 }
-
-/// Noise at a moderate level: silence would be cheaper than real sound for some of the parts.
-pub fn noise(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) as f32 / 655_360.0 - 0.05
-        })
-        .collect()
-}

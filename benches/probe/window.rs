@@ -13,7 +13,8 @@ use ort::value::{Shape, TensorRef};
 use serde_json::json;
 
 use super::Outcome;
-use super::meter::{noise, quantile, timed};
+use super::meter::{quantile, timed};
+use super::noise::noise;
 
 /// The window nearest to 2 s that is whole patches and one frame: 193 frames.
 const WINDOW_MS: u32 = 1_920;

@@ -65,6 +65,14 @@ impl Kinship {
         }
     }
 
+    /// Gives each label the lowest of its own number and those of the labels above it: what a dog or an animal may start at, a bark may.
+    pub fn hand_down(&self, own: &[f32], lowest: &mut [f32]) {
+        lowest.copy_from_slice(own);
+        for (low, high) in &self.pairs {
+            lowest[*low] = lowest[*low].min(own[*high]);
+        }
+    }
+
     /// Whether every label of `low` is one of `high`, or below one of them.
     pub fn covers(&self, high: &[usize], low: &[usize]) -> bool {
         low.iter().all(|label| high.contains(label) || self.above[*label].iter().any(|up| high.contains(up)))

@@ -147,17 +147,7 @@ mod tests {
 
     /// A window of 1 s, ten of them a second, at 1 kHz.
     fn scoring() -> Arc<Scoring> {
-        let detection = Detection {
-            windows_ms: vec![1_000],
-            hop_ms: 100,
-            strides: vec![],
-            steady_stride: None,
-            noise_gate_dbfs: None,
-            delta: 0.0,
-            median: 1,
-            extent: 0.1,
-            valley: 0.3,
-        };
+        let detection = Detection::of_tests();
         Arc::new(Scoring::new(&detection, 1_000))
     }
 

@@ -19,17 +19,7 @@ fn rules(names: &str) -> Vec<Rule> {
 
 #[test]
 fn a_rule_that_comes_later_has_its_events_where_they_are_and_the_others_keep_theirs() {
-    let detection = manifest::Detection {
-        windows_ms: vec![1_000],
-        hop_ms: 100,
-        strides: vec![],
-        steady_stride: None,
-        noise_gate_dbfs: None,
-        delta: 0.0,
-        median: 1,
-        extent: 0.1,
-        valley: 0.3,
-    };
+    let detection = manifest::Detection::of_tests();
     let scoring = Arc::new(Scoring::new(&detection, RATE_HZ));
     let mut detector = Detector::new(rules("\"Alarm\""), scoring, Arc::new(Kinship::new(&labels())), RATE_HZ);
     let mut meter = LevelMeter::new(RATE_HZ);

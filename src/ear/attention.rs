@@ -61,12 +61,13 @@ impl Attention {
 
     /// From now on these rules are in force.
     pub fn follow(&mut self, rules: &[Rule], kinship: &Kinship) {
-        self.starts.fill(f32::INFINITY);
+        let mut own = vec![f32::INFINITY; self.starts.len()];
         for rule in rules {
-            for label in (0..self.starts.len()).filter(|label| kinship.covers(&rule.members, &[*label])) {
-                self.starts[label] = self.starts[label].min(rule.gate.start_threshold);
+            for label in &rule.members {
+                own[*label] = own[*label].min(rule.gate.start_threshold);
             }
         }
+        kinship.hand_down(&own, &mut self.starts);
     }
 
     /// The mean square that silence stays at or below.
@@ -126,14 +127,12 @@ mod tests {
     fn attention(start: f32) -> Attention {
         let detection = Detection {
             windows_ms: vec![960, 2_880],
-            hop_ms: 100,
             strides: vec![1, 4],
             steady_stride: Some(2),
             noise_gate_dbfs: Some(-70.0),
             delta: 0.13,
             median: 3,
-            extent: 0.1,
-            valley: 0.3,
+            ..Detection::of_tests()
         };
         let mut attention = Attention::new(&detection, 2);
         attention.starts[1] = start;

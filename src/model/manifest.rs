@@ -211,6 +211,22 @@ pub struct DetectionOverride {
 }
 
 impl Detection {
+    /// What tests begin with: one window of 1 s, scored ten times a second, and nothing that blurs or skips.
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            windows_ms: vec![1_000],
+            hop_ms: 100,
+            strides: Vec::new(),
+            steady_stride: None,
+            noise_gate_dbfs: None,
+            delta: 0.0,
+            median: 1,
+            extent: 0.1,
+            valley: 0.3,
+        }
+    }
+
     /// The lengths of the windows in samples at `rate_hz`.
     pub fn windows_samples(&self, rate_hz: u32) -> impl Iterator<Item = usize> + '_ {
         self.windows_ms.iter().map(move |window| samples(*window, rate_hz))

@@ -85,17 +85,7 @@ fn a_threshold_is_above_the_highest_score() {
 
 #[test]
 fn a_confirmation_takes_longer_than_the_shortest_event() {
-    let detection = Detection {
-        windows_ms: vec![2_880, 960],
-        hop_ms: 100,
-        strides: vec![],
-        steady_stride: None,
-        noise_gate_dbfs: None,
-        delta: 0.1,
-        median: 3,
-        extent: 0.1,
-        valley: 0.3,
-    };
+    let detection = Detection { windows_ms: vec![2_880, 960], delta: 0.1, median: 3, ..Detection::of_tests() };
     let told = |text: &str| {
         let warnings = Raw::parse(text, Some(Path::new("mimid.toml"))).confirm_warnings(&detection);
         warnings.iter().map(|warning| format!("{warning}\n")).collect::<String>()

@@ -128,4 +128,9 @@ fn a_label_is_no_less_sure_than_what_is_below_it() {
         kinship.lift(&scores, &mut lifted);
         assert_eq!(lifted, expected);
     }
+    for (starts, expected) in [([0.1, 0.7], [0.1, 0.1]), ([0.8, 0.2], [0.8, 0.2])] {
+        let mut lowest = [0.0; 2];
+        kinship.hand_down(&starts, &mut lowest);
+        assert_eq!(lowest, expected);
+    }
 }

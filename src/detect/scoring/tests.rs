@@ -8,14 +8,11 @@ fn scoring() -> Scoring {
 fn strided(strides: &[usize]) -> Scoring {
     let detection = Detection {
         windows_ms: vec![960, 2_880],
-        hop_ms: 100,
         strides: strides.to_vec(),
-        steady_stride: None,
-        noise_gate_dbfs: None,
         delta: 0.13,
         median: 3,
         extent: 0.12,
-        valley: 0.3,
+        ..Detection::of_tests()
     };
     Scoring::new(&detection, 1_000)
 }
