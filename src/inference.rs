@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use crate::ear::{Ear, Need};
 use crate::model::onnx::{MAX_BATCH, Runtime};
-use crate::model::relief::{Batch, Offers, Reliefs, Share, reliefs};
+use crate::model::relief::{Batch, Offers, Reliefs, Scored, Share, reliefs};
 use crate::model::{Model, ModelError, Tagger};
 
 /// The most hops that can be scored together.
@@ -96,9 +96,9 @@ impl Inference {
         self.tagger
     }
 
-    /// How many other threads could take a batch just now.
-    pub fn n_idle(&self) -> usize {
-        self.share.idle()
+    /// How many other threads take batches just now.
+    pub fn n_reliefs(&self) -> usize {
+        self.share.n_reliefs()
     }
 
     /// How many labels a window is scored for.
@@ -183,12 +183,16 @@ impl Inference {
     fn run<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) -> Result<(), ModelError> {
         let n_labels = self.tagger.n_labels();
         let mut failed = Ok(());
+        let mut n_left: usize = self.wanted.iter().map(Vec::len).sum();
         for length in (0..self.tagger.n_lengths()).rev() {
             let size = self.tagger.window_len(length);
             let mut wanted = std::mem::take(&mut self.wanted[length]);
             self.n_windows += wanted.len() as u64;
             for hops in wanted.chunks(self.batch(length, wanted.len())) {
-                let is_offered = self.share.reserve();
+                failed = failed.and(self.take_back(Share::try_take_back));
+                // One batch at least is left for this thread.
+                n_left -= hops.len();
+                let is_offered = n_left > 0 && self.share.is_wanted();
                 let mut batch = if is_offered { self.spare.pop() } else { None };
                 let input = match &mut batch {
                     Some(batch) => &mut batch.input,
@@ -212,11 +216,18 @@ impl Inference {
             wanted.clear();
             self.wanted[length] = wanted;
         }
-        while let Some(scored) = self.share.take_back() {
+        while self.share.help(&mut self.tagger) {}
+        failed.and(self.take_back(Share::take_back))
+    }
+
+    /// Takes the scores of the batches that come back, as long as `next` has one.
+    fn take_back(&mut self, next: impl Fn(&mut Share) -> Option<Scored>) -> Result<(), ModelError> {
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        let mut failed = Ok(());
+        while let Some(scored) = next(&mut self.share) {
             match scored {
                 Ok(batch) => {
-                    let hops = &self.offered[batch.tag];
-                    spread_out(&batch.scores, hops, batch.length, self.tagger.n_lengths(), n_labels, &mut self.rows);
+                    spread_out(&batch.scores, &self.offered[batch.tag], batch.length, n_lengths, n_labels, &mut self.rows);
                     self.spare.push(batch);
                 }
                 Err(error) => failed = Err(error),
@@ -227,7 +238,7 @@ impl Inference {
 
     /// How many windows a batch holds of so many of a length: as many batches for each thread, and all of a size.
     fn batch(&self, length: usize, n_windows: usize) -> usize {
-        let threads = self.share.idle() + 1;
+        let threads = self.share.n_reliefs() + 1;
         let n_batches = n_windows.div_ceil(self.tagger.max_batch(length)).next_multiple_of(threads);
         n_windows.div_ceil(n_batches.max(1)).max(1)
     }
@@ -238,7 +249,7 @@ impl Inference {
         let kept = &mut self.offered[batch.tag];
         kept.clear();
         kept.extend_from_slice(hops);
-        self.share.offer(batch);
+        self.share.offer(batch, &mut self.tagger);
     }
 
     fn new_batch(&mut self) -> Batch {

@@ -102,7 +102,7 @@ fn inference(model: &Model, n_reliefs: usize) -> (Inference, Vec<JoinHandle<()>>
         let (model, reliefs) = (model.clone(), reliefs.clone());
         threads.push(std::thread::spawn(move || relieve(&model, runtime(), reliefs)));
         // A model's folder may be gone when this returns, so each must have opened its graph.
-        while inference.n_idle() <= started {
+        while inference.n_reliefs() <= started {
             std::thread::yield_now();
         }
     }

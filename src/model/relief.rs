@@ -1,17 +1,19 @@
 //! Other threads take a share of the batches: a thread that scores offers what it need not do itself, and whoever is idle takes it.
 //!
-//! A relief is a thread with a tagger of its own. Nobody waits for one: an offer is made only to a relief that is known to be idle.
-//! It decides nothing about what is scored, and the scores are the same whoever makes them.
+//! A relief is a thread with a tagger of its own. Nobody waits for one to begin: what none has taken yet when its owner has nothing
+//! else to do, the owner does itself. It decides nothing about what is scored, and the scores are the same whoever makes them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::{ModelError, Tagger};
 
-/// The most reliefs that there can be: those of the largest number of threads that a configuration may ask for.
-const MOST: usize = 64;
+/// So many batches may be offered at a time for each relief: the one that it works on and the one that it goes on with.
+const OFFERS_A_RELIEF: usize = 2;
+/// The most batches that are offered at a time, for the largest number of threads that a configuration may ask for.
+const MOST: usize = 64 * OFFERS_A_RELIEF;
 
 /// A batch on its way to a relief and back; its buffers are used again.
 #[derive(Debug)]
@@ -37,6 +39,15 @@ struct Offer {
     back: Sender<Option<Scored>>,
 }
 
+impl Offer {
+    /// Lets `score` make the scores, and sends them back.
+    fn serve(mut self, mut score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
+        let Some(scored) = self.batch.as_mut().map(&mut score) else { return };
+        let batch = self.batch.take();
+        let _ = self.back.send(batch.map(|batch| scored.map(|()| batch)));
+    }
+}
+
 impl Drop for Offer {
     fn drop(&mut self) {
         if self.batch.take().is_some() {
@@ -50,43 +61,58 @@ impl Drop for Offer {
 #[derive(Clone)]
 pub struct Offers {
     offers: Sender<Offer>,
-    idle: Arc<AtomicUsize>,
+    reliefs: Reliefs,
 }
 
 /// The end at which they are taken.
 #[derive(Clone)]
 pub struct Reliefs {
     offers: Receiver<Offer>,
-    idle: Arc<AtomicUsize>,
+    /// How many threads take them.
+    count: Arc<AtomicUsize>,
 }
 
 /// Both ends.
 pub fn reliefs() -> (Offers, Reliefs) {
     let (offers, taken) = bounded(MOST);
-    let idle = Arc::new(AtomicUsize::new(0));
-    (Offers { offers, idle: idle.clone() }, Reliefs { offers: taken, idle })
+    let reliefs = Reliefs { offers: taken, count: Arc::new(AtomicUsize::new(0)) };
+    (Offers { offers, reliefs: reliefs.clone() }, reliefs)
+}
+
+/// One thread more, for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Reliefs {
     /// Scores with `tagger` what is offered, until nobody is left who could offer anything.
     pub fn relieve(self, tagger: &mut Tagger) {
-        self.serve(|batch| {
-            let input = &batch.input[..batch.n_windows * tagger.window_len(batch.length)];
-            tagger.score(batch.length, batch.n_windows, input, &mut batch.scores)
-        });
+        self.serve(|batch| score_with(tagger, batch));
     }
 
     /// Lets `score` make the scores of what is offered.
     fn serve(self, mut score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
-        loop {
-            self.idle.fetch_add(1, Release);
-            let Ok(mut offer) = self.offers.recv() else { return };
-            let Some(batch) = &mut offer.batch else { continue };
-            let scored = score(batch);
-            let Some(batch) = offer.batch.take() else { continue };
-            let _ = offer.back.send(Some(scored.map(|()| batch)));
+        let _counted = Counted::new(&self.count);
+        while let Ok(offer) = self.offers.recv() {
+            offer.serve(&mut score);
         }
     }
+}
+
+fn score_with(tagger: &mut Tagger, batch: &mut Batch) -> Result<(), ModelError> {
+    let input = &batch.input[..batch.n_windows * tagger.window_len(batch.length)];
+    tagger.score(batch.length, batch.n_windows, input, &mut batch.scores)
 }
 
 /// What one thread has offered and not yet got back.
@@ -104,25 +130,48 @@ impl Share {
         Self { offers, back, scored, pending: 0 }
     }
 
-    /// How many reliefs are idle just now.
-    pub fn idle(&self) -> usize {
-        self.offers.idle.load(Acquire)
+    /// How many reliefs there are just now.
+    pub fn n_reliefs(&self) -> usize {
+        self.offers.reliefs.count.load(Relaxed)
     }
 
-    /// Whether a relief will take the next batch; then it must be offered.
-    pub fn reserve(&self) -> bool {
-        self.pending < MOST && self.offers.idle.fetch_update(AcqRel, Acquire, |idle| idle.checked_sub(1)).is_ok()
+    /// Whether the reliefs have too little to do, so that the next batch should be offered.
+    pub fn is_wanted(&self) -> bool {
+        self.pending < MOST.min(self.n_reliefs() * OFFERS_A_RELIEF)
     }
 
-    /// Hands a batch to the relief that was reserved for it.
-    pub fn offer(&mut self, batch: Batch) {
-        let offer = Offer { batch: Some(batch), back: self.back.clone() };
-        // The channel holds more than there can be reliefs; what it would not take comes back as lost.
-        let _ = self.offers.offers.try_send(offer);
+    /// Hands a batch to whichever relief is the first to be idle. One that there is no room for beside those of other owners is scored
+    /// here and now, with `tagger`.
+    pub fn offer(&mut self, batch: Batch, tagger: &mut Tagger) {
+        self.offer_or(batch, |batch| score_with(tagger, batch));
+    }
+
+    fn offer_or(&mut self, batch: Batch, score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
         self.pending += 1;
+        let offer = Offer { batch: Some(batch), back: self.back.clone() };
+        if let Err(TrySendError::Full(offer) | TrySendError::Disconnected(offer)) = self.offers.offers.try_send(offer) {
+            offer.serve(score);
+        }
     }
 
-    /// The next batch that comes back; `None` where none is offered. It waits for as long as a relief works on it.
+    /// Scores a batch with `tagger` that no relief has begun yet, this owner's or another's; `false` where there is none.
+    pub fn help(&self, tagger: &mut Tagger) -> bool {
+        self.serve_one(|batch| score_with(tagger, batch))
+    }
+
+    fn serve_one(&self, score: impl FnMut(&mut Batch) -> Result<(), ModelError>) -> bool {
+        self.offers.reliefs.offers.try_recv().map(|offer| offer.serve(score)).is_ok()
+    }
+
+    /// A batch that has come back, if any has by now.
+    pub fn try_take_back(&mut self) -> Option<Scored> {
+        let scored = self.scored.try_recv().ok()?;
+        self.pending -= 1;
+        Some(scored.unwrap_or(Err(ModelError::Lost)))
+    }
+
+    /// The next batch that comes back; `None` where none is offered. It waits for as long as a relief works on it, so it is for those
+    /// who have [helped](Self::help) as far as they can.
     pub fn take_back(&mut self) -> Option<Scored> {
         self.pending = self.pending.checked_sub(1)?;
         Some(self.scored.recv().ok().flatten().unwrap_or(Err(ModelError::Lost)))
@@ -159,6 +208,12 @@ mod tests {
         }
     }
 
+    /// As an owner does it, who must not die of it.
+    fn score_here(batch: &mut Batch) -> Result<(), ModelError> {
+        batch.length = batch.length.min(1);
+        score(batch)
+    }
+
     /// What came back of an owner's batches: which were scored, by whomever, and how many were refused and lost.
     #[derive(Debug, Default, PartialEq)]
     struct Returned {
@@ -167,15 +222,15 @@ mod tests {
         lost: usize,
     }
 
-    /// An owner of batches with these fates, who takes back what it has offered after every `round` of them. It scores what no
-    /// relief takes itself, and does not die of it.
+    /// An owner of batches with these fates, who takes back what it has offered after every `round` of them, and scores what no relief
+    /// has begun by then itself. What a relief would die of it refuses.
     fn own(offers: Offers, owner: usize, fates: &[Fate], round: usize) -> (Returned, Returned) {
         let (mut share, mut expected, mut returned) = (Share::new(offers), Returned::default(), Returned::default());
         for (start, fates) in fates.chunks(round).enumerate().map(|(index, fates)| (index * round, fates)) {
             for (at, fate) in fates.iter().enumerate() {
                 let tag = start + at;
                 let input = vec![(owner * 1_000 + tag) as f32; 3];
-                if !share.reserve() {
+                if !share.is_wanted() {
                     continue;
                 }
                 match fate {
@@ -183,8 +238,9 @@ mod tests {
                     Fate::Refused => expected.refused += 1,
                     Fate::Dies => expected.lost += 1,
                 }
-                share.offer(Batch { length: *fate as usize, n_windows: 3, input, scores: Vec::new(), tag });
+                share.offer_or(Batch { length: *fate as usize, n_windows: 3, input, scores: Vec::new(), tag }, score_here);
             }
+            while share.serve_one(score_here) {}
             while let Some(scored) = share.take_back() {
                 match scored {
                     Ok(batch) => {
@@ -222,7 +278,7 @@ mod tests {
                     std::thread::spawn(move || reliefs.serve(score))
                 })
                 .collect();
-            while offers.idle.load(Acquire) < n_reliefs {
+            while offers.reliefs.count.load(Relaxed) < n_reliefs {
                 std::thread::yield_now();
             }
             let (tell, told) = bounded(owners.len());
@@ -236,7 +292,8 @@ mod tests {
                 let (expected, returned) = told.recv_timeout(Duration::from_secs(20)).expect("an owner waits for ever, or is wrong");
                 n_returned += returned.scored.len() + returned.refused + returned.lost;
                 n_lost += returned.lost;
-                prop_assert_eq!(expected, returned);
+                prop_assert_eq!(expected.scored, returned.scored);
+                prop_assert_eq!(expected.refused + expected.lost, returned.refused + returned.lost);
             }
             // Nobody waits for a relief that is not there, and the reliefs end with the last of those who could offer anything.
             prop_assert!(n_reliefs > 0 || n_returned == 0);
@@ -245,20 +302,44 @@ mod tests {
         }
     }
 
+    fn batch(tag: usize) -> Batch {
+        Batch { length: 0, n_windows: 1, input: vec![tag as f32], scores: Vec::new(), tag }
+    }
+
     #[test]
-    fn an_idle_relief_is_reserved_once() {
+    fn without_a_relief_nothing_is_wanted_and_with_one_two_batches_are() {
         let (offers, reliefs) = reliefs();
-        let relief = std::thread::spawn(move || reliefs.serve(score));
-        let (mut first, second) = (Share::new(offers.clone()), Share::new(offers));
-        while first.idle() == 0 {
-            std::thread::yield_now();
+        let mut share = Share::new(offers);
+        assert!(!share.is_wanted());
+        let _counted = Counted::new(&reliefs.count);
+        for tag in 0..2 {
+            assert!(share.is_wanted());
+            share.offer_or(batch(tag), score);
         }
-        assert!(first.reserve() && !first.reserve() && !second.reserve());
-        first.offer(Batch { length: 0, n_windows: 1, input: vec![0.5], scores: Vec::new(), tag: 7 });
-        let scored = first.take_back().unwrap().unwrap();
-        assert_eq!((scored.tag, scored.scores), (7, vec![1.5]));
-        assert!(first.take_back().is_none(), "nothing else was offered");
-        drop((first, second));
-        relief.join().unwrap();
+        assert!(!share.is_wanted());
+    }
+
+    #[test]
+    fn what_no_relief_begins_is_scored_by_its_owner() {
+        // Of the reliefs that are counted none does anything.
+        let (offers, reliefs) = reliefs();
+        let _counted = Counted::new(&reliefs.count);
+        let mut share = Share::new(offers);
+        share.offer_or(batch(7), score);
+        assert!(share.try_take_back().is_none());
+        assert!(share.serve_one(score) && !share.serve_one(score));
+        let scored = share.take_back().unwrap().unwrap();
+        assert_eq!((scored.tag, scored.scores), (7, vec![8.0]));
+        assert!(share.take_back().is_none(), "nothing else was offered");
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_scored_at_once() {
+        let (offers, _reliefs) = reliefs();
+        let (mut first, mut second) = (Share::new(offers.clone()), Share::new(offers));
+        (0..MOST).for_each(|tag| first.offer_or(batch(tag), score));
+        second.offer_or(batch(7), score);
+        let scored = second.try_take_back().unwrap().unwrap();
+        assert_eq!((scored.tag, scored.scores), (7, vec![8.0]));
     }
 }
