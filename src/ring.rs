@@ -4,7 +4,7 @@
 //! ring drops the newest samples, counts them, and remembers the place of the gap.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -25,9 +25,9 @@ struct Gap {
 pub fn ring(capacity_samples: usize) -> (Writer, Reader) {
     let (samples, popped) = HeapRb::new(capacity_samples.max(1)).split();
     let (gaps, seen) = HeapRb::new(MAX_GAPS).split();
-    let lost = Arc::new(AtomicU64::new(0));
-    let writer = Writer { samples, gaps, pushed: 0, pending: 0, lost: lost.clone() };
-    (writer, Reader { samples: popped, gaps: seen, next_gap: None, popped: 0, lost })
+    let (lost, piece) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
+    let writer = Writer { samples, gaps, pushed: 0, pending: 0, lost: lost.clone(), piece: piece.clone() };
+    (writer, Reader { samples: popped, gaps: seen, next_gap: None, popped: 0, lost, piece })
 }
 
 /// The producer's end.
@@ -38,6 +38,7 @@ pub struct Writer {
     /// Samples dropped since the last one that was taken.
     pending: u64,
     lost: Arc<AtomicU64>,
+    piece: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -63,6 +64,11 @@ impl Writer {
         taken
     }
 
+    /// Says that so many samples came at once, so that the reader knows when it is worth looking again.
+    pub fn tell_piece(&self, samples: usize) {
+        self.piece.store(samples, Relaxed);
+    }
+
     /// How many samples fit just now.
     pub fn vacant(&self) -> usize {
         self.samples.vacant_len()
@@ -86,6 +92,7 @@ pub struct Reader {
     next_gap: Option<Gap>,
     popped: u64,
     lost: Arc<AtomicU64>,
+    piece: Arc<AtomicUsize>,
 }
 
 /// What one [`Reader::pop`] gave.
@@ -115,6 +122,11 @@ impl Reader {
         let count = self.samples.pop_slice(&mut out[..most]);
         self.popped += count as u64;
         Popped { gap_before, count }
+    }
+
+    /// How many samples came at once last time; 0 while the writer has not said.
+    pub fn piece(&self) -> usize {
+        self.piece.load(Relaxed)
     }
 
     /// How many samples can be popped just now.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -23,6 +23,10 @@ use crate::event::{Report, SoundEvent};
 use crate::ring::Reader;
 use crate::stats::SourceStats;
 
+/// The longest wait for a source that delivers as fast as it is read.
+const AS_WRITTEN_WAIT: Duration = Duration::from_millis(20);
+/// The shortest wait that is one.
+const A_MOMENT: Duration = Duration::from_nanos(1);
 /// Digital silence of this length is reported once, in seconds.
 const SILENT_AFTER_S: u64 = 10;
 /// Clipping is looked at over stretches of this length, in seconds, and reported at most once in each.
@@ -44,6 +48,8 @@ pub(super) struct Slot {
     pub finishing: bool,
     device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
     anchor: Option<Anchor>,
+    /// When samples were last found in the ring.
+    heard_at: Instant,
     /// The open events by their numbers, as they were told last.
     open: HashMap<u64, SoundEvent>,
     zeros: u64,
@@ -88,6 +94,7 @@ impl Slot {
             finishing: false,
             device_latency_ns,
             anchor: None,
+            heard_at: Instant::now(),
             open,
             zeros: 0,
             clipping: Clipping::default(),
@@ -104,11 +111,40 @@ impl Slot {
     pub fn lag(&self) -> Duration {
         match self.pace {
             Pace::RealTime => {
-                let in_ring = self.reader.available() as f64 / f64::from(self.rate_hz);
-                Duration::from_secs_f64(in_ring + self.ear.n_due() as f64 * self.ear.hop_s())
+                let in_ring_s = self.seconds(self.reader.available());
+                Duration::from_secs_f64(in_ring_s + self.ear.n_due() as f64 * self.ear.hop_s())
             }
             Pace::AsWritten => Duration::ZERO,
         }
+    }
+
+    /// Samples were found in the ring just now.
+    pub fn found_samples(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
+    /// How long until the next hop is due, by the source's own rate and by the pieces that it delivers; nothing where one is due
+    /// already.
+    pub fn time_until_due(&self, now: Instant) -> Duration {
+        let until_due_s = self.ear.samples_until_due() as f64 / f64::from(self.ear.model_rate_hz());
+        let (in_ring_s, piece_s) = (self.seconds(self.reader.available()), self.seconds(self.reader.piece()));
+        let wanted_s = until_due_s - in_ring_s;
+        if self.finishing || wanted_s <= 0.0 {
+            return Duration::ZERO;
+        }
+        if self.pace == Pace::AsWritten {
+            return Duration::from_secs_f64(wanted_s).min(AS_WRITTEN_WAIT);
+        }
+        // What is wanted is complete with a whole piece, and pieces come at the distance of their length. One that is late may come
+        // any moment; one that is very late may never come.
+        let waited_s = now.saturating_duration_since(self.heard_at).as_secs_f64();
+        let until_piece_s = (wanted_s / piece_s).ceil() * piece_s - waited_s;
+        let is_telling = piece_s > 0.0 && waited_s < wanted_s + 2.0 * piece_s;
+        Duration::from_secs_f64(if is_telling { until_piece_s.max(0.0) } else { wanted_s }).max(A_MOMENT)
+    }
+
+    fn seconds(&self, samples: usize) -> f64 {
+        samples as f64 / f64::from(self.rate_hz)
     }
 
     /// Anchors the source to the wall clock when its first samples are seen, `popped` of them out of the ring already: sample 0

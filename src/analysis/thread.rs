@@ -22,7 +22,7 @@ use crate::model::{Model, ModelError};
 use crate::stats::SourceState;
 
 /// The longest sleep: a command, or a source whose clock runs fast, never waits longer.
-const LONGEST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// The shortest sleep, so that a source that is a little late does not spin the loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 /// The same where there are many sources: so much longer for each of them, up to ten times, so that their windows share batches.
@@ -190,6 +190,7 @@ impl Thread {
 
     /// Pops what the rings hold, as long as no more hops are due of a source than its ear can hold.
     fn listen(&mut self) {
+        let now = Instant::now();
         for index in 0..self.slots.len() {
             loop {
                 let slot = &mut self.slots[index];
@@ -207,6 +208,7 @@ impl Thread {
                     break;
                 }
                 slot.anchor(popped.count);
+                slot.found_samples(now);
                 if popped.gap_before > 0 {
                     self.overrun(index, popped.gap_before);
                 }
@@ -392,13 +394,10 @@ impl Thread {
     /// How long until the next source has a window due, by its own rate; nothing where one is due already.
     fn time_until_due(&self) -> Duration {
         let shortest = SHORTEST_WAIT.max(WAIT_A_SOURCE * self.slots.len().min(80) as u32);
-        let due = self.slots.iter().map(|slot| {
-            let at_model_rate = slot.ear.samples_until_due() as f64 / f64::from(slot.ear.model_rate_hz());
-            let in_ring = slot.reader.available() as f64 / f64::from(slot.rate_hz);
-            if slot.finishing || in_ring >= at_model_rate {
-                return Duration::ZERO;
-            }
-            Duration::from_secs_f64(at_model_rate - in_ring).max(shortest)
+        let now = Instant::now();
+        let due = self.slots.iter().map(|slot| match slot.time_until_due(now) {
+            Duration::ZERO => Duration::ZERO,
+            wait => wait.max(shortest),
         });
         due.min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }

@@ -40,6 +40,7 @@ impl Callback {
             }
             self.writer.push(&mono[..count]);
         }
+        self.writer.tell_piece(interleaved.len() / self.channels);
     }
 
     /// The ring that it pushes into.

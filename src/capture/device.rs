@@ -26,7 +26,7 @@ use crate::ring::{Reader, ring};
 /// How long a host or a device may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much sound is asked for at a time, in seconds: left to itself, a sound server may hand over two seconds at once.
-const FRAGMENT_S: f64 = 0.04;
+const FRAGMENT_S: f64 = 0.1;
 
 /// A capture device, as `mimid devices` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
