@@ -7,6 +7,8 @@ import time
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 MIB = 1024.0 * 1024.0
+#: So often a running command's memory is looked at.
+LOOK_S = 0.02
 
 
 def cpu_s(pid):
@@ -41,13 +43,21 @@ class Finished:
     def __init__(self, command, environment):
         began = time.monotonic()
         child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
+        # The peak of rusage is no use: it begins with what this process, of which the child is a copy at first, ever held.
+        self.peak_mib, ended = 0.0, 0
+        while not ended:
+            try:
+                self.peak_mib = max(self.peak_mib, resident_mib(child.pid, "VmHWM"))
+            except LookupError:
+                # It has ended, and nobody has waited for it yet.
+                pass
+            time.sleep(LOOK_S)
+            ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         self.wall_s = time.monotonic() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             raise SystemExit(f"{' '.join(map(str, command))} failed with {child.returncode}.")
         self.cpu_s = usage.ru_utime + usage.ru_stime
-        self.peak_mib = usage.ru_maxrss / 1024.0
 
 
 def allow_many_files():

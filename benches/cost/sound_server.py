@@ -41,7 +41,7 @@ class SoundServer:
         """Plays a recording into the microphone; to be waited for, or killed."""
         if not pathlib.Path(recording).exists():
             raise SystemExit(f"{recording} is not there; install sound-theme-freedesktop and alsa-utils.")
-        return self.start(["paplay", "-d", "mic", "--latency-msec=20", str(recording)])
+        return self.start(["paplay", "-d", "mic", str(recording)])
 
     def listen(self):
         return Ear(self)
