@@ -104,6 +104,13 @@ pub enum Report {
         /// How long, in seconds.
         seconds: f64,
     },
+    /// Sound is missing that the source never delivered: the machine slept, or the daemon stood still. Times go on right after it.
+    SourceGap {
+        /// The source's name.
+        source: Arc<str>,
+        /// How long the gap is, in milliseconds.
+        gap_ms: u64,
+    },
     /// A source clips: the input gain is too high.
     SourceClipping {
         /// The source's name.
@@ -122,6 +129,11 @@ pub enum Report {
         gap_ms: u64,
         /// How far apart windows are scored just now, in milliseconds.
         hop_ms: u64,
+    },
+    /// The wall clock was set: times are told by the new one from now on, but for those of the events that are open.
+    ClockStepped {
+        /// By how much, in milliseconds; below zero where it was set back.
+        by_ms: i64,
     },
     /// A new configuration is in force.
     ConfigReloaded {
@@ -143,9 +155,10 @@ impl Report {
             Report::SourceLost { source, .. }
             | Report::SourceRestored { source }
             | Report::SourceSilent { source, .. }
+            | Report::SourceGap { source, .. }
             | Report::SourceClipping { source, .. }
             | Report::Overrun { source, .. } => Some(source),
-            Report::ConfigReloaded { .. } | Report::ConfigRejected { .. } => None,
+            Report::ClockStepped { .. } | Report::ConfigReloaded { .. } | Report::ConfigRejected { .. } => None,
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Counters that any thread may bump and any thread may read, none of them on a lock.
+//! Counters that any thread may bump and any thread may read. None that the analysis bumps is behind a lock.
 //!
-//! Never decides anything: a counter is read by people (`status`) and by tests.
+//! Never decides anything: a counter is read by people (`status`), by whoever judges whether the daemon hears, and by tests.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use latency::Latency;
+
+pub mod latency;
 
 /// What state a source is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,13 @@ pub struct SourceStats {
     pub events: AtomicU64,
     /// Times the source was lost.
     pub losses: AtomicU64,
+    /// How long what it delivered waited for its scores.
+    pub latency: Latency,
+    /// Windows a second of late, in hundredths.
+    pub windows_per_100_s: AtomicU64,
+    /// Why it is lost, while it is.
+    reason: Mutex<Option<String>>,
+    last_event_ms: AtomicU64,
     level_millidb: AtomicI64,
     last_sample_ms: AtomicU64,
     epoch: Instant,
@@ -52,6 +63,8 @@ pub struct Stats {
     pub started: Instant,
     /// One entry a source, in the configuration's order.
     pub sources: std::sync::RwLock<Vec<Arc<SourceStats>>>,
+    /// Passes of the analysis' loop, each of which scored what was due.
+    pub steps: AtomicU64,
     /// Inference runs.
     pub inferences: AtomicU64,
     /// Time spent in inference, in microseconds.
@@ -73,6 +86,7 @@ impl Default for Stats {
         Self {
             started: Instant::now(),
             sources: std::sync::RwLock::default(),
+            steps: AtomicU64::new(0),
             inferences: AtomicU64::new(0),
             inference_us: AtomicU64::new(0),
             busy_percent: AtomicU64::new(0),
@@ -96,6 +110,11 @@ impl Stats {
         new
     }
 
+    /// The counters of every source.
+    pub fn all(&self) -> Vec<Arc<SourceStats>> {
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Forgets the source `name`.
     pub fn forget(&self, name: &str) {
         self.sources.write().unwrap_or_else(PoisonError::into_inner).retain(|source| *source.name != *name);
@@ -114,6 +133,10 @@ impl SourceStats {
             windows: AtomicU64::new(0),
             events: AtomicU64::new(0),
             losses: AtomicU64::new(0),
+            latency: Latency::default(),
+            windows_per_100_s: AtomicU64::new(0),
+            reason: Mutex::new(None),
+            last_event_ms: AtomicU64::new(u64::MAX),
             level_millidb: AtomicI64::new(i64::MIN),
             last_sample_ms: AtomicU64::new(u64::MAX),
             epoch: Instant::now(),
@@ -136,6 +159,32 @@ impl SourceStats {
         self.state.store(state as u8, Relaxed);
     }
 
+    /// Records why the source is lost, or that it is not.
+    pub fn blame(&self, reason: Option<String>) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why the source is lost, while it is.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records that an event began just now.
+    pub fn event_began(&self) {
+        self.events.fetch_add(1, Relaxed);
+        self.last_event_ms.store(self.epoch.elapsed().as_millis() as u64, Relaxed);
+    }
+
+    /// Milliseconds since the last event began; `None` before the first.
+    pub fn last_event_age_ms(&self) -> Option<u64> {
+        self.age_ms(&self.last_event_ms)
+    }
+
+    fn age_ms(&self, at_ms: &AtomicU64) -> Option<u64> {
+        let at_ms = at_ms.load(Relaxed);
+        (at_ms != u64::MAX).then(|| (self.epoch.elapsed().as_millis() as u64).saturating_sub(at_ms))
+    }
+
     /// Records that samples arrived just now, with the level of the newest hop in dBFS.
     pub fn heard(&self, samples: u64, level_dbfs: f32) {
         self.samples.fetch_add(samples, Relaxed);
@@ -151,7 +200,6 @@ impl SourceStats {
 
     /// Milliseconds since the last sample; `None` before the first.
     pub fn last_sample_age_ms(&self) -> Option<u64> {
-        let last = self.last_sample_ms.load(Relaxed);
-        (last != u64::MAX).then(|| (self.epoch.elapsed().as_millis() as u64).saturating_sub(last))
+        self.age_ms(&self.last_sample_ms)
     }
 }

@@ -1,4 +1,4 @@
-//! What the service manager is told: ready, reloading, stopping, and what the daemon is at.
+//! What the service manager is told: ready, reloading, stopping, that the daemon hears, and what it is at.
 //!
 //! Does nothing where no service manager listens.
 
@@ -15,6 +15,16 @@ pub fn reloading() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(_) => notify(&[NotifyState::Reloading]),
     }
+}
+
+/// What the daemon is at.
+pub fn status(status: &str) {
+    notify(&[NotifyState::Status(status)]);
+}
+
+/// The daemon hears. A service manager that waits for this longer than its `WatchdogSec` starts the daemon anew.
+pub fn alive() {
+    notify(&[NotifyState::Watchdog]);
 }
 
 /// The daemon shuts down.

@@ -59,8 +59,10 @@ mod schema {
         SourceLost { v: u8, seq: u64, ts: String, r#type: String, source: String, reason: String }
         SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
         SourceSilent { v: u8, seq: u64, ts: String, r#type: String, source: String, seconds: f64 }
+        SourceGap { v: u8, seq: u64, ts: String, r#type: String, source: String, gap_ms: u64 }
         SourceClipping { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64 }
         Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64, hop_ms: u64 }
+        ClockStepped { v: u8, seq: u64, ts: String, r#type: String, by_ms: i64 }
         ConfigReloaded { v: u8, seq: u64, ts: String, r#type: String, changes: Vec<String> }
         ConfigRejected { v: u8, seq: u64, ts: String, r#type: String, faults: Vec<String> }
         Dropped { v: u8, ts: String, r#type: String, count: u64 }
@@ -76,7 +78,11 @@ mod schema {
             #[serde(deserialize_with = "nullable")] level_dbfs: Option<f64>,
             #[serde(deserialize_with = "nullable")] last_sample_age_ms: Option<u64>,
             samples: u64, overrun_samples: u64, windows: u64, events: u64, losses: u64,
+            #[serde(deserialize_with = "nullable")] reason: Option<String>, windows_per_s: f64,
+            #[serde(deserialize_with = "nullable")] latency_ms: Option<Latency>,
+            #[serde(deserialize_with = "nullable")] last_event_age_s: Option<f64>,
         }
+        Latency { p50: f64, p95: f64, p99: f64 }
         Top { v: u8, ts: String, r#type: String, sources: Vec<TopSource> }
         TopSource {
             source: String, level_dbfs: f64, noise_floor_dbfs: f64, clipped_samples: u64, hops: u64, hop_ms: u32,
@@ -191,6 +197,7 @@ fn model() -> ModelInfo {
 fn status() -> Status {
     let stats = SourceStats::new("default".into());
     stats.enter(SourceState::Live);
+    stats.latency.add(std::time::Duration::from_millis(30));
     Status {
         version: "0.1.0".to_owned(),
         pid: 7,
@@ -296,8 +303,10 @@ fn every_line_has_just_the_declared_fields() {
     check::<SourceLost>(&published(&Report::SourceLost { source: source.clone(), reason: text("It was unplugged.") }));
     check::<SourceRestored>(&published(&Report::SourceRestored { source: source.clone() }));
     check::<SourceSilent>(&published(&Report::SourceSilent { source: source.clone(), seconds: 60.0 }));
+    check::<SourceGap>(&published(&Report::SourceGap { source: source.clone(), gap_ms: 30_120 }));
     check::<SourceClipping>(&published(&Report::SourceClipping { source: source.clone(), samples: 12 }));
     check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }));
+    check::<ClockStepped>(&published(&Report::ClockStepped { by_ms: -3_600_000 }));
     check::<ConfigReloaded>(&published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }));
     check::<ConfigRejected>(&published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }));
     check::<Dropped>(&said(Body::Dropped { count: 3 }));
@@ -326,8 +335,10 @@ fn the_lines_look_like_this() {
         published(&Report::SourceLost { source: source.clone(), reason: text("It was unplugged.") }),
         published(&Report::SourceRestored { source: source.clone() }),
         published(&Report::SourceSilent { source: source.clone(), seconds: 60.04 }),
+        published(&Report::SourceGap { source: source.clone(), gap_ms: 30_120 }),
         published(&Report::SourceClipping { source: source.clone(), samples: 12 }),
         published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }),
+        published(&Report::ClockStepped { by_ms: -3_600_000 }),
         published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }),
         published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }),
         said(Body::Dropped { count: 3 }),
@@ -348,13 +359,15 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.lost","source":"default","reason":"It was unplugged."}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.restored","source":"default"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.gap","source":"default","gap_ms":30120}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.clipping","source":"default","samples":12}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10,"hop_ms":100}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"clock.stepped","by_ms":-3600000}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.reloaded","changes":["Dog is reported from 0.4"]}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, waits for the second look"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is told as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the 2 windows that confirm it, of the last 3"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 of -60.0 dBFS"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"not yet as long as 500 ms"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"announced and not borne out; not again until it is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}

@@ -18,6 +18,7 @@ use crate::model::{Model, ModelError};
 use crate::ring::Reader;
 use crate::stats::{SourceStats, Stats};
 
+mod clock;
 mod load;
 mod peaks;
 mod slot;

@@ -1,6 +1,6 @@
 //! One attached source: its ring, its ear, its place on the wall clock, and what its samples say of its health.
 //!
-//! The wall clock is read once, when the first samples are seen; every time of an event is counted in samples from there.
+//! Every time of an event is counted in samples; where the samples lie on the wall clock is the sample clock's to say.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
+use super::clock::{Now, SampleClock, duration_ns};
 use super::peaks::{PeakRing, Stored};
 use crate::capture::Pace;
 use crate::config::Rule;
@@ -47,11 +48,13 @@ pub(super) struct Slot {
     /// Whether the source has come to its end, so that only what is in the ring is still heard.
     pub finishing: bool,
     device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
-    anchor: Option<Anchor>,
+    clock: SampleClock,
+    /// How many samples have been taken out of the ring or were lost before it.
+    arrived: u64,
     /// When samples were last found in the ring.
     heard_at: Instant,
-    /// The open events by their numbers, as they were told last.
-    open: HashMap<u64, SoundEvent>,
+    /// The open events by their numbers.
+    open: HashMap<u64, Open>,
     zeros: u64,
     clipping: Clipping,
 }
@@ -64,19 +67,12 @@ struct Clipping {
     told: bool,
 }
 
-/// The wall-clock time of sample 0, by the first samples' arrival.
-#[derive(Debug, Clone, Copy)]
-struct Anchor {
-    start: Timestamp,
-}
-
-impl Anchor {
-    /// The wall-clock time of the sample index `at`.
-    fn time(&self, at: u64, rate_hz: u32) -> Timestamp {
-        let nanoseconds = u128::from(at) * 1_000_000_000 / u128::from(rate_hz);
-        let after = SignedDuration::from_nanos(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
-        self.start.checked_add(after).unwrap_or(Timestamp::MAX)
-    }
+/// An open event.
+struct Open {
+    /// As it was told last.
+    event: SoundEvent,
+    /// How far the wall clock was ahead when the event began: a clock that is set meanwhile changes neither its onset nor its length.
+    wall_offset_ns: i64,
 }
 
 impl Slot {
@@ -93,7 +89,8 @@ impl Slot {
             stats,
             finishing: false,
             device_latency_ns,
-            anchor: None,
+            clock: SampleClock::new(rate_hz),
+            arrived: 0,
             heard_at: Instant::now(),
             open,
             zeros: 0,
@@ -118,9 +115,24 @@ impl Slot {
         }
     }
 
-    /// Samples were found in the ring just now.
-    pub fn found_samples(&mut self, now: Instant) {
-        self.heard_at = now;
+    /// So many samples were taken out of the ring, and so many had been lost before them.
+    pub fn take(&mut self, samples: u64, lost_before: u64) {
+        self.arrived += samples + lost_before;
+        self.heard_at = Instant::now();
+    }
+
+    /// Lays the samples that have come by `now` on the clock, and says how many are missing that never came.
+    pub fn arrive(&mut self, now: Now) -> Option<u64> {
+        let end = self.arrived + self.reader.available() as u64;
+        let age_ns = i64::try_from(self.device_latency_ns.load(Relaxed)).unwrap_or(0);
+        let is_known = self.clock.time(0, self.rate_hz, 0).is_some();
+        // Who writes to standard input may pause as it likes.
+        if is_known && self.pace == Pace::AsWritten {
+            return None;
+        }
+        let missing = self.clock.arrive(end, age_ns, now);
+        self.arrived += missing.unwrap_or(0);
+        missing
     }
 
     /// How long until the next hop is due, by the source's own rate and by the pieces that it delivers; nothing where one is due
@@ -147,59 +159,65 @@ impl Slot {
         samples as f64 / f64::from(self.rate_hz)
     }
 
-    /// Anchors the source to the wall clock when its first samples are seen, `popped` of them out of the ring already: sample 0
-    /// came when the ring was empty, and had been on its way before that as long as the device says.
-    pub fn anchor(&mut self, popped: usize) {
-        if self.anchor.is_some() {
-            return;
+    /// Records how long what was heard up to the moment just decided has waited for it.
+    pub fn record_latency(&self, now: Now) {
+        if self.pace == Pace::RealTime
+            && let Some(age_ns) = self.clock.age_ns(self.ear.now(), self.ear.model_rate_hz(), now)
+        {
+            self.stats.latency.add(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
         }
-        let in_ring = (popped + self.reader.available()) as u64 * 1_000_000_000 / u64::from(self.rate_hz);
-        let age = SignedDuration::from_nanos((in_ring + self.device_latency_ns.load(Relaxed)) as i64);
-        self.anchor = Some(Anchor { start: Timestamp::now().checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH) });
     }
 
-    /// A detection under `rules` with its name, its times on the wall clock and its id.
-    pub fn report(&mut self, detection: &Detection, rules: &[Rule]) -> Option<Report> {
-        let anchor = self.anchor?;
+    /// A detection under `rules` with its name, its times by a wall clock that is `wall_offset_ns` ahead, and its id.
+    pub fn report(&mut self, detection: &Detection, rules: &[Rule], wall_offset_ns: i64) -> Option<Report> {
         let rate_hz = self.ear.model_rate_hz();
         let rule = rules.get(detection.rule)?;
         let milliseconds = |edge: Edge| edge.uncertainty * 1_000 / u64::from(rate_hz);
-        let event = |heard: &Heard, id: Uuid, offset: Option<Edge>| SoundEvent {
-            id,
-            subject: rule.subject.clone(),
-            source: self.source.clone(),
-            onset: anchor.time(heard.onset.at, rate_hz),
-            offset: offset.map(|offset| anchor.time(offset.at, rate_hz)),
-            score: heard.score,
-            peak_score: heard.peak_score,
-            threshold: heard.threshold,
-            level_dbfs: detection.level_dbfs,
-            onset_uncertainty_ms: milliseconds(heard.onset),
-            offset_uncertainty_ms: offset.map(milliseconds),
-            also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
+        let wall_offset_ns = self.open.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
+        let clock = &self.clock;
+        let event = |heard: &Heard, id: Uuid, offset: Option<Edge>| {
+            let onset = clock.time(heard.onset.at, rate_hz, wall_offset_ns)?;
+            // How long it lasts is a count of samples, whatever the clocks did meanwhile.
+            let lasted =
+                |offset: Edge| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(heard.onset.at), rate_hz));
+            Some(SoundEvent {
+                id,
+                subject: rule.subject.clone(),
+                source: self.source.clone(),
+                onset,
+                offset: offset.map(|offset| onset.checked_add(lasted(offset)).unwrap_or(Timestamp::MAX)),
+                score: heard.score,
+                peak_score: heard.peak_score,
+                threshold: heard.threshold,
+                level_dbfs: detection.level_dbfs,
+                onset_uncertainty_ms: milliseconds(heard.onset),
+                offset_uncertainty_ms: offset.map(milliseconds),
+                also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
+            })
         };
         match &detection.step {
             Step::Start(heard) => {
-                let begun = event(heard, Uuid::now_v7(), None);
-                self.stats.events.fetch_add(1, Relaxed);
-                self.open.insert(detection.event, begun.clone());
-                Some(Report::EventStart(begun))
+                let event = event(heard, Uuid::now_v7(), None)?;
+                self.stats.event_began();
+                self.open.insert(detection.event, Open { event: event.clone(), wall_offset_ns });
+                Some(Report::EventStart(event))
             }
             Step::Update(heard) => {
-                let told = self.open.get_mut(&detection.event)?;
-                *told = event(heard, told.id, None);
-                Some(Report::EventUpdate(told.clone()))
+                let event = event(heard, self.open.get(&detection.event)?.event.id, None)?;
+                self.open.get_mut(&detection.event)?.event = event.clone();
+                Some(Report::EventUpdate(event))
             }
             Step::End { heard, offset, reason } => {
-                let id = self.open.remove(&detection.event)?.id;
-                Some(Report::EventEnd(event(heard, id, Some(*offset)), *reason))
+                let event = event(heard, self.open.get(&detection.event)?.event.id, Some(*offset))?;
+                self.open.remove(&detection.event);
+                Some(Report::EventEnd(event, *reason))
             }
         }
     }
 
     /// The open events with their numbers, as they were told last, the oldest first.
     pub fn open(&self) -> Vec<(u64, &SoundEvent)> {
-        let mut open: Vec<(u64, &SoundEvent)> = self.open.iter().map(|(number, event)| (*number, event)).collect();
+        let mut open: Vec<(u64, &SoundEvent)> = self.open.iter().map(|(number, open)| (*number, &open.event)).collect();
         open.sort_by_key(|(_, event)| (event.onset, event.id));
         open
     }
@@ -210,11 +228,12 @@ impl Slot {
     }
 
     /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.
-    pub fn store_peaks(&mut self, ring: &mut PeakRing) {
-        let Some(anchor) = self.anchor else { return };
+    pub fn store_peaks(&mut self, ring: &mut PeakRing, wall_offset_ns: i64) {
         let (source, rate_hz) = (&self.source, self.ear.model_rate_hz());
         for Peak { label, kind, at, score } in self.ear.take_peaks() {
-            ring.push(Stored { source: source.clone(), label, kind, score, at: anchor.time(at, rate_hz) });
+            if let Some(at) = self.clock.time(at, rate_hz, wall_offset_ns) {
+                ring.push(Stored { source: source.clone(), label, kind, score, at });
+            }
         }
     }
 

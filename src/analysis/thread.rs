@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TrySendError};
 
+use super::clock::{Now, WallClock};
 use super::load::Load;
 use super::peaks::PeakRing;
 use super::slot::Slot;
@@ -40,6 +41,7 @@ pub(super) struct Thread {
     /// The hops that are scored together.
     due: Vec<Due>,
     load: Load,
+    wall: WallClock,
     found: Vec<Detection>,
     backlog: VecDeque<Report>,
     /// The peaks of every label, while a client asks for them.
@@ -61,6 +63,7 @@ impl Thread {
             popped: vec![0.0; MAX_PUSH],
             due: Vec::with_capacity(MAX_HOPS),
             load,
+            wall: WallClock::default(),
             found: Vec::with_capacity(256),
             backlog: VecDeque::with_capacity(64),
             peaks: PeakRing::default(),
@@ -93,6 +96,7 @@ impl Thread {
         let started = Instant::now();
         self.listen();
         self.infer()?;
+        self.analysis.stats.steps.fetch_add(1, Relaxed);
         self.retire();
         let (now, lag) = (Instant::now(), self.slots.iter().map(Slot::lag).max().unwrap_or_default());
         let is_changed = self.load.take(now, now.duration_since(started), lag);
@@ -190,8 +194,13 @@ impl Thread {
 
     /// Pops what the rings hold, as long as no more hops are due of a source than its ear can hold.
     fn listen(&mut self) {
-        let now = Instant::now();
+        let now = Now::read();
+        if let Some(by_ms) = self.wall.look(now) {
+            tracing::warn!(by_ms, "the wall clock was set");
+            self.publish(Report::ClockStepped { by_ms });
+        }
         for index in 0..self.slots.len() {
+            let mut has_come = false;
             loop {
                 let slot = &mut self.slots[index];
                 if !slot.ear.has_room() {
@@ -207,8 +216,8 @@ impl Thread {
                     }
                     break;
                 }
-                slot.anchor(popped.count);
-                slot.found_samples(now);
+                has_come = true;
+                slot.take(popped.count as u64, popped.gap_before);
                 if popped.gap_before > 0 {
                     self.overrun(index, popped.gap_before);
                 }
@@ -220,19 +229,32 @@ impl Thread {
                     self.publish(report);
                 }
             }
+            if has_come && let Some(missing) = self.slots[index].arrive(now) {
+                let gap_ms = self.skip(index, missing);
+                let source = self.slots[index].source.clone();
+                tracing::warn!(%source, gap_ms, "sound is missing: the machine slept, or the daemon stood still");
+                self.publish(Report::SourceGap { source, gap_ms });
+            }
         }
+    }
+
+    /// The time of a source goes on by samples that nobody will hear; says how long they are, in milliseconds.
+    fn skip(&mut self, index: usize, samples: u64) -> u64 {
+        self.found.clear();
+        let slot = &mut self.slots[index];
+        slot.ear.gap(samples, &mut self.found);
+        let gap_ms = samples * 1_000 / u64::from(slot.rate_hz);
+        self.report_found(index);
+        gap_ms
     }
 
     /// Samples were lost because the ring was full: time goes on by as much, and subscribers are told.
     fn overrun(&mut self, index: usize, samples: u64) {
-        self.found.clear();
+        let gap_ms = self.skip(index, samples);
         let slot = &mut self.slots[index];
-        slot.ear.gap(samples, &mut self.found);
         slot.stats.overrun_samples.fetch_add(samples, Relaxed);
-        let gap_ms = samples * 1_000 / u64::from(slot.rate_hz);
         let source = slot.source.clone();
         tracing::warn!(%source, samples, gap_ms, "samples were lost: the analysis could not keep up");
-        self.report_found(index);
         let hop_ms = self.tell_load();
         self.publish(Report::Overrun { source, samples, gap_ms, hop_ms });
     }
@@ -266,6 +288,7 @@ impl Thread {
             stats.inferences.fetch_add(1, Relaxed);
             stats.inference_us.fetch_add(started.elapsed().as_micros() as u64, Relaxed);
         }
+        let now = Now::read();
         for hop in 0..self.due.len() {
             let index = self.due[hop].source;
             let (scores, is_fresh) = self.analysis.inference.scores(hop);
@@ -273,8 +296,9 @@ impl Thread {
             self.found.clear();
             slot.ear.take_scores(scores, is_fresh, &mut self.found);
             slot.stats.windows.fetch_add(1, Relaxed);
+            slot.record_latency(now);
             if self.peaks.is_kept() {
-                slot.store_peaks(&mut self.peaks);
+                slot.store_peaks(&mut self.peaks, self.wall.offset_ns());
                 self.peaks.hear(slot.ear.hop_s() / n_slots as f64);
             }
             self.report_found(index);
@@ -302,7 +326,7 @@ impl Thread {
     fn end_events(&mut self, index: usize, reason: EndReason) {
         self.found.clear();
         self.slots[index].ear.close(reason, &mut self.found);
-        self.slots[index].store_peaks(&mut self.peaks);
+        self.slots[index].store_peaks(&mut self.peaks, self.wall.offset_ns());
         self.report_found(index);
     }
 
@@ -357,7 +381,7 @@ impl Thread {
     fn report_found(&mut self, index: usize) {
         let (mut found, rules) = (std::mem::take(&mut self.found), std::mem::take(&mut self.analysis.rules));
         for detection in found.drain(..) {
-            if let Some(report) = self.slots[index].report(&detection, &rules) {
+            if let Some(report) = self.slots[index].report(&detection, &rules, self.wall.offset_ns()) {
                 self.publish(report);
             }
         }

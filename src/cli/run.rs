@@ -40,6 +40,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     raise_file_limit();
+    end_with_any_thread();
     let fixed_sources = !args.sources.is_empty();
     if fixed_sources {
         config.sources = sources(&args.sources, args.rate)?;
@@ -97,6 +98,17 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
         sources.push(SourceConfig { name, input, channel: Channel::Mix, gain_db: 0.0 });
     }
     Ok(sources)
+}
+
+/// A bug that ends one thread ends the process, with one sentence: a daemon that is half alive looks well and hears nothing, and whoever
+/// supervises it starts it anew.
+fn end_with_any_thread() {
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("no reason given");
+        let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        tracing::error!("mimid hit a bug{place}: {what}; it ends so that it can be started anew, please report this");
+        std::process::abort();
+    }));
 }
 
 /// A thousand subscribers need as many file descriptors, and the usual limit for one process is just that.

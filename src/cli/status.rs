@@ -43,15 +43,27 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "model     {}, {} labels, {inferences} inferences{mean}", model.name, model.labels)?;
     writeln!(out, "clients   {clients}, lines dropped {dropped_lines}, reports dropped {dropped_reports}")?;
     let width = status.sources.iter().map(|source| source.name.chars().count()).max().unwrap_or(0).max(6);
-    writeln!(out, "\n{:<width$}  state    level        last sample  overrun    windows  events  losses", "source")?;
+    writeln!(
+        out,
+        "\n{:<width$}  state    level        last sample  last event    windows/s  waits p50/p95/p99   overrun    events  losses",
+        "source"
+    )?;
+    let none = || "–".to_owned();
     for source in &status.sources {
-        let SourceStatus { name, state, windows, events, losses, overrun_samples, .. } = source;
-        let level = source.level_dbfs.map(|level| format!("{level:.1} dBFS")).unwrap_or_else(|| "–".to_owned());
-        let last = source.last_sample_age_ms.map(|ms| format!("{ms} ms ago")).unwrap_or_else(|| "never".to_owned());
+        let SourceStatus { name, state, windows_per_s, events, losses, overrun_samples, .. } = source;
+        let level = source.level_dbfs.map_or_else(none, |level| format!("{level:.1} dBFS"));
+        let last = source.last_sample_age_ms.map_or_else(|| "never".to_owned(), |ms| format!("{ms} ms ago"));
+        let event = source.last_event_age_s.map_or_else(|| "never".to_owned(), |s| format!("{} ago", duration(s)));
+        let waits = source.latency_ms.map_or_else(none, |ms| format!("{:.0}/{:.0}/{:.0} ms", ms.p50, ms.p95, ms.p99));
         writeln!(
             out,
-            "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {overrun_samples:<9}  {windows:<7}  {events:<6}  {losses}"
+            "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {event:<12}  {windows_per_s:<9.1}  {waits:<18}  {overrun_samples:<9}  {events:<6}  {losses}"
         )?;
+    }
+    for source in &status.sources {
+        if let Some(reason) = &source.reason {
+            writeln!(out, "\n{} is lost: {reason}", source.name)?;
+        }
     }
     Ok(())
 }

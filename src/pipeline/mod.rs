@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -26,10 +26,12 @@ use crate::publish::wire::ModelInfo;
 use crate::stats::Stats;
 use crate::systemd;
 
+mod liveness;
 mod publisher;
 mod reload;
 mod source;
 
+use liveness::Liveness;
 use publisher::Publisher;
 pub use publisher::Signal;
 use source::{Opened, Order, SourceThread};
@@ -40,6 +42,10 @@ const OPENING: Duration = Duration::from_secs(8);
 const CLOSING: Duration = Duration::from_millis(1_500);
 /// Reports on their way to the hub.
 const REPORTS: usize = 1_024;
+/// How often it is looked whether the first window was scored.
+const SETTLING: Duration = Duration::from_millis(50);
+/// An analysis that has not moved at so many looks, one a second, will not move any more.
+const STUCK_LOOKS: u32 = 60;
 /// How long a made-up event lasts.
 const TEST_EVENT: Duration = Duration::from_secs(1);
 
@@ -129,6 +135,9 @@ pub struct Daemon {
     paused: bool,
     /// Sources that have not come to their end.
     unfinished: Vec<Arc<str>>,
+    liveness: Liveness,
+    /// What the service manager was told last; nothing while it waits for the daemon to be ready.
+    told: Option<String>,
 }
 
 impl Daemon {
@@ -183,12 +192,13 @@ impl Daemon {
             resume_at: None,
             paused: false,
             unfinished: Vec::new(),
+            liveness: Liveness::default(),
+            told: None,
         };
         if let Err(error) = daemon.open_first(without_source) {
             daemon.shut_down();
             return Err(error);
         }
-        systemd::ready(&daemon.summary());
         Ok(daemon)
     }
 
@@ -206,7 +216,9 @@ impl Daemon {
     }
 
     fn supervise(&mut self) -> Result<Signal, DaemonError> {
+        let looks = tick(Duration::from_secs(liveness::EVERY_S));
         loop {
+            let settling = if self.told.is_none() { crossbeam_channel::after(SETTLING) } else { never() };
             let wake = match self.resume_at {
                 Some(at) => crossbeam_channel::at(at),
                 None => never(),
@@ -237,9 +249,40 @@ impl Daemon {
                         tracing::warn!("{error}; trying again");
                     }
                 }
+                recv(settling) -> _ => self.settle(),
+                recv(looks) -> _ => self.look()?,
                 recv(wake) -> _ => self.resume(),
             }
         }
+    }
+
+    /// Says that the daemon is ready once it hears, or knows that there is nothing to hear.
+    fn settle(&mut self) {
+        if liveness::is_settled(&self.stats) {
+            let summary = self.summary();
+            systemd::ready(&summary);
+            self.told = Some(summary);
+        }
+    }
+
+    /// Looks whether the daemon hears, and tells the service manager.
+    fn look(&mut self) -> Result<(), DaemonError> {
+        match self.liveness.look(&self.stats) {
+            0 => systemd::alive(),
+            STUCK_LOOKS => {
+                let seconds = u64::from(STUCK_LOOKS) * liveness::EVERY_S;
+                return Err(DaemonError::System(format!(
+                    "the analysis has stood still for {seconds} s; mimid ends so that it can be started anew"
+                )));
+            }
+            standing => tracing::warn!(standing, "the analysis stands still"),
+        }
+        let summary = self.summary();
+        if self.told.as_ref().is_some_and(|told| *told != summary) {
+            systemd::status(&summary);
+            self.told = Some(summary);
+        }
+        Ok(())
     }
 
     /// Opens the sources of the configuration for the first time.
@@ -379,8 +422,7 @@ impl Daemon {
     }
 
     fn summary(&self) -> String {
-        let names: Vec<&str> = self.config.sources.iter().map(|source| &*source.name).collect();
-        format!("hearing {} kinds of sound on {}", self.config.rules.len(), names.join(", "))
+        liveness::summary(&self.stats, self.config.rules.len())
     }
 
     /// Shutdown follows the data: capture, analysis, hub, clients, socket.

@@ -22,8 +22,11 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// How often a live source is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A live source that delivers nothing for so long is lost.
-const DEAF_AFTER: Duration = Duration::from_secs(3);
+/// A live source that has delivered nothing at so many looks in a row is lost. Looks are counted and not time: a machine that slept has
+/// not been deaf.
+const DEAF_LOOKS: u32 = 4;
+/// The same before its first sample: a sound server may hand over two seconds at once at first.
+const DEAF_LOOKS_AT_FIRST: u32 = 8;
 
 /// What the pipeline orders a source to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,9 +159,10 @@ impl Worker {
         let source = self.config.name.clone();
         let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, stats: self.stats.clone(), report };
         self.tell(Command::Attach(Box::new(attachment)));
+        self.stats.blame(None);
         self.stats.enter(SourceState::Live);
         let mut samples = self.stats.samples.load(Relaxed);
-        let mut heard_at = Instant::now();
+        let (mut deaf_looks, mut patience) = (0, DEAF_LOOKS_AT_FIRST);
         let over = loop {
             select! {
                 recv(notices) -> notice => match notice {
@@ -170,10 +174,17 @@ impl Worker {
                 default(LOOK_EVERY) => {
                     let now = self.stats.samples.load(Relaxed);
                     if now != samples || pace == Pace::AsWritten {
+                        if now != samples {
+                            patience = DEAF_LOOKS;
+                        }
                         samples = now;
-                        heard_at = Instant::now();
-                    } else if heard_at.elapsed() >= DEAF_AFTER {
-                        break Over::Lost(format!("it is open but has delivered nothing for {} s", DEAF_AFTER.as_secs()));
+                        deaf_looks = 0;
+                        continue;
+                    }
+                    deaf_looks += 1;
+                    if deaf_looks == patience {
+                        let seconds = (LOOK_EVERY * patience).as_secs();
+                        break Over::Lost(format!("it is open but has delivered nothing for {seconds} s"));
                     }
                 }
             }
@@ -190,6 +201,7 @@ impl Worker {
             self.stats.enter(SourceState::Lost);
             self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::SourceLost, report });
         }
+        self.stats.blame(Some(reason.clone()));
         self.lost = Some(reason);
     }
 
@@ -207,6 +219,7 @@ impl Worker {
                     // Before the ends are told: who hears of one and asks is answered "paused".
                     self.stats.enter(SourceState::Paused);
                     self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
+                    self.stats.blame(None);
                     self.lost = None;
                 }
             }

@@ -30,6 +30,8 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         Body::SourceSilent { source, seconds } => {
             (ts, paint(style, "33", &format!("{source} has been digitally silent for {seconds} s")))
         }
+        Body::SourceGap { source, gap_ms } => (ts, paint(style, "33", &gap(source, *gap_ms))),
+        Body::ClockStepped { by_ms } => (ts, paint(style, "33", &clock_stepped(*by_ms))),
         Body::SourceClipping { source, samples } => {
             (ts, paint(style, "33", &format!("{source} clips ({samples} samples): lower its gain")))
         }
@@ -48,6 +50,17 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         }
     };
     Some(format!("{}  {text}", local(time, zone)))
+}
+
+/// What a gap is to people.
+pub fn gap(source: &str, gap_ms: u64) -> String {
+    format!("{source} misses {:.1} s of sound: the machine slept, or the daemon stood still", gap_ms as f64 / 1e3)
+}
+
+/// What a wall clock that was set is to people.
+pub fn clock_stepped(by_ms: i64) -> String {
+    let way = if by_ms < 0 { "back" } else { "forward" };
+    format!("the wall clock was set {way} by {:.1} s", by_ms.unsigned_abs() as f64 / 1e3)
 }
 
 fn start(event: &Event, latency_ms: u64, style: Style) -> String {

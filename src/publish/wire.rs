@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EndReason, Report, SoundEvent};
+use crate::stats::latency::Latency;
 use crate::stats::{SourceState, SourceStats};
 
 mod peaks;
@@ -64,12 +65,18 @@ pub enum Body {
     /// A source delivers nothing but digital silence.
     #[serde(rename = "source.silent")]
     SourceSilent { source: String, seconds: f64 },
+    /// Sound is missing that a source never delivered.
+    #[serde(rename = "source.gap")]
+    SourceGap { source: String, gap_ms: u64 },
     /// A source clips.
     #[serde(rename = "source.clipping")]
     SourceClipping { source: String, samples: u64 },
     /// The analysis cannot keep up, or can again.
     #[serde(rename = "overrun")]
     Overrun { source: String, samples: u64, gap_ms: u64, hop_ms: u64 },
+    /// The wall clock was set.
+    #[serde(rename = "clock.stepped")]
+    ClockStepped { by_ms: i64 },
     /// A new configuration is in force.
     #[serde(rename = "config.reloaded")]
     ConfigReloaded { changes: Vec<String> },
@@ -214,6 +221,30 @@ pub struct SourceStatus {
     pub events: u64,
     /// Times it was lost.
     pub losses: u64,
+    /// Why it is lost; null while it is not.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Windows scored a second of late.
+    #[serde(default)]
+    pub windows_per_s: f64,
+    /// How long what was heard waits for its scores, in milliseconds: the median, and what 95 and 99 of 100 stay below; null before the
+    /// first.
+    #[serde(default)]
+    pub latency_ms: Option<LatencyStatus>,
+    /// Seconds since the last event began; null before the first.
+    #[serde(default)]
+    pub last_event_age_s: Option<f64>,
+}
+
+/// Percentiles of a latency in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatencyStatus {
+    /// The median.
+    pub p50: f64,
+    /// What 95 of 100 stay below.
+    pub p95: f64,
+    /// What 99 of 100 stay below.
+    pub p99: f64,
 }
 
 impl Line {
@@ -248,8 +279,10 @@ pub fn kind(report: &Report) -> &'static str {
         Report::SourceLost { .. } => "source.lost",
         Report::SourceRestored { .. } => "source.restored",
         Report::SourceSilent { .. } => "source.silent",
+        Report::SourceGap { .. } => "source.gap",
         Report::SourceClipping { .. } => "source.clipping",
         Report::Overrun { .. } => "overrun",
+        Report::ClockStepped { .. } => "clock.stepped",
         Report::ConfigReloaded { .. } => "config.reloaded",
         Report::ConfigRejected { .. } => "config.rejected",
     }
@@ -280,10 +313,12 @@ fn body(report: &Report, now: Timestamp) -> Body {
         Report::SourceSilent { source, seconds } => {
             Body::SourceSilent { source: source.to_string(), seconds: round(*seconds, 1) }
         }
+        Report::SourceGap { source, gap_ms } => Body::SourceGap { source: source.to_string(), gap_ms: *gap_ms },
         Report::SourceClipping { source, samples } => Body::SourceClipping { source: source.to_string(), samples: *samples },
         Report::Overrun { source, samples, gap_ms, hop_ms } => {
             Body::Overrun { source: source.to_string(), samples: *samples, gap_ms: *gap_ms, hop_ms: *hop_ms }
         }
+        Report::ClockStepped { by_ms } => Body::ClockStepped { by_ms: *by_ms },
         Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
         Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },
     }
@@ -331,8 +366,17 @@ impl From<&SourceStats> for SourceStatus {
             windows: stats.windows.load(Relaxed),
             events: stats.events.load(Relaxed),
             losses: stats.losses.load(Relaxed),
+            reason: stats.reason(),
+            windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
+            latency_ms: latency(&stats.latency),
+            last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
         }
     }
+}
+
+fn latency(latency: &Latency) -> Option<LatencyStatus> {
+    let at = |part| latency.percentile_ms(part).map(|ms| round(ms, 1));
+    Some(LatencyStatus { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
 }
 
 /// From one time to another in milliseconds, as a reader of both times on the wire reckons it. A source that is read faster than

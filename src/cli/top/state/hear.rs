@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::changes::Thresholds;
 use super::{Asking, State};
-use crate::publish::pretty::visible;
+use crate::publish::pretty::{clock_stepped, gap, visible};
 use crate::publish::wire::{Body, Line, Status, Top};
 
 impl State {
@@ -61,6 +61,8 @@ impl State {
             Body::SourceSilent { source, seconds } => {
                 self.warn(format!("{source} has been digitally silent for {seconds} s"), now);
             }
+            Body::SourceGap { source, gap_ms } => self.warn(gap(&source, gap_ms), now),
+            Body::ClockStepped { by_ms } => self.warn(clock_stepped(by_ms), now),
             Body::SourceClipping { source, samples } => {
                 self.warn(format!("{source} clips ({samples} samples): lower its gain"), now);
             }
