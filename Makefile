@@ -1,7 +1,7 @@
 # make build | run | test | bench | lint | setup | clean. Each sets up what it needs, and does nothing twice.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test bench lint setup clean help
+.PHONY: build run test endurance bench lint setup clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -37,6 +37,11 @@ test: setup lint
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+# What years do to a daemon, in some ten minutes: `make test` does a little of each.
+endurance: setup
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
+	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance -- --nocapture
 
 # The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
 bench: build

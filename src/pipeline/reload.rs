@@ -29,7 +29,10 @@ impl Daemon {
             }
         };
         let _ = self.reports.send(report);
-        systemd::ready(&self.summary());
+        // A daemon that was not ready before the reload says so when it is.
+        if self.told.is_some() {
+            systemd::ready(&self.summary());
+        }
         result
     }
 

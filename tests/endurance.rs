@@ -1,0 +1,271 @@
+//! The daemon as years treat it: sound servers that come and go, kills at any moment, reloads without end, clients of every kind.
+//!
+//! `make test` does a little of each; with `MIMID_ENDURANCE` set to anything it is the whole of it, which takes some ten minutes.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Client, Daemon, RINGTONE, SoundServer, VOICE, voice_and_silence};
+
+/// `whole` where endurance is asked for, else `some`.
+fn rounds(some: usize, whole: usize) -> usize {
+    if std::env::var_os("MIMID_ENDURANCE").is_some() { whole } else { some }
+}
+
+fn status(client: &mut Client) -> Value {
+    client.ask(r#"{"op":"status"}"#, "status")
+}
+
+/// Resident memory in MiB and the number of open descriptors.
+fn resources(daemon: &Daemon) -> (f64, usize) {
+    let process = Path::new("/proc").join(daemon.child.id().to_string());
+    let text = std::fs::read_to_string(process.join("status")).unwrap();
+    let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    (kib / 1_024.0, std::fs::read_dir(process.join("fd")).unwrap().count())
+}
+
+#[test]
+fn a_sound_server_that_is_killed_again_and_again_is_lost_in_time_and_heard_again_in_time() {
+    let mut server = SoundServer::start();
+    let daemon = Daemon::start("", &[], &server.environment());
+    let mut client = daemon.connect();
+    let (mut starts, mut ends, mut at_first) = (0, 0, None);
+    let rounds = rounds(3, 50);
+    for round in 0..rounds {
+        while status(&mut client)["sources"][0]["windows_per_s"].as_f64().unwrap() < 1.0 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let played = Instant::now();
+        server.play(VOICE);
+        loop {
+            let line = client.next();
+            starts += usize::from(line["type"] == "event.start");
+            ends += usize::from(line["type"] == "event.end");
+            if line["type"] == "event.start" && line["event"]["label"] == "Speech" {
+                break;
+            }
+        }
+        // The voice itself takes a second and a half to play.
+        assert!(played.elapsed() < Duration::from_secs(5), "round {round}: a voice is heard after {:?}", played.elapsed());
+        let killed = Instant::now();
+        server.kill();
+        loop {
+            let line = client.next();
+            starts += usize::from(line["type"] == "event.start");
+            ends += usize::from(line["type"] == "event.end");
+            if line["type"] == "source.lost" {
+                break;
+            }
+        }
+        assert!(killed.elapsed() < Duration::from_secs(3), "round {round}: lost after {:?}", killed.elapsed());
+        // Every event ends with its source, before the source is told to be lost.
+        assert_eq!(starts, ends, "round {round}");
+        server.restart();
+        client.wait_for("source.restored");
+        // Buffers are made with the first rounds.
+        if round == 2 {
+            at_first = Some(resources(&daemon));
+        }
+    }
+    if let Some((resident, descriptors)) = at_first.filter(|_| rounds > 3) {
+        let (resident_now, descriptors_now) = resources(&daemon);
+        assert!(resident_now < resident + 4.0, "{resident} MiB became {resident_now} MiB");
+        assert!(descriptors_now <= descriptors + 2, "{descriptors} descriptors became {descriptors_now}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_killed_at_any_moment_starts_again_and_its_replay_is_honest() {
+    let mut daemon = Daemon::start("", &["--source", &format!("file:{RINGTONE}?loop")], &[]);
+    for round in 0..rounds(10, 100) {
+        // A moment that differs from round to round: while it starts, hears, and speaks.
+        std::thread::sleep(Duration::from_millis((round as u64 * 37) % 400));
+        let client = daemon.connect();
+        let seq = client.hello["seq"].as_u64().unwrap();
+        daemon.child.kill().unwrap();
+        daemon.child.wait().unwrap();
+        assert!(daemon.socket().exists(), "a killed daemon leaves its socket");
+        let began = Instant::now();
+        daemon.start_again("", &["--source", &format!("file:{RINGTONE}?loop")]);
+        assert!(began.elapsed() < Duration::from_secs(5), "it starts again after {:?}", began.elapsed());
+        let mut client = daemon.connect();
+        if round % 5 > 0 {
+            continue;
+        }
+        // What the old process said is gone: whoever asks for what came after it gets all that the new one says, from its first report on.
+        client.send(&format!(r#"{{"op":"subscribe","since":{}}}"#, seq + 1_000));
+        client.wait_for("subscribed");
+        let first = loop {
+            if let Some(seq) = client.next()["seq"].as_u64() {
+                break seq;
+            }
+        };
+        assert_eq!(first, 1, "round {round}");
+    }
+}
+
+#[test]
+fn thousands_of_reloads_half_of_them_bad_lose_no_sample_and_keep_the_last_good_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = voice_and_silence(folder.path());
+    let daemon = Daemon::start("", &["--source", &format!("file:{}?loop", recording.display())], &[]);
+    let file = daemon.folder.path().join("mimid.toml");
+    let socket = format!("[socket]\npath = {:?}\n", daemon.socket());
+    let mut client = daemon.connect();
+    let n = rounds(300, 10_000);
+    for round in 0..n {
+        let is_bad = round % 2 == 1;
+        let threshold = 0.3 + (round % 50) as f64 / 100.0;
+        let labels =
+            if is_bad { "[labels.Dgo]\nthreshold = 2\n".to_owned() } else { format!("[labels.Dog]\nthreshold = {threshold}\n") };
+        std::fs::write(&file, format!("{socket}{labels}")).unwrap();
+        client.send(r#"{"op":"reload"}"#);
+        let answer = loop {
+            let line = client.next();
+            // The answer has no number; the report that every client gets has one.
+            if line["seq"].is_null() && (line["type"] == "config.reloaded" || line["type"] == "config.rejected") {
+                break line;
+            }
+        };
+        assert_eq!(answer["type"] == "config.rejected", is_bad, "round {round}: {answer}");
+        if is_bad {
+            assert!(answer["faults"].as_array().unwrap().len() >= 2 && answer.to_string().contains("Dog"), "{answer}");
+        }
+    }
+    let last_good = 0.3 + ((n - 2) % 50) as f64 / 100.0;
+    let top = client.ask(r#"{"op":"top","k":527}"#, "top");
+    let labels = top["sources"][0]["labels"].as_array().unwrap();
+    let dog = labels.iter().find(|label| label["label"] == "Dog").unwrap();
+    assert!((dog["threshold"].as_f64().unwrap() - last_good).abs() < 1e-3, "{dog} instead of {last_good}");
+    let status = status(&mut client);
+    let source = &status["sources"][0];
+    assert_eq!((source["overrun_samples"].as_u64(), source["losses"].as_u64()), (Some(0), Some(0)), "{source}");
+    // All the while it was heard: a recording that is played at its own pace loses nothing and waits for nobody.
+    let (samples, up) = (source["samples"].as_f64().unwrap() / 48_000.0, status["uptime_s"].as_f64().unwrap());
+    assert!((up - samples).abs() < 2.0, "{samples} s of sound in {up} s");
+}
+
+/// What a client does that is not healthy.
+fn misbehave(socket: &Path, kind: u64) {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return };
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+    let mut some = [0; 512];
+    let _ = match kind % 7 {
+        // It goes at once; it reads a little and goes; it subscribes and never reads.
+        0 => Ok(0),
+        1 => stream.read(&mut some),
+        2 => {
+            let _ = stream.write_all(b"{\"op\":\"subscribe\"}\n");
+            std::thread::sleep(Duration::from_millis(700));
+            Ok(0)
+        }
+        // Garbage of several kinds: no UTF-8, no end, depth, NUL.
+        3 => stream.write_all(&[0xff, 0xfe, b'\n', 0, b'\n']).map(|()| 0),
+        4 => stream.write_all(&[b'{'; 100_000]).map(|()| 0),
+        5 => stream.write_all(format!("{}\n", "[".repeat(20_000)).as_bytes()).map(|()| 0),
+        // A request letter by letter, which never comes to its end.
+        _ => {
+            for letter in b"{\"op\":\"status\"" {
+                let _ = stream.write_all(&[*letter]);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Ok(0)
+        }
+    };
+}
+
+#[test]
+fn hundreds_of_clients_that_stall_vanish_and_send_garbage_cost_the_healthy_ones_nothing() {
+    let daemon = Daemon::start("", &["--source", &format!("file:{RINGTONE}?loop")], &[]);
+    let lasts = Duration::from_secs(rounds(10, 120) as u64);
+    let (socket, is_over) = (daemon.socket(), AtomicBool::new(false));
+    let mut control = daemon.connect();
+    status(&mut control);
+    let before = resources(&daemon);
+    let healthy: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let is_over = &is_over;
+        let healthy: Vec<_> = (0..5)
+            .map(|_| {
+                let mut client = daemon.connect();
+                scope.spawn(move || {
+                    let mut seen = vec![client.hello["seq"].as_u64().unwrap()];
+                    while !is_over.load(Relaxed) {
+                        let line = client.next();
+                        assert_ne!(line["type"], "dropped", "{line}");
+                        seen.extend(line["seq"].as_u64());
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for worker in 0..20u64 {
+            let socket = &socket;
+            scope.spawn(move || {
+                let mut kind = worker;
+                while !is_over.load(Relaxed) {
+                    misbehave(socket, kind);
+                    kind += 1;
+                }
+            });
+        }
+        let until = Instant::now() + lasts;
+        while Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(100));
+            control.send(r#"{"op":"test","label":"Smoke detector, smoke alarm"}"#);
+            control.wait_for("done");
+        }
+        is_over.store(true, Relaxed);
+        healthy.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for seen in &healthy {
+        assert!(seen.len() > 20, "{} reports", seen.len());
+        assert!(
+            seen.windows(2).all(|pair| pair[1] == pair[0] + 1),
+            "a report is missing, comes twice, or out of order: {seen:?}"
+        );
+    }
+    // Whoever has gone leaves nothing behind.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while resources(&daemon).1 > before.1 + 2 {
+        assert!(Instant::now() < deadline, "{} descriptors became {}", before.1, resources(&daemon).1);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let after = resources(&daemon);
+    assert!(after.0 < before.0 + 30.0, "{} MiB became {} MiB", before.0, after.0);
+}
+
+#[test]
+fn hours_of_sound_at_full_speed_leave_the_memory_as_it_was_after_minutes() {
+    const RATE_HZ: usize = 16_000;
+    let mut daemon = Daemon::start("[report]\npreset = \"all\"\n", &["--source", "-"], &[]);
+    let mut client = daemon.connect();
+    client.send(r#"{"op":"subscribe","types":["heartbeat"]}"#);
+    // A voice, made of every third sample of one at 48 kHz, and some seconds of what a quiet room gives.
+    let bytes = std::fs::read(VOICE).unwrap();
+    let voice = bytes[44..].chunks_exact(6).flat_map(|frame| [frame[0], frame[1]]);
+    let room = (0..8 * RATE_HZ as u32).flat_map(|at| (((at.wrapping_mul(2_654_435_761) >> 24) as i16 - 128) / 16).to_le_bytes());
+    let minute: Vec<u8> = voice.chain(room).collect::<Vec<u8>>().into_iter().cycle().take(60 * RATE_HZ * 2).collect();
+    let mut input = daemon.child.stdin.take().unwrap();
+    let (minutes, settled) = (rounds(4, 360), rounds(2, 10));
+    let mut at_first = 0.0;
+    for told in 0..minutes {
+        input.write_all(&minute).unwrap();
+        // All but what the pipe and the ring hold was heard.
+        while status(&mut client)["sources"][0]["samples"].as_u64().unwrap() < ((told + 1) * 60 * RATE_HZ - 10 * RATE_HZ) as u64 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if told + 1 == settled {
+            at_first = resources(&daemon).0;
+        }
+    }
+    let (resident, source) = (resources(&daemon).0, &status(&mut client)["sources"][0]);
+    assert!(source["events"].as_u64().unwrap() as usize >= minutes, "{source}");
+    assert!(resident < at_first + 2.0, "{at_first} MiB became {resident} MiB");
+}
