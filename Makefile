@@ -1,4 +1,4 @@
-# make build | run | test | bench | lint | setup | clean. Each sets up what it needs, and does nothing twice.
+# make build | run | test | endurance | bench | lint | setup | clean. Each sets up what it needs, and does nothing twice.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
 .PHONY: build run test endurance bench lint setup clean help

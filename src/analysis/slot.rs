@@ -49,7 +49,7 @@ pub(super) struct Slot {
     pub finishing: bool,
     device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
     clock: SampleClock,
-    /// How many samples have been taken out of the ring or were lost before it.
+    /// How many samples have been taken out of the ring, and how many never came.
     arrived: u64,
     /// When samples were last found in the ring.
     heard_at: Instant,
@@ -115,15 +115,16 @@ impl Slot {
         }
     }
 
-    /// So many samples were taken out of the ring, and so many had been lost before them.
-    pub fn take(&mut self, samples: u64, lost_before: u64) {
-        self.arrived += samples + lost_before;
+    /// So many samples were taken out of the ring.
+    pub fn take(&mut self, samples: u64) {
+        self.arrived += samples;
         self.heard_at = Instant::now();
     }
 
     /// Lays the samples that have come by `now` on the clock, and says how many are missing that never came.
     pub fn arrive(&mut self, now: Now) -> Option<u64> {
-        let end = self.arrived + self.reader.available() as u64;
+        // What a full ring dropped has come all the same, also where the reader has not got to that place yet.
+        let end = self.arrived + self.reader.available() as u64 + self.reader.lost();
         let age_ns = i64::try_from(self.device_latency_ns.load(Relaxed)).unwrap_or(0);
         let is_known = self.clock.time(0, self.rate_hz, 0).is_some();
         // Who writes to standard input may pause as it likes.

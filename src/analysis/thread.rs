@@ -217,7 +217,7 @@ impl Thread {
                     break;
                 }
                 has_come = true;
-                slot.take(popped.count as u64, popped.gap_before);
+                slot.take(popped.count as u64);
                 if popped.gap_before > 0 {
                     self.overrun(index, popped.gap_before);
                 }
