@@ -34,6 +34,7 @@ lint:
 
 test: setup lint
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng socat tmux fonts-dejavu-core faketime
+	@.ci/packages --optional systemd procps
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items

@@ -1,10 +1,15 @@
-//! Log records on standard error: text for people or one JSON object a line, from the level that the configuration names.
+//! Log records on standard error: text for people, fields for systemd's journal where that is what standard error leads to, or one JSON
+//! object a line; from the level that the configuration names.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use super::journal::{self, Journal};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Starts to log. `MIMID_LOG` may say more finely what is wanted, such as `mimid::capture=debug`.
@@ -23,10 +28,20 @@ pub fn start(config: &LogConfig) {
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(standard));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
     // A second start, in a test say, leaves the first in force.
-    let _ = match config.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let _ = match (config.format, to_journal()) {
+        (LogFormat::Json, _) => lines.with_env_filter(filter).json().flatten_event(true).try_init(),
+        (LogFormat::Text, Some(journal)) => {
+            tracing_subscriber::registry().with(filter).with(journal).try_init().map_err(Into::into)
+        }
+        (LogFormat::Text, None) => lines.with_env_filter(filter).with_ansi(io::stderr().is_terminal()).try_init(),
     };
+}
+
+/// The journal, if standard error leads to it. Where it cannot be reached, its own stream still takes text.
+fn to_journal() -> Option<Journal> {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    let leads_there = journal::leads_to_journal(stream.as_deref(), io::stderr());
+    leads_there.then(|| Journal::connect(Path::new(journal::SOCKET)).ok()).flatten()
 }

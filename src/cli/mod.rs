@@ -13,6 +13,7 @@ use crate::model::Model;
 pub mod check;
 pub mod devices;
 pub mod explain;
+mod journal;
 pub mod labels;
 pub mod listen;
 mod logging;

@@ -147,7 +147,7 @@ impl Daemon {
         let system = |error: std::io::Error| DaemonError::System(error.to_string());
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
         let inference = Inference::open(&model, &runtime, config.model.n_threads())?;
-        let bound = socket::bind(&config.socket)?;
+        let bound = socket::open(&config.socket)?;
         let socket = bound.path.clone();
         let stats = Arc::new(Stats::default());
         // A client that comes before the sources are open is told of them all the same.

@@ -1,11 +1,13 @@
 //! Publishing: reports in, lines on a local socket out; requests in, answers out.
 //!
-//! `wire` holds the only types that are serialised, `hub` numbers, remembers and fans out, `socket` binds the path, `client` serves
-//! one connection, `filter` says who gets what, `access` says who may change the daemon, `pretty` prints lines for people.
+//! `wire` holds the only types that are serialised, `hub` numbers, remembers and fans out, `socket` binds the path,
+//! `activation` takes the socket of a service manager, `client` serves one connection, `filter` says who gets what, `access` says who
+//! may change the daemon, `pretty` prints lines for people.
 //!
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
 pub mod access;
+pub mod activation;
 pub mod client;
 pub mod filter;
 pub mod hub;

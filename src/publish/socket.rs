@@ -1,4 +1,4 @@
-//! The socket's place: where it is, binding it safely, and taking it away again.
+//! The socket's place: where it is, taking it from the service manager or binding it safely, and taking it away again.
 //!
 //! A socket that nobody serves any more is taken over; one that a living daemon serves is not. A lock beside the socket, `PATH.lock`,
 //! decides between two daemons that start at once; the system lets go of it however a daemon ends.
@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Gid, Uid};
 
 use super::access::{Access, find_group};
+use super::activation;
 use crate::config::SocketConfig;
 
 /// The longest path that the system takes, in bytes.
@@ -70,6 +71,14 @@ pub enum BindError {
         /// The group's name.
         group: String,
     },
+    /// The service manager handed something over that cannot be served.
+    #[error(
+        "the service manager handed {what} over, but mimid serves one listening Unix stream socket; mend the socket unit: one ListenStream= with a path"
+    )]
+    Handed {
+        /// What it handed over.
+        what: String,
+    },
     /// The system refused.
     #[error("the socket {} cannot be made: {what}", .path.display())]
     Refused {
@@ -85,7 +94,11 @@ impl BindError {
     pub fn exit_code(&self) -> u8 {
         match self {
             BindError::InUse { .. } => 5,
-            BindError::NoPlace | BindError::TooLong { .. } | BindError::NoGroup { .. } | BindError::NotAMember { .. } => 2,
+            BindError::NoPlace
+            | BindError::TooLong { .. }
+            | BindError::NoGroup { .. }
+            | BindError::NotAMember { .. }
+            | BindError::Handed { .. } => 2,
             _ => 1,
         }
     }
@@ -107,7 +120,7 @@ pub fn default_path() -> Result<PathBuf, BindError> {
     home.map(|folder| folder.join("mimid/mimid.sock")).ok_or(BindError::NoPlace)
 }
 
-/// A bound socket. Dropping it takes it away.
+/// A socket that listens. Dropping it takes it away, unless it is the service manager's.
 #[derive(Debug)]
 pub struct Bound {
     /// Where it listens; taken by the server.
@@ -116,6 +129,12 @@ pub struct Bound {
     pub path: PathBuf,
     /// Who may change the daemon.
     pub access: Access,
+    /// What makes it ours; a service manager's socket is not.
+    own: Option<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
     inode: (u64, u64),
     /// Let go of after the socket has been taken away.
     _lock: Lock,
@@ -123,8 +142,9 @@ pub struct Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        let Some(own) = &self.own else { return };
         // Somebody may have taken the path meanwhile; theirs stays.
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| inode(&metadata) == self.inode) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| inode(&metadata) == own.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -132,6 +152,24 @@ impl Drop for Bound {
 
 fn inode(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
+}
+
+/// The socket that the service manager handed over, else the one that `config` asks for.
+pub fn open(config: &SocketConfig) -> Result<Bound, BindError> {
+    let Some((listener, path)) = activation::handed()? else { return bind(config) };
+    if let Some(configured) = config.path.as_ref().filter(|configured| **configured != path) {
+        let (configured, path) = (configured.display(), path.display());
+        tracing::warn!(
+            "the socket is {path}, which the service manager made; path under [socket] says {configured} and is not used"
+        );
+    }
+    Ok(Bound { listener, access: Access::new(group(config)?), path, own: None })
+}
+
+/// The group that the configuration names.
+fn group(config: &SocketConfig) -> Result<Option<Gid>, BindError> {
+    let find = |name: &String| find_group(name).ok_or_else(|| BindError::NoGroup { group: name.clone() });
+    config.group.as_ref().map(find).transpose()
 }
 
 /// Binds the socket that `config` asks for. Only the daemon's own user, root and whom mode and group let can ever connect to it.
@@ -149,11 +187,7 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     if actual.max(hidden.as_os_str().len()) > MAX_PATH {
         return Err(BindError::TooLong { path, actual });
     }
-    let group = config
-        .group
-        .as_ref()
-        .map(|group| find_group(group).ok_or_else(|| BindError::NoGroup { group: group.clone() }))
-        .transpose()?;
+    let group = group(config)?;
     make_folder(config, &path, folder)?;
     let refused = |error: io::Error| refusal(&path, &error);
     let lock = Lock::take(&path)?;
@@ -168,7 +202,8 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     let _ = remove_private(&hidden, &private);
     let listener = listener?;
     let metadata = std::fs::symlink_metadata(&path).map_err(refused)?;
-    Ok(Bound { listener, access: Access::new(group), inode: inode(&metadata), path, _lock: lock })
+    let own = Own { inode: inode(&metadata), _lock: lock };
+    Ok(Bound { listener, access: Access::new(group), path, own: Some(own) })
 }
 
 /// A socket at `hidden` with the mode and the group that it is to have; errors name the `path` that it is for.

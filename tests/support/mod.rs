@@ -21,7 +21,16 @@ pub fn mimid() -> Command {
     command
         .env("MIMID_MODELS", project.join("models"))
         .env("MIMID_ONNXRUNTIME", project.join("models/runtime/libonnxruntime.so"));
-    for name in ["XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "PULSE_SERVER", "NOTIFY_SOCKET", "MIMID_LOG"] {
+    for name in [
+        "XDG_CONFIG_HOME",
+        "XDG_RUNTIME_DIR",
+        "RUNTIME_DIRECTORY",
+        "PULSE_SERVER",
+        "NOTIFY_SOCKET",
+        "MIMID_LOG",
+        "LISTEN_PID",
+        "JOURNAL_STREAM",
+    ] {
         command.env_remove(name);
     }
     // A machine on which this is run may have a microphone; no test may listen to it.
@@ -33,7 +42,11 @@ pub fn mimid() -> Command {
 
 /// Runs a command to its end; whatever happens it must not panic.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    ended(command.stdin(Stdio::null()))
+}
+
+fn ended(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked") && !stderr.contains("stack backtrace"), "{stderr}");
     output
@@ -41,7 +54,12 @@ pub fn run(command: &mut Command) -> Output {
 
 /// The exit code and standard error of a command that is meant to fail.
 pub fn failure(command: &mut Command) -> (i32, String) {
-    let output = run(command);
+    failure_with_input(command.stdin(Stdio::null()))
+}
+
+/// The same of a command that has its standard input already.
+pub fn failure_with_input(command: &mut Command) -> (i32, String) {
+    let output = ended(command);
     (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap().trim_end().to_owned())
 }
 
@@ -123,7 +141,11 @@ pub struct Client {
 
 impl Client {
     pub fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).unwrap();
+        Self::of(UnixStream::connect(socket).unwrap())
+    }
+
+    /// The client at the end of a connection.
+    pub fn of(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let mut client = Self { lines: BufReader::new(stream), hello: Value::Null };
         client.hello = client.next();
