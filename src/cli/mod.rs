@@ -16,6 +16,7 @@ pub mod explain;
 pub mod labels;
 pub mod listen;
 mod logging;
+pub mod man;
 mod recording;
 pub mod run;
 pub mod scan;
@@ -113,6 +114,9 @@ pub enum Command {
         /// The shell to complete for.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// The option that all commands with a configuration share.
@@ -164,5 +168,6 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             std::io::Write::write_all(&mut std::io::stdout(), &script)?;
             Ok(())
         }
+        Command::Man(args) => man::run(&args),
     }
 }
