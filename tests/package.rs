@@ -82,7 +82,10 @@ fn the_package_holds_what_it_should_as_root_and_comes_out_the_same_twice() {
     }
     let (pages, rest): (BTreeSet<String>, BTreeSet<String>) = files.into_iter().partition(|path| path.contains("/man1/"));
     assert_eq!(rest, expected);
-    assert!(pages.contains("/usr/share/man/man1/mimid.1.gz") && pages.contains("/usr/share/man/man1/mimid-run.1.gz"), "{pages:?}");
+    assert!(
+        pages.contains("/usr/share/man/man1/mimid.1.gz") && pages.contains("/usr/share/man/man1/mimid-run.1.gz"),
+        "{pages:?}"
+    );
 
     let root = folder.path().join("root");
     text(Command::new("dpkg-deb").arg("--raw-extract").arg(&package).arg(&root));
