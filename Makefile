@@ -1,7 +1,7 @@
-# make build | run | test | endurance | bench | lint | setup | clean. Each sets up what it needs, and does nothing twice.
+# make build | run | test | endurance | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, and does nothing twice.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test endurance bench lint setup clean help
+.PHONY: build run test endurance bench lint deb deb-test setup clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -33,7 +33,7 @@ lint:
 	cargo clippy --all-targets --locked -- -D warnings
 
 test: setup lint
-	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng socat tmux fonts-dejavu-core faketime
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng socat tmux fonts-dejavu-core faketime dpkg-dev
 	@.ci/packages --optional systemd procps
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc
@@ -54,6 +54,16 @@ bench: build
 		&& cp benches/cost/requirements.txt benches/cost/.venv/ready; }
 	benches/cost/.venv/bin/python benches/cost $(ARGS) $(PART)
 	$(if $(PART),,MIMID_MODELS=$(CURDIR)/models MIMID_ONNXRUNTIME=$(CURDIR)/models/runtime/libonnxruntime.so cargo bench --locked --bench engine)
+
+# A Debian package with all that the service needs, in target/debian.
+deb: build
+	@.ci/packages dpkg-dev
+	FEATURES="$(FEATURES)" systemd/debian/build $(TARGET)/release/mimid $(TARGET)/debian
+
+# Installs, upgrades, removes and purges it in a bare root, and asks lintian.
+deb-test: deb
+	@.ci/packages lintian mmdebstrap alsa-utils
+	systemd/debian/test $(TARGET)/debian/mimid_*_$$(dpkg --print-architecture).deb
 
 clean:
 	rm -rf $(TARGET) benches/cost/.venv models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}

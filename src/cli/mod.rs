@@ -17,6 +17,7 @@ mod journal;
 pub mod labels;
 pub mod listen;
 mod logging;
+pub mod man;
 mod recording;
 pub mod run;
 pub mod scan;
@@ -114,6 +115,9 @@ pub enum Command {
         /// The shell to complete for.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// The option that all commands with a configuration share.
@@ -165,5 +169,6 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             std::io::Write::write_all(&mut std::io::stdout(), &script)?;
             Ok(())
         }
+        Command::Man(args) => man::run(&args),
     }
 }
