@@ -44,7 +44,7 @@ fn the_package_holds_what_it_should_as_root_and_comes_out_the_same_twice() {
     let field = |name: &str| text(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name)).trim_end().to_owned();
     assert_eq!(field("Version"), concat!(env!("CARGO_PKG_VERSION"), "-1"));
     assert_eq!(field("Architecture"), text(Command::new("dpkg").arg("--print-architecture")).trim_end());
-    for needed in ["adduser", "libasound2", "libc6", "libgcc-s1", "libstdc++6"] {
+    for needed in ["adduser", "procps", "libasound2", "libc6", "libgcc-s1", "libstdc++6"] {
         assert!(field("Depends").contains(needed), "{needed}: {}", field("Depends"));
     }
 
