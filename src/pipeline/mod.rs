@@ -19,18 +19,21 @@ use crate::control::Control;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::inference::Inference;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Labels, Model, ModelError};
+use crate::model::{Labels, Model};
 use crate::publish::server::Directory;
-use crate::publish::socket::{self, BindError};
+use crate::publish::socket;
 use crate::publish::wire::ModelInfo;
 use crate::stats::Stats;
 use crate::systemd;
 
+mod error;
 mod liveness;
 mod publisher;
 mod reload;
 mod source;
 
+pub use error::DaemonError;
+use error::sentences;
 use liveness::Liveness;
 use publisher::Publisher;
 pub use publisher::Signal;
@@ -48,39 +51,6 @@ const SETTLING: Duration = Duration::from_millis(50);
 const STUCK_LOOKS: u32 = 60;
 /// How long a made-up event lasts.
 const TEST_EVENT: Duration = Duration::from_secs(1);
-
-/// Why the daemon could not start, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// The model or ONNX Runtime cannot be used.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// There is no socket.
-    #[error(transparent)]
-    Socket(#[from] BindError),
-    /// No source could be opened.
-    #[error("{}", sentences(.0))]
-    NoSource(Vec<CaptureError>),
-    /// The system refused something that a stage needs.
-    #[error("the daemon cannot run: {0}")]
-    System(String),
-}
-
-fn sentences(errors: &[CaptureError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-impl DaemonError {
-    /// The exit code of a process that ends for this.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            DaemonError::Model(_) => 4,
-            DaemonError::Socket(error) => error.exit_code(),
-            DaemonError::NoSource(errors) => errors.first().map_or(3, CaptureError::exit_code),
-            DaemonError::System(_) => 1,
-        }
-    }
-}
 
 /// What a daemon that cannot open a single source does.
 #[derive(Debug, Clone)]
