@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use support::{Client, Daemon, SoundServer, VOICE};
+use support::{Client, Daemon, ServiceManager, SoundServer, VOICE};
 
 /// A microphone that has been heard, with a daemon that hears it.
 fn hearing(server: &SoundServer, environment: &[(&str, &Path)]) -> (Daemon, Client) {
@@ -111,45 +110,9 @@ fn a_wall_clock_that_is_set_is_told_and_times_follow_it() {
     }
 }
 
-/// The service manager's end of the notification socket.
-struct Manager {
-    socket: UnixDatagram,
-    path: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Manager {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { socket, path, _folder: folder }
-    }
-
-    /// The next message.
-    fn told(&self) -> String {
-        let mut message = [0; 4_096];
-        let length = self.socket.recv(&mut message).expect("the service manager is told nothing");
-        String::from_utf8(message[..length].to_vec()).unwrap()
-    }
-
-    /// The next message that holds `what`.
-    fn told_of(&self, what: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let told = self.told();
-            if told.contains(what) {
-                return told;
-            }
-            assert!(Instant::now() < deadline, "the service manager is not told of {what}");
-        }
-    }
-}
-
 #[test]
 fn the_service_manager_is_told_that_it_hears_once_it_does_and_what_is_lost() {
-    let (mut server, manager) = (SoundServer::start(), Manager::new());
+    let (mut server, manager) = (SoundServer::start(), ServiceManager::new());
     let (daemon, mut client) = hearing(&server, &[("NOTIFY_SOCKET", &manager.path)]);
     let ready = manager.told_of("READY=1");
     assert!(ready.contains("STATUS=hearing") && ready.contains("on default"), "{ready}");
@@ -169,7 +132,7 @@ fn the_service_manager_is_told_that_it_hears_once_it_does_and_what_is_lost() {
 
 #[test]
 fn a_daemon_without_any_microphone_is_ready_and_says_so() {
-    let manager = Manager::new();
+    let manager = ServiceManager::new();
     let _daemon = Daemon::start("", &["--wait"], &[("NOTIFY_SOCKET", &manager.path)]);
     let ready = manager.told_of("READY=1");
     assert!(ready.contains("STATUS=default is lost: "), "{ready}");

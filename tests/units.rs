@@ -3,12 +3,11 @@
 
 mod support;
 
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{Daemon, VOICE, run};
+use support::{Daemon, ServiceManager, VOICE, run};
 
 /// The highest exposure of the system's service, in tenths.
 const EXPOSURE: &str = "--threshold=20";
@@ -67,11 +66,9 @@ fn the_system_service_is_exposed_by_two_of_ten_at_most() {
 }
 
 /// The next message to the service manager that has this line.
-fn wait_for(manager: &UnixDatagram, line: &str) -> String {
+fn wait_for(manager: &ServiceManager, line: &str) -> String {
     loop {
-        let mut message = vec![0; 4_096];
-        let length = manager.recv(&mut message).expect("the service manager was not told in time");
-        let message = String::from_utf8(message[..length].to_vec()).unwrap();
+        let message = manager.told();
         if message.lines().any(|said| said == line) {
             return message;
         }
@@ -80,12 +77,9 @@ fn wait_for(manager: &UnixDatagram, line: &str) -> String {
 
 #[test]
 fn the_service_manager_is_told_of_the_start_a_reload_and_the_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let manager = ServiceManager::new();
     let source = format!("file:{VOICE}?loop");
-    let mut daemon = Daemon::start("", &["--source", &source], &[("NOTIFY_SOCKET", path.as_path())]);
+    let mut daemon = Daemon::start("", &["--source", &source], &[("NOTIFY_SOCKET", &manager.path)]);
     assert!(wait_for(&manager, "READY=1").lines().any(|line| line.starts_with("STATUS=")));
     daemon.signal("-HUP");
     // Type=notify-reload takes no RELOADING=1 that does not say when it was.

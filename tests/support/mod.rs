@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -197,6 +197,42 @@ impl Client {
     pub fn ask(&mut self, request: &str, answer: &str) -> Value {
         self.send(request);
         self.wait_for(answer)
+    }
+}
+
+/// The service manager's end of the notification socket.
+pub struct ServiceManager {
+    socket: UnixDatagram,
+    pub path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl ServiceManager {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { socket, path, _folder: folder }
+    }
+
+    /// The next message.
+    pub fn told(&self) -> String {
+        let mut message = [0; 4_096];
+        let length = self.socket.recv(&mut message).expect("the service manager is told nothing");
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    }
+
+    /// The next message that holds `what`.
+    pub fn told_of(&self, what: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let told = self.told();
+            if told.contains(what) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "the service manager is not told of {what}");
+        }
     }
 }
 
