@@ -236,7 +236,8 @@ fn peaks_are_kept_from_the_first_request_on_and_told_in_order() {
         for peak in answer["peaks"].as_array().unwrap() {
             scores.push(peak["score"].as_f64().unwrap());
             kinds.push(peak["kind"].as_str().unwrap().to_owned());
-            assert!(peak["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok() && peak["source"] == first["sources"][0]);
+            // The first answer can come before the source is open, and then it names none.
+            assert!(peak["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok() && peak["source"] == answer["sources"][0]);
         }
         next = answer["next"].clone();
     }
