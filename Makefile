@@ -1,7 +1,7 @@
-# make build | run | test | endurance | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, and does nothing twice.
+# make build | run | test | deny | endurance | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, and does nothing twice.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test endurance bench lint deb deb-test setup clean help
+.PHONY: build run test deny endurance bench lint deb deb-test setup clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -38,6 +38,10 @@ test: setup lint
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+# The licences, sources and known faults of the dependencies (.deny.toml).
+deny:
+	@.ci/deny
 
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
