@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use latency::Latency;
+use sink::SinkStats;
 
 pub mod latency;
+pub mod sink;
 
 /// What state a source is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Stats {
     pub dropped_lines: AtomicU64,
     /// Reports that the publishing stage did not take in time.
     pub dropped_reports: AtomicU64,
+    /// The sinks that are on.
+    pub sinks: std::sync::RwLock<Vec<Arc<SinkStats>>>,
 }
 
 impl Default for Stats {
@@ -94,6 +98,7 @@ impl Default for Stats {
             clients: AtomicU64::new(0),
             dropped_lines: AtomicU64::new(0),
             dropped_reports: AtomicU64::new(0),
+            sinks: std::sync::RwLock::default(),
         }
     }
 }

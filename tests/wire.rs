@@ -9,7 +9,8 @@ use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLa
 use mimid::detect::peaks::Kind;
 use mimid::detect::why::Why;
 use mimid::event::{EndReason, Report, SoundEvent, Subject};
-use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
+use mimid::publish::wire::{Body, Line, ModelInfo, Request, SinkStatus, SourceStatus, Status};
+use mimid::stats::sink::SinkStats;
 use mimid::stats::{SourceState, SourceStats};
 use serde::de::DeserializeOwned;
 
@@ -72,6 +73,11 @@ mod schema {
             #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
             sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
             busy: f64, hop_ms: u64, clients: u64, dropped_lines: u64, dropped_reports: u64,
+            sinks: Vec<Sink>,
+        }
+        Sink {
+            name: String, state: SinkState, #[serde(deserialize_with = "nullable")] reason: Option<String>,
+            queued: u64, sent: u64, dropped: u64, clients: u64,
         }
         Source {
             name: String, state: State, #[serde(deserialize_with = "nullable")] rate_hz: Option<u32>,
@@ -141,6 +147,14 @@ mod schema {
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(rename_all = "snake_case")]
+    pub enum SinkState {
+        Starting,
+        Up,
+        Down,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum State {
         Opening,
         Live,
@@ -198,6 +212,8 @@ fn status() -> Status {
     let stats = SourceStats::new("default".into());
     stats.enter(SourceState::Live);
     stats.latency.add(std::time::Duration::from_millis(30));
+    let sink = SinkStats::new("mqtt");
+    sink.fall("the broker refuses".to_owned());
     Status {
         version: "0.1.0".to_owned(),
         pid: 7,
@@ -212,6 +228,7 @@ fn status() -> Status {
         clients: 1,
         dropped_lines: 0,
         dropped_reports: 0,
+        sinks: vec![SinkStatus::from(&sink)],
     }
 }
 
@@ -367,7 +384,7 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, waits for the second look"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is told as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the 2 windows that confirm it, of the last 3"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 of -60.0 dBFS"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"not yet as long as 500 ms"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"announced and not borne out; not again until it is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::listen::{Daemon, closed};
 use super::{Failure, exit};
-use crate::publish::wire::{Body, Request, SourceStatus, Status};
+use crate::publish::wire::{Body, Request, SinkStatus, SourceStatus, Status};
 
 /// Show the health of the running daemon.
 #[derive(Debug, clap::Args)]
@@ -64,6 +64,11 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         if let Some(reason) = &source.reason {
             writeln!(out, "\n{} is lost: {reason}", source.name)?;
         }
+    }
+    for sink in &status.sinks {
+        let SinkStatus { name, state, reason, queued, sent, dropped, clients } = sink;
+        let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        writeln!(out, "\n{name} is {state}{why}; sent {sent}, waiting {queued}, dropped {dropped}, clients {clients}")?;
     }
     Ok(())
 }

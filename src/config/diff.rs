@@ -15,6 +15,8 @@ pub enum Change {
     Log,
     /// What is reported, and when.
     Rules,
+    /// Where events are sent to beside the socket.
+    Sinks,
     /// A new source.
     SourceAdded(Arc<str>),
     /// A source that is gone.
@@ -31,6 +33,7 @@ impl Change {
             Change::Model => "[model] changed".to_owned(),
             Change::Log => "[log] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Rules => "the labels, groups or thresholds changed".to_owned(),
+            Change::Sinks => "[sinks] changed".to_owned(),
             Change::SourceAdded(name) => format!("the source {name:?} is new"),
             Change::SourceRemoved(name) => format!("the source {name:?} is gone"),
             Change::SourceChanged(name) => format!("the source {name:?} changed"),
@@ -46,6 +49,7 @@ impl Config {
         changes.extend((self.model != new.model).then_some(Change::Model));
         changes.extend((self.log != new.log).then_some(Change::Log));
         changes.extend((self.rules != new.rules).then_some(Change::Rules));
+        changes.extend((self.sinks != new.sinks).then_some(Change::Sinks));
         for source in &self.sources {
             match new.sources.iter().find(|other| other.name == source.name) {
                 None => changes.push(Change::SourceRemoved(source.name.clone())),

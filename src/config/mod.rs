@@ -20,12 +20,14 @@ pub mod print;
 pub mod raw;
 pub mod schema;
 mod set;
+pub mod sinks;
 pub mod table;
 pub mod validate;
 
 pub use fault::{Fault, Faults};
 pub use origin::Origin;
 pub use raw::Raw;
+pub use sinks::SinksConfig;
 
 /// A configuration that may be put in force, and what is legal in it but odd.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +95,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What is reported, and when; one rule for each reported label or group.
     pub rules: Vec<Rule>,
+    /// What events are sent to beside the socket.
+    pub sinks: SinksConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }

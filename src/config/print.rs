@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Channel, Config, Gate, Input, LogFormat, LogLevel};
+use super::sinks::MqttVersion;
+use super::{Channel, Config, Gate, Input, LogFormat, LogLevel, SinksConfig};
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
 
@@ -67,9 +68,39 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
+    write_sinks(&config.sinks, out)?;
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
     writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
+}
+
+fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
+    let path = |key: &str, path: &Option<std::path::PathBuf>| {
+        path.as_ref().map(|path| format!("{key} = {}\n", quoted(&path.to_string_lossy()))).unwrap_or_default()
+    };
+    if let Some(mqtt) = &sinks.mqtt {
+        let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
+        let host = if mqtt.host.contains(':') { format!("[{}]", mqtt.host) } else { mqtt.host.clone() };
+        writeln!(out, "\n[sinks.mqtt]\nurl = {}", quoted(&format!("{scheme}://{host}:{}", mqtt.port)))?;
+        writeln!(out, "version = {}", quoted(name_of(mqtt.version, &MqttVersion::NAMES)))?;
+        writeln!(out, "node = {}\nprefix = {}", quoted(&mqtt.node), quoted(&mqtt.prefix))?;
+        if let Some(username) = &mqtt.username {
+            writeln!(out, "username = {}", quoted(username))?;
+        }
+        out.push_str(&(path("password_file", &mqtt.password_file) + &path("ca_file", &mqtt.ca_file)));
+        writeln!(out, "discovery = {}", mqtt.discovery_prefix.is_some())?;
+        if let Some(prefix) = &mqtt.discovery_prefix {
+            writeln!(out, "discovery_prefix = {}", quoted(prefix))?;
+        }
+        writeln!(out, "queue = {}", mqtt.queue)?;
+    }
+    if let Some(http) = &sinks.http {
+        writeln!(out, "\n[sinks.http]\nlisten = {}", quoted(&http.listen.to_string()))?;
+        out.push_str(&path("token_file", &http.token_file));
+        let hosts: Vec<String> = http.hosts.iter().map(|host| quoted(host)).collect();
+        writeln!(out, "hosts = [{}]", hosts.join(", "))?;
+    }
+    Ok(())
 }
 
 /// What is set in the place of the model's own numbers.

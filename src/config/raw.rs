@@ -62,7 +62,7 @@ macro_rules! section {
         }
 
         impl $name {
-            fn read(table: &mut Table) -> Self {
+            pub(in crate::config::raw) fn read(table: &mut Table) -> Self {
                 let mut section = Self::default();
                 $(table.leaf(stringify!($key), &mut section.$key);)*
                 section
@@ -70,6 +70,10 @@ macro_rules! section {
         }
     };
 }
+
+// After the macro, which it uses.
+mod sinks;
+pub use sinks::{RawHttp, RawMqtt, RawSinks};
 
 section! {
     /// `[socket]`
@@ -336,6 +340,8 @@ pub struct Raw {
     pub report: RawReport,
     /// What becomes of the sound.
     pub privacy: RawPrivacy,
+    /// What events are sent to beside the socket; off where nothing is said.
+    pub sinks: RawSinks,
     /// What is logged, and how.
     pub log: RawLog,
     /// What is wrong with the text itself.
@@ -344,5 +350,5 @@ pub struct Raw {
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-pub(super) const SECTIONS: [&str; 10] =
-    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
+pub(super) const SECTIONS: [&str; 11] =
+    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "sinks", "log"];

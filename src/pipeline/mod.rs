@@ -126,7 +126,7 @@ impl Daemon {
         }
         let (info, labels) = (model_info(&model), model.labels.clone());
         let groups = groups(&config);
-        let directory = directory(&info, &labels, &groups, &raw);
+        let directory = directory(&info, &labels, &groups, &raw, &config);
         let (commands, obeyed) = bounded(256);
         let (reports, published) = bounded(REPORTS);
         let (told, outcomes) = bounded(256);
@@ -417,13 +417,14 @@ fn model_info(model: &Model) -> ModelInfo {
     ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() }
 }
 
-fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw) -> Directory {
+fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw, config: &Config) -> Directory {
     let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
         ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
         model: model.clone(),
         labels: labels.clone(),
         groups: groups.iter().map(|group| group.name.clone()).collect(),
+        in_force: config.clone(),
         config: raw.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string()),
     }
 }

@@ -9,10 +9,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::SinksConfig;
 use crate::control::Control;
 use crate::event::Report;
 use crate::publish::hub::Hub;
 use crate::publish::server::{Directory, Shared, serve};
+use crate::publish::sinks;
 use crate::publish::socket::Bound;
 use crate::stats::Stats;
 
@@ -43,6 +45,7 @@ pub struct Publisher {
     /// Signals of the system.
     pub signals: Receiver<Signal>,
     shared: Arc<Shared>,
+    sinks: watch::Sender<SinksConfig>,
     down: watch::Sender<bool>,
     taker: JoinHandle<()>,
     server: JoinHandle<()>,
@@ -55,6 +58,7 @@ impl Publisher {
         let (asked, control) = bounded(REQUESTS);
         let (caught, signals) = bounded(16);
         let (down, is_down) = watch::channel(false);
+        let (sinks, wanted_sinks) = watch::channel(directory.in_force.sinks.clone());
         let access = bound.access;
         let shared =
             Arc::new(Shared { hub: hub.clone(), control: asked, stats, access, directory: RwLock::new(Arc::new(directory)) });
@@ -77,7 +81,8 @@ impl Publisher {
                             let _ = published.send(());
                         });
                         let _ = ready.send(Ok(()));
-                        serve(listener, for_server, is_down).await;
+                        let sinks = sinks::run(for_server.clone(), wanted_sinks, is_down.clone());
+                        tokio::join!(serve(listener, for_server, is_down), sinks);
                     }
                     Err(error) => {
                         let _ = ready.send(Err(error));
@@ -96,12 +101,15 @@ impl Publisher {
             let _ = all_published.blocking_recv();
         })?;
         started.recv().unwrap_or(Ok(()))?;
-        Ok(Self { control, signals, shared, down, taker, server })
+        Ok(Self { control, signals, shared, sinks, down, taker, server })
     }
 
     /// Puts another directory in force.
     pub fn set_directory(&self, directory: Directory) {
+        // A sink that looks for what is in force finds the new one.
+        let sinks = directory.in_force.sinks.clone();
         self.shared.set_directory(directory);
+        let _ = self.sinks.send(sinks);
     }
 
     /// Publishes what is still on its way, lets clients take it, and takes the socket away. Every sender of reports must be gone.

@@ -99,7 +99,7 @@ impl Daemon {
             let _ = self.commands.send(Command::Rules(new.rules.clone()));
         }
         self.groups = groups(&new);
-        self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw));
+        self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw, &new));
         for change in &changes {
             let started = match change {
                 Change::SourceRemoved(name) => {
@@ -111,7 +111,7 @@ impl Daemon {
                     self.start_named(&new, name)
                 }
                 Change::SourceAdded(name) => self.start_named(&new, name),
-                Change::Socket | Change::Model | Change::Log | Change::Rules => Ok(()),
+                Change::Socket | Change::Model | Change::Log | Change::Rules | Change::Sinks => Ok(()),
             };
             if let Err(error) = started {
                 tracing::error!(%error, "a source could not be started");

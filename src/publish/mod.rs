@@ -10,9 +10,13 @@ pub mod access;
 pub mod activation;
 pub mod client;
 pub mod filter;
+pub mod http;
 pub mod hub;
+pub mod mqtt;
 pub mod pretty;
+pub mod secret;
 pub mod server;
+pub mod sinks;
 pub mod socket;
 pub mod wire;
 

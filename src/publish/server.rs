@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use super::access::Access;
 use super::client::Connection;
 use super::hub::{Hub, with_newline};
-use super::wire::{Body, Line, ModelInfo, SourceStatus, Status};
+use super::wire::{Body, Line, ModelInfo, SinkStatus, SourceStatus, Status};
+use crate::config::Config;
 use crate::control::Control;
 use crate::model::Labels;
 use crate::stats::Stats;
@@ -39,6 +40,8 @@ pub struct Directory {
     pub ignored: Vec<String>,
     /// The configuration file, if there is one.
     pub config: Option<String>,
+    /// The configuration in force.
+    pub in_force: Config,
 }
 
 /// What all connections share.
@@ -71,6 +74,7 @@ impl Shared {
     pub fn status(&self) -> Status {
         let (stats, directory) = (&self.stats, self.directory());
         let sources = stats.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let sinks = stats.sinks.read().unwrap_or_else(PoisonError::into_inner);
         let inferences = stats.inferences.load(Relaxed);
         let mean = |us: u64| (us as f64 / inferences as f64 / 10.0).round() / 100.0;
         Status {
@@ -87,6 +91,7 @@ impl Shared {
             clients: stats.clients.load(Relaxed),
             dropped_lines: stats.dropped_lines.load(Relaxed),
             dropped_reports: stats.dropped_reports.load(Relaxed),
+            sinks: sinks.iter().map(|sink| SinkStatus::from(&**sink)).collect(),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::hub::{Hub, REPLAY};
 use super::server::{Directory, Shared, serve};
 use super::socket::{self, Bound};
 use super::wire::ModelInfo;
-use crate::config::SocketConfig;
+use crate::config::{Raw, SocketConfig};
 use crate::control::{Control, HeardPeaks, InForce};
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
@@ -57,8 +57,9 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let directory =
-            Directory { model, labels: labels.clone(), groups: vec!["alarm".to_owned()], ignored: Vec::new(), config: None };
+        let in_force = Raw::parse("[report]\nlabels = [\"Dog\"]", None).validate(&labels).unwrap().config;
+        let groups = vec!["alarm".to_owned()];
+        let directory = Directory { model, labels: labels.clone(), groups, ignored: Vec::new(), config: None, in_force };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),

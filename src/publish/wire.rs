@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::stats::latency::Latency;
+use crate::stats::sink::{SinkState, SinkStats};
 use crate::stats::{SourceState, SourceStats};
 
 mod peaks;
@@ -196,6 +197,9 @@ pub struct Status {
     pub dropped_lines: u64,
     /// Reports that could not even be queued.
     pub dropped_reports: u64,
+    /// The sinks that are on.
+    #[serde(default)]
+    pub sinks: Vec<SinkStatus>,
 }
 
 /// One source's health.
@@ -234,6 +238,25 @@ pub struct SourceStatus {
     /// Seconds since the last event began; null before the first.
     #[serde(default)]
     pub last_event_age_s: Option<f64>,
+}
+
+/// One sink's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// The name of its section.
+    pub name: String,
+    /// `starting`, `up` or `down`.
+    pub state: String,
+    /// Why it is down; null while it is not.
+    pub reason: Option<String>,
+    /// Messages that wait.
+    pub queued: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages given up, because too many waited.
+    pub dropped: u64,
+    /// Clients connected to it now.
+    pub clients: u64,
 }
 
 /// Percentiles of a latency in milliseconds.
@@ -370,6 +393,27 @@ impl From<&SourceStats> for SourceStatus {
             windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
             latency_ms: latency(&stats.latency),
             last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
+        }
+    }
+}
+
+impl From<&SinkStats> for SinkStatus {
+    fn from(stats: &SinkStats) -> Self {
+        use std::sync::atomic::Ordering::Relaxed;
+        let (state, reason) = stats.state();
+        let state = match state {
+            SinkState::Starting => "starting",
+            SinkState::Up => "up",
+            SinkState::Down => "down",
+        };
+        Self {
+            name: stats.name.to_owned(),
+            state: state.to_owned(),
+            reason,
+            queued: stats.queued.load(Relaxed),
+            sent: stats.sent.load(Relaxed),
+            dropped: stats.dropped.load(Relaxed),
+            clients: stats.clients.load(Relaxed),
         }
     }
 }

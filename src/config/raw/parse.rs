@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Named, Raw, RawDetection, RawGate, RawGroup, RawLog, RawMembers, RawModel, RawPrivacy, RawReport, RawSocket, RawSource,
-    SECTIONS,
+    Named, Raw, RawDetection, RawGate, RawGroup, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReport,
+    RawSocket, RawSource, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
@@ -88,6 +88,22 @@ impl Raw {
                 }
                 return;
             }
+            "sinks" => {
+                for (sink, line, table) in named(table, name, reader) {
+                    let mut inner = Table::new(table, format!("sinks.{sink}"), reader);
+                    match sink.as_str() {
+                        "mqtt" => self.sinks.mqtt = RawMqtt::read(&mut inner),
+                        "http" => self.sinks.http = RawHttp::read(&mut inner),
+                        _ => {
+                            let hint = did_you_mean(nearest(&sink, SINKS));
+                            reader.fault(line, &format!("sinks.{sink}"), format!("there is no such sink{hint}"));
+                            continue;
+                        }
+                    }
+                    inner.finish();
+                }
+                return;
+            }
             _ => {}
         }
         let mut table = Table::new(table, name.to_owned(), reader);
@@ -104,7 +120,10 @@ impl Raw {
     }
 }
 
-/// The tables inside `[labels]` or `[groups]`.
+/// The names of the sinks.
+const SINKS: [&str; 2] = ["mqtt", "http"];
+
+/// The tables inside `[labels]`, `[groups]` or `[sinks]`.
 fn named<'t, 'i>(table: &'t DeTable<'i>, section: &str, reader: &mut Reader) -> Vec<(String, Option<usize>, &'t DeTable<'i>)> {
     let mut tables = Vec::new();
     for (key, value) in table.iter() {

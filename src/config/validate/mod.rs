@@ -11,6 +11,7 @@ mod gate;
 mod odd;
 mod origins;
 mod rules;
+mod sinks;
 mod sources;
 
 use gate::pick;
@@ -23,7 +24,14 @@ impl Raw {
     pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
         let (rules, origins) = check.rules();
-        let config = Config { socket: check.socket(), model: check.model(), sources: check.sources(), rules, log: check.log() };
+        let config = Config {
+            socket: check.socket(),
+            model: check.model(),
+            sources: check.sources(),
+            rules,
+            sinks: check.sinks(),
+            log: check.log(),
+        };
         if self.privacy.store_audio.value {
             check.fault(
                 self.privacy.store_audio.line,

@@ -1,0 +1,86 @@
+//! What a checked configuration says of the sinks: where each sends. What they send is `publish`'s part.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The sinks that are on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SinksConfig {
+    /// Events, states and Home Assistant over MQTT.
+    pub mqtt: Option<MqttConfig>,
+    /// A page, an interface and metrics over HTTP.
+    pub http: Option<HttpConfig>,
+}
+
+/// The broker, and what this machine is called there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttConfig {
+    /// The broker's name or address.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// Which version of MQTT is spoken.
+    pub version: MqttVersion,
+    /// What this machine is called in topics: one level.
+    pub node: String,
+    /// What all topics begin with.
+    pub prefix: String,
+    /// The user that the broker knows.
+    pub username: Option<String>,
+    /// A file that holds the password; `None` means the environment, or systemd's credential.
+    pub password_file: Option<PathBuf>,
+    /// Certificates in PEM that alone may have signed the broker's; `None` means the system's.
+    pub ca_file: Option<PathBuf>,
+    /// What Home Assistant's own topics begin with; `None` where it is not told.
+    pub discovery_prefix: Option<String>,
+    /// How many messages are held while the broker is away.
+    pub queue: usize,
+}
+
+/// Which version of MQTT is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types, reason = "the version's number has a point in it")]
+pub enum MqttVersion {
+    /// 3.1.1.
+    V3_1_1,
+    /// 5.
+    V5,
+}
+
+impl MqttVersion {
+    /// Every version with its name in the file.
+    pub const NAMES: [(&str, Self); 2] = [("3.1.1", Self::V3_1_1), ("5", Self::V5)];
+}
+
+/// Where browsers and programs may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// The address or the Unix socket.
+    pub listen: Listen,
+    /// A file that holds the access token; `None` means the environment, or systemd's credential, or none.
+    pub token_file: Option<PathBuf>,
+    /// Names of hosts, in lower case, under which it may be reached beside its own.
+    pub hosts: Vec<String>,
+}
+
+/// Where connections are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+/// As it is written in the file.
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => address.fmt(formatter),
+            Listen::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
