@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,8 +28,6 @@ use crate::stats::SourceStats;
 const AS_WRITTEN_WAIT: Duration = Duration::from_millis(20);
 /// The shortest wait that is one.
 const A_MOMENT: Duration = Duration::from_nanos(1);
-/// Digital silence of this length is reported once, in seconds.
-const SILENT_AFTER_S: u64 = 10;
 /// Clipping is looked at over stretches of this length, in seconds, and reported at most once in each.
 const CLIPPING_PERIOD_S: u64 = 10;
 /// So many samples at full scale within a stretch are called clipping.
@@ -47,7 +45,7 @@ pub(super) struct Slot {
     pub stats: Arc<SourceStats>,
     /// Whether the source has come to its end, so that only what is in the ring is still heard.
     pub finishing: bool,
-    device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
+    device_latency_ns: Arc<AtomicU64>,
     clock: SampleClock,
     /// How many samples have been taken out of the ring, and how many never came.
     arrived: u64,
@@ -55,8 +53,41 @@ pub(super) struct Slot {
     heard_at: Instant,
     /// The open events by their numbers.
     open: HashMap<u64, Open>,
-    zeros: u64,
+    silence: Silence,
     clipping: Clipping,
+}
+
+/// Digital zeros at the end of what was heard.
+struct Silence {
+    after_ms: Arc<AtomicU64>,
+    zeros: u64,
+    is_told: bool,
+}
+
+impl Silence {
+    /// Takes what was heard, and says once how long the silence lasts when that is long enough to be told.
+    fn hear(&mut self, samples: &[f32], rate_hz: u64, source: &str, stats: &SourceStats) -> Option<f64> {
+        let lasted_ms = self.zeros * 1_000 / rate_hz;
+        match samples.iter().rposition(|sample| *sample != 0.0) {
+            None => self.zeros += samples.len() as u64,
+            Some(last) => self.zeros = (samples.len() - 1 - last) as u64,
+        }
+        let (ms, after_ms) = (self.zeros * 1_000 / rate_hz, self.after_ms.load(Relaxed));
+        let is_silent = after_ms > 0 && ms >= after_ms;
+        stats.silent(if is_silent { ms } else { 0 });
+        let seconds = ms as f64 / 1e3;
+        match (std::mem::replace(&mut self.is_told, is_silent), is_silent) {
+            (false, true) => {
+                tracing::warn!(source, seconds, "the source delivers nothing but digital silence");
+                Some(seconds)
+            }
+            (true, false) if ms < lasted_ms => {
+                tracing::info!(source, silent_s = lasted_ms as f64 / 1e3, "the source delivers sound again");
+                None
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Samples at full scale within the current stretch.
@@ -78,7 +109,8 @@ struct Open {
 impl Slot {
     /// A source that has just opened.
     pub fn new(attachment: Attachment, ear: Ear) -> Self {
-        let Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = attachment;
+        let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
+        stats.silent(0);
         let open = HashMap::new();
         Self {
             source,
@@ -93,15 +125,15 @@ impl Slot {
             arrived: 0,
             heard_at: Instant::now(),
             open,
-            zeros: 0,
+            silence: Silence { after_ms: silent_after_ms, zeros: 0, is_told: false },
             clipping: Clipping::default(),
         }
     }
 
     /// The source as it was attached, to be attached again to another model.
     pub fn into_attachment(self) -> Attachment {
-        let Slot { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = self;
-        Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, report: None }
+        let Slot { source, rate_hz, pace, reader, device_latency_ns, silence, stats, .. } = self;
+        Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms, stats, report: None }
     }
 
     /// How long what it has delivered waits for its scores; a source that delivers as fast as it is read waits for nobody.
@@ -241,14 +273,8 @@ impl Slot {
     /// What the samples themselves say of the source's health.
     pub fn health(&mut self, samples: &[f32]) -> Option<Report> {
         let rate = u64::from(self.rate_hz);
-        let was_silent = self.zeros >= SILENT_AFTER_S * rate;
-        match samples.iter().rposition(|sample| *sample != 0.0) {
-            None => self.zeros += samples.len() as u64,
-            Some(last) => self.zeros = (samples.len() - 1 - last) as u64,
-        }
-        if !was_silent && self.zeros >= SILENT_AFTER_S * rate {
-            tracing::warn!(source = %self.source, seconds = SILENT_AFTER_S, "the source delivers nothing but digital silence");
-            return Some(Report::SourceSilent { source: self.source.clone(), seconds: self.zeros as f64 / rate as f64 });
+        if let Some(seconds) = self.silence.hear(samples, rate, &self.source, &self.stats) {
+            return Some(Report::SourceSilent { source: self.source.clone(), seconds });
         }
         let clipping = &mut self.clipping;
         clipping.looked_at += samples.len() as u64;
