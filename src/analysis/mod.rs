@@ -21,6 +21,7 @@ use crate::stats::{SourceStats, Stats};
 mod clock;
 mod load;
 mod peaks;
+mod silence;
 mod slot;
 mod thread;
 mod top;

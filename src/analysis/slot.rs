@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Attachment;
 use super::clock::{Now, SampleClock, duration_ns};
 use super::peaks::{PeakRing, Stored};
+use super::silence::Silence;
 use crate::capture::Pace;
 use crate::config::Rule;
 use crate::detect::Detection;
@@ -57,39 +58,6 @@ pub(super) struct Slot {
     clipping: Clipping,
 }
 
-/// Digital zeros at the end of what was heard.
-struct Silence {
-    after_ms: Arc<AtomicU64>,
-    zeros: u64,
-    is_told: bool,
-}
-
-impl Silence {
-    /// Takes what was heard, and says once how long the silence lasts when that is long enough to be told.
-    fn hear(&mut self, samples: &[f32], rate_hz: u64, source: &str, stats: &SourceStats) -> Option<f64> {
-        let lasted_ms = self.zeros * 1_000 / rate_hz;
-        match samples.iter().rposition(|sample| *sample != 0.0) {
-            None => self.zeros += samples.len() as u64,
-            Some(last) => self.zeros = (samples.len() - 1 - last) as u64,
-        }
-        let (ms, after_ms) = (self.zeros * 1_000 / rate_hz, self.after_ms.load(Relaxed));
-        let is_silent = after_ms > 0 && ms >= after_ms;
-        stats.silent(if is_silent { ms } else { 0 });
-        let seconds = ms as f64 / 1e3;
-        match (std::mem::replace(&mut self.is_told, is_silent), is_silent) {
-            (false, true) => {
-                tracing::warn!(source, seconds, "the source delivers nothing but digital silence");
-                Some(seconds)
-            }
-            (true, false) if ms < lasted_ms => {
-                tracing::info!(source, silent_s = lasted_ms as f64 / 1e3, "the source delivers sound again");
-                None
-            }
-            _ => None,
-        }
-    }
-}
-
 /// Samples at full scale within the current stretch.
 #[derive(Debug, Default)]
 struct Clipping {
@@ -125,7 +93,7 @@ impl Slot {
             arrived: 0,
             heard_at: Instant::now(),
             open,
-            silence: Silence { after_ms: silent_after_ms, zeros: 0, is_told: false },
+            silence: Silence::new(silent_after_ms),
             clipping: Clipping::default(),
         }
     }
@@ -133,7 +101,7 @@ impl Slot {
     /// The source as it was attached, to be attached again to another model.
     pub fn into_attachment(self) -> Attachment {
         let Slot { source, rate_hz, pace, reader, device_latency_ns, silence, stats, .. } = self;
-        Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms, stats, report: None }
+        Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms(), stats, report: None }
     }
 
     /// How long what it has delivered waits for its scores; a source that delivers as fast as it is read waits for nobody.
@@ -273,7 +241,7 @@ impl Slot {
     /// What the samples themselves say of the source's health.
     pub fn health(&mut self, samples: &[f32]) -> Option<Report> {
         let rate = u64::from(self.rate_hz);
-        if let Some(seconds) = self.silence.hear(samples, rate, &self.source, &self.stats) {
+        if let Some(seconds) = self.silence.hear(samples, self.rate_hz, &self.stats) {
             return Some(Report::SourceSilent { source: self.source.clone(), seconds });
         }
         let clipping = &mut self.clipping;
