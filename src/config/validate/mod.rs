@@ -2,7 +2,7 @@
 
 use super::raw::Raw;
 use super::table::At;
-use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, SocketConfig};
+use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, QuietHours, SocketConfig};
 use crate::model::Labels;
 use crate::model::labels::{did_you_mean, nearest};
 use crate::model::manifest::DetectionOverride;
@@ -30,6 +30,8 @@ impl Raw {
             sources: check.sources(),
             rules,
             sinks: check.sinks(),
+            quiet_hours: check.quiet_hours(),
+            watch: self.reload.watch.value,
             log: check.log(),
         };
         if self.privacy.store_audio.value {
@@ -110,6 +112,15 @@ impl Check<'_> {
             extent: raw.extent.value.map(|value| value as f32),
             valley: raw.valley.value.map(|value| value as f32),
         }
+    }
+
+    fn quiet_hours(&mut self) -> QuietHours {
+        let raw = &self.raw.privacy.quiet_hours;
+        let (hours, faults) = QuietHours::parse(&raw.value);
+        for message in faults {
+            self.fault(raw.line, "privacy.quiet_hours", message);
+        }
+        hours
     }
 
     fn log(&mut self) -> LogConfig {

@@ -57,7 +57,10 @@ impl Guard {
         if let Some(hosts) = &self.hosts
             && !host.is_some_and(|host| is_own(hosts, host, self.token.is_some()))
         {
-            return Some((StatusCode::MISDIRECTED_REQUEST, "this host's name is not served here; name it in hosts under [sinks.http]"));
+            return Some((
+                StatusCode::MISDIRECTED_REQUEST,
+                "this host's name is not served here; name it in hosts under [sinks.http]",
+            ));
         }
         // A page of another site may neither read nor change anything.
         if let Some(origin) = text(header::ORIGIN) {
