@@ -156,3 +156,19 @@ fn a_pause_is_told_to_everybody_with_its_end_and_can_be_replayed() {
     let listen = run(mimid().args(["listen", "--count", "0", "--format", "pretty", "--socket"]).arg(daemon.socket()).args(types));
     assert!(listen.status.success());
 }
+
+#[test]
+fn quiet_hours_by_a_clock_that_nobody_knows_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mimid.toml");
+    let warnings = |text: &str, zone: &str| {
+        std::fs::write(&file, text).unwrap();
+        let checked = run(mimid().arg("check").arg("--config").arg(&file).env("TZ", zone));
+        assert!(checked.status.success());
+        String::from_utf8(checked.stderr).unwrap()
+    };
+    let quiet = "[privacy]\nquiet_hours = [\"22:00-06:30\"]\n";
+    let told = warnings(quiet, "Mars/Olympus");
+    assert!(told.contains("mimid.toml:2: privacy.quiet_hours: the machine's time zone cannot be told"), "{told}");
+    assert_eq!((warnings(quiet, "<+0545>-5:45"), warnings("", "Mars/Olympus")), (String::new(), String::new()));
+}
