@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 /// The name that an event is reported under: a label of the model, or a group of labels from the configuration.
@@ -76,6 +77,39 @@ pub enum EndReason {
     Shutdown,
 }
 
+/// Why nothing is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseReason {
+    /// Somebody asked for it.
+    Request,
+    /// The configuration's quiet hours.
+    QuietHours,
+}
+
+/// A time in which nothing is heard: the devices are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Why.
+    pub reason: PauseReason,
+    /// When it ends by itself; `None` where it does not.
+    pub until: Option<Timestamp>,
+}
+
+impl Pause {
+    /// The pause in words, such as `quiet hours until 06:30`, for people whose clocks show `now` in `zone`.
+    pub fn describe(&self, now: Timestamp, zone: &TimeZone) -> String {
+        let why = match self.reason {
+            PauseReason::Request => "paused by a request",
+            PauseReason::QuietHours => "quiet hours",
+        };
+        let Some(until) = self.until else { return why.to_owned() };
+        let (shown, is_soon) = (zone.to_datetime(until), until.duration_since(now) < SignedDuration::from_hours(24));
+        let day = if is_soon { String::new() } else { format!("{} ", shown.date()) };
+        let second = if shown.second() == 0 { String::new() } else { format!(":{:02}", shown.second()) };
+        format!("{why} until {day}{:02}:{:02}{second}", shown.hour(), shown.minute())
+    }
+}
+
 /// Everything that the engine tells its subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
@@ -135,6 +169,13 @@ pub enum Report {
         /// By how much, in milliseconds; below zero where it was set back.
         by_ms: i64,
     },
+    /// Nothing is heard from now on, or it is so for another reason or until another time than was told before.
+    Paused(Pause),
+    /// Sound is heard again.
+    Resumed {
+        /// Somebody asked for it, or what he asked for is over; or the quiet hours are.
+        reason: PauseReason,
+    },
     /// A new configuration is in force.
     ConfigReloaded {
         /// What changed, one sentence each.
@@ -158,7 +199,28 @@ impl Report {
             | Report::SourceGap { source, .. }
             | Report::SourceClipping { source, .. }
             | Report::Overrun { source, .. } => Some(source),
-            Report::ClockStepped { .. } | Report::ConfigReloaded { .. } | Report::ConfigRejected { .. } => None,
+            Report::ClockStepped { .. }
+            | Report::Paused(_)
+            | Report::Resumed { .. }
+            | Report::ConfigReloaded { .. }
+            | Report::ConfigRejected { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_told_with_its_end_as_a_clock_on_the_wall_shows_it() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let now = "2026-11-20T21:00:00Z".parse().unwrap();
+        let told =
+            |reason, until: Option<&str>| Pause { reason, until: until.map(|until| until.parse().unwrap()) }.describe(now, &zone);
+        assert_eq!(told(PauseReason::Request, None), "paused by a request");
+        assert_eq!(told(PauseReason::Request, Some("2026-11-20T21:10:07.9Z")), "paused by a request until 22:10:07");
+        assert_eq!(told(PauseReason::QuietHours, Some("2026-11-21T05:30:00Z")), "quiet hours until 06:30");
+        assert_eq!(told(PauseReason::QuietHours, Some("2026-11-23T05:30:00Z")), "quiet hours until 2026-11-23 06:30");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Rel
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::event::Pause;
 use latency::Latency;
 
 pub mod latency;
@@ -20,7 +21,7 @@ pub enum SourceState {
     Live = 1,
     /// Lost; being retried.
     Lost = 2,
-    /// Paused by a request.
+    /// Paused, by a request or by quiet hours.
     Paused = 3,
     /// A recording or standard input that came to its end.
     Ended = 4,
@@ -48,8 +49,10 @@ pub struct SourceStats {
     pub latency: Latency,
     /// Windows a second of late, in hundredths.
     pub windows_per_100_s: AtomicU64,
-    /// Why it is lost, while it is.
+    /// Why it is lost or paused, while it is.
     reason: Mutex<Option<String>>,
+    /// For how long it has delivered nothing but digital silence, in milliseconds, once that is long; 0 while it is not.
+    silence_ms: AtomicU64,
     last_event_ms: AtomicU64,
     level_millidb: AtomicI64,
     last_sample_ms: AtomicU64,
@@ -63,6 +66,8 @@ pub struct Stats {
     pub started: Instant,
     /// One entry a source, in the configuration's order.
     pub sources: std::sync::RwLock<Vec<Arc<SourceStats>>>,
+    /// Why nothing is heard, while it is not.
+    pause: Mutex<Option<Pause>>,
     /// Passes of the analysis' loop, each of which scored what was due.
     pub steps: AtomicU64,
     /// Inference runs.
@@ -86,6 +91,7 @@ impl Default for Stats {
         Self {
             started: Instant::now(),
             sources: std::sync::RwLock::default(),
+            pause: Mutex::new(None),
             steps: AtomicU64::new(0),
             inferences: AtomicU64::new(0),
             inference_us: AtomicU64::new(0),
@@ -115,6 +121,16 @@ impl Stats {
         self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Records that nothing is heard and why, or that it is.
+    pub fn set_pause(&self, pause: Option<Pause>) {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+    }
+
+    /// Why nothing is heard, while it is not.
+    pub fn pause(&self) -> Option<Pause> {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets the source `name`.
     pub fn forget(&self, name: &str) {
         self.sources.write().unwrap_or_else(PoisonError::into_inner).retain(|source| *source.name != *name);
@@ -136,6 +152,7 @@ impl SourceStats {
             latency: Latency::default(),
             windows_per_100_s: AtomicU64::new(0),
             reason: Mutex::new(None),
+            silence_ms: AtomicU64::new(0),
             last_event_ms: AtomicU64::new(u64::MAX),
             level_millidb: AtomicI64::new(i64::MIN),
             last_sample_ms: AtomicU64::new(u64::MAX),
@@ -159,14 +176,24 @@ impl SourceStats {
         self.state.store(state as u8, Relaxed);
     }
 
-    /// Records why the source is lost, or that it is not.
+    /// Records why the source is lost or paused, or that it is neither.
     pub fn blame(&self, reason: Option<String>) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
-    /// Why the source is lost, while it is.
+    /// Why the source is lost or paused, while it is.
     pub fn reason(&self) -> Option<String> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records for how long it has delivered nothing but digital silence, in milliseconds; 0 where that is not worth a word.
+    pub fn silent(&self, silence_ms: u64) {
+        self.silence_ms.store(silence_ms, Relaxed);
+    }
+
+    /// For how long a live source has delivered nothing but digital silence, in milliseconds, where that is worth a word.
+    pub fn silence_ms(&self) -> Option<u64> {
+        Some(self.silence_ms.load(Relaxed)).filter(|ms| *ms > 0 && self.state() == SourceState::Live)
     }
 
     /// Records that an event began just now.

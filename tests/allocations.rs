@@ -198,6 +198,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
         pace: Pace::AsWritten,
         reader,
         device_latency_ns: Arc::default(),
+        silent_after_ms: Arc::new(10_000.into()),
         stats: stats.clone(),
         report: None,
     };

@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use support::{Client, Daemon, ServiceManager, SoundServer, VOICE};
+use support::{Client, Daemon, ServiceManager, SoundServer, VOICE, WallClock};
 
 /// A microphone that has been heard, with a daemon that hears it.
 fn hearing(server: &SoundServer, environment: &[(&str, &Path)]) -> (Daemon, Client) {
@@ -72,31 +72,15 @@ fn a_daemon_that_stood_still_for_half_a_minute_says_so_and_goes_on_with_right_ti
     assert_eq!((source["state"].as_str(), source["losses"].as_u64()), (Some("live"), Some(losses)), "{source}");
 }
 
-/// The library that lets a process see another wall clock, where Debian puts it.
-fn faketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(|folder| Some(folder.ok()?.path()));
-    let library = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
-    library.expect("faketime is needed; `make test` installs it")
-}
-
 #[test]
 fn a_wall_clock_that_is_set_is_told_and_times_follow_it() {
     let server = SoundServer::start();
     for (set, by_ms) in [("+3600", 3_600_000.0), ("-3600", -3_600_000.0)] {
-        let (folder, library) = (tempfile::tempdir().unwrap(), faketime());
-        let clock = folder.path().join("clock");
-        std::fs::write(&clock, "+0").unwrap();
-        let environment = [
-            ("LD_PRELOAD", library.as_path()),
-            ("FAKETIME_TIMESTAMP_FILE", &clock),
-            ("FAKETIME_NO_CACHE", Path::new("1")),
-            // Only the wall clock is set: the clock that no one can set goes on.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1")),
-        ];
-        let (_daemon, mut client) = hearing(&server, &environment);
+        let clock = WallClock::new();
+        let (_daemon, mut client) = hearing(&server, &clock.environment());
         let (_, before, after_s) = hear_a_voice(&server, &mut client);
         assert!((-0.3..1.5).contains(&after_s), "the voice begins {after_s} s after it was played");
-        std::fs::write(&clock, set).unwrap();
+        clock.set(set);
         let stepped = client.wait_for("clock.stepped");
         assert!((stepped["by_ms"].as_f64().unwrap() - by_ms).abs() < 500.0, "{stepped}");
         let (start, after, after_s) = hear_a_voice(&server, &mut client);

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLabel};
 use mimid::detect::peaks::Kind;
 use mimid::detect::why::Why;
-use mimid::event::{EndReason, Report, SoundEvent, Subject};
-use mimid::publish::wire::{Body, Line, ModelInfo, Request, SourceStatus, Status};
+use mimid::event::{EndReason, Pause, PauseReason, Report, SoundEvent, Subject};
+use mimid::publish::wire::{Body, Line, ModelInfo, PauseStatus, Request, SourceStatus, Status};
 use mimid::stats::{SourceState, SourceStats};
 use serde::de::DeserializeOwned;
 
@@ -63,6 +63,11 @@ mod schema {
         SourceClipping { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64 }
         Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64, hop_ms: u64 }
         ClockStepped { v: u8, seq: u64, ts: String, r#type: String, by_ms: i64 }
+        Paused {
+            v: u8, seq: u64, ts: String, r#type: String, reason: PauseReason,
+            #[serde(deserialize_with = "nullable")] until: Option<String>,
+        }
+        Resumed { v: u8, seq: u64, ts: String, r#type: String, reason: PauseReason }
         ConfigReloaded { v: u8, seq: u64, ts: String, r#type: String, changes: Vec<String> }
         ConfigRejected { v: u8, seq: u64, ts: String, r#type: String, faults: Vec<String> }
         Dropped { v: u8, ts: String, r#type: String, count: u64 }
@@ -70,9 +75,10 @@ mod schema {
         Status {
             v: u8, seq: u64, ts: String, r#type: String, version: String, pid: u32, uptime_s: f64,
             #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
-            sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
+            #[serde(deserialize_with = "nullable")] paused: Option<Pause>, sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
             busy: f64, hop_ms: u64, clients: u64, dropped_lines: u64, dropped_reports: u64,
         }
+        Pause { reason: PauseReason, #[serde(deserialize_with = "nullable")] until: Option<String> }
         Source {
             name: String, state: State, #[serde(deserialize_with = "nullable")] rate_hz: Option<u32>,
             #[serde(deserialize_with = "nullable")] level_dbfs: Option<f64>,
@@ -114,6 +120,13 @@ mod schema {
         SourceLost,
         Paused,
         Shutdown,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum PauseReason {
+        Request,
+        QuietHours,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -178,6 +191,14 @@ fn ended() -> SoundEvent {
     SoundEvent { offset: Some("2026-11-20T08:30:46.2508Z".parse().unwrap()), offset_uncertainty_ms: Some(40), ..bark() }
 }
 
+fn night() -> Pause {
+    Pause { reason: PauseReason::QuietHours, until: Some("2026-11-21T05:30:00Z".parse().unwrap()) }
+}
+
+fn request() -> Pause {
+    Pause { reason: PauseReason::Request, until: None }
+}
+
 fn published(report: &Report) -> String {
     Line::report(1_042, now(), report).to_json()
 }
@@ -204,6 +225,7 @@ fn status() -> Status {
         uptime_s: 1.5,
         config: None,
         model: model(),
+        paused: None,
         sources: vec![SourceStatus::from(&stats)],
         inferences: 0,
         inference_ms: None,
@@ -213,6 +235,10 @@ fn status() -> Status {
         dropped_lines: 0,
         dropped_reports: 0,
     }
+}
+
+fn paused_status(pause: Pause) -> Status {
+    Status { paused: Some(PauseStatus::from(&pause)), sources: vec![], ..status() }
 }
 
 /// Every reason that a label can have, each once.
@@ -307,6 +333,13 @@ fn every_line_has_just_the_declared_fields() {
     check::<SourceClipping>(&published(&Report::SourceClipping { source: source.clone(), samples: 12 }));
     check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }));
     check::<ClockStepped>(&published(&Report::ClockStepped { by_ms: -3_600_000 }));
+    for (pause, expected) in [(night(), PauseReason::QuietHours), (request(), PauseReason::Request)] {
+        let paused = check::<Paused>(&published(&Report::Paused(pause)));
+        assert_eq!((&paused.reason, paused.until.is_some()), (&expected, pause.until.is_some()));
+        assert_eq!(check::<Resumed>(&published(&Report::Resumed { reason: pause.reason })).reason, expected);
+        let told = check::<Status>(&with_seq(Body::Status(Box::new(paused_status(pause))))).paused.unwrap();
+        assert_eq!((told.reason, told.until), (paused.reason, paused.until));
+    }
     check::<ConfigReloaded>(&published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }));
     check::<ConfigRejected>(&published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }));
     check::<Dropped>(&said(Body::Dropped { count: 3 }));
@@ -339,11 +372,15 @@ fn the_lines_look_like_this() {
         published(&Report::SourceClipping { source: source.clone(), samples: 12 }),
         published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }),
         published(&Report::ClockStepped { by_ms: -3_600_000 }),
+        published(&Report::Paused(night())),
+        published(&Report::Paused(request())),
+        published(&Report::Resumed { reason: PauseReason::QuietHours }),
         published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }),
         published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }),
         said(Body::Dropped { count: 3 }),
         said(Body::Heartbeat {}),
         with_seq(Body::Status(Box::new(status()))),
+        with_seq(Body::Status(Box::new(paused_status(night())))),
         said(Body::Top { sources: vec![top().into()] }),
         said(set()),
         said(Body::Peaks(peaks(Kind::TwoSided).into())),
@@ -363,11 +400,15 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.clipping","source":"default","samples":12}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10,"hop_ms":100}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"clock.stepped","by_ms":-3600000}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"paused","reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"paused","reason":"request","until":null}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"resumed","reason":"quiet_hours"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.reloaded","changes":["Dog is reported from 0.4"]}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":{"reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"},"sources":[],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, waits for the second look"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is told as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the 2 windows that confirm it, of the last 3"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 of -60.0 dBFS"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"not yet as long as 500 ms"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"announced and not borne out; not again until it is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}

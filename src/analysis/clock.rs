@@ -21,7 +21,7 @@ const SLEW_NS: i64 = 500_000;
 
 /// A moment on both clocks, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Now {
+pub(crate) struct Now {
     /// On the clock that is never set and runs while the machine sleeps.
     pub steady_ns: i64,
     /// Since 1970.
@@ -32,6 +32,11 @@ impl Now {
     /// This moment.
     pub fn read() -> Self {
         Self { steady_ns: steady_ns(), wall_ns: i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX) }
+    }
+
+    /// The moment on the wall clock.
+    pub fn wall(self) -> Timestamp {
+        Timestamp::from_nanosecond(self.wall_ns.into()).unwrap_or_default()
     }
 
     fn offset_ns(self) -> i64 {

@@ -21,10 +21,12 @@ use crate::stats::{SourceStats, Stats};
 mod clock;
 mod load;
 mod peaks;
+mod silence;
 mod slot;
 mod thread;
 mod top;
 
+pub(crate) use clock::Now;
 use thread::Thread;
 
 /// What the pipeline tells the analysis.
@@ -81,6 +83,8 @@ pub struct Attachment {
     pub reader: Reader,
     /// How long a sample has been on its way when it enters the ring, in nanoseconds.
     pub device_latency_ns: Arc<AtomicU64>,
+    /// It is silent when it has delivered nothing but digital zeros for so long, in milliseconds; 0 is never. May change at any time.
+    pub silent_after_ms: Arc<AtomicU64>,
     /// Its counters.
     pub stats: Arc<SourceStats>,
     /// What is published first, such as that the source is back.

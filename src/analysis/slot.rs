@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Attachment;
 use super::clock::{Now, SampleClock, duration_ns};
 use super::peaks::{PeakRing, Stored};
+use super::silence::Silence;
 use crate::capture::Pace;
 use crate::config::Rule;
 use crate::detect::Detection;
@@ -28,8 +29,6 @@ use crate::stats::SourceStats;
 const AS_WRITTEN_WAIT: Duration = Duration::from_millis(20);
 /// The shortest wait that is one.
 const A_MOMENT: Duration = Duration::from_nanos(1);
-/// Digital silence of this length is reported once, in seconds.
-const SILENT_AFTER_S: u64 = 10;
 /// Clipping is looked at over stretches of this length, in seconds, and reported at most once in each.
 const CLIPPING_PERIOD_S: u64 = 10;
 /// So many samples at full scale within a stretch are called clipping.
@@ -47,7 +46,7 @@ pub(super) struct Slot {
     pub stats: Arc<SourceStats>,
     /// Whether the source has come to its end, so that only what is in the ring is still heard.
     pub finishing: bool,
-    device_latency_ns: Arc<std::sync::atomic::AtomicU64>,
+    device_latency_ns: Arc<AtomicU64>,
     clock: SampleClock,
     /// How many samples have been taken out of the ring, and how many never came.
     arrived: u64,
@@ -55,7 +54,7 @@ pub(super) struct Slot {
     heard_at: Instant,
     /// The open events by their numbers.
     open: HashMap<u64, Open>,
-    zeros: u64,
+    silence: Silence,
     clipping: Clipping,
 }
 
@@ -78,7 +77,8 @@ struct Open {
 impl Slot {
     /// A source that has just opened.
     pub fn new(attachment: Attachment, ear: Ear) -> Self {
-        let Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = attachment;
+        let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
+        stats.silent(0);
         let open = HashMap::new();
         Self {
             source,
@@ -93,15 +93,15 @@ impl Slot {
             arrived: 0,
             heard_at: Instant::now(),
             open,
-            zeros: 0,
+            silence: Silence::new(silent_after_ms),
             clipping: Clipping::default(),
         }
     }
 
     /// The source as it was attached, to be attached again to another model.
     pub fn into_attachment(self) -> Attachment {
-        let Slot { source, rate_hz, pace, reader, device_latency_ns, stats, .. } = self;
-        Attachment { source, rate_hz, pace, reader, device_latency_ns, stats, report: None }
+        let Slot { source, rate_hz, pace, reader, device_latency_ns, silence, stats, .. } = self;
+        Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms(), stats, report: None }
     }
 
     /// How long what it has delivered waits for its scores; a source that delivers as fast as it is read waits for nobody.
@@ -241,14 +241,8 @@ impl Slot {
     /// What the samples themselves say of the source's health.
     pub fn health(&mut self, samples: &[f32]) -> Option<Report> {
         let rate = u64::from(self.rate_hz);
-        let was_silent = self.zeros >= SILENT_AFTER_S * rate;
-        match samples.iter().rposition(|sample| *sample != 0.0) {
-            None => self.zeros += samples.len() as u64,
-            Some(last) => self.zeros = (samples.len() - 1 - last) as u64,
-        }
-        if !was_silent && self.zeros >= SILENT_AFTER_S * rate {
-            tracing::warn!(source = %self.source, seconds = SILENT_AFTER_S, "the source delivers nothing but digital silence");
-            return Some(Report::SourceSilent { source: self.source.clone(), seconds: self.zeros as f64 / rate as f64 });
+        if let Some(seconds) = self.silence.hear(samples, self.rate_hz, &self.stats) {
+            return Some(Report::SourceSilent { source: self.source.clone(), seconds });
         }
         let clipping = &mut self.clipping;
         clipping.looked_at += samples.len() as u64;

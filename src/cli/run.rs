@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Failure, exit, listen, load_raw, logging};
 use crate::capture::parse_input;
+use crate::config::raw::RawSource;
 use crate::config::{Channel, Input, SourceConfig};
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
 
@@ -76,6 +77,7 @@ fn is_there(source: &str) -> bool {
 
 /// The sources of the command line, each with a name of its own.
 fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure> {
+    let silent_after_ms = (RawSource::default().silent_after_s.value * 1e3) as u64;
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut sources = Vec::new();
     for text in texts {
@@ -95,7 +97,7 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
         let name: Arc<str> = if *count == 1 { name.into() } else { format!("{name} {count}").into() };
-        sources.push(SourceConfig { name, input, channel: Channel::Mix, gain_db: 0.0 });
+        sources.push(SourceConfig { name, input, channel: Channel::Mix, gain_db: 0.0, silent_after_ms });
     }
     Ok(sources)
 }

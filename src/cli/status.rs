@@ -3,9 +3,13 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::listen::{Daemon, closed};
 use super::{Failure, exit};
-use crate::publish::wire::{Body, Request, SourceStatus, Status};
+use crate::publish::pretty::paused;
+use crate::publish::wire::{Body, PauseStatus, Request, SourceStatus, Status, duration};
 
 /// Show the health of the running daemon.
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,9 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "mimid {version}, process {pid}, up {}", duration(*uptime_s))?;
     writeln!(out, "model     {}, {} labels, {inferences} inferences{mean}", model.name, model.labels)?;
     writeln!(out, "clients   {clients}, lines dropped {dropped_lines}, reports dropped {dropped_reports}")?;
+    if let Some(PauseStatus { reason, until }) = &status.paused {
+        writeln!(out, "paused    {}", paused(reason, until.as_deref(), Timestamp::now(), &TimeZone::system()))?;
+    }
     let width = status.sources.iter().map(|source| source.name.chars().count()).max().unwrap_or(0).max(6);
     writeln!(
         out,
@@ -61,20 +68,10 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for source in &status.sources {
-        if let Some(reason) = &source.reason {
-            writeln!(out, "\n{} is lost: {reason}", source.name)?;
+        // What is paused has been told for all of them.
+        if let Some(reason) = source.reason.as_ref().filter(|_| source.state != "paused") {
+            writeln!(out, "\n{} is {}: {reason}", source.name, source.state)?;
         }
     }
     Ok(())
-}
-
-fn duration(seconds: f64) -> String {
-    let seconds = seconds as u64;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
 }

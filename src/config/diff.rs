@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Config;
+use super::{Config, SourceConfig};
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +15,18 @@ pub enum Change {
     Log,
     /// What is reported, and when.
     Rules,
+    /// When nothing is heard.
+    QuietHours,
+    /// Whether the file is loaded again by itself from now on.
+    Watch(bool),
     /// A new source.
     SourceAdded(Arc<str>),
     /// A source that is gone.
     SourceRemoved(Arc<str>),
     /// A source that is opened in another way.
     SourceChanged(Arc<str>),
+    /// A source that is called silent after another time and goes on being heard.
+    SilentAfter(Arc<str>),
 }
 
 impl Change {
@@ -31,9 +37,13 @@ impl Change {
             Change::Model => "[model] changed".to_owned(),
             Change::Log => "[log] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Rules => "the labels, groups or thresholds changed".to_owned(),
+            Change::QuietHours => "quiet_hours changed".to_owned(),
+            Change::Watch(true) => "the configuration file is watched from now on".to_owned(),
+            Change::Watch(false) => "the configuration file is no longer watched".to_owned(),
             Change::SourceAdded(name) => format!("the source {name:?} is new"),
             Change::SourceRemoved(name) => format!("the source {name:?} is gone"),
             Change::SourceChanged(name) => format!("the source {name:?} changed"),
+            Change::SilentAfter(name) => format!("silent_after_s of the source {name:?} changed"),
         }
     }
 }
@@ -46,11 +56,17 @@ impl Config {
         changes.extend((self.model != new.model).then_some(Change::Model));
         changes.extend((self.log != new.log).then_some(Change::Log));
         changes.extend((self.rules != new.rules).then_some(Change::Rules));
+        changes.extend((self.quiet_hours != new.quiet_hours).then_some(Change::QuietHours));
+        changes.extend((self.watch != new.watch).then_some(Change::Watch(new.watch)));
         for source in &self.sources {
             match new.sources.iter().find(|other| other.name == source.name) {
                 None => changes.push(Change::SourceRemoved(source.name.clone())),
-                Some(other) if other != source => changes.push(Change::SourceChanged(source.name.clone())),
-                Some(_) => {}
+                Some(other) if other == source => {}
+                Some(other) => {
+                    let as_before = SourceConfig { silent_after_ms: source.silent_after_ms, ..other.clone() };
+                    let change = if as_before == *source { Change::SilentAfter } else { Change::SourceChanged };
+                    changes.push(change(source.name.clone()));
+                }
             }
         }
         let is_new = |name: &Arc<str>| !self.sources.iter().any(|source| source.name == *name);

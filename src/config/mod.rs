@@ -4,12 +4,15 @@
 //! later code checks again; `diff` says what a reload changes, `print` writes a configuration back, `edit` changes a file in place, `schema` describes one to editors. Nothing here starts, stops or
 //! listens to anything.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::Subject;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
+use stamp::Stamp;
 
 pub mod diff;
 pub mod edit;
@@ -17,14 +20,17 @@ pub mod fault;
 pub mod origin;
 pub mod preset;
 pub mod print;
+pub mod quiet;
 pub mod raw;
 pub mod schema;
 mod set;
+pub mod stamp;
 pub mod table;
 pub mod validate;
 
 pub use fault::{Fault, Faults};
 pub use origin::Origin;
+pub use quiet::QuietHours;
 pub use raw::Raw;
 
 /// A configuration that may be put in force, and what is legal in it but odd.
@@ -53,7 +59,14 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     if path.is_dir() {
         return Err(fault("this is a folder; name the configuration file in it".to_owned()));
     }
-    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+    // The stamp is of the very file that is read, and from before it is: whatever is written meanwhile is seen as a change.
+    let read = || -> std::io::Result<(Option<Stamp>, Vec<u8>)> {
+        let mut file = File::open(&path)?;
+        let (stamp, mut bytes) = (file.metadata().ok().map(|metadata| Stamp::new(&metadata)), Vec::new());
+        file.read_to_end(&mut bytes)?;
+        Ok((stamp, bytes))
+    };
+    let (stamp, bytes) = read().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => fault("there is no such configuration file".to_owned()),
         std::io::ErrorKind::PermissionDenied => fault("this user may not read the configuration file".to_owned()),
         _ => fault(format!("the configuration file cannot be read ({error})")),
@@ -62,7 +75,7 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         fault(format!("line {line} holds bytes that are not UTF-8"))
     })?;
-    Ok(Raw::parse(&text, Some(&path)))
+    Ok(Raw { stamp, ..Raw::parse(&text, Some(&path)) })
 }
 
 /// The configuration file that is there: the system's before the user's own.
@@ -93,6 +106,10 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What is reported, and when; one rule for each reported label or group.
     pub rules: Vec<Rule>,
+    /// When nothing is heard.
+    pub quiet_hours: QuietHours,
+    /// Whether the file is loaded again by itself when it has changed.
+    pub watch: bool,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -139,6 +156,8 @@ pub struct SourceConfig {
     pub channel: Channel,
     /// Gain applied before anything else, in dB.
     pub gain_db: f32,
+    /// It is silent when it has delivered nothing but digital zeros for so long, in milliseconds; 0 is never.
+    pub silent_after_ms: u64,
 }
 
 /// What a source opens.

@@ -47,7 +47,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
             Channel::Mix => writeln!(out, "channel = \"mix\"")?,
             Channel::Pick(number) => writeln!(out, "channel = {number}")?,
         }
-        writeln!(out, "gain_db = {:?}", source.gain_db)?;
+        writeln!(out, "gain_db = {:?}\nsilent_after_s = {:?}", source.gain_db, source.silent_after_ms as f64 / 1e3)?;
     }
     let common = most_common(config);
     if let Some(common) = &common {
@@ -69,7 +69,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     }
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
-    writeln!(out, "\n[privacy]\nstore_audio = false\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")
+    let quiet: Vec<String> = config.quiet_hours.texts().map(|text| quoted(&text)).collect();
+    writeln!(out, "\n[privacy]\nstore_audio = false\nquiet_hours = [{}]", quiet.join(", "))?;
+    writeln!(out, "\n[reload]\nwatch = {}\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"", config.watch)
 }
 
 /// What is set in the place of the model's own numbers.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use toml::de::DeValue;
 
 use super::fault::Faults;
+use super::stamp::Stamp;
 use super::table::{At, Leaf, Table};
 use super::{LogFormat, LogLevel, preset};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
@@ -156,8 +157,14 @@ section! {
         /// The sample rate of `input = "-"` in Hz, 8000 to 192000. Other inputs know their own.
         #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
+        /// A source that has delivered nothing but digital zeros for so long is said to be silent, in seconds, at most a day; 0 is never.
+        #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]
+        silent_after_s: f64 = 10.0,
     }
 }
+
+/// The longest time after which a source can be called silent, in seconds: a day.
+pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;
 
 section! {
     /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
@@ -270,6 +277,19 @@ section! {
         /// Whether audio may leave memory. This version cannot store any, so false is the only value.
         #[schemars(extend("const" = false))]
         store_audio: bool = false,
+        /// Times of day, by the machine's own time zone, at which nothing is heard: the microphones are closed. Each is
+        /// `22:00-06:30`, with days before it where it is not every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. A time over
+        /// midnight belongs to the day on which it begins.
+        #[schemars(inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
+        quiet_hours: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// `[reload]`
+    RawReload {
+        /// Whether the daemon loads this file again by itself when it has changed.
+        watch: bool = false,
     }
 }
 
@@ -336,13 +356,18 @@ pub struct Raw {
     pub report: RawReport,
     /// What becomes of the sound.
     pub privacy: RawPrivacy,
+    /// When the file is loaded again.
+    pub reload: RawReload,
     /// What is logged, and how.
     pub log: RawLog,
+    /// What the file looked like when it was read.
+    #[schemars(skip)]
+    pub stamp: Option<Stamp>,
     /// What is wrong with the text itself.
     #[schemars(skip)]
     pub faults: Faults,
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-pub(super) const SECTIONS: [&str; 10] =
-    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "log"];
+pub(super) const SECTIONS: [&str; 11] =
+    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "reload", "log"];

@@ -82,6 +82,7 @@ channel = 0
 name = "a"
 input = "file:"
 gain_db = inf
+silent_after_s = -1
 
 [report]
 preset = "hom"
@@ -90,6 +91,10 @@ preset = "hom"
 
 [privacy]
 store_audio = true
+quiet_hours = ["22:00-06:30", "22-6"]
+
+[reload]
+watch = "yes"
 
 [log]
 level = "loud"
@@ -106,11 +111,14 @@ level = "loud"
     mimid.toml:21: source[2].name: two sources have the name "a"
     mimid.toml:22: source[2].input: file: is not followed by a path
     mimid.toml:23: source[2].gain_db: inf is out of range; it must be from -60 to 60
-    mimid.toml:26: report.preset: there is no preset "hom", only home and all; did you mean "home"?
-    mimid.toml:28: mqqt: there is no such section
-    mimid.toml:31: privacy.store_audio: this version never stores audio; set it to false
-    mimid.toml:34: log.level: "loud" is not one of error, warn, info, debug, trace
-    the configuration has 15 faults
+    mimid.toml:24: source[2].silent_after_s: -1 is out of range; it must be from 0 (never) to 86400
+    mimid.toml:27: report.preset: there is no preset "hom", only home and all; did you mean "home"?
+    mimid.toml:29: mqqt: there is no such section
+    mimid.toml:32: privacy.store_audio: this version never stores audio; set it to false
+    mimid.toml:33: privacy.quiet_hours: "22-6" is no time of day; write it as "22:00-06:30" or "Mon-Fri 09:00-17:00"
+    mimid.toml:36: reload.watch: this is a string, but it must be true or false
+    mimid.toml:39: log.level: "loud" is not one of error, warn, info, debug, trace
+    the configuration has 18 faults
     "#);
 }
 
@@ -154,15 +162,23 @@ fn every_name_that_can_be_wrong_brings_the_nearest() {
 #[test]
 fn a_reload_names_what_it_changes() {
     let old = config("[[source]]\nname = \"a\"\n[[source]]\nname = \"b\"\n");
-    let new = config("[[source]]\nname = \"a\"\ngain_db = 3\n[[source]]\nname = \"c\"\n[defaults]\nthreshold = 0.5");
+    let new = config(
+        "[[source]]\nname = \"a\"\ngain_db = 3\nsilent_after_s = 5\n[[source]]\nname = \"c\"\n[defaults]\nthreshold = 0.5\n\
+         [privacy]\nquiet_hours = [\"22:00-06:30\"]\n[reload]\nwatch = true",
+    );
     let sentences: Vec<String> = old.changes(&new).iter().map(diff::Change::describe).collect();
     insta::assert_snapshot!(sentences.join("\n"), @r#"
     the labels, groups or thresholds changed
+    quiet_hours changed
+    the configuration file is watched from now on
     the source "a" changed
     the source "b" is gone
     the source "c" is new
     "#);
     assert!(old.changes(&old).is_empty());
+    // A source that is only called silent at another time is not opened anew.
+    let patient = config("[[source]]\nname = \"a\"\nsilent_after_s = 0\n[[source]]\nname = \"b\"\n");
+    assert_eq!(old.changes(&patient), [diff::Change::SilentAfter("a".into())]);
 }
 
 proptest! {
@@ -182,13 +198,15 @@ proptest! {
     fn what_is_printed_means_the_same(
         threshold in 0.01f32..1.0, release in 0.0f32..1.0, hangover in 0u32..5_000, max in 0u32..5_000, k in 1usize..5, extra in 0usize..5,
         gain in -60.0f32..60.0, picked in 0u16..9, preset in prop::sample::select(vec!["home", "all"]), grouped in any::<bool>(),
+        silent in 0u32..86_400_000, watch in any::<bool>(), quiet in prop::sample::select(vec!["", "\"Mon-Fri 9:00 - 17:00\", \"22:00-06:30\""]),
     ) {
         let channel = if picked == 0 { "\"mix\"".to_owned() } else { picked.to_string() };
         let group = if grouped { "[groups.\"my alarm\"]\nlabels = [\"Fire alarm\"]\ncooldown_s = 2.5\n" } else { "" };
         let text = format!(
-            "[[source]]\nname = \"kitchen \\\" 1\"\ninput = \"-\"\nchannel = {channel}\ngain_db = {gain:?}\n[labels.dog]\nthreshold = {threshold:?}\n\
-             release = {:?}\nconfirm = \"{k}/{}\"\n[defaults]\nhangover_ms = {hangover}\nmax_duration_s = {max}\n{group}[report]\npreset = \"{preset}\"",
-            threshold * release, k + extra
+            "[[source]]\nname = \"kitchen \\\" 1\"\ninput = \"-\"\nchannel = {channel}\ngain_db = {gain:?}\nsilent_after_s = {:?}\n[labels.dog]\nthreshold = {threshold:?}\n\
+             release = {:?}\nconfirm = \"{k}/{}\"\n[defaults]\nhangover_ms = {hangover}\nmax_duration_s = {max}\n{group}[report]\npreset = \"{preset}\"\n\
+             [privacy]\nquiet_hours = [{quiet}]\n[reload]\nwatch = {watch}",
+            f64::from(silent) / 1e3, threshold * release, k + extra
         );
         let first = config(&text);
         prop_assert_eq!(config(&effective(&first, &labels())), first);

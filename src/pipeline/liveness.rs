@@ -76,9 +76,14 @@ pub fn summary(stats: &Stats, n_rules: usize) -> String {
     if of(SourceState::Live).next().is_some() {
         parts.push(format!("hearing {n_rules} kinds of sound on {}", names(SourceState::Live)));
     }
+    parts.extend(of(SourceState::Live).filter(|source| source.silence_ms().is_some()).map(|source| {
+        let name = &source.name;
+        format!("{name} delivers nothing but digital silence")
+    }));
     for (state, word) in [(SourceState::Opening, "opening"), (SourceState::Paused, "paused"), (SourceState::Ended, "ended")] {
-        if of(state).next().is_some() {
-            parts.push(format!("{word}: {}", names(state)));
+        if let Some(first) = of(state).next() {
+            let reason = first.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            parts.push(format!("{word}: {}{reason}", names(state)));
         }
     }
     let lost = of(SourceState::Lost).map(|source| match source.reason() {
@@ -186,6 +191,10 @@ mod tests {
         source(&stats, 1).enter(SourceState::Lost);
         source(&stats, 1).blame(Some("there is no device \"hw:7\"".to_owned()));
         insta::assert_snapshot!(summary(&stats, 25), @r#"hearing 25 kinds of sound on kitchen; garage is lost: there is no device "hw:7""#);
+        source(&stats, 0).silent(12_000);
+        source(&stats, 1).enter(SourceState::Paused);
+        source(&stats, 1).blame(Some("quiet hours until 06:30".to_owned()));
+        insta::assert_snapshot!(summary(&stats, 25), @"hearing 25 kinds of sound on kitchen; kitchen delivers nothing but digital silence; paused: garage (quiet hours until 06:30)");
         insta::assert_snapshot!(summary(&Stats::default(), 25), @"no source");
     }
 }

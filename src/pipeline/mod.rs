@@ -10,34 +10,39 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use jiff::Timestamp;
-use uuid::Uuid;
+use jiff::tz::TimeZone;
 
-use crate::analysis::{Analysis, Command, Outcome};
+use crate::analysis::{Analysis, Command, Now, Outcome};
 use crate::capture::CaptureError;
+use crate::config::stamp::Stamp;
 use crate::config::{Config, Raw, SourceConfig};
-use crate::control::Control;
-use crate::event::{EndReason, Report, SoundEvent, Subject};
+use crate::event::{EndReason, Pause, Report, Subject};
 use crate::inference::Inference;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
 use crate::publish::server::Directory;
 use crate::publish::socket;
-use crate::publish::wire::ModelInfo;
+use crate::publish::wire::{self, ModelInfo};
 use crate::stats::Stats;
 use crate::systemd;
 
 mod error;
 mod liveness;
+mod pause;
 mod publisher;
 mod reload;
+mod requests;
 mod source;
+mod watch;
 
 pub use error::DaemonError;
 use error::sentences;
 use liveness::Liveness;
+use pause::{Change, Pauses};
 use publisher::Publisher;
 pub use publisher::Signal;
 use source::{Opened, Order, SourceThread};
+use watch::Watch;
 
 /// How long all sources may take to open at first.
 const OPENING: Duration = Duration::from_secs(8);
@@ -49,8 +54,6 @@ const REPORTS: usize = 1_024;
 const SETTLING: Duration = Duration::from_millis(50);
 /// An analysis that has not moved at so many looks, one a second, will not move any more.
 const STUCK_LOOKS: u32 = 60;
-/// How long a made-up event lasts.
-const TEST_EVENT: Duration = Duration::from_secs(1);
 
 /// What a daemon that cannot open a single source does.
 #[derive(Debug, Clone)]
@@ -100,9 +103,8 @@ pub struct Daemon {
     analysis: JoinHandle<()>,
     publisher: Publisher,
     socket: PathBuf,
-    /// When a pause ends by itself.
-    resume_at: Option<Instant>,
-    paused: bool,
+    pauses: Pauses,
+    watch: Watch,
     /// Sources that have not come to their end.
     unfinished: Vec<Arc<str>>,
     liveness: Liveness,
@@ -115,6 +117,7 @@ impl Daemon {
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
         let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
         let system = |error: std::io::Error| DaemonError::System(error.to_string());
+        let watch = Watch::new(raw.stamp);
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
         let inference = Inference::open(&model, &runtime, config.model.n_threads())?;
         let bound = socket::open(&config.socket)?;
@@ -159,8 +162,8 @@ impl Daemon {
             analysis,
             publisher,
             socket,
-            resume_at: None,
-            paused: false,
+            pauses: Pauses::default(),
+            watch,
             unfinished: Vec::new(),
             liveness: Liveness::default(),
             told: None,
@@ -189,10 +192,7 @@ impl Daemon {
         let looks = tick(Duration::from_secs(liveness::EVERY_S));
         loop {
             let settling = if self.told.is_none() { crossbeam_channel::after(SETTLING) } else { never() };
-            let wake = match self.resume_at {
-                Some(at) => crossbeam_channel::at(at),
-                None => never(),
-            };
+            let wake = self.pauses.left(Now::read()).map_or_else(never, crossbeam_channel::after);
             select! {
                 recv(self.publisher.signals) -> signal => match signal {
                     Ok(Signal::Reload) => { let _ = self.reload(); }
@@ -221,7 +221,7 @@ impl Daemon {
                 }
                 recv(settling) -> _ => self.settle(),
                 recv(looks) -> _ => self.look()?,
-                recv(wake) -> _ => self.resume(),
+                recv(wake) -> _ => self.keep_quiet(),
             }
         }
     }
@@ -246,6 +246,11 @@ impl Daemon {
                 )));
             }
             standing => tracing::warn!(standing, "the analysis stands still"),
+        }
+        self.keep_quiet();
+        if self.config.watch && self.watch.is_changed(self.raw.path.as_deref().and_then(Stamp::of)) {
+            tracing::info!("the configuration file has changed");
+            let _ = self.reload();
         }
         let summary = self.summary();
         if self.told.as_ref().is_some_and(|told| *told != summary) {
@@ -279,6 +284,8 @@ impl Daemon {
     }
 
     fn open_all(&mut self) -> Result<Vec<CaptureError>, DaemonError> {
+        // A daemon that starts in quiet hours opens nothing.
+        self.keep_quiet();
         for source in self.config.sources.clone() {
             self.start_source(source).map_err(|error| DaemonError::System(error.to_string()))?;
         }
@@ -294,7 +301,9 @@ impl Daemon {
 
     fn start_source(&mut self, source: SourceConfig) -> std::io::Result<()> {
         let name = source.name.clone();
-        let thread = SourceThread::spawn(source, self.stats.source(&name), self.commands.clone(), self.opened.0.clone())?;
+        let paused = self.pauses.in_force().map(described);
+        let (stats, commands) = (self.stats.source(&name), self.commands.clone());
+        let thread = SourceThread::spawn(source, stats, commands, self.opened.0.clone(), paused)?;
         self.unfinished.push(name.clone());
         self.sources.insert(name, thread);
         Ok(())
@@ -309,86 +318,30 @@ impl Daemon {
         self.stats.forget(name);
     }
 
-    fn obey(&mut self, control: Control) {
-        // Whoever asked may have gone; then nobody misses the answer.
-        match control {
-            Control::Top { k, reply } => {
-                let _ = self.commands.send(Command::Top { k, reply });
-            }
-            Control::Set { label, thresholds, reply } => {
-                let _ = reply.send(self.set(&label, &thresholds));
-            }
-            Control::Peaks { since, floor, reply } => {
-                let _ = self.commands.send(Command::Peaks { since, floor, reply });
-            }
-            Control::Reload { reply } => {
-                let _ = reply.send(self.reload());
-            }
-            Control::Pause { seconds, reply } => {
-                self.pause(seconds);
-                let _ = reply.send(());
-            }
-            Control::Resume { reply } => {
-                self.resume();
-                let _ = reply.send(());
-            }
-            Control::Test { label, reply } => {
-                let _ = reply.send(self.test(&label));
-            }
-        }
+    /// The quiet hours that last just now.
+    fn quiet(&self, now: Now) -> Option<Pause> {
+        self.config.quiet_hours.pause(now.wall(), &TimeZone::system())
     }
 
-    fn pause(&mut self, seconds: Option<f64>) {
-        self.resume_at = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-        if !std::mem::replace(&mut self.paused, true) {
-            tracing::info!(?seconds, "paused");
-            self.sources.values().for_each(|source| source.order(Order::Pause));
-        }
-    }
-
-    fn resume(&mut self) {
-        self.resume_at = None;
-        if std::mem::replace(&mut self.paused, false) {
-            tracing::info!("resumed");
-            self.sources.values().for_each(|source| source.order(Order::Resume));
-        }
-    }
-
-    /// Publishes a made-up event, so that a user can see an automation work.
-    fn test(&self, label: &str) -> Result<(), String> {
-        let subject = self.subject(label)?;
-        let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
-        let now = Timestamp::now();
-        let event = SoundEvent {
-            id: Uuid::now_v7(),
-            subject,
-            source: "test".into(),
-            onset: now,
-            offset: None,
-            score: 1.0,
-            peak_score: 1.0,
-            threshold: rule.map_or(1.0, |rule| rule.gate.threshold),
-            level_dbfs: 0.0,
-            onset_uncertainty_ms: 0,
-            offset_uncertainty_ms: None,
-            also: Vec::new(),
+    /// Closes the sources and opens them again as requests and quiet hours have it just now, and tells.
+    fn keep_quiet(&mut self) {
+        let now = Now::read();
+        let Some(change) = self.pauses.look(now, self.quiet(now)) else { return };
+        // Before it is told: who hears of it and asks is answered the same.
+        self.stats.set_pause(self.pauses.in_force());
+        let (order, report) = match change {
+            Change::Paused(pause) => {
+                let reason = described(pause);
+                tracing::info!(reason, "nothing is heard");
+                (Order::Pause(reason), Report::Paused(pause))
+            }
+            Change::Resumed(reason) => {
+                tracing::info!(reason = wire::pause_reason(reason), "sound is heard again");
+                (Order::Resume, Report::Resumed { reason })
+            }
         };
-        let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
-        let full = |_| "the daemon has too much to publish just now; try again".to_owned();
-        self.reports.try_send(Report::EventStart(event)).map_err(full)?;
-        self.reports.send(Report::EventEnd(ended, EndReason::Decay)).map_err(|_| "the daemon is shutting down".to_owned())
-    }
-
-    /// The group or the label of this name; a group comes first.
-    fn subject(&self, name: &str) -> Result<Arc<Subject>, String> {
-        if let Some(group) = self.groups.iter().find(|group| group.is_called(name)) {
-            return Ok(group.clone());
-        }
-        let label = self.labels.find(name).ok_or_else(|| {
-            let groups = self.groups.iter().map(|group| group.name.as_str());
-            self.labels.unknown_beside(groups, name)
-        })?;
-        Ok(self.labels.subjects()[label].clone())
+        self.sources.values().for_each(|source| source.order(order.clone()));
+        let _ = self.reports.send(report);
     }
 
     fn summary(&self) -> String {
@@ -407,6 +360,11 @@ impl Daemon {
         drop(self.reports);
         self.publisher.shut_down();
     }
+}
+
+/// A pause in words, by the machine's clock.
+fn described(pause: Pause) -> String {
+    pause.describe(Timestamp::now(), &TimeZone::system())
 }
 
 fn groups(config: &Config) -> Vec<Arc<Subject>> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::source::Order;
 use super::{Daemon, directory, groups, model_info};
-use crate::analysis::Command;
+use crate::analysis::{Command, Now};
 use crate::config::diff::Change;
+use crate::config::stamp::Stamp;
 use crate::config::{self, Config, Raw};
 use crate::control::{InForce, SetThresholds};
 use crate::event::{EndReason, Report};
@@ -17,9 +17,11 @@ impl Daemon {
     /// Loads the configuration again and applies what changed; a bad one changes nothing. Says what changed, or what is wrong.
     pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
         systemd::reloading();
+        self.watch.read(self.raw.path.as_deref().and_then(Stamp::of));
         let result = self.load().and_then(|(raw, new, model)| self.apply(raw, new, model));
         let report = match &result {
             Ok(changes) => {
+                self.watch.read(self.raw.stamp);
                 tracing::info!(changes = changes.join("; "), "the configuration was loaded again");
                 Report::ConfigReloaded { changes: changes.clone() }
             }
@@ -100,6 +102,14 @@ impl Daemon {
         }
         self.groups = groups(&new);
         self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw));
+        if changes.contains(&Change::QuietHours) {
+            self.config.quiet_hours = new.quiet_hours.clone();
+            self.pauses.forget_resumption();
+            // Where they begin, they come first: a source that is new in them is not opened.
+            if self.quiet(Now::read()).is_some() {
+                self.keep_quiet();
+            }
+        }
         for change in &changes {
             let started = match change {
                 Change::SourceRemoved(name) => {
@@ -111,24 +121,26 @@ impl Daemon {
                     self.start_named(&new, name)
                 }
                 Change::SourceAdded(name) => self.start_named(&new, name),
-                Change::Socket | Change::Model | Change::Log | Change::Rules => Ok(()),
+                Change::SilentAfter(name) => {
+                    let source = new.sources.iter().find(|source| source.name == *name);
+                    if let (Some(thread), Some(source)) = (self.sources.get(name), source) {
+                        thread.set_silent_after_ms(source.silent_after_ms);
+                    }
+                    Ok(())
+                }
+                Change::Socket | Change::Model | Change::Log | Change::Rules | Change::QuietHours | Change::Watch(_) => Ok(()),
             };
             if let Err(error) = started {
                 tracing::error!(%error, "a source could not be started");
             }
         }
         (self.raw, self.config) = (raw, new);
+        self.keep_quiet();
         Ok(changes.iter().map(Change::describe).collect())
     }
 
     fn start_named(&mut self, config: &Config, name: &Arc<str>) -> std::io::Result<()> {
         let Some(source) = config.sources.iter().find(|source| source.name == *name).cloned() else { return Ok(()) };
-        self.start_source(source)?;
-        if self.paused
-            && let Some(thread) = self.sources.get(name)
-        {
-            thread.order(Order::Pause);
-        }
-        Ok(())
+        self.start_source(source)
     }
 }

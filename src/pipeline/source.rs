@@ -4,7 +4,7 @@
 //! It never touches a sample: the ring goes straight to the analysis.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,10 +29,10 @@ const DEAF_LOOKS: u32 = 4;
 const DEAF_LOOKS_AT_FIRST: u32 = 8;
 
 /// What the pipeline orders a source to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Close the capture until told to resume.
-    Pause,
+    /// Close the capture until told to resume, for this reason in words; one that is paused already has another reason from now on.
+    Pause(String),
     /// Open it again.
     Resume,
     /// Close it for good; its open events end for this reason.
@@ -45,24 +45,32 @@ pub type Opened = Result<(), CaptureError>;
 /// A running source.
 #[derive(Debug)]
 pub struct SourceThread {
-    /// What it was started with.
-    pub config: SourceConfig,
+    name: Arc<str>,
+    silent_after_ms: Arc<AtomicU64>,
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl SourceThread {
-    /// Starts a thread for `config` that counts in `stats`; `opened` is told how the first opening went.
+    /// Starts a thread for `config` that counts in `stats`; `opened` is told how the first opening went. While it is `paused`, for a reason
+    /// in words, nothing is opened, and nothing can go wrong.
     pub fn spawn(
         config: SourceConfig,
         stats: Arc<SourceStats>,
         analysis: Sender<Command>,
         opened: Sender<Opened>,
+        paused: Option<String>,
     ) -> std::io::Result<Self> {
         let (orders, received) = bounded(16);
-        let worker = Worker { config: config.clone(), stats, analysis, orders: received, lost: None };
-        let thread = std::thread::Builder::new().name(format!("source-{}", config.name)).spawn(move || worker.run(&opened))?;
-        Ok(Self { config, orders, thread })
+        let (name, silent_after_ms) = (config.name.clone(), Arc::new(AtomicU64::new(config.silent_after_ms)));
+        let worker = Worker { config, silent_after_ms: silent_after_ms.clone(), stats, analysis, orders: received, lost: None };
+        let thread = std::thread::Builder::new().name(format!("source-{name}")).spawn(move || worker.run(&opened, paused))?;
+        Ok(Self { name, silent_after_ms, orders, thread })
+    }
+
+    /// From now on it is silent when it has delivered nothing but digital zeros for so long; 0 is never.
+    pub fn set_silent_after_ms(&self, ms: u64) {
+        self.silent_after_ms.store(ms, Relaxed);
     }
 
     /// Gives an order; a source that has stopped by itself takes none.
@@ -76,13 +84,14 @@ impl SourceThread {
             std::thread::sleep(Duration::from_millis(2));
         }
         if self.thread.is_finished() && self.thread.join().is_err() {
-            tracing::error!(source = %self.config.name, "the source's thread panicked");
+            tracing::error!(source = %self.name, "the source's thread panicked");
         }
     }
 }
 
 struct Worker {
     config: SourceConfig,
+    silent_after_ms: Arc<AtomicU64>,
     stats: Arc<SourceStats>,
     analysis: Sender<Command>,
     orders: Receiver<Order>,
@@ -98,9 +107,16 @@ enum Over {
 }
 
 impl Worker {
-    fn run(mut self, opened: &Sender<Opened>) {
+    fn run(mut self, opened: &Sender<Opened>, paused: Option<String>) {
         let mut retry = FIRST_RETRY;
-        let mut is_first = true;
+        let mut is_first = paused.is_none();
+        if let Some(reason) = paused {
+            // Nobody needs to wait for it.
+            let _ = opened.try_send(Ok(()));
+            if !self.obey(Order::Pause(reason)) {
+                return;
+            }
+        }
         loop {
             let attempt = capture::open(&self.config);
             let first = std::mem::take(&mut is_first);
@@ -157,7 +173,8 @@ impl Worker {
         }
         self.stats.rate_hz.store(rate_hz, Relaxed);
         let source = self.config.name.clone();
-        let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, stats: self.stats.clone(), report };
+        let (silent_after_ms, stats) = (self.silent_after_ms.clone(), self.stats.clone());
+        let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, report };
         self.tell(Command::Attach(Box::new(attachment)));
         self.stats.blame(None);
         self.stats.enter(SourceState::Live);
@@ -210,16 +227,20 @@ impl Worker {
         let mut order = order;
         loop {
             match order {
-                Order::Resume => return true,
+                Order::Resume => {
+                    self.stats.enter(SourceState::Opening);
+                    self.stats.blame(None);
+                    return true;
+                }
                 Order::Stop(reason) => {
                     self.tell(Command::Detach { source: self.config.name.clone(), reason, report: None });
                     return false;
                 }
-                Order::Pause => {
+                Order::Pause(reason) => {
                     // Before the ends are told: who hears of one and asks is answered "paused".
+                    self.stats.blame(Some(reason));
                     self.stats.enter(SourceState::Paused);
                     self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
-                    self.stats.blame(None);
                     self.lost = None;
                 }
             }

@@ -20,15 +20,19 @@ pub struct Filter {
 }
 
 /// Every `type` that a published report can have.
-const TYPES: [&str; 10] = [
+const TYPES: [&str; 14] = [
     "event.start",
     "event.update",
     "event.end",
     "source.lost",
     "source.restored",
     "source.silent",
+    "source.gap",
     "source.clipping",
     "overrun",
+    "clock.stepped",
+    "paused",
+    "resumed",
     "config.reloaded",
     "config.rejected",
 ];

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::wire::{Body, Event, Line};
+use super::wire::{Body, Event, Line, pause_reason};
+use crate::event::{Pause, PauseReason};
 
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         }
         Body::SourceGap { source, gap_ms } => (ts, paint(style, "33", &gap(source, *gap_ms))),
         Body::ClockStepped { by_ms } => (ts, paint(style, "33", &clock_stepped(*by_ms))),
+        Body::Paused { reason, until } => {
+            let now = ts.parse().unwrap_or_default();
+            (ts, paint(style, "33", &format!("nothing is heard: {}", paused(reason, until.as_deref(), now, zone))))
+        }
+        Body::Resumed { reason } => (ts, paint(style, "32", &resumed(reason))),
         Body::SourceClipping { source, samples } => {
             (ts, paint(style, "33", &format!("{source} clips ({samples} samples): lower its gain")))
         }
@@ -55,6 +61,19 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
 /// What a gap is to people.
 pub fn gap(source: &str, gap_ms: u64) -> String {
     format!("{source} misses {:.1} s of sound: the machine slept, or the daemon stood still", gap_ms as f64 / 1e3)
+}
+
+/// What a pause of the wire is to people, whose clocks show `now` in `zone`.
+pub fn paused(reason: &str, until: Option<&str>, now: Timestamp, zone: &TimeZone) -> String {
+    let known = [PauseReason::Request, PauseReason::QuietHours].into_iter().find(|known| pause_reason(*known) == reason);
+    let until = until.and_then(|until| until.parse().ok());
+    known.map_or_else(|| visible(reason), |reason| Pause { reason, until }.describe(now, zone))
+}
+
+/// What the end of a pause is to people.
+pub fn resumed(reason: &str) -> String {
+    let why = if reason == pause_reason(PauseReason::QuietHours) { ": the quiet hours are over" } else { "" };
+    format!("sound is heard again{why}")
 }
 
 /// What a wall clock that was set is to people.
@@ -125,6 +144,16 @@ mod tests {
         insta::assert_snapshot!(printed(&end, Style::Plain).unwrap(), @"10:30:46.250  kitchen              └ Bark                             0.90   -31.2 dBFS  lasted 0.4 s  (paused)");
         assert!(printed(&start, Style::Colour).unwrap().contains("\x1b[1mBark"));
         assert_eq!(printed(&event("event.update", r#""offset":null,"duration_ms":null"#), Style::Plain), None);
+    }
+
+    #[test]
+    fn a_pause_is_told_with_its_reason_and_its_end() {
+        let line = |what: &str| printed(&format!(r#"{{"v":1,"ts":"2026-11-20T20:00:00.000Z",{what}}}"#), Style::Plain).unwrap();
+        insta::assert_snapshot!(line(r#""type":"paused","reason":"quiet_hours","until":"2026-11-21T04:30:00.000Z""#), @"22:00:00.000  nothing is heard: quiet hours until 06:30");
+        insta::assert_snapshot!(line(r#""type":"paused","reason":"request","until":null"#), @"22:00:00.000  nothing is heard: paused by a request");
+        insta::assert_snapshot!(line(r#""type":"paused","reason":"a\u001bholiday","until":null"#), @"22:00:00.000  nothing is heard: a�holiday");
+        insta::assert_snapshot!(line(r#""type":"resumed","reason":"quiet_hours""#), @"22:00:00.000  sound is heard again: the quiet hours are over");
+        insta::assert_snapshot!(line(r#""type":"resumed","reason":"request""#), @"22:00:00.000  sound is heard again");
     }
 
     #[test]

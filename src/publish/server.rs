@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::access::Access;
 use super::client::Connection;
 use super::hub::{Hub, with_newline};
-use super::wire::{Body, Line, ModelInfo, SourceStatus, Status};
+use super::wire::{Body, Line, ModelInfo, PauseStatus, SourceStatus, Status};
 use crate::control::Control;
 use crate::model::Labels;
 use crate::stats::Stats;
@@ -79,6 +79,7 @@ impl Shared {
             uptime_s: (stats.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
             config: directory.config.clone(),
             model: directory.model.clone(),
+            paused: stats.pause().as_ref().map(PauseStatus::from),
             sources: sources.iter().map(|source| SourceStatus::from(&**source)).collect(),
             inferences,
             inference_ms: (inferences > 0).then(|| mean(stats.inference_us.load(Relaxed))),

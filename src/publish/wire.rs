@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EndReason, Report, SoundEvent};
-use crate::stats::latency::Latency;
-use crate::stats::{SourceState, SourceStats};
+use crate::event::{EndReason, PauseReason, Report, SoundEvent};
 
 mod peaks;
 mod request;
+mod status;
 mod top;
 
 pub use peaks::{Peak, PeakKind, Peaks};
 pub use request::{BadRequest, Request};
+pub use status::{LatencyStatus, PauseStatus, SourceStatus, Status, duration};
 pub use top::{OpenEvent, Top, TopLabel};
 
 /// The protocol's version, on every line.
@@ -77,6 +77,12 @@ pub enum Body {
     /// The wall clock was set.
     #[serde(rename = "clock.stepped")]
     ClockStepped { by_ms: i64 },
+    /// Nothing is heard from now on, or for another reason or until another time than before.
+    #[serde(rename = "paused")]
+    Paused { reason: String, until: Option<String> },
+    /// Sound is heard again.
+    #[serde(rename = "resumed")]
+    Resumed { reason: String },
     /// A new configuration is in force.
     #[serde(rename = "config.reloaded")]
     ConfigReloaded { changes: Vec<String> },
@@ -164,89 +170,6 @@ pub struct Event {
     pub reason: Option<String>,
 }
 
-/// The daemon's health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// The program's version.
-    pub version: String,
-    /// The process's number.
-    pub pid: u32,
-    /// Seconds since the start.
-    pub uptime_s: f64,
-    /// The configuration file; null where there is none.
-    #[serde(default)]
-    pub config: Option<String>,
-    /// The model in force.
-    pub model: ModelInfo,
-    /// Each source's health.
-    pub sources: Vec<SourceStatus>,
-    /// Inference runs since the start.
-    pub inferences: u64,
-    /// The mean time of an inference in milliseconds; null before the first.
-    pub inference_ms: Option<f64>,
-    /// The part of the last seconds that the analysis was busy, 0…1.
-    #[serde(default)]
-    pub busy: f64,
-    /// How far apart windows are scored just now, in milliseconds: more than the model's hop where the analysis cannot keep up.
-    #[serde(default)]
-    pub hop_ms: u64,
-    /// Clients connected now.
-    pub clients: u64,
-    /// Lines that slow clients did not take.
-    pub dropped_lines: u64,
-    /// Reports that could not even be queued.
-    pub dropped_reports: u64,
-}
-
-/// One source's health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceStatus {
-    /// Its name.
-    pub name: String,
-    /// `opening`, `live`, `lost`, `paused` or `ended`.
-    pub state: String,
-    /// The rate it delivers at; null until it is open.
-    pub rate_hz: Option<u32>,
-    /// The level of the newest hop; null before the first.
-    pub level_dbfs: Option<f64>,
-    /// Milliseconds since the last sample; null before the first.
-    pub last_sample_age_ms: Option<u64>,
-    /// Samples heard.
-    pub samples: u64,
-    /// Samples lost to overruns.
-    pub overrun_samples: u64,
-    /// Windows scored.
-    pub windows: u64,
-    /// Events begun.
-    pub events: u64,
-    /// Times it was lost.
-    pub losses: u64,
-    /// Why it is lost; null while it is not.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// Windows scored a second of late.
-    #[serde(default)]
-    pub windows_per_s: f64,
-    /// How long what was heard waits for its scores, in milliseconds: the median, and what 95 and 99 of 100 stay below; null before the
-    /// first.
-    #[serde(default)]
-    pub latency_ms: Option<LatencyStatus>,
-    /// Seconds since the last event began; null before the first.
-    #[serde(default)]
-    pub last_event_age_s: Option<f64>,
-}
-
-/// Percentiles of a latency in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LatencyStatus {
-    /// The median.
-    pub p50: f64,
-    /// What 95 of 100 stay below.
-    pub p95: f64,
-    /// What 99 of 100 stay below.
-    pub p99: f64,
-}
-
 impl Line {
     /// A line that belongs to no report.
     pub fn new(now: Timestamp, body: Body) -> Self {
@@ -283,6 +206,8 @@ pub fn kind(report: &Report) -> &'static str {
         Report::SourceClipping { .. } => "source.clipping",
         Report::Overrun { .. } => "overrun",
         Report::ClockStepped { .. } => "clock.stepped",
+        Report::Paused(_) => "paused",
+        Report::Resumed { .. } => "resumed",
         Report::ConfigReloaded { .. } => "config.reloaded",
         Report::ConfigRejected { .. } => "config.rejected",
     }
@@ -297,6 +222,14 @@ pub fn reason(reason: EndReason) -> &'static str {
         EndReason::SourceLost => "source_lost",
         EndReason::Paused => "paused",
         EndReason::Shutdown => "shutdown",
+    }
+}
+
+/// Why nothing is heard.
+pub fn pause_reason(reason: PauseReason) -> &'static str {
+    match reason {
+        PauseReason::Request => "request",
+        PauseReason::QuietHours => "quiet_hours",
     }
 }
 
@@ -319,6 +252,11 @@ fn body(report: &Report, now: Timestamp) -> Body {
             Body::Overrun { source: source.to_string(), samples: *samples, gap_ms: *gap_ms, hop_ms: *hop_ms }
         }
         Report::ClockStepped { by_ms } => Body::ClockStepped { by_ms: *by_ms },
+        Report::Paused(pause) => {
+            let PauseStatus { reason, until } = pause.into();
+            Body::Paused { reason, until }
+        }
+        Report::Resumed { reason } => Body::Resumed { reason: pause_reason(*reason).to_owned() },
         Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
         Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },
     }
@@ -343,40 +281,6 @@ fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
         also: event.also.iter().map(|subject| subject.name.clone()).collect(),
         reason: why.map(|why| reason(why).to_owned()),
     }
-}
-
-impl From<&SourceStats> for SourceStatus {
-    fn from(stats: &SourceStats) -> Self {
-        use std::sync::atomic::Ordering::Relaxed;
-        let state = match stats.state() {
-            SourceState::Opening => "opening",
-            SourceState::Live => "live",
-            SourceState::Lost => "lost",
-            SourceState::Paused => "paused",
-            SourceState::Ended => "ended",
-        };
-        Self {
-            name: stats.name.to_string(),
-            state: state.to_owned(),
-            rate_hz: Some(stats.rate_hz.load(Relaxed)).filter(|rate| *rate > 0),
-            level_dbfs: stats.level_dbfs().map(level),
-            last_sample_age_ms: stats.last_sample_age_ms(),
-            samples: stats.samples.load(Relaxed),
-            overrun_samples: stats.overrun_samples.load(Relaxed),
-            windows: stats.windows.load(Relaxed),
-            events: stats.events.load(Relaxed),
-            losses: stats.losses.load(Relaxed),
-            reason: stats.reason(),
-            windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
-            latency_ms: latency(&stats.latency),
-            last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
-        }
-    }
-}
-
-fn latency(latency: &Latency) -> Option<LatencyStatus> {
-    let at = |part| latency.percentile_ms(part).map(|ms| round(ms, 1));
-    Some(LatencyStatus { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
 }
 
 /// From one time to another in milliseconds, as a reader of both times on the wire reckons it. A source that is read faster than

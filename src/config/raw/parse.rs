@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Named, Raw, RawDetection, RawGate, RawGroup, RawLog, RawMembers, RawModel, RawPrivacy, RawReport, RawSocket, RawSource,
-    SECTIONS,
+    Named, Raw, RawDetection, RawGate, RawGroup, RawLog, RawMembers, RawModel, RawPrivacy, RawReload, RawReport, RawSocket,
+    RawSource, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
@@ -98,6 +98,7 @@ impl Raw {
             "defaults" => self.defaults = RawGate::read(&mut table),
             "report" => self.report = RawReport::read(&mut table),
             "privacy" => self.privacy = RawPrivacy::read(&mut table),
+            "reload" => self.reload = RawReload::read(&mut table),
             _ => self.log = RawLog::read(&mut table),
         }
         table.finish();

@@ -66,6 +66,18 @@ fn check(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
                 r"^\s*[0-9]+\s*/\s*[0-9]+\s*$" => text.split_once('/').is_some_and(|(k, n)| {
                     [k, n].iter().all(|part| !part.trim().is_empty() && part.trim().bytes().all(|byte| byte.is_ascii_digit()))
                 }),
+                // A list of times holds no other digits and colons than theirs.
+                r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$" => {
+                    let times = text.trim_end().rsplitn(2, '-').map(str::trim);
+                    let is_time = |time: &str| {
+                        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+                        time.split_once(':').is_some_and(|(hour, minute)| {
+                            let hour = hour.rsplit(' ').next().unwrap();
+                            (1..=2).contains(&hour.len()) && minute.len() == 2 && digits(hour) && digits(minute)
+                        })
+                    };
+                    times.map(is_time).collect::<Vec<_>>() == [true, true]
+                }
                 other => panic!("the pattern {other}"),
             },
             ("required", Value::Object(object)) => {
@@ -155,6 +167,7 @@ fn what_is_wrong_in_a_file_is_wrong_for_the_schema() {
         ("[report]\npreset = \"hom\"", ".report.preset: enum"),
         ("[log]\nlevel = \"loud\"", ".log.level: enum"),
         ("[privacy]\nstore_audio = true", ".privacy.store_audio: const"),
+        ("[privacy]\nquiet_hours = [\"22:00-6:30\", \"at night\"]", ".privacy.quiet_hours[1]: pattern"),
         ("[detection]\nwindows_ms = []", ".detection.windows_ms: minItems"),
         ("[detection]\nmedian = 2", ".detection.median: enum"),
     ] {

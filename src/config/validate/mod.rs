@@ -2,7 +2,7 @@
 
 use super::raw::Raw;
 use super::table::At;
-use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, SocketConfig};
+use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, QuietHours, SocketConfig};
 use crate::model::Labels;
 use crate::model::labels::{did_you_mean, nearest};
 use crate::model::manifest::DetectionOverride;
@@ -23,7 +23,15 @@ impl Raw {
     pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
         let (rules, origins) = check.rules();
-        let config = Config { socket: check.socket(), model: check.model(), sources: check.sources(), rules, log: check.log() };
+        let config = Config {
+            socket: check.socket(),
+            model: check.model(),
+            sources: check.sources(),
+            rules,
+            quiet_hours: check.quiet_hours(),
+            watch: self.reload.watch.value,
+            log: check.log(),
+        };
         if self.privacy.store_audio.value {
             check.fault(
                 self.privacy.store_audio.line,
@@ -102,6 +110,15 @@ impl Check<'_> {
             extent: raw.extent.value.map(|value| value as f32),
             valley: raw.valley.value.map(|value| value as f32),
         }
+    }
+
+    fn quiet_hours(&mut self) -> QuietHours {
+        let raw = &self.raw.privacy.quiet_hours;
+        let (hours, faults) = QuietHours::parse(&raw.value);
+        for message in faults {
+            self.fault(raw.line, "privacy.quiet_hours", message);
+        }
+        hours
     }
 
     fn log(&mut self) -> LogConfig {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Check;
 use crate::capture::parse_input;
-use crate::config::raw::{RawChannel, RawSource};
+use crate::config::raw::{MAX_SILENT_AFTER_S, RawChannel, RawSource};
 use crate::config::{Channel, Input, SourceConfig};
 use crate::model::labels::{did_you_mean, nearest};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
@@ -62,7 +62,13 @@ impl Check<'_> {
             if !(-60.0..=60.0).contains(&gain) {
                 self.fault(source.gain_db.line, &key("gain_db"), format!("{gain} is out of range; it must be from -60 to 60"));
             }
-            sources.push(SourceConfig { name: name.into(), input, channel, gain_db: gain as f32 });
+            let silent_after_s = source.silent_after_s.value;
+            if !(0.0..=MAX_SILENT_AFTER_S).contains(&silent_after_s) {
+                let message = format!("{silent_after_s} is out of range; it must be from 0 (never) to {MAX_SILENT_AFTER_S}");
+                self.fault(source.silent_after_s.line, &key("silent_after_s"), message);
+            }
+            let silent_after_ms = (silent_after_s * 1e3).round() as u64;
+            sources.push(SourceConfig { name: name.into(), input, channel, gain_db: gain as f32, silent_after_ms });
         }
         sources
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::changes::Thresholds;
 use super::{Asking, State};
-use crate::publish::pretty::{clock_stepped, gap, visible};
+use crate::publish::pretty::{clock_stepped, gap, paused, resumed, visible};
 use crate::publish::wire::{Body, Line, Status, Top};
 
 impl State {
@@ -63,6 +63,12 @@ impl State {
             }
             Body::SourceGap { source, gap_ms } => self.warn(gap(&source, gap_ms), now),
             Body::ClockStepped { by_ms } => self.warn(clock_stepped(by_ms), now),
+            Body::Paused { reason, until } => {
+                let told_at = line.ts.and_then(|ts| ts.parse().ok()).unwrap_or_default();
+                let told = paused(&reason, until.as_deref(), told_at, &self.zone);
+                self.warn(format!("nothing is heard: {told}"), now);
+            }
+            Body::Resumed { reason } => self.say(resumed(&reason), now),
             Body::SourceClipping { source, samples } => {
                 self.warn(format!("{source} clips ({samples} samples): lower its gain"), now);
             }

@@ -1,0 +1,179 @@
+//! Quiet hours: times of day at which nothing is heard, and until when that is so at a given moment.
+//!
+//! It is quiet whenever the local clock shows a time within them, whatever the day's length: where clocks are set forward they may be
+//! shorter, where they are set back longer, or come twice. Reads no clock and knows no time zone: both are given.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::event::{Pause, PauseReason};
+use crate::model::labels::{did_you_mean, nearest};
+
+const DAY_MIN: u32 = 24 * 60;
+const WEEK_MIN: u32 = 7 * DAY_MIN;
+/// Days as they are written; each may also be written out.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const LONG_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+/// The end is looked for over so many changes of state or of the clocks: several weeks of the busiest list.
+const MAX_STEPS: usize = 1_000;
+
+/// The times of the week at which nothing is heard; none at all is the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QuietHours(Vec<Hours>);
+
+/// One entry of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hours {
+    /// The days on which it begins, from Monday.
+    days: [bool; 7],
+    /// Minutes after midnight, less than a day.
+    from: u32,
+    /// Minutes after midnight, at most a day; one that is not after `from` is of the next day.
+    to: u32,
+}
+
+impl QuietHours {
+    /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`; what cannot be read comes back as sentences.
+    pub fn parse(texts: &[String]) -> (Self, Vec<String>) {
+        let (mut hours, mut faults) = (Vec::new(), Vec::new());
+        for text in texts {
+            match Hours::parse(text) {
+                Ok(read) => hours.push(read),
+                Err(why) => faults.push(format!("{text:?} {why}")),
+            }
+        }
+        (Self(hours), faults)
+    }
+
+    /// The entries as they are written.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(ToString::to_string)
+    }
+
+    /// The pause of the quiet hours that last at `now` in `zone`, with their end; `None` where there are none just then. Hours that touch
+    /// or overlap are one.
+    pub fn pause(&self, now: Timestamp, zone: &TimeZone) -> Option<Pause> {
+        if self.left(zone.to_datetime(now)) == Some(0) {
+            return None;
+        }
+        Some(Pause { reason: PauseReason::QuietHours, until: self.end(now, zone) })
+    }
+
+    /// The first moment after `now` at which it is not quiet.
+    fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut at = now;
+        for _ in 0..MAX_STEPS {
+            let shown = zone.to_datetime(at);
+            let left_min = i64::from(self.left(shown)?);
+            if left_min == 0 {
+                return Some(at);
+            }
+            // As far as the clock goes on evenly; where it is set before that, it shows another time from there on.
+            let into_minute_ns = i64::from(shown.second()) * 1_000_000_000 + i64::from(shown.subsec_nanosecond());
+            let left = jiff::SignedDuration::from_nanos(left_min * 60_000_000_000 - into_minute_ns);
+            let then = at.checked_add(left).ok()?;
+            at = zone.following(at).next().map(|set| set.timestamp()).filter(|set| *set < then).unwrap_or(then);
+        }
+        None
+    }
+
+    /// How many minutes of the week it stays quiet after the local time `shown`, its own minute included; 0 where it is not quiet.
+    /// `None` where the whole week is.
+    fn left(&self, shown: DateTime) -> Option<u32> {
+        let day = shown.date().weekday().to_monday_zero_offset() as u32;
+        let minute = day * DAY_MIN + shown.hour() as u32 * 60 + shown.minute() as u32;
+        let mut left = 0;
+        while left < WEEK_MIN {
+            match self.0.iter().filter_map(|hours| hours.left((minute + left) % WEEK_MIN)).max() {
+                Some(more) => left += more,
+                None => return Some(left),
+            }
+        }
+        None
+    }
+}
+
+impl Hours {
+    fn parse(text: &str) -> Result<Self, String> {
+        let form = "is no time of day; write it as \"22:00-06:30\" or \"Mon-Fri 09:00-17:00\"";
+        let begin = text.find(|letter: char| letter.is_ascii_digit()).ok_or(form)?;
+        let (days, times) = text.split_at(begin);
+        let (from, to) = times.split_once('-').ok_or(form)?;
+        let (from, to) = (time(from).ok_or(form)?, time(to).ok_or(form)?);
+        if from == DAY_MIN {
+            return Err("begins at 24:00; write 00:00 of the next day".to_owned());
+        }
+        if from == to {
+            return Err("ends when it begins; write 00:00-24:00 for the whole day".to_owned());
+        }
+        Ok(Self { days: read_days(days.trim())?, from, to })
+    }
+
+    fn length(&self) -> u32 {
+        if self.to > self.from { self.to - self.from } else { self.to + DAY_MIN - self.from }
+    }
+
+    /// How many minutes it goes on at this minute of the week; `None` where it does not last.
+    fn left(&self, minute: u32) -> Option<u32> {
+        let begins = (0..7).filter(|day| self.days[*day as usize]).map(|day| day * DAY_MIN + self.from);
+        begins
+            .filter_map(|begin| self.length().checked_sub((minute + WEEK_MIN - begin) % WEEK_MIN))
+            .filter(|left| *left > 0)
+            .max()
+    }
+}
+
+/// Minutes after midnight.
+fn time(text: &str) -> Option<u32> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let is_number =
+        |part: &str, least: usize| (least..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(hour, 1) || !is_number(minute, 2) {
+        return None;
+    }
+    let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+    (minute < 60 && hour * 60 + minute <= DAY_MIN).then_some(hour * 60 + minute)
+}
+
+/// `Mon-Fri`, `Sat,Sun`; every day where nothing is named.
+fn read_days(text: &str) -> Result<[bool; 7], String> {
+    if text.is_empty() {
+        return Ok([true; 7]);
+    }
+    let mut days = [false; 7];
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (read_day(first)?, read_day(last)?);
+        // Fri-Mon goes over the end of the week.
+        for step in 0..=(last + 7 - first) % 7 {
+            days[(first + step) % 7] = true;
+        }
+    }
+    Ok(days)
+}
+
+fn read_day(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let is_day = |day: &&str| day.eq_ignore_ascii_case(text);
+    DAYS.iter().position(|day| is_day(&day)).or_else(|| LONG_DAYS.iter().position(|day| is_day(&day))).ok_or_else(|| {
+        let hint = did_you_mean(nearest(text, DAYS));
+        format!("names a day {text:?}, but the days are {}{hint}", DAYS.join(", "))
+    })
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.days != [true; 7] {
+            let named = DAYS.iter().zip(self.days).filter(|(_, is_named)| *is_named).map(|(day, _)| *day);
+            write!(f, "{} ", named.collect::<Vec<_>>().join(","))?;
+        }
+        let Self { from, to, .. } = self;
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests;

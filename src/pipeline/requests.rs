@@ -1,0 +1,88 @@
+//! What clients ask of the running daemon, done and answered.
+//!
+//! Who may ask has been checked; what the analysis knows is passed on to it, and it answers by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Daemon;
+use crate::analysis::{Command, Now};
+use crate::control::Control;
+use crate::event::{EndReason, Report, SoundEvent, Subject};
+
+/// How long a made-up event lasts.
+const TEST_EVENT: Duration = Duration::from_secs(1);
+
+impl Daemon {
+    /// Does what a client asks, and answers.
+    pub(super) fn obey(&mut self, control: Control) {
+        // Whoever asked may have gone; then nobody misses the answer.
+        match control {
+            Control::Top { k, reply } => {
+                let _ = self.commands.send(Command::Top { k, reply });
+            }
+            Control::Set { label, thresholds, reply } => {
+                let _ = reply.send(self.set(&label, &thresholds));
+            }
+            Control::Peaks { since, floor, reply } => {
+                let _ = self.commands.send(Command::Peaks { since, floor, reply });
+            }
+            Control::Reload { reply } => {
+                let _ = reply.send(self.reload());
+            }
+            Control::Pause { seconds, reply } => {
+                self.pauses.ask(seconds, Now::read());
+                self.keep_quiet();
+                let _ = reply.send(());
+            }
+            Control::Resume { reply } => {
+                self.pauses.resume(self.quiet(Now::read()));
+                self.keep_quiet();
+                let _ = reply.send(());
+            }
+            Control::Test { label, reply } => {
+                let _ = reply.send(self.test(&label));
+            }
+        }
+    }
+
+    /// Publishes a made-up event, so that a user can see an automation work.
+    fn test(&self, label: &str) -> Result<(), String> {
+        let subject = self.subject(label)?;
+        let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
+        let now = Timestamp::now();
+        let event = SoundEvent {
+            id: Uuid::now_v7(),
+            subject,
+            source: "test".into(),
+            onset: now,
+            offset: None,
+            score: 1.0,
+            peak_score: 1.0,
+            threshold: rule.map_or(1.0, |rule| rule.gate.threshold),
+            level_dbfs: 0.0,
+            onset_uncertainty_ms: 0,
+            offset_uncertainty_ms: None,
+            also: Vec::new(),
+        };
+        let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
+        let full = |_| "the daemon has too much to publish just now; try again".to_owned();
+        self.reports.try_send(Report::EventStart(event)).map_err(full)?;
+        self.reports.send(Report::EventEnd(ended, EndReason::Decay)).map_err(|_| "the daemon is shutting down".to_owned())
+    }
+
+    /// The group or the label of this name; a group comes first.
+    pub(super) fn subject(&self, name: &str) -> Result<Arc<Subject>, String> {
+        if let Some(group) = self.groups.iter().find(|group| group.is_called(name)) {
+            return Ok(group.clone());
+        }
+        let label = self.labels.find(name).ok_or_else(|| {
+            let groups = self.groups.iter().map(|group| group.name.as_str());
+            self.labels.unknown_beside(groups, name)
+        })?;
+        Ok(self.labels.subjects()[label].clone())
+    }
+}

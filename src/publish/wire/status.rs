@@ -1,0 +1,162 @@
+//! The answer to `status`: how it stands with the daemon and each of its sources.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ModelInfo, level, pause_reason, round, time};
+use crate::event::Pause;
+use crate::stats::latency::Latency;
+use crate::stats::{SourceState, SourceStats};
+
+/// The daemon's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The process's number.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: f64,
+    /// The configuration file; null where there is none.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// The model in force.
+    pub model: ModelInfo,
+    /// Why nothing is heard, and until when; null where it is.
+    #[serde(default)]
+    pub paused: Option<PauseStatus>,
+    /// Each source's health.
+    pub sources: Vec<SourceStatus>,
+    /// Inference runs since the start.
+    pub inferences: u64,
+    /// The mean time of an inference in milliseconds; null before the first.
+    pub inference_ms: Option<f64>,
+    /// The part of the last seconds that the analysis was busy, 0…1.
+    #[serde(default)]
+    pub busy: f64,
+    /// How far apart windows are scored just now, in milliseconds: more than the model's hop where the analysis cannot keep up.
+    #[serde(default)]
+    pub hop_ms: u64,
+    /// Clients connected now.
+    pub clients: u64,
+    /// Lines that slow clients did not take.
+    pub dropped_lines: u64,
+    /// Reports that could not even be queued.
+    pub dropped_reports: u64,
+}
+
+/// Why nothing is heard, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseStatus {
+    /// `request` or `quiet_hours`.
+    pub reason: String,
+    /// When it ends by itself; null where it does not.
+    pub until: Option<String>,
+}
+
+/// One source's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `opening`, `live`, `lost`, `paused` or `ended`.
+    pub state: String,
+    /// The rate it delivers at; null until it is open.
+    pub rate_hz: Option<u32>,
+    /// The level of the newest hop; null before the first.
+    pub level_dbfs: Option<f64>,
+    /// Milliseconds since the last sample; null before the first.
+    pub last_sample_age_ms: Option<u64>,
+    /// Samples heard.
+    pub samples: u64,
+    /// Samples lost to overruns.
+    pub overrun_samples: u64,
+    /// Windows scored.
+    pub windows: u64,
+    /// Events begun.
+    pub events: u64,
+    /// Times it was lost.
+    pub losses: u64,
+    /// Why it is lost or paused, or that it is live and delivers nothing but digital silence; null where nothing is amiss.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Windows scored a second of late.
+    #[serde(default)]
+    pub windows_per_s: f64,
+    /// How long what was heard waits for its scores, in milliseconds: the median, and what 95 and 99 of 100 stay below; null before the
+    /// first.
+    #[serde(default)]
+    pub latency_ms: Option<LatencyStatus>,
+    /// Seconds since the last event began; null before the first.
+    #[serde(default)]
+    pub last_event_age_s: Option<f64>,
+}
+
+/// Percentiles of a latency in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatencyStatus {
+    /// The median.
+    pub p50: f64,
+    /// What 95 of 100 stay below.
+    pub p95: f64,
+    /// What 99 of 100 stay below.
+    pub p99: f64,
+}
+
+impl From<&SourceStats> for SourceStatus {
+    fn from(stats: &SourceStats) -> Self {
+        let state = match stats.state() {
+            SourceState::Opening => "opening",
+            SourceState::Live => "live",
+            SourceState::Lost => "lost",
+            SourceState::Paused => "paused",
+            SourceState::Ended => "ended",
+        };
+        Self {
+            name: stats.name.to_string(),
+            state: state.to_owned(),
+            rate_hz: Some(stats.rate_hz.load(Relaxed)).filter(|rate| *rate > 0),
+            level_dbfs: stats.level_dbfs().map(level),
+            last_sample_age_ms: stats.last_sample_age_ms(),
+            samples: stats.samples.load(Relaxed),
+            overrun_samples: stats.overrun_samples.load(Relaxed),
+            windows: stats.windows.load(Relaxed),
+            events: stats.events.load(Relaxed),
+            losses: stats.losses.load(Relaxed),
+            reason: stats.reason().or_else(|| stats.silence_ms().map(silence)),
+            windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
+            latency_ms: latency(&stats.latency),
+            last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
+        }
+    }
+}
+
+fn latency(latency: &Latency) -> Option<LatencyStatus> {
+    let at = |part| latency.percentile_ms(part).map(|ms| round(ms, 1));
+    Some(LatencyStatus { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
+}
+
+impl From<&Pause> for PauseStatus {
+    fn from(pause: &Pause) -> Self {
+        Self { reason: pause_reason(pause.reason).to_owned(), until: pause.until.map(time) }
+    }
+}
+
+/// What digital silence is to people.
+fn silence(ms: u64) -> String {
+    let lasted = duration(ms as f64 / 1e3);
+    format!("nothing but digital silence for {lasted}: it is muted, its gain is at zero, or it is the wrong device or channel")
+}
+
+/// A time in its two largest units.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
