@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::listen::{Daemon, closed};
 use super::{Failure, exit};
+use crate::publish::pretty::visible;
 use crate::publish::wire::{Body, Request, SourceStatus, Status};
 
 /// Show the health of the running daemon.
@@ -57,12 +58,13 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         let waits = source.latency_ms.map_or_else(none, |ms| format!("{:.0}/{:.0}/{:.0} ms", ms.p50, ms.p95, ms.p99));
         writeln!(
             out,
-            "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {event:<12}  {windows_per_s:<9.1}  {waits:<18}  {overrun_samples:<9}  {events:<6}  {losses}"
+            "{:<width$}  {state:<7}  {level:<11}  {last:<11}  {event:<12}  {windows_per_s:<9.1}  {waits:<18}  {overrun_samples:<9}  {events:<6}  {losses}",
+            visible(name)
         )?;
     }
     for source in &status.sources {
         if let Some(reason) = &source.reason {
-            writeln!(out, "\n{} is lost: {reason}", source.name)?;
+            writeln!(out, "\n{}", visible(&format!("{} is lost: {reason}", source.name)))?;
         }
     }
     Ok(())

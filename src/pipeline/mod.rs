@@ -18,6 +18,7 @@ use crate::config::{Config, Raw, SourceConfig};
 use crate::control::Control;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::inference::Inference;
+use crate::limits;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
 use crate::publish::server::Directory;
@@ -33,7 +34,6 @@ mod reload;
 mod source;
 
 pub use error::DaemonError;
-use error::sentences;
 use liveness::Liveness;
 use publisher::Publisher;
 pub use publisher::Signal;
@@ -114,7 +114,7 @@ impl Daemon {
     /// Starts every stage; returns when the sources have been tried.
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
         let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
-        let system = |error: std::io::Error| DaemonError::System(error.to_string());
+        let system = |error: std::io::Error| DaemonError::System(limits::explain(&error));
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
         let inference = Inference::open(&model, &runtime, config.model.n_threads())?;
         let bound = socket::open(&config.socket)?;
@@ -264,7 +264,7 @@ impl Daemon {
         }
         match without {
             WithoutSource::Play(sources) if errors.iter().all(|error| error.exit_code() == 3) => {
-                tracing::warn!("{}", sentences(&errors));
+                errors.iter().for_each(|error| tracing::warn!("{error}"));
                 tracing::warn!("playing recorded sounds instead");
                 for name in self.config.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>() {
                     self.stop_source(&name, EndReason::SourceLost);
@@ -280,7 +280,7 @@ impl Daemon {
 
     fn open_all(&mut self) -> Result<Vec<CaptureError>, DaemonError> {
         for source in self.config.sources.clone() {
-            self.start_source(source).map_err(|error| DaemonError::System(error.to_string()))?;
+            self.start_source(source).map_err(|error| DaemonError::System(limits::explain(&error)))?;
         }
         let deadline = Instant::now() + OPENING;
         let mut errors = Vec::new();

@@ -20,15 +20,17 @@ pub struct Filter {
 }
 
 /// Every `type` that a published report can have.
-const TYPES: [&str; 10] = [
+const TYPES: [&str; 12] = [
     "event.start",
     "event.update",
     "event.end",
     "source.lost",
     "source.restored",
     "source.silent",
+    "source.gap",
     "source.clipping",
     "overrun",
+    "clock.stepped",
     "config.reloaded",
     "config.rejected",
 ];

@@ -43,10 +43,23 @@ pub struct Line {
 pub enum Body {
     /// The first line of a connection.
     #[serde(rename = "hello")]
-    Hello { version: String, model: ModelInfo, sources: Vec<String> },
+    Hello {
+        version: String,
+        #[serde(default)]
+        instance: String,
+        model: ModelInfo,
+        sources: Vec<String>,
+    },
     /// The answer to `subscribe`: the filter as it was understood.
     #[serde(rename = "subscribed")]
-    Subscribed { labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64 },
+    Subscribed {
+        labels: Vec<String>,
+        sources: Vec<String>,
+        types: Vec<String>,
+        min_score: f64,
+        #[serde(default)]
+        restarted: bool,
+    },
     /// A sound began.
     #[serde(rename = "event.start")]
     EventStart { event: Event, latency_ms: u64 },
@@ -169,6 +182,9 @@ pub struct Event {
 pub struct Status {
     /// The program's version.
     pub version: String,
+    /// What tells this start of the daemon from every other; the numbers of the reports belong to it.
+    #[serde(default)]
+    pub instance: String,
     /// The process's number.
     pub pid: u32,
     /// Seconds since the start.
