@@ -51,6 +51,7 @@ pub mod ear;
 pub mod event;
 pub mod features;
 pub mod inference;
+pub mod limits;
 pub mod model;
 pub mod pipeline;
 pub mod publish;

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{self, Fault, Faults, Loaded, Raw};
 use crate::model::Model;
+use crate::publish::pretty::visible;
 
 pub mod check;
 pub mod devices;
@@ -119,6 +120,13 @@ pub enum Command {
     /// Write the manual pages.
     #[command(hide = true)]
     Man(man::Args),
+}
+
+/// Says a sentence, or one a line, on standard error; a file's or a device's name in it does not rule the terminal. That it cannot be
+/// said changes nothing: then the exit code has to say it all.
+pub fn say(sentence: impl fmt::Display) {
+    let lines = sentence.to_string().lines().map(|line| visible(line) + "\n").collect::<String>();
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), lines.as_bytes());
 }
 
 /// The option that all commands with a configuration share.

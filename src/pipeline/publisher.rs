@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::control::Control;
 use crate::event::Report;
 use crate::publish::hub::Hub;
-use crate::publish::server::{Directory, Shared, serve};
+use crate::publish::server::{Directory, Shared, max_clients, serve};
 use crate::publish::socket::Bound;
 use crate::stats::Stats;
 
@@ -55,9 +55,14 @@ impl Publisher {
         let (asked, control) = bounded(REQUESTS);
         let (caught, signals) = bounded(16);
         let (down, is_down) = watch::channel(false);
-        let access = bound.access;
-        let shared =
-            Arc::new(Shared { hub: hub.clone(), control: asked, stats, access, directory: RwLock::new(Arc::new(directory)) });
+        let shared = Arc::new(Shared {
+            hub: hub.clone(),
+            control: asked,
+            stats,
+            access: bound.access,
+            directory: RwLock::new(Arc::new(directory)),
+            max_clients: max_clients(),
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ready, started) = bounded(1);
         let for_server = shared.clone();

@@ -42,6 +42,8 @@ pub struct Connection {
     /// After how long something is sent where nothing happens.
     pub(super) heartbeat: Duration,
     peer: Option<UCred>,
+    /// Whether the peer may change the daemon, once that was asked.
+    may_change: Option<bool>,
     shared: Arc<Shared>,
 }
 
@@ -54,7 +56,7 @@ impl Connection {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
         let input = Requests { input, buffer: Vec::new(), scanned: 0, skipping: false };
-        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, shared }
+        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, may_change: None, shared }
     }
 
     /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
@@ -70,7 +72,12 @@ impl Connection {
             let sources = self.shared.stats.sources.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             sources.iter().map(|source| source.name.to_string()).collect()
         };
-        let hello = Body::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), model: directory.model.clone(), sources: names };
+        let hello = Body::Hello {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.shared.hub.instance.to_string(),
+            model: directory.model.clone(),
+            sources: names,
+        };
         self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
         let mut period = (Instant::now(), 0u32);
         let mut open = true;
@@ -158,7 +165,7 @@ impl Connection {
             Err(bad) => return self.refuse(Refusal("bad_request", bad.to_string())).await,
         };
         match request {
-            Request::Subscribe { since, .. } => self.subscribe(&request, since, subscription).await,
+            Request::Subscribe { .. } => self.subscribe(&request, subscription).await,
             Request::Status {} => {
                 let status = self.shared.status();
                 let seq = self.shared.hub.seq();
@@ -171,18 +178,19 @@ impl Connection {
         }
     }
 
-    async fn subscribe(&mut self, request: &Request, since: Option<u64>, subscription: &mut Subscription) -> io::Result<()> {
+    async fn subscribe(&mut self, request: &Request, subscription: &mut Subscription) -> io::Result<()> {
+        let Request::Subscribe { since, instance, .. } = request else { return Ok(()) };
         let directory = self.shared.directory();
         let filter = match Filter::new(request, &directory.labels, &directory.groups) {
             Ok(filter) => filter,
             Err(bad) => return self.refuse(Refusal(bad.code, bad.message)).await,
         };
         let Filter { labels, sources, types, min_score } = filter.clone();
-        let replay = subscription.subscribe(filter, since);
+        let replay = subscription.subscribe(filter, *since, instance.as_deref());
         for line in replay.before {
             self.write(&line).await?;
         }
-        let subscribed = Body::Subscribed { labels, sources, types, min_score };
+        let subscribed = Body::Subscribed { labels, sources, types, min_score, restarted: replay.restarted };
         self.send_line(Line { seq: Some(replay.seq), ..Line::new(Timestamp::now(), subscribed) }).await?;
         if replay.gone > 0 {
             self.send(Body::Dropped { count: replay.gone }).await?;
@@ -196,7 +204,7 @@ impl Connection {
     /// Requests that the pipeline does.
     async fn ask_pipeline(&mut self, request: Request) -> Result<Body, Refusal> {
         let changes = !matches!(request, Request::Top { .. } | Request::Peaks { .. });
-        if changes && !self.shared.access.allows_peer(self.peer).await {
+        if changes && !self.may_change().await {
             let message = "only the daemon's own user, root and the members of the configured group may do this";
             return Err(Refusal("forbidden", message.to_owned()));
         }
@@ -249,6 +257,14 @@ impl Connection {
             Request::Subscribe { .. } | Request::Status {} => {
                 Err(Refusal("bad_request", "this is answered elsewhere".to_owned()))
             }
+        }
+    }
+
+    /// Whether the peer may change the daemon. It is looked up once for a connection: who joins a group connects again.
+    async fn may_change(&mut self) -> bool {
+        match self.may_change {
+            Some(may) => may,
+            None => *self.may_change.insert(self.shared.access.allows_peer(self.peer).await),
         }
     }
 
