@@ -152,9 +152,13 @@ fn a_pause_is_told_to_everybody_with_its_end_and_can_be_replayed() {
     late.ask(r#"{"op":"subscribe","types":["paused","resumed"],"since":0}"#, "subscribed");
     let kinds: Vec<Value> = (0..4).map(|_| late.next()["type"].clone()).collect();
     assert_eq!(kinds, ["paused", "paused", "paused", "resumed"]);
-    let types = ["--since", "0", "--type", "paused", "--type", "resumed"];
-    let listen = run(mimid().args(["listen", "--count", "0", "--format", "pretty", "--socket"]).arg(daemon.socket()).args(types));
-    assert!(listen.status.success());
+    let types = ["--since", "0", "--type", "paused", "--type", "resumed", "--count", "4", "--format", "pretty"];
+    let listen = run(mimid().args(["listen", "--socket"]).arg(daemon.socket()).args(types));
+    let told = String::from_utf8(listen.stdout).unwrap();
+    assert!(
+        told.contains("  nothing is heard: paused by a request until ") && told.ends_with("  sound is heard again\n"),
+        "{told}"
+    );
 }
 
 #[test]
