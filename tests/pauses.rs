@@ -162,6 +162,20 @@ fn a_pause_is_told_to_everybody_with_its_end_and_can_be_replayed() {
 }
 
 #[test]
+fn a_recording_that_has_ended_is_not_played_again_after_a_pause() {
+    let recordings = [format!("file:{VOICE}"), format!("file:{RINGTONE}?loop")];
+    let daemon = Daemon::start("", &["--source", &recordings[0], "--source", &recordings[1]], &[]);
+    let mut client = daemon.connect();
+    wait_until(&mut client, "ended");
+    client.ask(r#"{"op":"pause"}"#, "done");
+    client.ask(r#"{"op":"resume"}"#, "done");
+    while status(&mut client)["sources"][1]["state"] != "live" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(status(&mut client)["sources"][0]["state"], "ended");
+}
+
+#[test]
 fn quiet_hours_by_a_clock_that_nobody_knows_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mimid.toml");
