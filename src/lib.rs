@@ -38,6 +38,7 @@
 //!   unless the analysis cannot keep up, which it says.
 //! - Invariant: shutdown follows the data: capture stops, the rings are drained, open events end with a reason, clients are flushed,
 //!   the socket goes last.
+//! - Invariant: a pause, asked for or by quiet hours, closes the devices; nothing is captured to be thrown away.
 //! - Invariant: a bad configuration changes nothing, and all its faults are told at once.
 
 pub mod analysis;
@@ -50,6 +51,7 @@ pub mod ear;
 pub mod event;
 pub mod features;
 pub mod inference;
+pub mod limits;
 pub mod model;
 pub mod pipeline;
 pub mod publish;

@@ -11,18 +11,24 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version were asked for; everything else is a usage error. A closed output is nobody's concern here.
-            let _ = error.print();
+            // Help and version were asked for; everything else is a usage error.
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(cli::exit::USAGE) };
+            let printed = error.print().map_err(cli::Failure::from);
+            return match printed {
+                Err(failure) if asked && failure.exit_code != 0 => {
+                    cli::say(format_args!("mimid: {}", failure.message));
+                    ExitCode::from(failure.exit_code)
+                }
+                Ok(()) | Err(_) if asked => ExitCode::SUCCESS,
+                Ok(()) | Err(_) => ExitCode::from(cli::exit::USAGE),
+            };
         }
     };
     match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                // Standard error may be closed as well; then the exit code has to say it all.
-                let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("mimid: {}\n", failure.message).as_bytes());
+                cli::say(format_args!("mimid: {}", failure.message));
             }
             ExitCode::from(failure.exit_code)
         }

@@ -152,7 +152,41 @@ fn a_pause_is_told_to_everybody_with_its_end_and_can_be_replayed() {
     late.ask(r#"{"op":"subscribe","types":["paused","resumed"],"since":0}"#, "subscribed");
     let kinds: Vec<Value> = (0..4).map(|_| late.next()["type"].clone()).collect();
     assert_eq!(kinds, ["paused", "paused", "paused", "resumed"]);
-    let types = ["--since", "0", "--type", "paused", "--type", "resumed"];
-    let listen = run(mimid().args(["listen", "--count", "0", "--format", "pretty", "--socket"]).arg(daemon.socket()).args(types));
-    assert!(listen.status.success());
+    let types = ["--since", "0", "--type", "paused", "--type", "resumed", "--count", "4", "--format", "pretty"];
+    let listen = run(mimid().args(["listen", "--socket"]).arg(daemon.socket()).args(types));
+    let told = String::from_utf8(listen.stdout).unwrap();
+    assert!(
+        told.contains("  nothing is heard: paused by a request until ") && told.ends_with("  sound is heard again\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_recording_that_has_ended_is_not_played_again_after_a_pause() {
+    let recordings = [format!("file:{VOICE}"), format!("file:{RINGTONE}?loop")];
+    let daemon = Daemon::start("", &["--source", &recordings[0], "--source", &recordings[1]], &[]);
+    let mut client = daemon.connect();
+    wait_until(&mut client, "ended");
+    client.ask(r#"{"op":"pause"}"#, "done");
+    client.ask(r#"{"op":"resume"}"#, "done");
+    while status(&mut client)["sources"][1]["state"] != "live" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(status(&mut client)["sources"][0]["state"], "ended");
+}
+
+#[test]
+fn quiet_hours_by_a_clock_that_nobody_knows_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mimid.toml");
+    let warnings = |text: &str, zone: &str| {
+        std::fs::write(&file, text).unwrap();
+        let checked = run(mimid().arg("check").arg("--config").arg(&file).env("TZ", zone));
+        assert!(checked.status.success());
+        String::from_utf8(checked.stderr).unwrap()
+    };
+    let quiet = "[privacy]\nquiet_hours = [\"22:00-06:30\"]\n";
+    let told = warnings(quiet, "Mars/Olympus");
+    assert!(told.contains("mimid.toml:2: privacy.quiet_hours: the machine's time zone cannot be told"), "{told}");
+    assert_eq!((warnings(quiet, "<+0545>-5:45"), warnings("", "Mars/Olympus")), (String::new(), String::new()));
 }

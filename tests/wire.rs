@@ -36,11 +36,11 @@ mod schema {
     }
 
     lines! {
-        Hello { v: u8, seq: u64, ts: String, r#type: String, version: String, model: Model, sources: Vec<String> }
+        Hello { v: u8, seq: u64, ts: String, r#type: String, version: String, instance: String, model: Model, sources: Vec<String> }
         Model { name: String, sha256: String, labels: u64 }
         Subscribed {
             v: u8, seq: u64, ts: String, r#type: String,
-            labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64,
+            labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64, restarted: bool,
         }
         Event { v: u8, seq: u64, ts: String, r#type: String, event: Sound, latency_ms: u64 }
         Sound {
@@ -74,7 +74,7 @@ mod schema {
         Dropped { v: u8, ts: String, r#type: String, count: u64 }
         Heartbeat { v: u8, ts: String, r#type: String }
         Status {
-            v: u8, seq: u64, ts: String, r#type: String, version: String, pid: u32, uptime_s: f64,
+            v: u8, seq: u64, ts: String, r#type: String, version: String, instance: String, pid: u32, uptime_s: f64,
             #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
             #[serde(deserialize_with = "nullable")] paused: Option<Pause>, sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
             busy: f64, hop_ms: u64, clients: u64, dropped_lines: u64, dropped_reports: u64,
@@ -177,6 +177,7 @@ mod schema {
     }
 }
 
+const INSTANCE: &str = "019aa000-0000-7000-8000-000000000002";
 const NOW: &str = "2026-11-20T08:30:46.1209Z";
 
 fn now() -> Timestamp {
@@ -229,6 +230,11 @@ fn model() -> ModelInfo {
     ModelInfo { name: "ced-tiny".to_owned(), sha256: "ab".to_owned(), labels: 527 }
 }
 
+fn hello() -> Body {
+    let (version, instance) = ("0.1.0".to_owned(), INSTANCE.to_owned());
+    Body::Hello { version, instance, model: model(), sources: vec!["default".to_owned()] }
+}
+
 fn status() -> Status {
     let stats = SourceStats::new("default".into());
     stats.enter(SourceState::Live);
@@ -237,6 +243,7 @@ fn status() -> Status {
     sink.fall("the broker refuses".to_owned());
     Status {
         version: "0.1.0".to_owned(),
+        instance: INSTANCE.to_owned(),
         pid: 7,
         uptime_s: 1.5,
         config: None,
@@ -328,9 +335,10 @@ fn every_line_has_just_the_declared_fields() {
     use schema::*;
     let source: Arc<str> = "default".into();
     let text = |text: &str| text.to_owned();
-    check::<Hello>(&with_seq(Body::Hello { version: text("0.1.0"), model: model(), sources: vec![text("default")] }));
+    check::<Hello>(&with_seq(hello()));
     let (labels, sources) = (vec![text("Dog")], vec![text("kitchen")]);
-    check::<Subscribed>(&with_seq(Body::Subscribed { labels, sources, types: vec![text("event")], min_score: 0.3 }));
+    let (types, restarted) = (vec![text("event")], true);
+    check::<Subscribed>(&with_seq(Body::Subscribed { labels, sources, types, min_score: 0.3, restarted }));
     check::<Event>(&published(&Report::EventStart(bark())));
     check::<Event>(&published(&Report::EventUpdate(bark())));
     for (reason, expected) in [
@@ -377,8 +385,14 @@ fn the_lines_look_like_this() {
     let text = |text: &str| text.to_owned();
     let group = Subject { name: text("alarm"), slug: text("alarm"), id: String::new() };
     let lines = [
-        with_seq(Body::Hello { version: text("0.1.0"), model: model(), sources: vec![text("default")] }),
-        with_seq(Body::Subscribed { labels: vec![text("Dog")], sources: vec![], types: vec![text("event")], min_score: 0.3 }),
+        with_seq(hello()),
+        with_seq(Body::Subscribed {
+            labels: vec![text("Dog")],
+            sources: vec![],
+            types: vec![text("event")],
+            min_score: 0.3,
+            restarted: false,
+        }),
         published(&Report::EventStart(bark())),
         published(&Report::EventUpdate(SoundEvent { subject: Arc::new(group), ..bark() })),
         published(&Report::EventEnd(ended(), EndReason::MaxDuration)),
@@ -405,8 +419,8 @@ fn the_lines_look_like_this() {
         said(Body::Error { code: text("bad_request"), message: text("no") }),
     ];
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3,"restarted":false}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":40,"also":["Dog"],"reason":"max_duration"},"latency_ms":0}
@@ -424,8 +438,8 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}]}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":{"reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"},"sources":[],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}]}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}]}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":{"reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"},"sources":[],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, waits for the second look"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is told as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the 2 windows that confirm it, of the last 3"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 of -60.0 dBFS"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"not yet as long as 500 ms"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"announced and not borne out; not again until it is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}
@@ -474,6 +488,7 @@ fn a_client_reads_over_what_a_newer_daemon_adds() {
 fn the_requests_of_the_protocol_are_read() {
     for text in [
         r#"{"op":"subscribe","labels":["Dog","/m/07pbtc8"],"sources":["kitchen"],"types":["event"],"min_score":0.3,"since":1041}"#,
+        r#"{"op":"subscribe","since":1041,"instance":"019aa000-0000-7000-8000-000000000002"}"#,
         r#"{"op":"subscribe"}"#,
         r#"{"op":"status"}"#,
         r#"{"op":"top","k":5}"#,

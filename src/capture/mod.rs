@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use crossbeam_channel::Receiver;
 
 use crate::config::{Input, SourceConfig};
+use crate::limits;
 use crate::ring;
 
 pub mod callback;
@@ -165,7 +166,7 @@ pub fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
 /// Starts a thread for a source.
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CaptureError> {
     let builder = std::thread::Builder::new().name(name.to_owned());
-    builder.spawn(work).map(|_| ()).map_err(|error| CaptureError::Thread { what: error.to_string() })
+    builder.spawn(work).map(|_| ()).map_err(|error| CaptureError::Thread { what: limits::explain(&error) })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{ConfigArg, Failure, load_raw};
+use super::{ConfigArg, Failure, load_raw, say};
 use crate::capture::{device, parse_input};
 use crate::config::print::effective;
 use crate::config::raw::RawSource;
@@ -22,7 +22,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (raw, loaded, model) = load_raw(&args.config)?;
     for warning in loaded.warnings.iter().chain(&missing_devices(&raw)) {
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        say(format_args!("warning: {warning}"));
     }
     let mut out = std::io::stdout().lock();
     if args.print {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::run::style_of;
-use super::{Failure, exit};
+use super::{Failure, exit, say};
 use crate::model::labels::{did_you_mean, nearest};
 use crate::publish::pretty::{Style, pretty};
 use crate::publish::socket;
@@ -36,6 +36,9 @@ pub struct Args {
     /// Also what came after the line with this number
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
+    /// The `instance` of the daemon that gave this number, as `mimid status --json` tells it: after a restart numbers begin anew
+    #[arg(long, value_name = "ID", requires = "since")]
+    instance: Option<String>,
     /// End after so many lines; those that tell of missing ones don't count
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -57,12 +60,15 @@ pub enum Format {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut daemon = Daemon::connect(args.socket.as_deref())?;
     for unknown in daemon.unknown_sources(&args.sources) {
-        let _ = writeln!(io::stderr(), "warning: {unknown}");
+        say(format_args!("warning: {unknown}"));
     }
-    let Args { labels, sources, types, since, .. } = args.clone();
+    let Args { labels, sources, types, since, instance, .. } = args.clone();
     // What is published between the daemon's greeting and our request is replayed, filtered.
     let since = since.or(daemon.hello.seq);
-    daemon.subscribe(&Request::Subscribe { labels, sources, types, min_score: 0.0, since })?;
+    let replay = daemon.subscribe(&Request::Subscribe { labels, sources, types, min_score: 0.0, since, instance })?;
+    if let Replay::AfterRestart = replay {
+        say("warning: the daemon was started again; what it said before that is gone");
+    }
     let out = io::stdout();
     let standard = if out.is_terminal() { Format::Pretty } else { Format::Json };
     let printer = Printer { format: args.format.unwrap_or(standard), style: style_of(&out), zone: TimeZone::system() };
@@ -77,13 +83,26 @@ pub fn print_from(socket: &Path) -> Result<JoinHandle<()>, Failure> {
         let out = io::stdout();
         let printer = Printer { format: Format::Pretty, style: style_of(&out), zone: TimeZone::system() };
         // Where nobody reads any more, the daemon goes on without a printer.
-        let _ = printer.print(&mut daemon, None, &mut out.lock());
+        if let Err(failure) = printer.print(&mut daemon, None, &mut out.lock())
+            && !failure.message.is_empty()
+        {
+            tracing::warn!("nothing is printed any more, but everything is heard: {}", failure.message);
+        }
     };
     std::thread::Builder::new().name("print".to_owned()).spawn(work).map_err(|error| Failure::new(error, exit::FAILED))
 }
 
 pub(super) fn closed() -> Failure {
     Failure::new("the daemon closed the connection: it has ended; start it again with `mimid run`", exit::FAILED)
+}
+
+/// What a replay is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Of what the same daemon said after a number, as far as it is held.
+    Whole,
+    /// Of all that is held since the daemon was started again.
+    AfterRestart,
 }
 
 /// A connection to the daemon.
@@ -163,11 +182,12 @@ impl Daemon {
     }
 
     /// Subscribes; what comes before the answer was sent under another filter, and is passed over.
-    pub fn subscribe(&mut self, request: &Request) -> Result<(), Failure> {
+    pub fn subscribe(&mut self, request: &Request) -> Result<Replay, Failure> {
         self.ask(request)?;
         loop {
             match self.read()?.ok_or_else(closed)?.0.body {
-                Body::Subscribed { .. } => return Ok(()),
+                Body::Subscribed { restarted: true, .. } => return Ok(Replay::AfterRestart),
+                Body::Subscribed { .. } => return Ok(Replay::Whole),
                 Body::Error { message, .. } => return Err(Failure::new(message, exit::FAILED)),
                 _ => {}
             }

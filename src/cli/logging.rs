@@ -6,11 +6,14 @@ use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::journal::{self, Journal};
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::publish::pretty::visible;
 
 /// Starts to log. `MIMID_LOG` may say more finely what is wanted, such as `mimid::capture=debug`.
 pub fn start(config: &LogConfig) {
@@ -28,14 +31,23 @@ pub fn start(config: &LogConfig) {
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(standard));
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
+    // Where a record cannot be written, its layer would say so on standard error, which is just what cannot be written.
+    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).log_internal_errors(false);
+    // A file's or a device's name in a record is no second record, and rules no terminal. Text in quotes has its escapes already.
+    let fields = debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{}", visible(&format!("{value:?}"))),
+        name => write!(writer, "{name}={}", visible(&format!("{value:?}"))),
+    });
     // A second start, in a test say, leaves the first in force.
     let _ = match (config.format, to_journal()) {
         (LogFormat::Json, _) => lines.with_env_filter(filter).json().flatten_event(true).try_init(),
         (LogFormat::Text, Some(journal)) => {
             tracing_subscriber::registry().with(filter).with(journal).try_init().map_err(Into::into)
         }
-        (LogFormat::Text, None) => lines.with_env_filter(filter).with_ansi(io::stderr().is_terminal()).try_init(),
+        (LogFormat::Text, None) => {
+            let lines = lines.fmt_fields(fields.delimited(" "));
+            lines.with_env_filter(filter).with_ansi(io::stderr().is_terminal()).try_init()
+        }
     };
 }
 

@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use jiff::tz::TimeZone;
 
-use crate::config::{self, Faults, Loaded, Raw};
+use crate::config::{self, Fault, Faults, Loaded, Raw};
 use crate::model::Model;
+use crate::publish::pretty::visible;
 
 pub mod check;
 pub mod devices;
@@ -120,6 +122,13 @@ pub enum Command {
     Man(man::Args),
 }
 
+/// Says a sentence, or one a line, on standard error; a file's or a device's name in it does not rule the terminal. That it cannot be
+/// said changes nothing: then the exit code has to say it all.
+pub fn say(sentence: impl fmt::Display) {
+    let lines = sentence.to_string().lines().map(|line| visible(line) + "\n").collect::<String>();
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), lines.as_bytes());
+}
+
 /// The option that all commands with a configuration share.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigArg {
@@ -146,8 +155,21 @@ fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
     let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
     model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
     loaded.warnings.extend(raw.confirm_warnings(&model.detection));
+    loaded.warnings.extend(unknown_zone(&raw));
     loaded.warnings.sort_by_key(|warning| warning.line);
     Ok((raw, loaded, model))
+}
+
+/// Warns where quiet hours are asked for and nobody knows by which clock.
+fn unknown_zone(raw: &Raw) -> Option<Fault> {
+    let hours = &raw.privacy.quiet_hours;
+    let is_in_vain = !hours.value.is_empty() && TimeZone::try_system().is_err();
+    is_in_vain.then(|| Fault {
+        path: raw.path.clone(),
+        line: hours.line,
+        key: "privacy.quiet_hours".to_owned(),
+        message: "the machine's time zone cannot be told, so these are times in UTC; correct TZ or /etc/localtime".to_owned(),
+    })
 }
 
 /// Does what the command line asks.

@@ -8,7 +8,9 @@ use super::{Failure, exit, listen, load_raw, logging};
 use crate::capture::parse_input;
 use crate::config::raw::RawSource;
 use crate::config::{Channel, Input, SourceConfig};
+use crate::limits;
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
+use crate::publish::pretty::visible;
 
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
@@ -40,7 +42,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    raise_file_limit();
+    limits::no_core_dumps();
+    limits::raise_files().map_err(|error| Failure::new(error, exit::FAILED))?;
     end_with_any_thread();
     let fixed_sources = !args.sources.is_empty();
     if fixed_sources {
@@ -94,6 +97,8 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
             }
             Input::Stdin { .. } => "stdin".to_owned(),
         };
+        // What a file is called goes into names that are printed.
+        let name = visible(&name);
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
         let name: Arc<str> = if *count == 1 { name.into() } else { format!("{name} {count}").into() };
@@ -111,17 +116,6 @@ fn end_with_any_thread() {
         tracing::error!("mimid hit a bug{place}: {what}; it ends so that it can be started anew, please report this");
         std::process::abort();
     }));
-}
-
-/// A thousand subscribers need as many file descriptors, and the usual limit for one process is just that.
-fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let wanted = hard.min(8_192).max(soft);
-        if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) {
-            tracing::debug!(%error, "the limit of open files stays as it is");
-        }
-    }
 }
 
 /// Whether standard output goes to a terminal that may show colours.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::listen::{Daemon, closed};
 use super::{Failure, exit};
-use crate::publish::pretty::paused;
+use crate::publish::pretty::{paused, visible};
 use crate::publish::wire::{Body, PauseStatus, Request, SinkStatus, SourceStatus, Status, duration};
 
 /// Show the health of the running daemon.
@@ -64,19 +64,21 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         let waits = source.latency_ms.map_or_else(none, |ms| format!("{:.0}/{:.0}/{:.0} ms", ms.p50, ms.p95, ms.p99));
         writeln!(
             out,
-            "{name:<width$}  {state:<7}  {level:<11}  {last:<11}  {event:<12}  {windows_per_s:<9.1}  {waits:<18}  {overrun_samples:<9}  {events:<6}  {losses}"
+            "{:<width$}  {state:<7}  {level:<11}  {last:<11}  {event:<12}  {windows_per_s:<9.1}  {waits:<18}  {overrun_samples:<9}  {events:<6}  {losses}",
+            visible(name)
         )?;
     }
     for source in &status.sources {
         // What is paused has been told for all of them.
         if let Some(reason) = source.reason.as_ref().filter(|_| source.state != "paused") {
-            writeln!(out, "\n{} is {}: {reason}", source.name, source.state)?;
+            writeln!(out, "\n{}", visible(&format!("{} is {}: {reason}", source.name, source.state)))?;
         }
     }
     for sink in &status.sinks {
         let SinkStatus { name, state, reason, queued, sent, dropped, clients } = sink;
         let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        writeln!(out, "\n{name} is {state}{why}; sent {sent}, waiting {queued}, dropped {dropped}, clients {clients}")?;
+        let line = format!("{name} is {state}{why}; sent {sent}, waiting {queued}, dropped {dropped}, clients {clients}");
+        writeln!(out, "\n{}", visible(&line))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub use quiet::QuietHours;
 pub use raw::Raw;
 pub use sinks::SinksConfig;
 
+/// The longest configuration, in bytes: a hundred times one that names every label.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
 /// A configuration that may be put in force, and what is legal in it but odd.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
@@ -61,16 +65,13 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     if path.is_dir() {
         return Err(fault("this is a folder; name the configuration file in it".to_owned()));
     }
-    // The stamp is of the very file that is read, and from before it is: whatever is written meanwhile is seen as a change.
-    let read = || -> std::io::Result<(Option<Stamp>, Vec<u8>)> {
-        let mut file = File::open(&path)?;
-        let (stamp, mut bytes) = (file.metadata().ok().map(|metadata| Stamp::new(&metadata)), Vec::new());
-        file.read_to_end(&mut bytes)?;
-        Ok((stamp, bytes))
-    };
-    let (stamp, bytes) = read().map_err(|error| match error.kind() {
+    let (stamp, bytes) = contents(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => fault("there is no such configuration file".to_owned()),
         std::io::ErrorKind::PermissionDenied => fault("this user may not read the configuration file".to_owned()),
+        std::io::ErrorKind::NotSeekable => {
+            fault("this is a pipe or a socket, which cannot be read again; name a file".to_owned())
+        }
+        std::io::ErrorKind::FileTooLarge => fault(format!("this is longer than {MAX_BYTES} bytes and no configuration")),
         _ => fault(format!("the configuration file cannot be read ({error})")),
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -80,9 +81,28 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     Ok(Raw { stamp, ..Raw::parse(&text, Some(&path)) })
 }
 
-/// The configuration file that is there: the system's before the user's own.
+/// The bytes of a file that ends, soon, and can be read again by a reload; and the stamp of the very file that is read, from before it
+/// is: whatever is written meanwhile is seen as a change.
+fn contents(path: &Path) -> std::io::Result<(Option<Stamp>, Vec<u8>)> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        // Opening a pipe that nobody writes to would never return.
+        return Err(std::io::ErrorKind::NotSeekable.into());
+    }
+    let file = File::open(path)?;
+    let (stamp, mut bytes) = (file.metadata().ok().map(|metadata| Stamp::new(&metadata)), Vec::new());
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok((stamp, bytes)) }
+}
+
+/// The configuration file that is there: the system's before the user's own. One in a folder that this user may not look into may be
+/// there, and who reads it is told; to go on without it would be to hear by other rules than were written down.
 fn find() -> Option<PathBuf> {
-    [PathBuf::from("/etc/mimid/config.toml")].into_iter().chain(user_file()).find(|path| path.exists())
+    let may_be = |path: &PathBuf| match path.try_exists() {
+        Ok(is_there) => is_there,
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
+    [PathBuf::from("/etc/mimid/config.toml")].into_iter().chain(user_file()).find(may_be)
 }
 
 /// Where the user's own configuration file is, or would be.

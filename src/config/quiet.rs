@@ -17,8 +17,10 @@ const WEEK_MIN: u32 = 7 * DAY_MIN;
 /// Days as they are written; each may also be written out.
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const LONG_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-/// The end is looked for over so many changes of state or of the clocks: several weeks of the busiest list.
-const MAX_STEPS: usize = 1_000;
+/// The most entries of a list: each is looked at once a second.
+pub const MAX_ENTRIES: usize = 100;
+/// The end is looked for past so many moments at which the clocks are set; there are two a year.
+const MAX_STEPS: usize = 100;
 
 /// The times of the week at which nothing is heard; none at all is the default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +40,9 @@ struct Hours {
 impl QuietHours {
     /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`; what cannot be read comes back as sentences.
     pub fn parse(texts: &[String]) -> (Self, Vec<String>) {
+        if texts.len() > MAX_ENTRIES {
+            return (Self::default(), vec![format!("this has {} entries, but {MAX_ENTRIES} at most can be taken", texts.len())]);
+        }
         let (mut hours, mut faults) = (Vec::new(), Vec::new());
         for text in texts {
             match Hours::parse(text) {
@@ -157,8 +162,8 @@ fn read_days(text: &str) -> Result<[bool; 7], String> {
 
 fn read_day(text: &str) -> Result<usize, String> {
     let text = text.trim();
-    let is_day = |day: &&str| day.eq_ignore_ascii_case(text);
-    DAYS.iter().position(|day| is_day(&day)).or_else(|| LONG_DAYS.iter().position(|day| is_day(&day))).ok_or_else(|| {
+    let place = |days: [&str; 7]| days.iter().position(|day| day.eq_ignore_ascii_case(text));
+    place(DAYS).or_else(|| place(LONG_DAYS)).ok_or_else(|| {
         let hint = did_you_mean(nearest(text, DAYS));
         format!("names a day {text:?}, but the days are {}{hint}", DAYS.join(", "))
     })

@@ -14,7 +14,7 @@ use toml::de::DeValue;
 use super::fault::Faults;
 use super::stamp::Stamp;
 use super::table::{At, Leaf, Table};
-use super::{LogFormat, LogLevel, preset};
+use super::{LogFormat, LogLevel, preset, quiet};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 mod parse;
@@ -284,7 +284,7 @@ section! {
         /// Times of day, by the machine's own time zone, at which nothing is heard: the microphones are closed. Each is
         /// `22:00-06:30`, with days before it where it is not every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. A time over
         /// midnight belongs to the day on which it begins.
-        #[schemars(inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
+        #[schemars(length(max = quiet::MAX_ENTRIES), inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
         quiet_hours: Vec<String> = Vec::new(),
     }
 }

@@ -204,6 +204,10 @@ fn rows(path: &Path) -> Result<Vec<Vec<String>>, ModelError> {
 /// The header line of a tab-separated file, and the rows after it.
 fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
+    // A name goes to terminals and tables as it is.
+    if let Some(at) = text.lines().position(|line| line.chars().any(|c| c.is_control() && c != '\t')) {
+        return Err(ModelError::BadTable { path: path.into(), line: at + 1, what: "it holds control characters".to_owned() });
+    }
     let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
     let mut lines = text.lines();
     let header = lines.next().map(cells).unwrap_or_default();

@@ -372,6 +372,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     if manifest.format != FORMAT {
         return Err(format!("format is {}, but this program reads format {FORMAT}", manifest.format));
     }
+    require(!manifest.name.chars().any(char::is_control), "name must not hold control characters")?;
     let plain = |file: &str| !file.is_empty() && !file.contains('/') && file != "..";
     require(plain(&manifest.file) && plain(&manifest.labels), "file and labels must be names of files in the model's folder")?;
     require(manifest.ontology.as_deref().is_none_or(plain), "ontology must be the name of a file in the model's folder")?;

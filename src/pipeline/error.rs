@@ -22,7 +22,7 @@ pub enum DaemonError {
 }
 
 /// What several sources say, a sentence a line.
-pub(super) fn sentences(errors: &[CaptureError]) -> String {
+fn sentences(errors: &[CaptureError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -18,6 +18,7 @@ use crate::config::stamp::Stamp;
 use crate::config::{Config, Raw, SourceConfig};
 use crate::event::{EndReason, Pause, Report, Subject};
 use crate::inference::Inference;
+use crate::limits;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
 use crate::publish::server::Directory;
@@ -36,7 +37,6 @@ mod source;
 mod watch;
 
 pub use error::DaemonError;
-use error::sentences;
 use liveness::Liveness;
 use pause::{Change, Pauses};
 use publisher::Publisher;
@@ -116,7 +116,7 @@ impl Daemon {
     /// Starts every stage; returns when the sources have been tried.
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
         let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
-        let system = |error: std::io::Error| DaemonError::System(error.to_string());
+        let system = |error: std::io::Error| DaemonError::System(limits::explain(&error));
         let watch = Watch::new(raw.stamp);
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
         let inference = Inference::open(&model, &runtime, config.model.n_threads())?;
@@ -269,7 +269,7 @@ impl Daemon {
         }
         match without {
             WithoutSource::Play(sources) if errors.iter().all(|error| error.exit_code() == 3) => {
-                tracing::warn!("{}", sentences(&errors));
+                errors.iter().for_each(|error| tracing::warn!("{error}"));
                 tracing::warn!("playing recorded sounds instead");
                 for name in self.config.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>() {
                     self.stop_source(&name, EndReason::SourceLost);
@@ -287,7 +287,7 @@ impl Daemon {
         // A daemon that starts in quiet hours opens nothing.
         self.keep_quiet();
         for source in self.config.sources.clone() {
-            self.start_source(source).map_err(|error| DaemonError::System(error.to_string()))?;
+            self.start_source(source).map_err(|error| DaemonError::System(limits::explain(&error)))?;
         }
         let deadline = Instant::now() + OPENING;
         let mut errors = Vec::new();

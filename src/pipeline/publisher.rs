@@ -13,7 +13,7 @@ use crate::config::SinksConfig;
 use crate::control::Control;
 use crate::event::Report;
 use crate::publish::hub::Hub;
-use crate::publish::server::{Directory, Shared, serve};
+use crate::publish::server::{Directory, Shared, max_clients, serve};
 use crate::publish::sinks;
 use crate::publish::socket::Bound;
 use crate::stats::Stats;
@@ -59,9 +59,14 @@ impl Publisher {
         let (caught, signals) = bounded(16);
         let (down, is_down) = watch::channel(false);
         let (sinks, wanted_sinks) = watch::channel(directory.in_force.sinks.clone());
-        let access = bound.access;
-        let shared =
-            Arc::new(Shared { hub: hub.clone(), control: asked, stats, access, directory: RwLock::new(Arc::new(directory)) });
+        let shared = Arc::new(Shared {
+            hub: hub.clone(),
+            control: asked,
+            stats,
+            access: bound.access,
+            directory: RwLock::new(Arc::new(directory)),
+            max_clients: max_clients(),
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ready, started) = bounded(1);
         let for_server = shared.clone();

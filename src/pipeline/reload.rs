@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Daemon, directory, groups, model_info};
-use crate::analysis::Command;
+use crate::analysis::{Command, Now};
 use crate::config::diff::Change;
 use crate::config::stamp::Stamp;
 use crate::config::{self, Config, Raw};
@@ -102,11 +102,13 @@ impl Daemon {
         }
         self.groups = groups(&new);
         self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw, &new));
-        // Quiet hours come first: a source that is new in them is not opened.
         if changes.contains(&Change::QuietHours) {
             self.config.quiet_hours = new.quiet_hours.clone();
             self.pauses.forget_resumption();
-            self.keep_quiet();
+            // Where they begin, they come first: a source that is new in them is not opened.
+            if self.quiet(Now::read()).is_some() {
+                self.keep_quiet();
+            }
         }
         for change in &changes {
             let started = match change {
@@ -139,6 +141,7 @@ impl Daemon {
             }
         }
         (self.raw, self.config) = (raw, new);
+        self.keep_quiet();
         Ok(changes.iter().map(Change::describe).collect())
     }
 

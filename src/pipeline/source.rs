@@ -149,9 +149,10 @@ impl Worker {
                 }
                 Over::Ended => {
                     self.tell(Command::Finish { source: self.config.name.clone() });
-                    match self.orders.recv() {
-                        Ok(order) => order,
-                        Err(_) => return,
+                    // What has come to its end has nothing to pause, and a pause that ends does not begin it anew.
+                    match self.orders.iter().find(|order| matches!(order, Order::Stop(_))) {
+                        Some(order) => order,
+                        None => return,
                     }
                 }
                 Over::Ordered(order) => order,

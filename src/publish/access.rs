@@ -4,6 +4,12 @@ use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tokio::net::unix::UCred;
+use tokio::sync::{Mutex, oneshot};
+
+use crate::limits;
+
+/// Held while a peer's groups are looked up.
+static LOOKUP: Mutex<()> = Mutex::const_new(());
 
 /// The rule, made once from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +32,22 @@ impl Access {
     /// Whether the peer of a connection may change the daemon. A peer that the system does not know may not.
     ///
     /// Looking a user's groups up can take long where they come over a network, so a thread does that on which no client waits; and
-    /// it is done only where the peer's user and own group do not decide.
+    /// it is done only where the peer's user and own group do not decide, and for one peer after another, so that a crowd of them
+    /// costs no crowd of threads.
     pub async fn allows_peer(self, peer: Option<UCred>) -> bool {
         let Some(peer) = peer else { return false };
         if self.allows(peer.uid(), &[peer.gid()]) || self.gid.is_none() {
             return self.allows(peer.uid(), &[peer.gid()]);
         }
-        let member_of = tokio::task::spawn_blocking(move || groups(&peer)).await.unwrap_or_default();
-        self.allows(peer.uid(), &member_of)
+        let _alone = LOOKUP.lock().await;
+        let (tell, told) = oneshot::channel();
+        let look = move || {
+            let _ = tell.send(groups(&peer));
+        };
+        if let Err(error) = std::thread::Builder::new().name("groups".to_owned()).spawn(look) {
+            tracing::warn!("a peer's groups cannot be looked up: {}", limits::explain(&error));
+        }
+        self.allows(peer.uid(), &told.await.unwrap_or_default())
     }
 }
 

@@ -10,15 +10,14 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::answer::Refusal;
 use super::filter::Filter;
 use super::hub::{Subscription, with_newline};
 use super::server::{Shared, down};
-use super::wire::{self, Body, Line, Request};
-use crate::control::{Control, InForce, SetThresholds};
-use crate::detect::why::Why;
+use super::wire::{Body, Line, Request};
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -27,8 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
 const RATE: u32 = 200;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
-/// How long the pipeline may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// So many bytes of lines that wait already go out together: a system call costs more than a line.
 const TOGETHER: usize = 8 * 1024;
 /// How often a client that asks nothing more is looked at, whether it is still there.
@@ -42,11 +39,10 @@ pub struct Connection {
     /// After how long something is sent where nothing happens.
     pub(super) heartbeat: Duration,
     peer: Option<UCred>,
+    /// Whether the peer may change the daemon, once that was asked.
+    may_change: Option<bool>,
     shared: Arc<Shared>,
 }
-
-/// How a request ends that gets no other answer: a code and a sentence.
-struct Refusal(&'static str, String);
 
 impl Connection {
     /// Takes over a connection.
@@ -54,7 +50,7 @@ impl Connection {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
         let input = Requests { input, buffer: Vec::new(), scanned: 0, skipping: false };
-        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, shared }
+        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, may_change: None, shared }
     }
 
     /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
@@ -70,7 +66,12 @@ impl Connection {
             let sources = self.shared.stats.sources.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             sources.iter().map(|source| source.name.to_string()).collect()
         };
-        let hello = Body::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), model: directory.model.clone(), sources: names };
+        let hello = Body::Hello {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.shared.hub.instance.to_string(),
+            model: directory.model.clone(),
+            sources: names,
+        };
         self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
         let mut period = (Instant::now(), 0u32);
         let mut open = true;
@@ -158,31 +159,36 @@ impl Connection {
             Err(bad) => return self.refuse(Refusal("bad_request", bad.to_string())).await,
         };
         match request {
-            Request::Subscribe { since, .. } => self.subscribe(&request, since, subscription).await,
+            Request::Subscribe { .. } => self.subscribe(&request, subscription).await,
             Request::Status {} => {
                 let status = self.shared.status();
                 let seq = self.shared.hub.seq();
                 self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), Body::Status(Box::new(status))) }).await
             }
-            other => match self.ask_pipeline(other).await {
+            other if other.changes() && !self.may_change().await => {
+                let message = "only the daemon's own user, root and the members of the configured group may do this";
+                self.refuse(Refusal("forbidden", message.to_owned())).await
+            }
+            other => match self.shared.answer(other).await {
                 Ok(body) => self.send(body).await,
                 Err(refusal) => self.refuse(refusal).await,
             },
         }
     }
 
-    async fn subscribe(&mut self, request: &Request, since: Option<u64>, subscription: &mut Subscription) -> io::Result<()> {
+    async fn subscribe(&mut self, request: &Request, subscription: &mut Subscription) -> io::Result<()> {
+        let Request::Subscribe { since, instance, .. } = request else { return Ok(()) };
         let directory = self.shared.directory();
         let filter = match Filter::new(request, &directory.labels, &directory.groups) {
             Ok(filter) => filter,
             Err(bad) => return self.refuse(Refusal(bad.code, bad.message)).await,
         };
         let Filter { labels, sources, types, min_score } = filter.clone();
-        let replay = subscription.subscribe(filter, since);
+        let replay = subscription.subscribe(filter, *since, instance.as_deref());
         for line in replay.before {
             self.write(&line).await?;
         }
-        let subscribed = Body::Subscribed { labels, sources, types, min_score };
+        let subscribed = Body::Subscribed { labels, sources, types, min_score, restarted: replay.restarted };
         self.send_line(Line { seq: Some(replay.seq), ..Line::new(Timestamp::now(), subscribed) }).await?;
         if replay.gone > 0 {
             self.send(Body::Dropped { count: replay.gone }).await?;
@@ -193,72 +199,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Requests that the pipeline does.
-    async fn ask_pipeline(&mut self, request: Request) -> Result<Body, Refusal> {
-        let changes = !matches!(request, Request::Top { .. } | Request::Peaks { .. });
-        if changes && !self.shared.access.allows_peer(self.peer).await {
-            let message = "only the daemon's own user, root and the members of the configured group may do this";
-            return Err(Refusal("forbidden", message.to_owned()));
-        }
-        match request {
-            Request::Top { k } => {
-                let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
-                let ignored = &self.shared.directory().ignored;
-                let labels = sources.iter_mut().flat_map(|source| &mut source.labels);
-                for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
-                    label.why = Why::Ignored;
-                }
-                Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
-            }
-            Request::Set { label, threshold, start_threshold, release } => {
-                let thresholds = SetThresholds { threshold, start_threshold, release };
-                match self.ask(|reply| Control::Set { label, thresholds, reply }).await? {
-                    Ok(InForce { subject, threshold, start_threshold, release }) => Ok(Body::Set {
-                        label: subject.name.clone(),
-                        slug: subject.slug.clone(),
-                        threshold: wire::score(threshold),
-                        start_threshold: wire::score(start_threshold),
-                        release: wire::score(release),
-                    }),
-                    Err(faults) => Err(Refusal("bad_request", faults.join("; "))),
-                }
-            }
-            Request::Peaks { since, floor } => {
-                let floor = floor as f32;
-                Ok(Body::Peaks(self.ask(|reply| Control::Peaks { since, floor, reply }).await?.into()))
-            }
-            Request::Reload {} => match self.ask(|reply| Control::Reload { reply }).await? {
-                Ok(changes) => Ok(Body::ConfigReloaded { changes }),
-                Err(faults) => Ok(Body::ConfigRejected { faults }),
-            },
-            Request::Pause { seconds } => {
-                if seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds <= 366.0 * 86_400.0)) {
-                    return Err(Refusal("bad_request", "seconds must be above 0 and at most a year".to_owned()));
-                }
-                self.ask(|reply| Control::Pause { seconds, reply }).await?;
-                Ok(Body::Done { op: "pause".to_owned() })
-            }
-            Request::Resume {} => {
-                self.ask(|reply| Control::Resume { reply }).await?;
-                Ok(Body::Done { op: "resume".to_owned() })
-            }
-            Request::Test { label } => match self.ask(|reply| Control::Test { label, reply }).await? {
-                Ok(()) => Ok(Body::Done { op: "test".to_owned() }),
-                Err(message) => Err(Refusal("unknown_label", message)),
-            },
-            Request::Subscribe { .. } | Request::Status {} => {
-                Err(Refusal("bad_request", "this is answered elsewhere".to_owned()))
-            }
-        }
-    }
-
-    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Refusal> {
-        let busy = || Refusal("busy", "the daemon has too much to do to take this just now; ask again".to_owned());
-        let (reply, answer) = oneshot::channel();
-        self.shared.control.try_send(control(reply)).map_err(|_| busy())?;
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) | Err(_) => Err(busy()),
+    /// Whether the peer may change the daemon. It is looked up once for a connection: who joins a group connects again.
+    async fn may_change(&mut self) -> bool {
+        match self.may_change {
+            Some(may) => may,
+            None => *self.may_change.insert(self.shared.access.allows_peer(self.peer).await),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::filter::Filter;
 use super::wire::{Body, Line};
@@ -27,6 +28,8 @@ pub const QUEUE_BYTES: usize = 2 * 1024 * 1024;
 /// The hub that all clients share.
 #[derive(Debug)]
 pub struct Hub {
+    /// Tells this start of the daemon from every other: the numbers begin anew with each.
+    pub instance: Uuid,
     state: Mutex<State>,
     stats: Arc<Stats>,
 }
@@ -83,7 +86,9 @@ pub struct Subscription {
 pub struct Replay {
     /// The number of the last report so far.
     pub seq: u64,
-    /// How many reports after `since` are no longer held.
+    /// Whether `since` counts what another start of the daemon said, all of which is gone.
+    pub restarted: bool,
+    /// How many reports after `since` are no longer held; after a restart, how many of this start are not.
     pub gone: u64,
     /// The lines after `since` that pass the filter.
     pub lines: Vec<Arc<str>>,
@@ -94,7 +99,7 @@ pub struct Replay {
 impl Hub {
     /// A hub without clients.
     pub fn new(stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), stats })
+        Arc::new(Self { instance: Uuid::now_v7(), state: Mutex::default(), stats })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -193,13 +198,16 @@ impl Subscription {
     /// Replaces the filter, and gives what is held of it after `since`. From here on every line that passes the new filter comes
     /// exactly once.
     ///
-    /// What still waits under the old filter comes first, but for what comes after `since`: the replay has that. A `since` beyond the
-    /// last number comes from before a restart of the daemon: everything held is replayed, and what is no longer held is counted.
-    pub fn subscribe(&mut self, filter: Filter, since: Option<u64>) -> Replay {
+    /// What still waits under the old filter comes first, but for what comes after `since`: the replay has that. A `since` of another
+    /// `instance`, or beyond the last number, comes from before a restart of the daemon: everything held is replayed.
+    pub fn subscribe(&mut self, filter: Filter, since: Option<u64>, instance: Option<&str>) -> Replay {
         let hub = self.hub.clone();
         let mut state = hub.lock();
         let seq = state.seq;
-        let since = since.map(|since| if since > seq { 0 } else { since });
+        // Whoever names no instance means this one, and nobody has heard a number of it that is still to come.
+        let is_other = instance.is_some_and(|instance| instance != hub.instance.to_string());
+        let restarted = since.is_some_and(|since| is_other || since > seq);
+        let since = since.map(|since| if restarted { 0 } else { since });
         let mut before = Vec::new();
         while let Some(queued) = self.try_take() {
             if since.is_none_or(|since| queued.seq.is_none_or(|seq| seq <= since)) {
@@ -207,7 +215,7 @@ impl Subscription {
             }
         }
         before.extend(self.take_missed(Timestamp::now()));
-        let mut replay = Replay { seq, gone: 0, lines: Vec::new(), before };
+        let mut replay = Replay { seq, restarted, gone: 0, lines: Vec::new(), before };
         if let Some(since) = since {
             let oldest = state.held.front().map_or(seq + 1, |held| held.seq);
             replay.gone = (oldest - 1).saturating_sub(since);

@@ -2,12 +2,14 @@
 //!
 //! `wire` holds the only types that are serialised, `hub` numbers, remembers and fans out, `socket` binds the path,
 //! `activation` takes the socket of a service manager, `client` serves one connection, `filter` says who gets what, `access` says who
-//! may change the daemon, `pretty` prints lines for people.
+//! may change the daemon, `answer` has requests done, `pretty` prints lines for people. `sinks` runs those that the configuration turns
+//! on, `mqtt` and `http`, with what `secret` finds for them.
 //!
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
 pub mod access;
 pub mod activation;
+pub mod answer;
 pub mod client;
 pub mod filter;
 pub mod http;

@@ -22,9 +22,9 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
         Body::EventStart { event, latency_ms } => (event.onset.as_str(), start(event, *latency_ms, style)),
         Body::EventEnd { event, .. } => (event.offset.as_deref().unwrap_or(ts), end(event, style)),
         Body::EventUpdate { .. } | Body::Heartbeat {} | Body::Subscribed { .. } => return None,
-        Body::Hello { version, model, sources } => {
-            let sources = visible(&sources.join(", "));
-            (ts, format!("mimid {version} hears {} kinds of sound with {} on {sources}", model.labels, model.name))
+        Body::Hello { version, model, sources, .. } => {
+            let (n_labels, name, sources) = (model.labels, &model.name, sources.join(", "));
+            (ts, visible(&format!("mimid {version} hears {n_labels} kinds of sound with {name} on {sources}")))
         }
         Body::SourceLost { source, reason } => (ts, paint(style, "31", &format!("{source} is lost: {reason}"))),
         Body::SourceRestored { source } => (ts, paint(style, "32", &format!("{source} is back"))),
@@ -105,7 +105,7 @@ fn end(event: &Event, style: Style) -> String {
 fn local(time: &str, zone: &TimeZone) -> String {
     match time.parse::<Timestamp>() {
         Ok(time) => time.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S%.3f").to_string(),
-        Err(_) => time.to_owned(),
+        Err(_) => visible(time),
     }
 }
 

@@ -17,11 +17,12 @@ use super::hub::{Hub, with_newline};
 use super::wire::{Body, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
 use crate::config::Config;
 use crate::control::Control;
+use crate::limits;
 use crate::model::Labels;
 use crate::stats::Stats;
 
-/// How many clients may be connected at a time.
-pub const MAX_CLIENTS: u64 = 2_048;
+/// How many clients may be connected at a time, where the process may open as many files.
+const MAX_CLIENTS: u64 = 2_048;
 /// How long clients have at the end to take what waits for them.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long to wait after the system gave no connection, for want of file descriptors say.
@@ -44,6 +45,11 @@ pub struct Directory {
     pub in_force: Config,
 }
 
+/// How many clients may be connected at a time: what they leave of this process's files is enough for its own.
+pub fn max_clients() -> u64 {
+    limits::files().saturating_sub(limits::OWN_FILES).min(MAX_CLIENTS)
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
@@ -57,6 +63,8 @@ pub struct Shared {
     pub access: Access,
     /// Replaced by a reload.
     pub directory: RwLock<Arc<Directory>>,
+    /// How many clients may be connected at a time.
+    pub max_clients: u64,
 }
 
 impl Shared {
@@ -79,6 +87,7 @@ impl Shared {
         let mean = |us: u64| (us as f64 / inferences as f64 / 10.0).round() / 100.0;
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.hub.instance.to_string(),
             pid: std::process::id(),
             uptime_s: (stats.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
             config: directory.config.clone(),
@@ -101,12 +110,19 @@ impl Shared {
 pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let for_clients = shutdown.clone();
+    let mut is_refused = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => welcome(stream, &shared, &mut clients, for_clients.clone()),
+                Ok((stream, _)) => {
+                    is_refused = false;
+                    welcome(stream, &shared, &mut clients, for_clients.clone());
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Whoever waits is tried again and again; once is enough to be told of it.
+                    if !std::mem::replace(&mut is_refused, true) {
+                        tracing::warn!("connections cannot be accepted just now: {}", limits::explain(&error));
+                    }
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             },
@@ -123,9 +139,9 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: wa
 }
 
 fn welcome(stream: UnixStream, shared: &Arc<Shared>, clients: &mut JoinSet<()>, shutdown: watch::Receiver<bool>) {
-    if shared.stats.clients.fetch_add(1, Relaxed) >= MAX_CLIENTS {
+    if shared.stats.clients.fetch_add(1, Relaxed) >= shared.max_clients {
         shared.stats.clients.fetch_sub(1, Relaxed);
-        clients.spawn(refuse(stream));
+        clients.spawn(refuse(stream, shared.max_clients));
         return;
     }
     let shared = shared.clone();
@@ -136,8 +152,8 @@ fn welcome(stream: UnixStream, shared: &Arc<Shared>, clients: &mut JoinSet<()>, 
     });
 }
 
-async fn refuse(mut stream: UnixStream) {
-    let message = format!("{MAX_CLIENTS} clients are connected already");
+async fn refuse(mut stream: UnixStream, max_clients: u64) {
+    let message = format!("{max_clients} clients are connected already");
     let line = with_newline(&Line::new(Timestamp::now(), Body::Error { code: "busy".to_owned(), message }));
     let _ = tokio::time::timeout(FLUSH, stream.write_all(line.as_bytes())).await;
 }

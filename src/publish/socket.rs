@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{Gid, Uid};
 
 use super::access::{Access, find_group};
@@ -57,6 +57,12 @@ pub enum BindError {
     #[error("{} is there already and is not a socket; move it away, or set another path under [socket]", .path.display())]
     NotASocket {
         /// The path.
+        path: PathBuf,
+    },
+    /// There is something else at its lock's path.
+    #[error("{} is there already and is not the socket's lock; move it away, or set another path under [socket]", .path.display())]
+    NotALock {
+        /// The lock's path.
         path: PathBuf,
     },
     /// The configured group is not there.
@@ -195,6 +201,8 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     // A daemon that was killed in the midst of this may have left its folder.
     let _ = remove_private(&hidden, &private);
     DirBuilder::new().mode(0o700).create(&private).map_err(refused)?;
+    // The process's mask may have taken away even what its owner needs.
+    std::fs::set_permissions(&private, Permissions::from_mode(0o700)).map_err(refused)?;
     let listener = ready(config, &path, &hidden, group).and_then(|listener| {
         std::fs::rename(&hidden, &path).map_err(refused)?;
         Ok(listener)
@@ -222,6 +230,11 @@ fn ready(config: &SocketConfig, path: &Path, hidden: &Path, group: Option<Gid>) 
 }
 
 fn remove_private(hidden: &Path, private: &Path) -> io::Result<()> {
+    // Where others may write to the folder, somebody may have put a link there, and what it leads to is not ours to remove.
+    let metadata = std::fs::symlink_metadata(private)?;
+    if !metadata.is_dir() || metadata.uid() != Uid::effective().as_raw() {
+        return Ok(());
+    }
     let _ = std::fs::remove_file(hidden);
     std::fs::remove_dir(private)
 }
@@ -255,7 +268,17 @@ impl Lock {
         let path = PathBuf::from(path);
         let refused = |error: io::Error| refusal(socket, &error);
         loop {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(refused)?;
+            // Neither a link nor a pipe that somebody put there is opened, nor waited for.
+            let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags);
+            let file = options.open(&path).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => BindError::NotALock { path: path.clone() },
+                _ => refused(error),
+            })?;
+            if !file.metadata().map_err(refused)?.is_file() {
+                return Err(BindError::NotALock { path });
+            }
             let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => file,
                 Err((_, Errno::EWOULDBLOCK)) => return Err(BindError::InUse { path: socket.into() }),

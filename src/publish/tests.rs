@@ -67,6 +67,7 @@ impl Server {
             stats: stats.clone(),
             access: bound.access,
             directory: RwLock::new(Arc::new(directory)),
+            max_clients: 64,
         });
         let (down, is_down) = watch::channel(false);
         let listener = tokio::net::UnixListener::from_std(bound.listener.try_clone().unwrap()).unwrap();

@@ -43,10 +43,23 @@ pub struct Line {
 pub enum Body {
     /// The first line of a connection.
     #[serde(rename = "hello")]
-    Hello { version: String, model: ModelInfo, sources: Vec<String> },
+    Hello {
+        version: String,
+        #[serde(default)]
+        instance: String,
+        model: ModelInfo,
+        sources: Vec<String>,
+    },
     /// The answer to `subscribe`: the filter as it was understood.
     #[serde(rename = "subscribed")]
-    Subscribed { labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64 },
+    Subscribed {
+        labels: Vec<String>,
+        sources: Vec<String>,
+        types: Vec<String>,
+        min_score: f64,
+        #[serde(default)]
+        restarted: bool,
+    },
     /// A sound began.
     #[serde(rename = "event.start")]
     EventStart { event: Event, latency_ms: u64 },

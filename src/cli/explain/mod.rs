@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::recording::{self, Engine, RecordingError};
-use super::{ConfigArg, Failure, exit, load_raw};
+use super::{ConfigArg, Failure, exit, load_raw, say};
 use crate::config::origin::{Origin, Reported};
 use crate::config::{Raw, Rule};
 use crate::detect::Detection;
@@ -144,7 +144,7 @@ fn hear(
     match heard {
         // What a truncated recording holds is explained; that it is truncated is said.
         Err(RecordingError::Recording(sentence)) if ear.now() > 0 => {
-            let _ = writeln!(io::stderr(), "mimid: {sentence}");
+            say(format_args!("mimid: {sentence}"));
         }
         other => other?,
     }

@@ -8,6 +8,7 @@ use crate::config::Gate;
 use crate::detect::standing::Fate;
 use crate::detect::trace::Traced;
 use crate::event::EndReason;
+use crate::publish::pretty::visible;
 
 /// How many rises of curves are told of where no label is named, the highest first.
 const MOST_RISES: usize = 12;
@@ -20,7 +21,7 @@ const NEAR: f32 = 0.4;
 
 /// Everything that a reader asked for; `asked` are rules that were named, `at_s` the moment.
 pub fn tell(findings: &Findings, file: &Path, asked: &[usize], at_s: Option<f64>) -> String {
-    let mut out = format!("{}, {:.2} s\n", file.display(), findings.length_s);
+    let mut out = format!("{}, {:.2} s\n", visible(&file.display().to_string()), findings.length_s);
     // Writing to a string cannot fail.
     let _ = match at_s {
         Some(at_s) => moment(findings, asked, at_s, &mut out),

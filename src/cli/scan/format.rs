@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::event::{EndReason, Subject};
+use crate::publish::pretty::visible;
 use crate::publish::wire;
 
 /// The formats of `--format`.
@@ -95,7 +96,11 @@ impl<W: Write> Writer<W> {
         match self.format {
             Format::Pretty => {
                 let (onset, offset) = (clock(onset_s), clock(offset_s));
-                writeln!(self.out, "{}  {onset} – {offset}  {score:.2}  {level_dbfs:6.1} dBFS  {name}", file.display())
+                writeln!(
+                    self.out,
+                    "{}  {onset} – {offset}  {score:.2}  {level_dbfs:6.1} dBFS  {name}",
+                    visible(&file.display().to_string())
+                )
             }
             Format::Jsonl => {
                 let line = JsonLine {

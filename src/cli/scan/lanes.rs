@@ -8,12 +8,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::super::Failure;
 use super::super::recording::{Engine, RecordingError};
+use super::super::{Failure, exit};
 use crate::inference::{Inference, relieve};
+use crate::limits;
 use crate::model::onnx::Runtime;
 use crate::model::relief::{Offers, Reliefs, reliefs};
 use crate::model::{Model, Tagger};
@@ -103,14 +105,22 @@ pub(super) fn run(
         }
         reliefs.relieve(&mut engine.into_tagger());
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in n_lanes..threads {
             let reliefs = reliefs.clone();
-            scope.spawn(|| relieve(model, runtime, reliefs));
+            // Where there is no such thread, it only takes longer.
+            let _ = thread::Builder::new().spawn_scoped(scope, || relieve(model, runtime, reliefs));
         }
-        for _ in 0..n_lanes {
+        for n_started in 0..n_lanes {
             let (offers, reliefs) = (offers.clone(), reliefs.clone());
-            scope.spawn(|| lane(offers, reliefs));
+            match thread::Builder::new().spawn_scoped(scope, || lane(offers, reliefs)) {
+                Err(error) if n_started == 0 => {
+                    let what = limits::explain(&error);
+                    return Err(Failure::new(format_args!("no thread could be started: {what}"), exit::FAILED));
+                }
+                // Fewer lanes hear the same recordings.
+                Ok(_) | Err(_) => {}
+            }
         }
         drop(offers);
         let printed = print(told, out, &mut fault);

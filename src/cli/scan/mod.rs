@@ -2,11 +2,11 @@
 //!
 //! A recording that cannot be read is reported and the others are still scanned. Memory is bounded whatever a recording's length.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::recording::{self, Engine, RecordingError};
-use super::{ConfigArg, Failure, exit, load};
+use super::{ConfigArg, Failure, exit, load, say};
 use crate::config::Rule;
 use crate::detect::Detection;
 use crate::ear::Ear;
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut failed = 0;
     lanes::run(&args.files, (&scanner.model, &runtime, threads), hear, &mut out, |sentence| {
         failed += 1;
-        let _ = writeln!(io::stderr(), "mimid: {sentence}");
+        say(format_args!("mimid: {sentence}"));
     })?;
     match failed {
         0 => Ok(()),

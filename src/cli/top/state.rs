@@ -149,7 +149,7 @@ impl State {
 
     /// A connection stands; `hello` is its first line.
     pub fn connected(&mut self, hello: &Line, now: Instant) {
-        if let Body::Hello { version, model, sources } = &hello.body {
+        if let Body::Hello { version, model, sources, .. } = &hello.body {
             (self.version, self.model) = (visible(version), visible(&model.name));
             self.name_sources(sources.iter().map(String::as_str));
         }
@@ -162,7 +162,8 @@ impl State {
             self.say("the daemon is back", now);
         }
         let types = TYPES.map(str::to_owned).to_vec();
-        let subscribe = Request::Subscribe { labels: vec![], sources: vec![], types, min_score: 0.0, since: None };
+        let subscribe =
+            Request::Subscribe { labels: vec![], sources: vec![], types, min_score: 0.0, since: None, instance: None };
         self.ask(subscribe, Asking::Subscribe);
         // Another daemon knows nothing of what was set in the one before.
         for (request, asked) in self.changes.again() {

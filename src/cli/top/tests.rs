@@ -28,7 +28,7 @@ fn line(body: Body) -> Line {
 fn hello(sources: &[&str]) -> Line {
     let model = wire::ModelInfo { name: "ced-tiny".to_owned(), sha256: String::new(), labels: 527 };
     let sources = sources.iter().map(|source| (*source).to_owned()).collect();
-    line(Body::Hello { version: "0.1.0".to_owned(), model, sources })
+    line(Body::Hello { version: "0.1.0".to_owned(), instance: String::new(), model, sources })
 }
 
 fn label(name: &str, score: f64, thresholds: Option<(f64, f64)>, why: &str, because: &str) -> TopLabel {

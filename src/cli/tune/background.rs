@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::outcome::{self, Unwritten};
 use super::{Args, live};
 use crate::cli::recording::{self, Engine, RecordingError};
-use crate::cli::{Failure, exit, load};
+use crate::cli::{Failure, exit, load, say};
 use crate::config::edit::{self, Assignment, EditError};
 use crate::config::{Config, Gate, Raw, Rule};
 use crate::model::onnx::{self, Runtime};
@@ -95,7 +95,7 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) 
     for file in files {
         let name = std::fs::canonicalize(file).unwrap_or(file.clone()).display().to_string();
         if state.statistics.recordings.contains(&name) {
-            let _ = writeln!(io::stderr(), "mimid: {} has been heard already, and counts once", file.display());
+            say(format_args!("mimid: {} has been heard already, and counts once", file.display()));
             continue;
         }
         match hear(file, model, &mut engine) {
@@ -108,7 +108,7 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) 
             Err(RecordingError::Fatal(failure)) => return Err(failure),
             Err(RecordingError::Recording(sentence)) => {
                 failed += 1;
-                let _ = writeln!(io::stderr(), "mimid: {sentence}");
+                say(format_args!("mimid: {sentence}"));
             }
         }
     }
@@ -164,7 +164,7 @@ fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], m
     let path = path?;
     let new = edit::assign(&old, &assignments, &model.labels).map_err(unwritten)?;
     if new == old {
-        let _ = writeln!(io::stderr(), "{} says all that already", path.display());
+        say(format_args!("{} says all that already", path.display()));
         return Ok(());
     }
     let diff = edit::diff(&path, &old, &new);
@@ -175,7 +175,7 @@ fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], m
         out.flush()?;
     }
     edit::replace(&path, &old, &new).map_err(unwritten)?;
-    let _ = writeln!(io::stderr(), "{} is written; a running daemon takes it with `systemctl reload mimid`", path.display());
+    say(format_args!("{} is written; a running daemon takes it with `systemctl reload mimid`", path.display()));
     Ok(())
 }
 

@@ -73,7 +73,9 @@ pub fn hear(
     };
     let workers = threads.clamp(1, recordings.len().max(1));
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        // Where the system gives fewer threads, those that there are hear all the recordings.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..workers).filter_map(start).collect();
         let mut result = work();
         for other in others {
             let joined = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

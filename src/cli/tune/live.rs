@@ -3,7 +3,7 @@
 //!
 //! A daemon that goes away is waited for; an interruption, or the end of the time, ends the gathering in the normal way.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -134,7 +134,8 @@ impl Link {
         }
         // Of all that the daemon reports only a reload matters here: it may bring another model.
         let types = vec!["config.reloaded".to_owned()];
-        let request = Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None };
+        let request =
+            Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None, instance: None };
         daemon.subscribe(&request).map_err(away)?;
         let mut link = Self { daemon, next: 0, heard_s: 0.0 };
         let first = link.request(None)?;
@@ -236,7 +237,7 @@ fn progress(goal_ms: u64) -> ProgressBar {
 /// Says a sentence above the progress. That nobody reads it changes nothing.
 fn say(progress: &ProgressBar, sentence: &str) {
     progress.suspend(|| {
-        let _ = writeln!(io::stderr(), "mimid: {sentence}");
+        crate::cli::say(format_args!("mimid: {sentence}"));
     });
 }
 

@@ -122,6 +122,16 @@ fn what_is_no_time_is_told_with_what_to_write_instead() {
     "#);
 }
 
+#[test]
+fn a_list_is_bounded() {
+    let list = |entries: usize| QuietHours::parse(&vec!["22:00-06:30".to_owned(); entries]);
+    assert_eq!(list(MAX_ENTRIES).1, [""; 0]);
+    assert_eq!(
+        list(MAX_ENTRIES + 1),
+        (QuietHours::default(), vec!["this has 101 entries, but 100 at most can be taken".to_owned()])
+    );
+}
+
 fn entry() -> impl Strategy<Value = Hours> {
     let minutes = (0..DAY_MIN, 1..=DAY_MIN).prop_filter("an hour ends after it begins", |(from, to)| from != to);
     (prop::array::uniform7(any::<bool>()), minutes)

@@ -35,12 +35,12 @@ fn a_replay_and_what_follows_it_come_exactly_once() {
     let (mut client, seq) = hub.connect();
     assert_eq!(seq, 5);
     publish(&hub, "a");
-    let replay = client.subscribe(Filter::default(), Some(2));
+    let replay = client.subscribe(Filter::default(), Some(2), None);
     publish(&hub, "a");
     // Number 6 waited for the client, and comes with the replay only.
     assert!(replay.before.is_empty());
     assert_eq!((replay.seq, replay.gone, numbers(&replay.lines)), (6, 0, vec![3, 4, 5, 6]));
-    let replay = client.subscribe(Filter::default(), None);
+    let replay = client.subscribe(Filter::default(), None, None);
     assert_eq!((numbers(&replay.before), replay.lines.len()), (vec![7], 0));
     assert!(drain(&mut client).is_empty());
 }
@@ -52,10 +52,30 @@ fn what_is_no_longer_held_is_counted() {
         publish(&hub, "a");
     }
     let (mut client, _) = hub.connect();
-    let replay = client.subscribe(Filter::default(), Some(4));
+    let replay = client.subscribe(Filter::default(), Some(4), None);
     assert_eq!((replay.gone, replay.lines.len()), (6, REPLAY));
-    // A number from before a restart is beyond the last one: all that is held comes.
-    assert_eq!(client.subscribe(Filter::default(), Some(1 << 40)).lines.len(), REPLAY);
+    assert!(!replay.restarted);
+}
+
+#[test]
+fn a_number_of_another_start_of_the_daemon_brings_all_that_is_held_and_is_told() {
+    let hub = Hub::new(Arc::default());
+    for _ in 0..REPLAY + 10 {
+        publish(&hub, "a");
+    }
+    let (mut client, seq) = hub.connect();
+    let (own, other) = (hub.instance.to_string(), Uuid::now_v7().to_string());
+    let mut subscribe = |since, instance| {
+        let replay = client.subscribe(Filter::default(), Some(since), instance);
+        (replay.restarted, replay.gone, replay.lines.len())
+    };
+    // Without its instance a number tells that it is another one's only where it is beyond the last.
+    assert_eq!(subscribe(seq, None), (false, 0, 0));
+    assert_eq!(subscribe(seq + 1, None), (true, 10, REPLAY));
+    assert_eq!(subscribe(seq, Some(&own)), (false, 0, 0));
+    assert_eq!(subscribe(seq, Some(&other)), (true, 10, REPLAY));
+    // Who asks for no replay misses nothing.
+    assert!(!client.subscribe(Filter::default(), None, Some(&other)).restarted);
 }
 
 #[test]
@@ -124,7 +144,7 @@ fn a_line_is_serialised_once_however_many_clients_get_it() {
     let lines: Vec<_> = clients.iter_mut().map(|client| client.try_next().unwrap()).collect();
     assert!(lines.iter().all(|line| Arc::ptr_eq(line, &lines[0])));
     // What is held for replay is that line, too.
-    assert!(Arc::ptr_eq(&lines[0], &clients[0].subscribe(Filter::default(), Some(0)).lines[0]));
+    assert!(Arc::ptr_eq(&lines[0], &clients[0].subscribe(Filter::default(), Some(0), None).lines[0]));
 }
 
 #[test]
@@ -221,7 +241,7 @@ proptest! {
                     let seq = published.len() as u64;
                     let since = back.map(|back| seq.saturating_sub(back));
                     let sources = if only_a { vec!["a".to_owned()] } else { Vec::new() };
-                    let replay = client.subscription.subscribe(Filter { sources, ..Filter::default() }, since);
+                    let replay = client.subscription.subscribe(Filter { sources, ..Filter::default() }, since, None);
                     client.take(&replay.before);
                     if since.is_none() {
                         client.check(0);

@@ -13,7 +13,7 @@ const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
 const OPS: [(&str, &[&str]); 9] = [
-    ("subscribe", &["labels", "sources", "types", "min_score", "since"]),
+    ("subscribe", &["labels", "sources", "types", "min_score", "since", "instance"]),
     ("status", &[]),
     ("top", &["k"]),
     ("set", &["label", "threshold", "start_threshold", "release"]),
@@ -45,6 +45,9 @@ pub enum Request {
         /// Replay what came after this number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<u64>,
+        /// The `instance` of the daemon that gave this number; without it, the one that is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<String>,
     },
     /// Asks for the daemon's health.
     Status {},
@@ -185,6 +188,7 @@ impl Request {
                 types: fields.list("types")?,
                 min_score: fields.take("min_score", "a number from 0 to 1")?.unwrap_or(0.0),
                 since: fields.take("since", "a whole number")?,
+                instance: fields.take("instance", "the instance that hello named")?,
             },
             "status" => Request::Status {},
             "top" => Request::Top { k: fields.take("k", "a whole number")?.unwrap_or_else(five) },
@@ -274,8 +278,8 @@ mod tests {
 
     #[test]
     fn what_a_client_sends_is_what_the_server_reads() {
-        let subscribe =
-            Request::Subscribe { labels: vec!["Dog".into()], sources: vec![], types: vec![], min_score: 0.3, since: Some(7) };
+        let (labels, instance) = (vec!["Dog".into()], Some("a".into()));
+        let subscribe = Request::Subscribe { labels, sources: vec![], types: vec![], min_score: 0.3, since: Some(7), instance };
         let pause = Request::Pause { seconds: Some(0.5) };
         let test = Request::Test { label: "Dog".into() };
         let set = Request::Set { label: "Dog".into(), threshold: Some(0.25), start_threshold: None, release: Some(0.0) };

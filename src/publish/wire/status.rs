@@ -15,6 +15,9 @@ use crate::stats::{SourceState, SourceStats};
 pub struct Status {
     /// The program's version.
     pub version: String,
+    /// What tells this start of the daemon from every other; the numbers of the reports belong to it.
+    #[serde(default)]
+    pub instance: String,
     /// The process's number.
     pub pid: u32,
     /// Seconds since the start.

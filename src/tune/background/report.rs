@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::choice::{Advice, Choice, Number};
 use super::statistics::{Alarm, Place, Statistics};
 use crate::config::Rule;
+use crate::publish::pretty::visible;
 use crate::publish::wire;
 
 /// So many labels are listed that would have fired most.
@@ -32,7 +33,7 @@ pub fn duration(time: Duration) -> String {
 fn moment(alarm: &Alarm, zone: &TimeZone) -> String {
     let at_ms = alarm.moment.at_ms;
     match &alarm.moment.place {
-        Place::Recording(path) => format!("{path} at {}:{:02}", at_ms / 60_000, at_ms / 1_000 % 60),
+        Place::Recording(path) => format!("{} at {}:{:02}", visible(path), at_ms / 60_000, at_ms / 1_000 % 60),
         Place::Source(name) => {
             let time = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
             format!("{} on {name}", time.to_zoned_datetime(zone.clone()).strftime("%a %H:%M:%S"))
