@@ -1,11 +1,14 @@
 //! The configuration file: read, checked, printed, compared and edited.
 
+use std::path::PathBuf;
+
 use mimid::config::edit::{Assignment, Key, assign};
 use mimid::config::raw::{Named, RawGate};
 use mimid::config::{Config, Loaded, Raw, print};
 use mimid::control::SetThresholds;
-use mimid::model::Labels;
 use mimid::model::labels::Node;
+use mimid::model::manifest::{Axis, AxisName, Detection, Input, InputKind, Output, OutputKind};
+use mimid::model::{Labels, Model};
 
 fn labels() -> Labels {
     let pairs = ["Dog", "Bark", "Smoke detector, smoke alarm", "Fire alarm"].iter().enumerate();
@@ -25,6 +28,8 @@ pub fn configuration(bytes: &[u8]) {
     let labels = labels();
     let raw = Raw::parse(text, None);
     match raw.validate(&labels) {
+        // Whether the numbers of [detection] suit the model is asked of the model, as every command does.
+        Ok(Loaded { config, .. }) if a_model().override_detection(&config.model.detection).is_err() => {}
         Ok(Loaded { config, .. }) => {
             is_printed(&config, &labels);
             for change in standard(&labels).changes(&config) {
@@ -40,6 +45,31 @@ pub fn configuration(bytes: &[u8]) {
         }
     }
     is_edited(text, &raw, &labels);
+}
+
+/// A model that hears waveforms, without labels.
+fn a_model() -> Model {
+    let detection = Detection {
+        windows_ms: vec![1_000],
+        hop_ms: 100,
+        strides: Vec::new(),
+        steady_stride: None,
+        noise_gate_dbfs: None,
+        delta: 0.0,
+        median: 1,
+        extent: 0.1,
+        valley: 0.3,
+    };
+    let shape = vec![Axis::Named(AxisName::Batch), Axis::Named(AxisName::Samples)];
+    Model {
+        name: String::new(),
+        graph: PathBuf::new(),
+        sha256: String::new(),
+        labels: Labels::default(),
+        input: Input { kind: InputKind::Waveform, name: String::new(), shape, sample_rate_hz: 16_000, log_mel: None },
+        output: Output { name: String::new(), kind: OutputKind::Probabilities },
+        detection,
+    }
 }
 
 /// The configuration without a file.

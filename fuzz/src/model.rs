@@ -3,6 +3,7 @@
 use std::fs;
 
 use mimid::config::Raw;
+use mimid::detect::family::Kinship;
 use mimid::ear::{Ear, MAX_PUSH};
 use mimid::model::{Labels, Model};
 
@@ -23,7 +24,10 @@ pub fn model(bytes: &[u8]) {
             // Whatever the names are, a configuration can be made of them.
             let _ = Raw::default().reporting_all().validate(&read);
         }
-        let _ = Labels::read(&labels, Some(table.path()), None);
+        // Whatever stands above what, in a circle even, is found in the end.
+        if let Ok(read) = Labels::read(&labels, Some(table.path()), None) {
+            assert_eq!(Kinship::new(&read).n_labels(), read.len());
+        }
         if let Ok(read) = Labels::read(&labels, None, Some(table.path())) {
             for thresholds in (0..read.len()).filter_map(|label| read.thresholds(label)) {
                 assert!(thresholds.threshold > 0.0 && thresholds.start_threshold > 0.0, "{thresholds:?}");
