@@ -99,10 +99,12 @@ fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Resul
     Ok(())
 }
 
-/// The numbers that most rules share.
+/// The numbers that most rules share, and a level only where each rule has one: a label can set another, but never none.
 fn most_common(config: &Config) -> Option<Gate> {
     let count = |gate: &Gate| config.rules.iter().filter(|rule| rule.gate == *gate).count();
-    config.rules.iter().map(|rule| rule.gate).max_by_key(count)
+    let common = config.rules.iter().map(|rule| rule.gate).max_by_key(count)?;
+    let is_level_everywhere = config.rules.iter().all(|rule| rule.gate.min_level_dbfs.is_some());
+    Some(Gate { min_level_dbfs: common.min_level_dbfs.filter(|_| is_level_everywhere), ..common })
 }
 
 /// The numbers of a gate, or only those that differ from `common`.

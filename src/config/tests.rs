@@ -181,6 +181,27 @@ fn a_reload_names_what_it_changes() {
     assert_eq!(old.changes(&patient), [diff::Change::SilentAfter("a".into())]);
 }
 
+#[test]
+fn a_level_that_most_labels_have_is_not_printed_for_those_that_have_none() {
+    let quiet = "[labels.Dog]\nmin_level_dbfs = -60\n[labels.\"Fire alarm\"]\nmin_level_dbfs = -60\n[report]\nlabels = [\"Dog\", \"Fire alarm\"";
+    for labels_in_force in ["]\n", ", \"Bark\"]\n"] {
+        let first = config(&format!("{quiet}{labels_in_force}"));
+        assert_eq!(config(&effective(&first, &labels())), first, "{labels_in_force}");
+    }
+}
+
+#[test]
+fn a_threshold_that_would_be_nothing_when_in_force_is_a_fault() {
+    for key in ["threshold", "start_threshold"] {
+        let told = faults(&format!("[labels.Dog]\n{key} = 1e-50\n"));
+        assert!(
+            told.starts_with(&format!("mimid.toml:2: labels.\"Dog\".{key}: ")) && told.ends_with("above 0 and at most 1"),
+            "{told}"
+        );
+    }
+    assert_eq!(config("[labels.Dog]\nthreshold = 1e-44\n").rules.len(), config("").rules.len());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC*") {

@@ -388,3 +388,13 @@ pub fn wav(samples: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
     bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     bytes
 }
+
+/// A recording whose header makes its decoder panic where overflows are checked, as in a build for tests, and what is said of it there.
+pub fn wav_that_makes_its_decoder_panic() -> (Vec<u8>, &'static str) {
+    let mut bytes = wav(&[0; 100], 16_000, 1);
+    // So many channels of two bytes each are a frame longer than 16 bits can say.
+    bytes[22..24].copy_from_slice(&64_512u16.to_le_bytes());
+    let what =
+        if cfg!(debug_assertions) { "its decoder gave up (attempt to multiply with overflow)" } else { "this is no recording" };
+    (bytes, what)
+}
