@@ -88,7 +88,7 @@ cmp old.json full/b.json && cmp old.toml full/c.toml && echo "what was there is 
     scan: 1: mimid: the output could not be written: No space left on device (os error 28)
     scores: 1: mimid: full/Front_Center.tsv cannot be written: No space left on device (os error 28)
     state: 1: mimid: the state file full/b.json cannot be written (No space left on device (os error 28)); name another with --state
-    write: 1: mimid: full/c.toml cannot be written: No space left on device (os error 28)
+    write: 2: mimid: full/c.toml cannot be written (No space left on device (os error 28)); it is as it was
     picture: 1: mimid: full/x.svg cannot be written: No space left on device (os error 28)
     manual: 1: mimid: the manual pages could not be written into full/man: No space left on device (os error 28)
     what was there is there
