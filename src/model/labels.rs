@@ -20,6 +20,9 @@ pub struct Labels {
     thresholds: Vec<Option<Thresholds>>,
 }
 
+/// No name of a label, a group or a source that somebody may have meant has more characters.
+const LONGEST_NAME: usize = 100;
+
 /// The thresholds that suit a label, 0…1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
@@ -168,7 +171,15 @@ impl Labels {
     /// The same where a group's name would do as well.
     pub fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
         let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
-        format!("there is no label {key:?}{}", did_you_mean(near))
+        format!("there is no label {:?}{}", shown(key), did_you_mean(near))
+    }
+}
+
+/// A wrong name as a sentence repeats it: no longer than a name is.
+pub fn shown(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -180,7 +191,8 @@ pub fn did_you_mean(suggestion: Option<&str>) -> String {
 /// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.trim().to_lowercase();
-    if word.is_empty() {
+    // What is longer than any name is no misspelt one, and to compare it with all of them would take seconds.
+    if word.is_empty() || word.chars().nth(LONGEST_NAME).is_some() {
         return None;
     }
     let likeness = |candidate: &str| {
@@ -238,6 +250,13 @@ mod tests {
             assert_eq!(labels.find(key), Some(2), "{key}");
         }
         assert_eq!(labels.find("smoke"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_any_is_compared_with_none_and_repeated_in_part() {
+        let labels = labels();
+        assert_eq!(labels.suggest(&"Dog ".repeat(26)), None);
+        assert!(labels.unknown_beside([], &"é".repeat(30_000)).len() < 300);
     }
 
     #[test]
