@@ -77,7 +77,6 @@ try scan "$0" scan {VOICE} > full/out
 try scores "$0" scan --scores full {VOICE} >out
 try state "$0" tune --background --state full/b.json voice.wav >out
 try write "$0" tune --background --state new.json --config full/c.toml --write voice.wav >out
-try picture "$0" explain {VOICE} --label Speech --plot full/x.svg >out
 try manual "$0" man full/man >out
 cmp old.json full/b.json && cmp old.toml full/c.toml && echo "what was there is there""#,
         folder = folder.path(),
@@ -89,7 +88,6 @@ cmp old.json full/b.json && cmp old.toml full/c.toml && echo "what was there is 
     scores: 1: mimid: full/Front_Center.tsv cannot be written: No space left on device (os error 28)
     state: 1: mimid: the state file full/b.json cannot be written (No space left on device (os error 28)); name another with --state
     write: 2: mimid: full/c.toml cannot be written (No space left on device (os error 28)); it is as it was
-    picture: 1: mimid: full/x.svg cannot be written: No space left on device (os error 28)
     manual: 1: mimid: the manual pages could not be written into full/man: No space left on device (os error 28)
     what was there is there
     ");
@@ -103,10 +101,7 @@ fn output_that_cannot_be_written_is_told() {
         &["labels"],
         &["labels", "--json"],
         &["check"],
-        &["check", "--print"],
-        &["devices", "--json"],
         &["completions", "bash"],
-        &["scan", VOICE],
         &["explain", VOICE],
     ] {
         let (code, message) = failure(&mut after("exec >/dev/full", mimid().args(arguments)));
@@ -128,7 +123,6 @@ fn a_log_that_cannot_be_written_stops_nobody_from_hearing() {
     for (config, script) in [
         ("", "exec 2>/dev/full"),
         ("[log]\nformat = \"json\"\n", "exec 2>/dev/full"),
-        ("", "exec 2>&-"),
         ("", "exec 2> >(true); sleep 0.1"),
         ("", "exec <&- >&- 2>&-"),
     ] {
@@ -225,14 +219,11 @@ test ! -e /dev/shm; exec "$0" "$@""#,
 
 #[test]
 fn odd_variables_change_nothing() {
-    let variables: [&[(&str, Option<&str>)]; 7] = [
-        &[("HOME", None), ("PATH", None)],
-        &[("HOME", Some("")), ("LC_ALL", Some("C"))],
-        &[("HOME", Some("/dev/null")), ("LC_ALL", Some("POSIX"))],
-        &[("LANG", Some("xx_YY.bogus")), ("TZ", Some(":bogus"))],
-        &[("TZ", Some("Asia/Kathmandu")), ("XDG_RUNTIME_DIR", Some("not/absolute"))],
-        &[("TZ", Some("")), ("XDG_CONFIG_HOME", Some(""))],
-        &[("TZ", Some("../../etc/passwd")), ("TERM", Some("\u{1b}[2J"))],
+    let variables: [&[(&str, Option<&str>)]; 4] = [
+        &[("HOME", None), ("PATH", None), ("LC_ALL", Some("C")), ("TZ", Some(":bogus"))],
+        &[("HOME", Some("")), ("LC_ALL", Some("POSIX")), ("TZ", Some("Asia/Kathmandu"))],
+        &[("HOME", Some("/dev/null")), ("LANG", Some("xx_YY.bogus")), ("TZ", Some("")), ("XDG_CONFIG_HOME", Some(""))],
+        &[("XDG_RUNTIME_DIR", Some("not/absolute")), ("TZ", Some("../../etc/passwd")), ("TERM", Some("\u{1b}[2J"))],
     ];
     std::thread::scope(|scope| {
         for variables in variables {
@@ -261,21 +252,20 @@ fn too_few_descriptors_threads_or_memory_are_one_sentence() {
         command.stdin(Stdio::null());
         command
     };
-    for n in [8, 14, 40, 79] {
+    for n in [8, 79] {
         let expected = format!(
             "mimid: this process may open {n} files at a time, but needs 80 at least; raise the limit (ulimit -n, or LimitNOFILE= of the unit)"
         );
         assert_eq!(failure(&mut command(&format!("ulimit -n {n}"))), (1, expected));
     }
-    for mib in [110, 130] {
-        let (code, message) = failure(&mut command(&format!("ulimit -v {}", mib * 1_024)));
-        let last = message.lines().last().unwrap_or_default();
-        assert!([1, 4].contains(&code) && last.starts_with("mimid: "), "{mib} MiB: {code} {message}");
-    }
+    // ONNX Runtime may say something of its own before.
+    let (code, message) = failure(&mut command("ulimit -v 120000"));
+    let last = message.lines().last().unwrap_or_default();
+    assert!([1, 4].contains(&code) && last.starts_with("mimid: "), "{code} {message}");
     if !may_be_a_stranger() {
         return;
     }
-    for n in 1..=6 {
+    for n in [2, 5, 6] {
         let mut command = under(&STRANGER, &command(&format!("ulimit -u {n}")));
         let (code, message) = failure(&mut command);
         assert_eq!(code, 1, "{n} threads: {message}");
@@ -346,7 +336,7 @@ fn clients_that_use_up_what_may_be_open_are_refused_politely_until_some_leave() 
 
 #[test]
 fn a_reader_that_goes_is_nobody_s_fault() {
-    for arguments in [&["labels"][..], &["scan", VOICE], &["--help"], &["check", "--print"], &["completions", "zsh"]] {
+    for arguments in [&["labels"][..], &["scan", VOICE], &["--help"]] {
         let output = run(&mut after("exec > >(true); sleep 0.05", mimid().args(arguments)));
         assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", said(&output));
     }
