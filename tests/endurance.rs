@@ -72,7 +72,7 @@ fn a_sound_server_that_is_killed_again_and_again_is_lost_in_time_and_heard_again
             longest[0] = longest[0].max(returned.elapsed());
             is_heard.store(true, Relaxed);
         });
-        assert!(longest[0] < bound(3, 6), "round {round}: a voice is heard after {:?}", longest[0]);
+        assert!(longest[0] < bound(3, 20), "round {round}: a voice is heard after {:?}", longest[0]);
         let killed = Instant::now();
         server.kill();
         read_until(&mut client, "source.lost", None, &mut counts);
@@ -112,7 +112,7 @@ fn a_daemon_that_is_killed_at_any_moment_starts_again_and_its_replay_is_honest()
         let began = Instant::now();
         daemon.start_again("", &["--source", &format!("file:{RINGTONE}?loop")]);
         longest = longest.max(began.elapsed());
-        assert!(longest < bound(1, 5), "it starts again after {longest:?}");
+        assert!(longest < bound(1, 20), "it starts again after {longest:?}");
         let mut client = daemon.connect();
         assert_ne!(client.hello["instance"], instance);
         // Whoever says whose number it is, is told that the rest of it is gone, though the new one may have come as far.

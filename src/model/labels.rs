@@ -223,15 +223,17 @@ struct Row {
 /// it by name would write them.
 fn table(path: &Path) -> Result<(Vec<String>, Vec<Row>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
-    // A name goes to terminals and tables as it is.
-    if let Some(at) = text.lines().position(|line| line.chars().any(|c| c.is_control() && c != '\t')) {
-        return Err(ModelError::BadTable { path: path.into(), line: at + 1, what: "it holds control characters".to_owned() });
-    }
     let cells = |line: &str| line.split('\t').map(|cell| cell.trim().to_owned()).collect();
     let mut lines = text.lines().zip(1..);
     let header = lines.next().map(|(text, _)| cells(text)).unwrap_or_default();
     let rows = lines.filter(|(text, _)| !text.is_empty()).map(|(text, line)| Row { line, cells: cells(text) });
-    Ok((header, rows.collect()))
+    let rows: Vec<Row> = rows.collect();
+    // A name goes to terminals and tables as it is.
+    let is_odd = |row: &&Row| row.cells.iter().any(|cell| cell.chars().any(char::is_control));
+    if let Some(row) = rows.iter().find(is_odd) {
+        return Err(ModelError::BadTable { path: path.into(), line: row.line, what: "it holds control characters".to_owned() });
+    }
+    Ok((header, rows))
 }
 
 #[cfg(test)]
