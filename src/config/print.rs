@@ -146,7 +146,17 @@ fn name_of<T: PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str
     names.iter().find(|(_, named)| *named == choice).map_or("", |(name, _)| name)
 }
 
-/// A string as TOML writes it.
+/// A string as TOML writes it on one line between quotation marks, the only way that is good for every value and every key.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

@@ -191,6 +191,21 @@ fn a_level_that_most_labels_have_is_not_printed_for_those_that_have_none() {
 }
 
 #[test]
+fn a_name_with_every_kind_of_quotation_mark_is_printed_as_a_key_and_as_a_value() {
+    let odd = "a.b\\\"'c";
+    let text = format!("[[source]]\nname = {odd:?}\ninput = \"\\u007f\\u0000x\"\n[groups.{odd:?}]\nlabels = [\"Dog\"]\n");
+    let first = config(&text);
+    assert_eq!((&*first.sources[0].name, first.rules.last().unwrap().subject.name.as_str()), (odd, odd));
+    assert_eq!(config(&effective(&first, &labels())), first);
+}
+
+#[test]
+fn a_name_that_breaks_lines_breaks_no_sentence() {
+    let told = faults("[groups.\"a\\n\\u001b[31mb\"]\nlabels = [\"Dog\"]\n");
+    assert_eq!(told, r"mimid.toml:1: groups.a\n\u{1b}[31mb: a group's name must not be empty or hold control characters");
+}
+
+#[test]
 fn a_threshold_that_would_be_nothing_when_in_force_is_a_fault() {
     for key in ["threshold", "start_threshold"] {
         let told = faults(&format!("[labels.Dog]\n{key} = 1e-50\n"));
