@@ -1,5 +1,4 @@
-# make build | run | test | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, and does
-# nothing twice.
+# make build | run | test | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
 .PHONY: build run test deny endurance fuzz bench lint deb deb-test setup clean help
