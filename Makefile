@@ -42,7 +42,7 @@ test: setup lint
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
-	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance -- --nocapture
+	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck -- --nocapture
 
 # The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
 bench: build
