@@ -46,7 +46,7 @@ deny:
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
-	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance -- --nocapture
+	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck -- --nocapture
 
 # Gives every parser of foreign bytes what a fuzzer thinks up, ten minutes each; with PART=wav one of them. See fuzz/README.md.
 fuzz: SECONDS := 600
