@@ -1,7 +1,7 @@
-# make build | run | test | deny | endurance | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, and does nothing twice.
+# make build | run | test | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test deny endurance bench lint deb deb-test setup clean help
+.PHONY: build run test deny endurance fuzz bench lint deb deb-test setup clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -46,7 +46,20 @@ deny:
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
-	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance -- --nocapture
+	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck -- --nocapture
+
+# Gives every parser of foreign bytes what a fuzzer thinks up, ten minutes each; with PART=wav one of them. See fuzz/README.md.
+fuzz: SECONDS := 600
+fuzz:
+	@.ci/packages g++ pkg-config libasound2-dev
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz \
+		|| { echo "fuzz: cargo-fuzz could not be installed; run: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	cargo fuzz build --sanitizer none $(PART)
+	for target in $(or $(PART),$$(cargo fuzz list)); do \
+		mkdir -p fuzz/target/corpus/$$target; \
+		TMPDIR=$(or $(wildcard /dev/shm),/tmp) cargo fuzz run --sanitizer none $$target fuzz/target/corpus/$$target fuzz/corpus/$$target \
+			-- -max_total_time=$(SECONDS) -max_len=8192 -timeout=30 -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
+	done
 
 # The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
 bench: build

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Each word is a module. [`ear`] is one source's way from samples to detections and knows which of its windows are worth scoring,
-//! [`inference`] batches the windows of all ears, [`analysis`] is the thread that runs both, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`cli`] is the
-//! command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] finds thresholds by what an ear says of them.
+//! [`inference`] batches the windows of all ears, [`analysis`] is the thread that runs both, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`limits`] what the system
+//! lets them have, [`cli`] is the command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] finds thresholds by what an ear says of them.
 //!
 //! # The threads
 //!
@@ -25,6 +25,7 @@
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, serialises each once, offers it to every client's queue; serves clients, takes requests and signals | touches samples, waits for a client with anything but that client's own task |
+//! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!
 //! # What always holds

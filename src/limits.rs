@@ -49,7 +49,11 @@ pub fn files() -> u64 {
 /// The limit, and not `PR_SET_DUMPABLE`, because that one would also give the process's own `/proc` entries to root and keep the user's
 /// own debugger out. Only the soft limit, so that who hunts a fault can allow a dump: `prlimit --pid PID --core=unlimited`.
 pub fn no_core_dumps() {
-    let lowered = getrlimit(Resource::RLIMIT_CORE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_CORE, 0, hard));
+    let lowered = getrlimit(Resource::RLIMIT_CORE).and_then(|(soft, hard)| match soft {
+        // A service that may set no limits has this one from its unit.
+        0 => Ok(()),
+        _ => setrlimit(Resource::RLIMIT_CORE, 0, hard),
+    });
     if let Err(error) = lowered {
         tracing::warn!(%error, "core dumps cannot be turned off");
     }

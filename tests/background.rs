@@ -197,20 +197,32 @@ fn the_running_daemon_is_heard_and_a_second_run_goes_on_from_the_first() {
     assert!(third["heard_s"].as_f64().unwrap() >= second["heard_s"].as_f64().unwrap());
 }
 
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it does not come to that");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_daemon_that_is_started_again_is_waited_for() {
     let place = Place::new();
     let mut daemon = voices(&place);
     let (socket, state) = (daemon.socket(), place.text("s.json"));
     let child = live("25s", &socket, &state).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(8));
+    // Until it is there beside this one, and something has been heard meanwhile.
+    let mut client = daemon.connect();
+    let mut status = || client.ask(r#"{"op":"status"}"#, "status");
+    wait_until(|| status()["clients"] == 2);
+    let windows = |status: Value| status["sources"][0]["windows"].as_u64().unwrap();
+    let enough = windows(status()) + 60;
+    wait_until(|| windows(status()) > enough);
+    drop(client);
     daemon.signal("-TERM");
     daemon.wait(Duration::from_secs(5));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !Path::new(&state).exists() {
-        assert!(Instant::now() < deadline, "what was heard is saved when the daemon goes away");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    // What was heard is saved when the daemon goes away.
+    wait_until(|| Path::new(&state).exists());
     daemon.start_again("", &["--source", &voice(&place)]);
     let (report, err) = report(child);
     assert!(report["heard_s"].as_f64().unwrap() >= 25.0, "{report}");

@@ -404,6 +404,23 @@ fn listen_prints_what_the_daemon_sends() {
 }
 
 #[test]
+fn listen_says_that_what_another_start_of_the_daemon_said_is_gone() {
+    let daemon = looped(RINGTONE);
+    let mut client = daemon.connect();
+    client.wait_for("event.start");
+    let status = client.ask(r#"{"op":"status"}"#, "status");
+    assert_eq!(status["instance"], client.hello["instance"]);
+    let listen = |instance: &str| {
+        let mut command = mimid();
+        command.args(["listen", "--since", "0", "--count", "1", "--instance", instance, "--socket"]).arg(daemon.socket());
+        String::from_utf8(run(&mut command).stderr).unwrap()
+    };
+    assert_eq!(listen(status["instance"].as_str().unwrap()), "");
+    let gone = "warning: the daemon was started again; what it said before that is gone\n";
+    assert_eq!(listen("01a20f57-9b70-767d-a625-5b09be1d5f7a"), gone);
+}
+
+#[test]
 fn socat_is_a_full_client() {
     let daemon = looped(VOICE);
     let mut socat = std::process::Command::new("socat");

@@ -7,7 +7,7 @@ mod support;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -31,77 +31,102 @@ fn resources(daemon: &Daemon) -> (f64, usize) {
     (kib / 1_024.0, std::fs::read_dir(process.join("fd")).unwrap().count())
 }
 
+/// What a build with optimisations reaches, and what the tests' own builds, which share the machine with other tests, must not exceed.
+fn bound(release_s: u64, debug_s: u64) -> Duration {
+    Duration::from_secs(if cfg!(debug_assertions) { debug_s } else { release_s })
+}
+
+/// Reads until a line is of this type, and of this label where one is named; counts the starts and the ends on the way.
+fn read_until(client: &mut Client, kind: &str, label: Option<&str>, counts: &mut (u32, u32)) {
+    loop {
+        let line = client.next();
+        counts.0 += u32::from(line["type"] == "event.start");
+        counts.1 += u32::from(line["type"] == "event.end");
+        if line["type"] == kind && label.is_none_or(|label| line["event"]["label"] == label) {
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_sound_server_that_is_killed_again_and_again_is_lost_in_time_and_heard_again_in_time() {
     let mut server = SoundServer::start();
     let daemon = Daemon::start("", &[], &server.environment());
     let mut client = daemon.connect();
-    let (mut starts, mut ends, mut at_first) = (0, 0, None);
+    while status(&mut client)["sources"][0]["windows"].as_u64().unwrap() < 20 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (mut counts, mut at_first, mut longest) = ((0, 0), None, [Duration::ZERO; 2]);
     let rounds = rounds(3, 50);
     for round in 0..rounds {
-        while status(&mut client)["sources"][0]["windows_per_s"].as_f64().unwrap() < 1.0 {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let played = Instant::now();
-        server.play(VOICE);
-        loop {
-            let line = client.next();
-            starts += usize::from(line["type"] == "event.start");
-            ends += usize::from(line["type"] == "event.end");
-            if line["type"] == "event.start" && line["event"]["label"] == "Speech" {
-                break;
-            }
-        }
-        // The voice itself takes a second and a half to play.
-        assert!(played.elapsed() < Duration::from_secs(5), "round {round}: a voice is heard after {:?}", played.elapsed());
+        // From the moment on at which the server is there again, a voice is played into it until it is heard.
+        let (returned, is_heard) = (Instant::now(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let (server, is_heard) = (&server, &is_heard);
+            scope.spawn(move || {
+                while !is_heard.load(Relaxed) {
+                    server.play(VOICE);
+                }
+            });
+            read_until(&mut client, "event.start", Some("Speech"), &mut counts);
+            longest[0] = longest[0].max(returned.elapsed());
+            is_heard.store(true, Relaxed);
+        });
+        assert!(longest[0] < bound(3, 20), "round {round}: a voice is heard after {:?}", longest[0]);
         let killed = Instant::now();
         server.kill();
-        loop {
-            let line = client.next();
-            starts += usize::from(line["type"] == "event.start");
-            ends += usize::from(line["type"] == "event.end");
-            if line["type"] == "source.lost" {
-                break;
-            }
-        }
-        assert!(killed.elapsed() < Duration::from_secs(3), "round {round}: lost after {:?}", killed.elapsed());
+        read_until(&mut client, "source.lost", None, &mut counts);
+        longest[1] = longest[1].max(killed.elapsed());
+        assert!(longest[1] < Duration::from_secs(3), "round {round}: lost after {:?}", longest[1]);
         // Every event ends with its source, before the source is told to be lost.
-        assert_eq!(starts, ends, "round {round}");
-        server.restart();
-        client.wait_for("source.restored");
+        assert_eq!(counts.0, counts.1, "round {round}");
         // Buffers are made with the first rounds.
         if round == 2 {
             at_first = Some(resources(&daemon));
         }
+        server.restart();
     }
+    eprintln!("{rounds} times: heard again within {:?}, lost within {:?}", longest[0], longest[1]);
     if let Some((resident, descriptors)) = at_first.filter(|_| rounds > 3) {
+        client.wait_for("source.restored");
         let (resident_now, descriptors_now) = resources(&daemon);
+        eprintln!("{resident:.1} MiB became {resident_now:.1} MiB, {descriptors} descriptors became {descriptors_now}");
         assert!(resident_now < resident + 4.0, "{resident} MiB became {resident_now} MiB");
-        assert!(descriptors_now <= descriptors + 2, "{descriptors} descriptors became {descriptors_now}");
+        // Those of the stream that is open again are more than those of the lost one.
+        assert!(descriptors_now <= descriptors + 6, "{descriptors} descriptors became {descriptors_now}");
     }
 }
 
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_starts_again_and_its_replay_is_honest() {
     let mut daemon = Daemon::start("", &["--source", &format!("file:{RINGTONE}?loop")], &[]);
-    for round in 0..rounds(10, 100) {
-        // A moment that differs from round to round: while it starts, hears, and speaks.
-        std::thread::sleep(Duration::from_millis((round as u64 * 37) % 400));
+    let (rounds, mut longest) = (rounds(10, 100), Duration::ZERO);
+    for round in 0..rounds {
+        // While it starts, hears, and speaks.
+        std::thread::sleep(Duration::from_millis(fastrand::u64(..400)));
         let client = daemon.connect();
-        let seq = client.hello["seq"].as_u64().unwrap();
+        let (seq, instance) = (client.hello["seq"].as_u64().unwrap(), client.hello["instance"].clone());
         daemon.child.kill().unwrap();
         daemon.child.wait().unwrap();
         assert!(daemon.socket().exists(), "a killed daemon leaves its socket");
         let began = Instant::now();
         daemon.start_again("", &["--source", &format!("file:{RINGTONE}?loop")]);
-        assert!(began.elapsed() < Duration::from_secs(5), "it starts again after {:?}", began.elapsed());
+        longest = longest.max(began.elapsed());
+        assert!(longest < bound(1, 20), "it starts again after {longest:?}");
         let mut client = daemon.connect();
+        assert_ne!(client.hello["instance"], instance);
+        // Whoever says whose number it is, is told that the rest of it is gone, though the new one may have come as far.
+        client.send(&format!(r#"{{"op":"subscribe","since":{seq},"instance":{instance}}}"#));
+        assert_eq!(client.wait_for("subscribed")["restarted"], true);
+        let own = client.hello["instance"].clone();
+        client.send(&format!(r#"{{"op":"subscribe","since":0,"instance":{own}}}"#));
+        assert_eq!(client.wait_for("subscribed")["restarted"], false);
         if round % 5 > 0 {
             continue;
         }
-        // What the old process said is gone: whoever asks for what came after it gets all that the new one says, from its first report on.
+        // A number that the new one has not reached tells as much; then comes all that the new one says, from its first report on.
         client.send(&format!(r#"{{"op":"subscribe","since":{}}}"#, seq + 1_000));
-        client.wait_for("subscribed");
+        assert_eq!(client.wait_for("subscribed")["restarted"], true);
         let first = loop {
             if let Some(seq) = client.next()["seq"].as_u64() {
                 break seq;
@@ -109,6 +134,7 @@ fn a_daemon_that_is_killed_at_any_moment_starts_again_and_its_replay_is_honest()
         };
         assert_eq!(first, 1, "round {round}");
     }
+    eprintln!("{rounds} times: started again within {longest:?}");
 }
 
 #[test]
@@ -152,24 +178,33 @@ fn thousands_of_reloads_half_of_them_bad_lose_no_sample_and_keep_the_last_good_c
     assert!((up - samples).abs() < 2.0, "{samples} s of sound in {up} s");
 }
 
-/// What a client does that is not healthy.
-fn misbehave(socket: &Path, kind: u64) {
+/// What a client does that is not healthy; which of it, chance decides.
+fn misbehave(socket: &Path) {
     let Ok(mut stream) = UnixStream::connect(socket) else { return };
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+    let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
     let mut some = [0; 512];
-    let _ = match kind % 7 {
+    let stall = || std::thread::sleep(Duration::from_millis(fastrand::u64(..1_500)));
+    let _ = match fastrand::u8(..10) {
         // It goes at once; it reads a little and goes; it subscribes and never reads.
         0 => Ok(0),
         1 => stream.read(&mut some),
-        2 => {
-            let _ = stream.write_all(b"{\"op\":\"subscribe\"}\n");
-            std::thread::sleep(Duration::from_millis(700));
+        2 | 3 => {
+            let _ = stream.write_all(b"{\"op\":\"subscribe\",\"since\":0}\n");
+            stall();
             Ok(0)
         }
-        // Garbage of several kinds: no UTF-8, no end, depth, NUL.
-        3 => stream.write_all(&[0xff, 0xfe, b'\n', 0, b'\n']).map(|()| 0),
-        4 => stream.write_all(&[b'{'; 100_000]).map(|()| 0),
-        5 => stream.write_all(format!("{}\n", "[".repeat(20_000)).as_bytes()).map(|()| 0),
+        // Garbage of several kinds: no UTF-8, no end, depth, NUL, chance.
+        4 => stream.write_all(&[0xff, 0xfe, b'\n', 0, b'\n']).map(|()| 0),
+        5 => stream.write_all(&[b'{'; 100_000]).map(|()| 0),
+        6 => stream.write_all(format!("{}\n", "[".repeat(20_000)).as_bytes()).map(|()| 0),
+        7 => stream.write_all(&std::iter::repeat_with(|| fastrand::u8(..)).take(5_000).collect::<Vec<_>>()).map(|()| 0),
+        // It asks and asks, and takes no answer.
+        8 => {
+            let _ = stream.write_all("{\"op\":\"top\",\"k\":50}\n".repeat(300).as_bytes());
+            stall();
+            Ok(0)
+        }
         // A request letter by letter, which never comes to its end.
         _ => {
             for letter in b"{\"op\":\"status\"" {
@@ -185,10 +220,10 @@ fn misbehave(socket: &Path, kind: u64) {
 fn hundreds_of_clients_that_stall_vanish_and_send_garbage_cost_the_healthy_ones_nothing() {
     let daemon = Daemon::start("", &["--source", &format!("file:{RINGTONE}?loop")], &[]);
     let lasts = Duration::from_secs(rounds(10, 120) as u64);
-    let (socket, is_over) = (daemon.socket(), AtomicBool::new(false));
+    let (socket, is_over, came) = (daemon.socket(), AtomicBool::new(false), AtomicUsize::new(0));
     let mut control = daemon.connect();
     status(&mut control);
-    let before = resources(&daemon);
+    let (descriptors, mut resident) = (resources(&daemon).1, 0.0);
     let healthy: Vec<Vec<u64>> = std::thread::scope(|scope| {
         let is_over = &is_over;
         let healthy: Vec<_> = (0..5)
@@ -205,18 +240,20 @@ fn hundreds_of_clients_that_stall_vanish_and_send_garbage_cost_the_healthy_ones_
                 })
             })
             .collect();
-        for worker in 0..20u64 {
-            let socket = &socket;
-            scope.spawn(move || {
-                let mut kind = worker;
+        for _ in 0..rounds(20, 200) {
+            scope.spawn(|| {
                 while !is_over.load(Relaxed) {
-                    misbehave(socket, kind);
-                    kind += 1;
+                    misbehave(&socket);
+                    came.fetch_add(1, Relaxed);
                 }
             });
         }
-        let until = Instant::now() + lasts;
-        while Instant::now() < until {
+        let began = Instant::now();
+        while began.elapsed() < lasts {
+            // Buffers, and the model of a second thread for the inference, come with the first load.
+            if began.elapsed() > lasts / 2 && resident == 0.0 {
+                resident = resources(&daemon).0;
+            }
             std::thread::sleep(Duration::from_millis(100));
             control.send(r#"{"op":"test","label":"Smoke detector, smoke alarm"}"#);
             control.wait_for("done");
@@ -233,12 +270,13 @@ fn hundreds_of_clients_that_stall_vanish_and_send_garbage_cost_the_healthy_ones_
     }
     // Whoever has gone leaves nothing behind.
     let deadline = Instant::now() + Duration::from_secs(10);
-    while resources(&daemon).1 > before.1 + 2 {
-        assert!(Instant::now() < deadline, "{} descriptors became {}", before.1, resources(&daemon).1);
+    while resources(&daemon).1 > descriptors + 2 {
+        assert!(Instant::now() < deadline, "{descriptors} descriptors became {}", resources(&daemon).1);
         std::thread::sleep(Duration::from_millis(100));
     }
-    let after = resources(&daemon);
-    assert!(after.0 < before.0 + 30.0, "{} MiB became {} MiB", before.0, after.0);
+    let (after, reports) = (resources(&daemon).0, healthy[0].len());
+    eprintln!("{} clients in {lasts:?}, {reports} reports; {resident:.1} MiB became {after:.1} MiB", came.load(Relaxed));
+    assert!(after < resident + 12.0, "{resident} MiB became {after} MiB");
 }
 
 #[test]
@@ -267,5 +305,6 @@ fn hours_of_sound_at_full_speed_leave_the_memory_as_it_was_after_minutes() {
     }
     let (resident, source) = (resources(&daemon).0, &status(&mut client)["sources"][0]);
     assert!(source["events"].as_u64().unwrap() as usize >= minutes, "{source}");
+    eprintln!("{minutes} minutes of sound: {at_first:.1} MiB became {resident:.1} MiB");
     assert!(resident < at_first + 2.0, "{at_first} MiB became {resident} MiB");
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{Daemon, SoundServer, VOICE, failure, mimid, run};
+use support::{Daemon, SoundServer, VOICE, failure, mimid, run, wav_that_makes_its_decoder_panic};
 
 /// `mimid run` with this configuration and these arguments, in a folder that is called F in its messages.
 fn fail(config: &str, arguments: &[&str]) -> (i32, String) {
@@ -25,6 +25,17 @@ fn no_capture_device() {
         message.ends_with("plug in a microphone, start a sound server, or play a recording with --source file:PATH"),
         "{message}"
     );
+}
+
+#[test]
+fn a_recording_that_makes_its_decoder_panic_is_a_source_that_cannot_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    let (bytes, what) = wav_that_makes_its_decoder_panic();
+    std::fs::write(&path, bytes).unwrap();
+    let (code, message) = fail("", &["--source", &format!("file:{}", path.display())]);
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains(what) && message.lines().count() == 1, "{message}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::{RINGTONE, VOICE, failure, mimid, run, wav};
+use support::{RINGTONE, VOICE, failure, mimid, run, wav, wav_that_makes_its_decoder_panic};
 
 fn scan(arguments: &[&str], files: &[&Path]) -> (i32, String, String) {
     let output = run(mimid().arg("scan").args(arguments).args(files));
@@ -42,6 +42,7 @@ fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
         path
     };
     let voice = fs::read(VOICE).unwrap();
+    let (beyond, gave_up) = wav_that_makes_its_decoder_panic();
     let bad: Vec<(PathBuf, &str)> = vec![
         (folder.path().join("missing.wav"), "there is no such file"),
         (folder.path().to_owned(), "this is a folder, not a recording"),
@@ -54,6 +55,7 @@ fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
             "a sample rate of 4000 Hz is not supported; it must be from 8000 to 192000 Hz",
         ),
         (make("truncated.wav", &voice[..voice.len() / 2]), "is truncated; what it holds was scanned"),
+        (make("channels.wav", &beyond), gave_up),
     ];
     let mut files: Vec<&Path> = bad.iter().map(|(path, _)| path.as_path()).collect();
     files.push(Path::new(RINGTONE));

@@ -16,6 +16,7 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSourceStream;
 
 use super::callback::{linear_gain, mix};
+use super::contained::contained;
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::config::Channel;
 use crate::resample::check_rate;
@@ -66,15 +67,16 @@ impl Decoder {
         }
         let stream = MediaSourceStream::new(Box::new(file), Default::default());
         let not_audio = |_| bad("this is no recording in a format that is known (WAV, FLAC, Ogg Vorbis, MP3)".to_owned());
-        let reader =
-            symphonia::default::get_probe().probe(&hint, stream, Default::default(), Default::default()).map_err(not_audio)?;
+        let gave_up = |what: String| bad(gave_up(&what));
+        let probe = || symphonia::default::get_probe().probe(&hint, stream, Default::default(), Default::default());
+        let reader = contained(probe).map_err(gave_up)?.map_err(not_audio)?;
         let track = reader.default_track(TrackType::Audio).ok_or_else(|| bad("the file has no sound in it".to_owned()))?;
         let (id, n_frames) = (track.id, track.num_frames);
         let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
         let parameters = parameters.ok_or_else(|| bad("the file does not say how its sound is coded".to_owned()))?;
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|error| bad(format!("its sound is coded in a way that is not known ({error})")))?;
+        let unknown = |error| bad(format!("its sound is coded in a way that is not known ({error})"));
+        let make = || symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default());
+        let decoder = contained(make).map_err(gave_up)?.map_err(unknown)?;
         let mut opened = Self {
             path: path.into(),
             reader,
@@ -121,7 +123,7 @@ impl Decoder {
 
     fn decode(&mut self, out: &mut Vec<f32>) -> Result<Status, CaptureError> {
         loop {
-            let packet = match self.reader.next_packet() {
+            let packet = match contained(|| self.reader.next_packet()).map_err(|what| self.bad(gave_up(&what)))? {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(self.at_end()),
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(self.at_end()),
@@ -131,12 +133,14 @@ impl Decoder {
             if packet.track_id != self.track {
                 continue;
             }
-            let (channels, rate_hz) = match self.decoder.decode(&packet) {
-                Ok(sound) => {
-                    self.interleaved.resize(sound.samples_interleaved(), 0.0);
-                    sound.copy_to_slice_interleaved(&mut self.interleaved);
-                    (sound.num_planes(), sound.spec().rate())
-                }
+            let decoded = contained(|| {
+                let sound = self.decoder.decode(&packet)?;
+                self.interleaved.resize(sound.samples_interleaved(), 0.0);
+                sound.copy_to_slice_interleaved(&mut self.interleaved);
+                Ok((sound.num_planes(), sound.spec().rate()))
+            });
+            let (channels, rate_hz) = match decoded.map_err(|what| self.bad(gave_up(&what)))? {
+                Ok(sound) => sound,
                 // A damaged packet is left out, as players do; the rest is still worth hearing.
                 Err(Error::DecodeError(_)) => continue,
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(self.at_end()),
@@ -185,6 +189,11 @@ impl Decoder {
     fn bad(&self, what: String) -> CaptureError {
         CaptureError::Recording { path: self.path.clone(), what }
     }
+}
+
+/// A panic of the decoder is the file's fault: it ends neither the daemon nor the scan of other recordings.
+fn gave_up(what: &str) -> String {
+    format!("the file is damaged, so that its decoder gave up ({what})")
 }
 
 fn unreadable(error: &std::io::Error) -> String {

@@ -1,8 +1,9 @@
 //! Capture: from a device, a recording or standard input into a ring of mono samples.
 //!
 //! `device` is the only file that names cpal, `callback` is the real-time body that it runs, `file` and `stdin` are the
-//! sources without a device. Each delivers f32 mono samples at its own rate into a [`ring`]; nobody here
-//! resamples, and nothing here ever waits for the analysis, but for recordings and standard input, which can.
+//! sources without a device, `contained` keeps what decodes a file from ending more than that. Each delivers f32 mono samples at its own
+//! rate into a [`ring`]; nobody here resamples, and nothing here ever waits for the analysis, but for recordings and standard input,
+//! which can.
 //!
 //! Invariant: the device callback never allocates, locks, logs, makes a system call or panics.
 
@@ -17,6 +18,7 @@ use crate::limits;
 use crate::ring;
 
 pub mod callback;
+mod contained;
 pub mod device;
 pub mod file;
 pub mod stdin;

@@ -89,7 +89,7 @@ pub fn print_from(socket: &Path) -> Result<JoinHandle<()>, Failure> {
             tracing::warn!("nothing is printed any more, but everything is heard: {}", failure.message);
         }
     };
-    std::thread::Builder::new().name("print".to_owned()).spawn(work).map_err(|error| Failure::new(error, exit::FAILED))
+    std::thread::Builder::new().name("print".to_owned()).spawn(work).map_err(Failure::no_thread)
 }
 
 pub(super) fn closed() -> Failure {

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use jiff::tz::TimeZone;
 
 use crate::config::{self, Fault, Faults, Loaded, Raw};
+use crate::limits;
 use crate::model::Model;
 use crate::publish::pretty::visible;
 
@@ -56,6 +57,11 @@ impl Failure {
     /// A failure with this message and exit code.
     pub fn new(message: impl fmt::Display, exit_code: u8) -> Self {
         Self { message: message.to_string(), exit_code }
+    }
+
+    /// The system gave no thread.
+    pub fn no_thread(error: std::io::Error) -> Self {
+        Self::new(format_args!("no thread could be started: {}", limits::explain(&error)), exit::FAILED)
     }
 
     /// The reader of our output has gone: nobody is left to tell, and nothing went wrong.

@@ -130,10 +130,12 @@ fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Resul
     Ok(())
 }
 
-/// The numbers that most rules share.
+/// The numbers that most rules share, and a level only where each rule has one: a label can set another, but never none.
 fn most_common(config: &Config) -> Option<Gate> {
     let count = |gate: &Gate| config.rules.iter().filter(|rule| rule.gate == *gate).count();
-    config.rules.iter().map(|rule| rule.gate).max_by_key(count)
+    let common = config.rules.iter().map(|rule| rule.gate).max_by_key(count)?;
+    let is_level_everywhere = config.rules.iter().all(|rule| rule.gate.min_level_dbfs.is_some());
+    Some(Gate { min_level_dbfs: common.min_level_dbfs.filter(|_| is_level_everywhere), ..common })
 }
 
 /// The numbers of a gate, or only those that differ from `common`.
@@ -175,7 +177,17 @@ fn name_of<T: PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str
     names.iter().find(|(_, named)| *named == choice).map_or("", |(name, _)| name)
 }
 
-/// A string as TOML writes it.
+/// A string as TOML writes it on one line between quotation marks, the only way that is good for every value and every key.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

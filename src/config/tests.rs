@@ -181,6 +181,42 @@ fn a_reload_names_what_it_changes() {
     assert_eq!(old.changes(&patient), [diff::Change::SilentAfter("a".into())]);
 }
 
+#[test]
+fn a_level_that_most_labels_have_is_not_printed_for_those_that_have_none() {
+    let quiet = "[labels.Dog]\nmin_level_dbfs = -60\n[labels.\"Fire alarm\"]\nmin_level_dbfs = -60\n[report]\nlabels = [\"Dog\", \"Fire alarm\"";
+    for labels_in_force in ["]\n", ", \"Bark\"]\n"] {
+        let first = config(&format!("{quiet}{labels_in_force}"));
+        assert_eq!(config(&effective(&first, &labels())), first, "{labels_in_force}");
+    }
+}
+
+#[test]
+fn a_name_with_every_kind_of_quotation_mark_is_printed_as_a_key_and_as_a_value() {
+    let odd = "a.b\\\"'c";
+    let text = format!("[[source]]\nname = {odd:?}\ninput = \"\\u007f\\u0000x\"\n[groups.{odd:?}]\nlabels = [\"Dog\"]\n");
+    let first = config(&text);
+    assert_eq!((&*first.sources[0].name, first.rules.last().unwrap().subject.name.as_str()), (odd, odd));
+    assert_eq!(config(&effective(&first, &labels())), first);
+}
+
+#[test]
+fn a_name_that_breaks_lines_breaks_no_sentence() {
+    let told = faults("[groups.\"a\\n\\u001b[31mb\"]\nlabels = [\"Dog\"]\n");
+    assert_eq!(told, r"mimid.toml:1: groups.a\n\u{1b}[31mb: a group's name must not be empty or hold control characters");
+}
+
+#[test]
+fn a_threshold_that_would_be_nothing_when_in_force_is_a_fault() {
+    for key in ["threshold", "start_threshold"] {
+        let told = faults(&format!("[labels.Dog]\n{key} = 1e-50\n"));
+        assert!(
+            told.starts_with(&format!("mimid.toml:2: labels.\"Dog\".{key}: ")) && told.ends_with("above 0 and at most 1"),
+            "{told}"
+        );
+    }
+    assert_eq!(config("[labels.Dog]\nthreshold = 1e-44\n").rules.len(), config("").rules.len());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC*") {

@@ -20,6 +20,9 @@ pub struct Labels {
     thresholds: Vec<Option<Thresholds>>,
 }
 
+/// No name of a label, a group or a source that somebody may have meant has more characters.
+const LONGEST_NAME: usize = 100;
+
 /// The thresholds that suit a label, 0…1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
@@ -68,7 +71,9 @@ impl Labels {
             let index = labels.subjects.len();
             let subject = Subject { slug: slug(&name), name, id };
             // The first of two equal keys wins: names are unique in AudioSet, slugs nearly so, and each id is exact.
-            for key in [subject.id.to_lowercase(), subject.name.to_lowercase(), subject.slug.clone()] {
+            // A name without letters of ASCII has no slug, and is not to be found under an empty one.
+            let keys = [subject.id.to_lowercase(), subject.name.to_lowercase(), subject.slug.clone()];
+            for key in keys.into_iter().filter(|key| !key.is_empty()) {
                 labels.by_key.entry(key).or_insert(index);
             }
             labels.subjects.push(Arc::new(subject));
@@ -80,21 +85,23 @@ impl Labels {
     /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`,
     /// `start_threshold` and, wherever it stands, `highest`, which may be missing or empty).
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
-        let pairs = rows(labels)?.into_iter().map(|mut row| {
-            row.resize(2, String::new());
-            let name = row.pop().unwrap_or_default();
-            (row.pop().unwrap_or_default(), name)
-        });
-        let pairs: Vec<_> = pairs.collect();
-        if let Some(line) = pairs.iter().position(|(_, name)| name.trim().is_empty()) {
-            return Err(ModelError::BadTable { path: labels.into(), line: line + 2, what: "a label without a name".into() });
+        let (_, rows) = table(labels)?;
+        let mut pairs = Vec::with_capacity(rows.len());
+        for Row { line, cells } in rows {
+            let bad = |what: &str| ModelError::BadTable { path: labels.into(), line, what: what.to_owned() };
+            match cells.as_slice() {
+                [id, ..] if id.is_empty() => return Err(bad("a label without an id")),
+                [id, name, ..] if !name.is_empty() => pairs.push((id.clone(), name.clone())),
+                _ => return Err(bad("a label without a name")),
+            }
         }
         let nodes = match ontology {
             None => Vec::new(),
-            Some(path) => rows(path)?
+            Some(path) => table(path)?
+                .1
                 .into_iter()
                 .map(|row| {
-                    let column = |i: usize| row.get(i).cloned().unwrap_or_default();
+                    let column = |i: usize| row.cells.get(i).cloned().unwrap_or_default();
                     Node { id: column(0), name: column(1), parents: column(2).split_whitespace().map(str::to_owned).collect() }
                 })
                 .collect(),
@@ -104,14 +111,14 @@ impl Labels {
             read.thresholds = vec![None; read.len()];
             let (header, rows) = table(path)?;
             let highest = header.iter().position(|name| name == "highest");
-            for (at, row) in rows.into_iter().enumerate() {
-                let bad = |what: &str| ModelError::BadTable { path: path.into(), line: at + 2, what: what.to_owned() };
+            for Row { line, cells: row } in rows {
+                let bad = |what: &str| ModelError::BadTable { path: path.into(), line, what: what.to_owned() };
                 let label = row.first().and_then(|id| read.find(id)).ok_or_else(|| bad("an id that is no label's"))?;
                 let number = |column: usize| row.get(column)?.parse().ok().filter(|value| *value > 0.0 && *value <= 1.0);
                 let (Some(threshold), Some(start_threshold)) = (number(2), number(3)) else {
                     return Err(bad("a threshold that is not above 0 and at most 1"));
                 };
-                let given = highest.filter(|column| row.get(*column).is_some_and(|text| !text.trim().is_empty()));
+                let given = highest.filter(|column| row.get(*column).is_some_and(|text| !text.is_empty()));
                 let highest =
                     given.map(|column| number(column).ok_or_else(|| bad("a highest score that is not above 0 and at most 1")));
                 read.thresholds[label] = Some(Thresholds { threshold, start_threshold, highest: highest.transpose()? });
@@ -164,7 +171,15 @@ impl Labels {
     /// The same where a group's name would do as well.
     pub fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
         let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
-        format!("there is no label {key:?}{}", did_you_mean(near))
+        format!("there is no label {:?}{}", shown(key), did_you_mean(near))
+    }
+}
+
+/// A wrong name as a sentence repeats it: no longer than a name is.
+pub fn shown(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -176,7 +191,8 @@ pub fn did_you_mean(suggestion: Option<&str>) -> String {
 /// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.trim().to_lowercase();
-    if word.is_empty() {
+    // What is longer than any name is no misspelt one, and to compare it with all of them would take seconds.
+    if word.is_empty() || word.chars().nth(LONGEST_NAME).is_some() {
         return None;
     }
     let likeness = |candidate: &str| {
@@ -196,22 +212,28 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The rows of a tab-separated file after its header line.
-fn rows(path: &Path) -> Result<Vec<Vec<String>>, ModelError> {
-    table(path).map(|(_, rows)| rows)
+/// A row of a tab-separated file.
+struct Row {
+    /// Counted from 1.
+    line: usize,
+    cells: Vec<String>,
 }
 
-/// The header line of a tab-separated file, and the rows after it.
-fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), ModelError> {
+/// The header line of a tab-separated file, and the rows after it. Spaces around what a cell holds are no part of it: nobody who asks for
+/// it by name would write them.
+fn table(path: &Path) -> Result<(Vec<String>, Vec<Row>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
+    let cells = |line: &str| line.split('\t').map(|cell| cell.trim().to_owned()).collect();
+    let mut lines = text.lines().zip(1..);
+    let header = lines.next().map(|(text, _)| cells(text)).unwrap_or_default();
+    let rows = lines.filter(|(text, _)| !text.is_empty()).map(|(text, line)| Row { line, cells: cells(text) });
+    let rows: Vec<Row> = rows.collect();
     // A name goes to terminals and tables as it is.
-    if let Some(at) = text.lines().position(|line| line.chars().any(|c| c.is_control() && c != '\t')) {
-        return Err(ModelError::BadTable { path: path.into(), line: at + 1, what: "it holds control characters".to_owned() });
+    let is_odd = |row: &&Row| row.cells.iter().any(|cell| cell.chars().any(char::is_control));
+    if let Some(row) = rows.iter().find(is_odd) {
+        return Err(ModelError::BadTable { path: path.into(), line: row.line, what: "it holds control characters".to_owned() });
     }
-    let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
-    let mut lines = text.lines();
-    let header = lines.next().map(cells).unwrap_or_default();
-    Ok((header, lines.filter(|line| !line.is_empty()).map(cells).collect()))
+    Ok((header, rows))
 }
 
 #[cfg(test)]
@@ -233,12 +255,42 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_longer_than_any_is_compared_with_none_and_repeated_in_part() {
+        let labels = labels();
+        assert_eq!(labels.suggest(&"Dog ".repeat(26)), None);
+        assert!(labels.unknown_beside([], &"é".repeat(30_000)).len() < 300);
+    }
+
+    #[test]
     fn a_wrong_name_brings_the_nearest() {
         let labels = labels();
         assert_eq!(labels.suggest("Barck"), Some("Bark"));
         assert_eq!(labels.suggest("smoke alarm"), Some("Smoke detector, smoke alarm"));
         assert_eq!(labels.suggest("baby crying"), Some("Baby cry, infant cry"));
         assert_eq!(labels.suggest("xylophone"), None);
+    }
+
+    #[test]
+    fn what_a_table_of_labels_holds_can_be_found_and_what_is_missing_is_told_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.tsv");
+        let read = |rows: &str| {
+            std::fs::write(&path, format!("id\tname\n{rows}")).unwrap();
+            Labels::read(&path, None, None).map_err(|error| error.to_string())
+        };
+        let labels = read("/m/0\t Dog\u{b}\n\n /m/1\t吠え声\n").unwrap();
+        assert_eq!(
+            ["dog", "/M/0", "吠え声", "/m/1", "", " "].map(|key| labels.find(key)),
+            [Some(0), Some(0), Some(1), Some(1), None, None]
+        );
+        for (rows, line, what) in [
+            ("/m/0\tDog\n\n\tBark\n", 4, "a label without an id"),
+            ("/m/0\n", 2, "a label without a name"),
+            ("\n/m/0\t \n", 3, "a label without a name"),
+        ] {
+            let told = read(rows).unwrap_err();
+            assert!(told.starts_with(&format!("line {line} of ")) && told.ends_with(what), "{told}");
+        }
     }
 
     #[test]

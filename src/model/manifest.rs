@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 use super::error::ModelError;
 use super::labels::{Labels, nearest};
 
+mod check;
+
 /// The version of the manifest's format that this program reads.
 pub const FORMAT: u32 = 1;
 
@@ -236,31 +238,6 @@ impl Detection {
     pub fn hop_samples(&self, rate_hz: u32) -> usize {
         samples(self.hop_ms, rate_hz)
     }
-
-    /// What is wrong with the numbers, as one sentence.
-    fn check(&self, input: &Input) -> Result<(), String> {
-        let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        let Self { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = self;
-        require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
-        require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
-        let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
-        require(*hop_ms >= 10 && hop_ms <= shortest, "hop_ms must be from 10 to the shortest window")?;
-        require(strides.is_empty() || strides.len() == windows_ms.len(), "strides must hold one number for each of windows_ms")?;
-        require(strides.iter().all(|stride| (1..=16).contains(stride)), "strides must be from 1 to 16")?;
-        require(steady_stride.is_none_or(|stride| (1..=16).contains(&stride)), "steady_stride must be from 1 to 16")?;
-        require(noise_gate_dbfs.is_none_or(|gate| (-150.0..=0.0).contains(&gate)), "noise_gate_dbfs must be from -150 to 0")?;
-        require((0.0..=0.5).contains(delta), "delta must be from 0 to 0.5")?;
-        require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
-        require(*extent > 0.0 && *extent < 1.0, "extent must be between 0 and 1")?;
-        require(*valley > 0.0 && *valley < 1.0, "valley must be between 0 and 1")?;
-        let Some(log_mel) = &input.log_mel else { return Ok(()) };
-        let whole = |samples: usize| samples.is_multiple_of(log_mel.hop_length);
-        let rate_hz = input.sample_rate_hz;
-        require(
-            whole(self.hop_samples(rate_hz)) && self.windows_samples(rate_hz).all(whole),
-            "windows_ms and hop_ms must be whole frames",
-        )
-    }
 }
 
 fn samples(milliseconds: u32, rate_hz: u32) -> usize {
@@ -314,7 +291,7 @@ impl Model {
         detection.median = median.unwrap_or(detection.median);
         detection.extent = extent.unwrap_or(detection.extent);
         detection.valley = valley.unwrap_or(detection.valley);
-        detection.check(&self.input)?;
+        check::detection(&detection, &self.input)?;
         self.detection = detection;
         Ok(())
     }
@@ -362,62 +339,8 @@ fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         bad(format!("{place}{}", error.message().replace('\n', " ")))
     })?;
-    check(&manifest).map_err(bad)?;
+    check::manifest(&manifest).map_err(bad)?;
     Ok(manifest)
-}
-
-/// What the types alone do not say.
-fn check(manifest: &Manifest) -> Result<(), String> {
-    let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-    if manifest.format != FORMAT {
-        return Err(format!("format is {}, but this program reads format {FORMAT}", manifest.format));
-    }
-    require(!manifest.name.chars().any(char::is_control), "name must not hold control characters")?;
-    let plain = |file: &str| !file.is_empty() && !file.contains('/') && file != "..";
-    require(plain(&manifest.file) && plain(&manifest.labels), "file and labels must be names of files in the model's folder")?;
-    require(manifest.ontology.as_deref().is_none_or(plain), "ontology must be the name of a file in the model's folder")?;
-    require(manifest.thresholds.as_deref().is_none_or(plain), "thresholds must be the name of a file in the model's folder")?;
-    let input = &manifest.input;
-    require((1_000..=192_000).contains(&input.sample_rate_hz), "sample_rate_hz must be from 1000 to 192000")?;
-    let count = |name| input.shape.iter().filter(|axis| **axis == Axis::Named(name)).count();
-    match input.kind {
-        InputKind::Waveform => {
-            require(input.log_mel.is_none(), "[input.log_mel] belongs to kind = \"log-mel\" only")?;
-            require(count(AxisName::Samples) == 1, "the shape of a waveform needs \"samples\" once")?;
-            require(
-                count(AxisName::Mels) + count(AxisName::Frames) == 0,
-                "the shape of a waveform has no \"mels\" or \"frames\"",
-            )?;
-        }
-        InputKind::LogMel => {
-            let Some(log_mel) = &input.log_mel else { return Err("kind = \"log-mel\" needs [input.log_mel]".to_owned()) };
-            require(
-                count(AxisName::Mels) == 1 && count(AxisName::Frames) == 1,
-                "the shape of a log-mel needs \"mels\" and \"frames\" once each",
-            )?;
-            require(count(AxisName::Samples) == 0, "the shape of a log-mel has no \"samples\"")?;
-            check_log_mel(log_mel, input.sample_rate_hz)?;
-        }
-    }
-    require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
-    require(input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)), "a fixed dimension can only be 1")?;
-    manifest.detection.check(input)
-}
-
-fn check_log_mel(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
-    let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-    require((16..=65_536).contains(&p.n_fft) && p.n_fft.is_multiple_of(2), "n_fft must be even and from 16 to 65536")?;
-    require(p.win_length >= 2 && p.win_length <= p.n_fft, "win_length must be from 2 to n_fft")?;
-    require(p.hop_length >= 1 && p.hop_length <= p.n_fft, "hop_length must be from 1 to n_fft")?;
-    require((1..=512).contains(&p.n_mels), "n_mels must be from 1 to 512")?;
-    require(p.center, "center = false is not known")?;
-    require(p.power == 2.0, "power must be 2.0")?;
-    require(p.amin > 0.0 && p.amin.is_finite(), "amin must be above 0")?;
-    let nyquist = f64::from(rate_hz) / 2.0;
-    require(
-        p.f_min_hz >= 0.0 && p.f_min_hz < p.f_max_hz && p.f_max_hz <= nyquist,
-        "0 ≤ f_min_hz < f_max_hz ≤ half the sample rate must hold",
-    )
 }
 
 fn check_hash(path: &Path, expected: &str) -> Result<(), ModelError> {

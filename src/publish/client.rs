@@ -25,6 +25,8 @@ pub const MAX_LINE: usize = 64 * 1024;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
 const RATE: u32 = 200;
+/// A request that the analysis answers, or that can bring thousands of lines, counts as so many: it costs others as much.
+const COSTLY: u32 = 10;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
 /// So many bytes of lines that wait already go out together: a system call costs more than a line.
 const TOGETHER: usize = 8 * 1024;
@@ -36,6 +38,8 @@ pub struct Connection {
     input: Requests,
     output: OwnedWriteHalf,
     sent_at: Instant,
+    /// When the present period of requests began, and how many were made in it.
+    asked: (Instant, u32),
     /// After how long something is sent where nothing happens.
     pub(super) heartbeat: Duration,
     peer: Option<UCred>,
@@ -50,7 +54,16 @@ impl Connection {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
         let input = Requests { input, buffer: Vec::new(), scanned: 0, skipping: false };
-        Self { input, output, sent_at: Instant::now(), heartbeat: HEARTBEAT, peer, may_change: None, shared }
+        Self {
+            input,
+            output,
+            sent_at: Instant::now(),
+            asked: (Instant::now(), 0),
+            heartbeat: HEARTBEAT,
+            peer,
+            may_change: None,
+            shared,
+        }
     }
 
     /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
@@ -73,20 +86,19 @@ impl Connection {
             sources: names,
         };
         self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
-        let mut period = (Instant::now(), 0u32);
         let mut open = true;
         loop {
-            let may_ask = period.1 < RATE;
+            let may_ask = self.asked.1 < RATE;
             tokio::select! {
                 Some(line) = subscription.next() => {
                     self.write_with_those_behind(&line, &mut subscription).await?;
                     self.tell_missed(&subscription).await?;
                 }
                 request = self.input.next(), if may_ask && open => {
-                    if period.0.elapsed() >= RATE_PERIOD {
-                        period = (Instant::now(), 0);
+                    if self.asked.0.elapsed() >= RATE_PERIOD {
+                        self.asked = (Instant::now(), 0);
                     }
-                    period.1 += 1;
+                    self.asked.1 += 1;
                     match request? {
                         Incoming::Line(line) => self.answer(&line, &mut subscription).await?,
                         Incoming::TooLong => {
@@ -97,7 +109,7 @@ impl Connection {
                     }
                 }
                 () = gone(&self.output), if !open => return Ok(()),
-                () = tokio::time::sleep_until(period.0 + RATE_PERIOD), if !may_ask => period = (Instant::now(), 0),
+                () = tokio::time::sleep_until(self.asked.0 + RATE_PERIOD), if !may_ask => self.asked = (Instant::now(), 0),
                 () = tokio::time::sleep_until(self.sent_at + self.heartbeat) => self.send(Body::Heartbeat {}).await?,
                 () = down(&mut shutdown) => return self.flush(&mut subscription).await,
             }
@@ -158,6 +170,9 @@ impl Connection {
             Ok(request) => request,
             Err(bad) => return self.refuse(Refusal("bad_request", bad.to_string())).await,
         };
+        if matches!(request, Request::Top { .. } | Request::Peaks { .. } | Request::Subscribe { .. }) {
+            self.asked.1 += COSTLY - 1;
+        }
         match request {
             Request::Subscribe { .. } => self.subscribe(&request, subscription).await,
             Request::Status {} => {

@@ -2,7 +2,7 @@
 
 use crate::event::Report;
 use crate::model::Labels;
-use crate::model::labels::{did_you_mean, nearest, slug};
+use crate::model::labels::{did_you_mean, nearest, shown, slug};
 
 use super::wire::{self, Request};
 
@@ -65,7 +65,7 @@ impl Filter {
         for wanted in types {
             if !TYPES.iter().any(|kind| is_type(kind, wanted)) {
                 let hint = did_you_mean(nearest(wanted, TYPES));
-                let message = format!("there is no type {wanted:?}, only {}{hint}", TYPES.join(", "));
+                let message = format!("there is no type {:?}, only {}{hint}", shown(wanted), TYPES.join(", "));
                 return Err(BadFilter { code: "unknown_type", message });
             }
         }

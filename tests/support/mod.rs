@@ -40,6 +40,25 @@ pub fn mimid() -> Command {
     command
 }
 
+/// A command that runs `inner` with what `wrapper` changes for it: limits, another user, other mounts. Its streams are those of a new
+/// command.
+pub fn under(wrapper: &[&str], inner: &Command) -> Command {
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// Runs `inner` in a shell after `script`, which may set limits, close streams, or mount.
+pub fn after(script: &str, inner: &Command) -> Command {
+    under(&["bash", "-c", &format!("{script}\nexec \"$0\" \"$@\"")], inner)
+}
+
 /// Runs a command to its end; whatever happens it must not panic.
 pub fn run(command: &mut Command) -> Output {
     ended(command.stdin(Stdio::null()))
@@ -78,6 +97,15 @@ impl Daemon {
         daemon
     }
 
+    /// The same, but of a command that `change` has changed, or wrapped in another by [`under`].
+    pub fn start_as(config: &str, arguments: &[&str], change: impl FnOnce(Command) -> Command) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = change(Self::command(folder.path(), config, arguments));
+        let daemon = Self { child: command.spawn().unwrap(), folder };
+        daemon.wait_until_it_listens();
+        daemon
+    }
+
     /// Starts another one in the place of one that has ended.
     pub fn start_again(&mut self, config: &str, arguments: &[&str]) {
         self.child = Self::spawn(self.folder.path(), config, arguments, &[]);
@@ -93,11 +121,17 @@ impl Daemon {
     }
 
     fn spawn(folder: &Path, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Child {
+        Self::command(folder, config, arguments).envs(environment.iter().copied()).spawn().unwrap()
+    }
+
+    /// `config` may begin with more keys of the table [socket].
+    fn command(folder: &Path, config: &str, arguments: &[&str]) -> Command {
         let socket = folder.join("s");
         std::fs::write(folder.join("mimid.toml"), format!("[socket]\npath = {socket:?}\n{config}")).unwrap();
         let mut command = mimid();
-        command.arg("run").arg("--config").arg(folder.join("mimid.toml")).args(arguments).envs(environment.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+        command.arg("run").arg("--config").arg(folder.join("mimid.toml")).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -221,6 +255,15 @@ impl ServiceManager {
         let mut message = [0; 4_096];
         let length = self.socket.recv(&mut message).expect("the service manager is told nothing");
         String::from_utf8(message[..length].to_vec()).unwrap()
+    }
+
+    /// The next message, if one comes in this time.
+    pub fn told_within(&self, time: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(time)).unwrap();
+        let mut message = [0; 4_096];
+        let length = self.socket.recv(&mut message).ok();
+        self.socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        length.map(|length| String::from_utf8(message[..length].to_vec()).unwrap())
     }
 
     /// The next message that holds `what`.
@@ -387,4 +430,14 @@ pub fn wav(samples: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
     bytes.extend(data.to_le_bytes());
     bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     bytes
+}
+
+/// A recording whose header makes its decoder panic where overflows are checked, as in a build for tests, and what is said of it there.
+pub fn wav_that_makes_its_decoder_panic() -> (Vec<u8>, &'static str) {
+    let mut bytes = wav(&[0; 100], 16_000, 1);
+    // So many channels of two bytes each are a frame longer than 16 bits can say.
+    bytes[22..24].copy_from_slice(&64_512u16.to_le_bytes());
+    let what =
+        if cfg!(debug_assertions) { "its decoder gave up (attempt to multiply with overflow)" } else { "this is no recording" };
+    (bytes, what)
 }

@@ -42,22 +42,69 @@ fn tensor(name: &str, second: Vec<u8>) -> Vec<u8> {
     [bytes(1, name), bytes(2, kind)].concat()
 }
 
+fn ints(name: &str, value: u64) -> Vec<u8> {
+    bytes(5, [bytes(1, name), number(20, 7), number(8, value)].concat())
+}
+
+fn int(name: &str, value: u64) -> Vec<u8> {
+    bytes(5, [bytes(1, name), number(20, 2), number(3, value)].concat())
+}
+
 /// The graph, with `n_labels` outputs.
 pub fn graph(n_labels: usize) -> Vec<u8> {
-    let axes = bytes(5, [bytes(1, "axes"), number(20, 7), number(8, 1)].concat());
-    let bias: Vec<f32> = [-4.0, -20.0, -200.0].into_iter().cycle().take(n_labels).collect();
-    let graph = [
-        bytes(1, node("Mul", &["audio", "audio"], "squares", Vec::new())),
-        bytes(1, node("ReduceMean", &["squares"], "mean", axes)),
-        bytes(1, node("Mul", &["mean", "scale"], "scaled", Vec::new())),
-        bytes(1, node("Add", &["scaled", "bias"], "levels", Vec::new())),
-        bytes(2, "loudness"),
-        bytes(5, constant("scale", &vec![200.0; n_labels])),
-        bytes(5, constant("bias", &bias)),
-        bytes(11, tensor("audio", bytes(2, "samples"))),
-        bytes(12, tensor("levels", number(1, n_labels as u64))),
+    model(&[loudness(n_labels, "levels"), ends(n_labels)].concat())
+}
+
+/// The same with three outputs, but an inference of a window whose mean square is 0.5 or more never returns: it goes round a loop more
+/// often than there are nanoseconds in a century.
+pub fn stuck_graph() -> Vec<u8> {
+    let scalar = |name: &str, kind: u64| [bytes(1, name), bytes(2, bytes(1, [number(1, kind), bytes(2, "")].concat()))].concat();
+    let body = [
+        bytes(1, node("Identity", &["goes_on"], "still_goes_on", Vec::new())),
+        bytes(1, node("Identity", &["carried"], "still_carried", Vec::new())),
+        bytes(2, "round"),
+        bytes(11, scalar("round", 7)),
+        bytes(11, scalar("goes_on", 9)),
+        bytes(11, scalar("carried", 1)),
+        bytes(12, scalar("still_goes_on", 9)),
+        bytes(12, scalar("still_carried", 1)),
     ]
     .concat();
+    let body = bytes(5, [bytes(1, "body"), number(20, 5), bytes(6, body)].concat());
+    let stuck = [
+        bytes(1, node("ReduceMax", &["mean"], "loudest", int("keepdims", 0))),
+        bytes(1, node("Add", &["loudest", "loudest"], "twice", Vec::new())),
+        bytes(1, node("Floor", &["twice"], "whole", Vec::new())),
+        bytes(1, node("Mul", &["whole", "century"], "rounds", Vec::new())),
+        bytes(1, node("Cast", &["rounds"], "trips", int("to", 7))),
+        bytes(1, node("Loop", &["trips", "", "whole"], "came_round", body)),
+        bytes(1, node("Add", &["quiet", "came_round"], "levels", Vec::new())),
+        bytes(5, constant("century", &[4e18])),
+    ];
+    model(&[loudness(3, "quiet"), stuck.concat(), ends(3)].concat())
+}
+
+/// From the audio to one level a label.
+fn loudness(n_labels: usize, output: &str) -> Vec<u8> {
+    let bias: Vec<f32> = [-4.0, -20.0, -200.0].into_iter().cycle().take(n_labels).collect();
+    [
+        bytes(1, node("Mul", &["audio", "audio"], "squares", Vec::new())),
+        bytes(1, node("ReduceMean", &["squares"], "mean", ints("axes", 1))),
+        bytes(1, node("Mul", &["mean", "scale"], "scaled", Vec::new())),
+        bytes(1, node("Add", &["scaled", "bias"], output, Vec::new())),
+        bytes(5, constant("scale", &vec![200.0; n_labels])),
+        bytes(5, constant("bias", &bias)),
+    ]
+    .concat()
+}
+
+/// What the graph takes and gives.
+fn ends(n_labels: usize) -> Vec<u8> {
+    let (input, output) = (tensor("audio", bytes(2, "samples")), tensor("levels", number(1, n_labels as u64)));
+    [bytes(2, "loudness"), bytes(11, input), bytes(12, output)].concat()
+}
+
+fn model(graph: &[u8]) -> Vec<u8> {
     [number(1, 8), bytes(7, graph), bytes(8, number(2, 17))].concat()
 }
 

@@ -12,10 +12,9 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::super::Failure;
 use super::super::recording::{Engine, RecordingError};
-use super::super::{Failure, exit};
 use crate::inference::{Inference, relieve};
-use crate::limits;
 use crate::model::onnx::Runtime;
 use crate::model::relief::{Offers, Reliefs, reliefs};
 use crate::model::{Model, Tagger};
@@ -114,10 +113,7 @@ pub(super) fn run(
         for n_started in 0..n_lanes {
             let (offers, reliefs) = (offers.clone(), reliefs.clone());
             match thread::Builder::new().spawn_scoped(scope, || lane(offers, reliefs)) {
-                Err(error) if n_started == 0 => {
-                    let what = limits::explain(&error);
-                    return Err(Failure::new(format_args!("no thread could be started: {what}"), exit::FAILED));
-                }
+                Err(error) if n_started == 0 => return Err(Failure::no_thread(error)),
                 // Fewer lanes hear the same recordings.
                 Ok(_) | Err(_) => {}
             }

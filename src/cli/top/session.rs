@@ -59,7 +59,7 @@ pub fn run(daemon: Daemon, socket: Option<PathBuf>, state: State, palette: Palet
 fn start(name: &str, happen: &Sender<Happening>, work: impl FnOnce(&Sender<Happening>) + Send + 'static) -> Result<(), Failure> {
     let happen = happen.clone();
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&happen));
-    thread.map(|_| ()).map_err(|error| Failure::new(error, exit::FAILED))
+    thread.map(|_| ()).map_err(Failure::no_thread)
 }
 
 /// Reads the keyboard. Where the terminal has gone there is nothing more to read, and nobody to go on for.

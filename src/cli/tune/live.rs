@@ -219,7 +219,7 @@ fn interruptions() -> Result<Receiver<()>, Failure> {
             }
         });
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(Failure::no_thread)?;
     Ok(stop)
 }
 

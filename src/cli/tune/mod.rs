@@ -15,7 +15,7 @@ mod outcome;
 mod recordings;
 mod report;
 mod subjects;
-mod truth;
+pub mod truth;
 
 /// Find thresholds by what recordings, or hours of ordinary background, say.
 #[derive(Debug, clap::Args)]

@@ -18,7 +18,7 @@ impl Check<'_> {
         let release = pick(&own.release, &defaults.release);
         let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);
         // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
-        let threshold_ok = (0.0..=1.0).contains(&threshold_value) && threshold_value > 0.0;
+        let threshold_ok = is_threshold(threshold_value);
         if !threshold_ok && own.threshold.value.is_some() {
             self.fault(
                 own.threshold.line,
@@ -56,7 +56,7 @@ impl Check<'_> {
         // The start threshold that comes with the model belongs to its threshold: another threshold brings another.
         let suited_start = suited.filter(|_| threshold.value.is_none()).map(|suited| suited.start_threshold.into());
         let start_value = start.value.or(suited_start).unwrap_or(STANDARD_GATE.start_ratio * threshold_value);
-        if !(start_value > 0.0 && start_value <= 1.0) && own.start_threshold.value.is_some() {
+        if !is_threshold(start_value) && own.start_threshold.value.is_some() {
             self.fault(
                 own.start_threshold.line,
                 &format!("{key}.start_threshold"),
@@ -154,6 +154,11 @@ impl Check<'_> {
         }
         (seconds * 1_000.0).round() as u64
     }
+}
+
+/// Whether it is above 0 and at most 1, as the number that is in force: what is less than the smallest of those is 0 there.
+fn is_threshold(value: f64) -> bool {
+    value as f32 > 0.0 && value <= 1.0
 }
 
 /// What a table says itself, else what the defaults say.

@@ -1,0 +1,64 @@
+//! Work on bytes from outside by code that is not ours: a panic in it is an error of the bytes, and ends neither thread nor process.
+//!
+//! Only panics can be contained. Endless loops, overflows of the stack and memory without bounds cannot; that there are none is what
+//! fuzzing is for.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+thread_local! {
+    static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does the work. What it was at when it panicked must not be used again.
+///
+/// # Errors
+/// What it said when it panicked. The process's panic hook, which may well end the process, is not told.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    pass_over_the_hook();
+    let outside = IS_CONTAINED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    IS_CONTAINED.set(outside);
+    done.map_err(|panic| said(&*panic))
+}
+
+/// Puts a hook before the one in force that keeps from it what is contained; once, for hooks are the whole process's.
+fn pass_over_the_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_CONTAINED.get() {
+                hook(panic);
+            }
+        }));
+    });
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_that_says_what_the_panic_said() {
+        let empty: Vec<u8> = Vec::new();
+        assert_eq!(contained(|| 7), Ok(7));
+        assert_eq!(contained(|| panic!("a {}", "word")), Err::<(), _>("a word".to_owned()));
+        assert!(contained(|| empty[empty.len()]).unwrap_err().starts_with("index out of bounds"));
+        assert_eq!(contained(|| std::panic::panic_any(7)), Err::<(), _>("no reason given".to_owned()));
+    }
+
+    #[test]
+    fn what_is_contained_in_what_is_contained_leaves_the_outer_one_contained() {
+        let inner = contained(|| contained(|| panic!("inner")).map_err(|what: String| (what, IS_CONTAINED.get())));
+        assert_eq!(inner, Ok(Err::<(), _>(("inner".to_owned(), true))));
+        assert!(!IS_CONTAINED.get());
+    }
+}

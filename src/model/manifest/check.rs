@@ -1,0 +1,149 @@
+//! What a manifest may say: every number is in a range in which sound can be heard in bounded memory and time.
+//!
+//! A model's folder may come from anywhere, so nothing here rests on what a sensible model would say.
+
+use super::{Axis, AxisName, Detection, FORMAT, Input, InputKind, LogMelParameters, Manifest};
+use crate::inference::MAX_HOPS;
+
+/// So many numbers are held of a source at most: those of the longest window, and of the hops that may wait behind it.
+const MOST_HELD: usize = 1 << 24;
+/// So many frames of the spectrogram hold the same sample at most: each takes a Fourier transform.
+const MOST_OVERLAPPING: usize = 64;
+
+fn require(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// What the types of the file alone do not say.
+pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
+    if manifest.format != FORMAT {
+        return Err(format!("format is {}, but this program reads format {FORMAT}", manifest.format));
+    }
+    require(!manifest.name.chars().any(char::is_control), "name must not hold control characters")?;
+    let plain = |file: &str| !file.is_empty() && !file.contains('/') && file != "..";
+    require(plain(&manifest.file) && plain(&manifest.labels), "file and labels must be names of files in the model's folder")?;
+    require(manifest.ontology.as_deref().is_none_or(plain), "ontology must be the name of a file in the model's folder")?;
+    require(manifest.thresholds.as_deref().is_none_or(plain), "thresholds must be the name of a file in the model's folder")?;
+    let input = &manifest.input;
+    require((1_000..=192_000).contains(&input.sample_rate_hz), "sample_rate_hz must be from 1000 to 192000")?;
+    let count = |name| input.shape.iter().filter(|axis| **axis == Axis::Named(name)).count();
+    match input.kind {
+        InputKind::Waveform => {
+            require(input.log_mel.is_none(), "[input.log_mel] belongs to kind = \"log-mel\" only")?;
+            require(count(AxisName::Samples) == 1, "the shape of a waveform needs \"samples\" once")?;
+            require(
+                count(AxisName::Mels) + count(AxisName::Frames) == 0,
+                "the shape of a waveform has no \"mels\" or \"frames\"",
+            )?;
+        }
+        InputKind::LogMel => {
+            let Some(log_mel) = &input.log_mel else { return Err("kind = \"log-mel\" needs [input.log_mel]".to_owned()) };
+            require(
+                count(AxisName::Mels) == 1 && count(AxisName::Frames) == 1,
+                "the shape of a log-mel needs \"mels\" and \"frames\" once each",
+            )?;
+            require(count(AxisName::Samples) == 0, "the shape of a log-mel has no \"samples\"")?;
+            front_end(log_mel, input.sample_rate_hz)?;
+        }
+    }
+    require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
+    require(input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)), "a fixed dimension can only be 1")?;
+    detection(&manifest.detection, input)
+}
+
+fn front_end(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
+    require((16..=65_536).contains(&p.n_fft) && p.n_fft.is_multiple_of(2), "n_fft must be even and from 16 to 65536")?;
+    require(p.win_length >= 2 && p.win_length <= p.n_fft, "win_length must be from 2 to n_fft")?;
+    let hops = p.n_fft.div_ceil(MOST_OVERLAPPING)..=p.n_fft;
+    if !hops.contains(&p.hop_length) {
+        return Err(format!("hop_length must be from n_fft / {MOST_OVERLAPPING} to n_fft"));
+    }
+    require((1..=512).contains(&p.n_mels), "n_mels must be from 1 to 512")?;
+    require(p.center, "center = false is not known")?;
+    require(p.power == 2.0, "power must be 2.0")?;
+    require(p.amin > 0.0 && p.amin.is_finite(), "amin must be above 0")?;
+    let nyquist = f64::from(rate_hz) / 2.0;
+    require(
+        p.f_min_hz >= 0.0 && p.f_min_hz < p.f_max_hz && p.f_max_hz <= nyquist,
+        "0 ≤ f_min_hz < f_max_hz ≤ half the sample rate must hold",
+    )
+}
+
+/// Whether the numbers can be put in force for this input.
+pub(super) fn detection(detection: &Detection, input: &Input) -> Result<(), String> {
+    let Detection { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = detection;
+    require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
+    require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
+    let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
+    require(*hop_ms >= 10 && hop_ms <= shortest, "hop_ms must be from 10 to the shortest window")?;
+    require(strides.is_empty() || strides.len() == windows_ms.len(), "strides must hold one number for each of windows_ms")?;
+    require(strides.iter().all(|stride| (1..=16).contains(stride)), "strides must be from 1 to 16")?;
+    require(steady_stride.is_none_or(|stride| (1..=16).contains(&stride)), "steady_stride must be from 1 to 16")?;
+    require(noise_gate_dbfs.is_none_or(|gate| (-150.0..=0.0).contains(&gate)), "noise_gate_dbfs must be from -150 to 0")?;
+    require((0.0..=0.5).contains(delta), "delta must be from 0 to 0.5")?;
+    require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
+    require(*extent > 0.0 && *extent < 1.0, "extent must be between 0 and 1")?;
+    require(*valley > 0.0 && *valley < 1.0, "valley must be between 0 and 1")?;
+    let rate_hz = input.sample_rate_hz;
+    let (longest, hop) = (detection.windows_samples(rate_hz).max().unwrap_or(0), detection.hop_samples(rate_hz));
+    let samples = longest + MAX_HOPS * hop;
+    let held = match &input.log_mel {
+        None => samples,
+        Some(log_mel) => {
+            let whole = |samples: usize| samples.is_multiple_of(log_mel.hop_length);
+            let all_whole = whole(hop) && detection.windows_samples(rate_hz).all(whole);
+            require(all_whole, "windows_ms and hop_ms must be whole frames")?;
+            samples / log_mel.hop_length * log_mel.n_mels
+        }
+    };
+    if held > MOST_HELD {
+        return Err(format!("the longest window and {MAX_HOPS} hops are {held} numbers, but they may be {MOST_HELD} at most"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MelScale, WindowShape};
+    use super::*;
+
+    fn waveform(sample_rate_hz: u32) -> Input {
+        Input { kind: InputKind::Waveform, name: String::new(), shape: Vec::new(), sample_rate_hz, log_mel: None }
+    }
+
+    fn log_mel(n_fft: usize, hop_length: usize, n_mels: usize) -> LogMelParameters {
+        LogMelParameters {
+            n_fft,
+            win_length: n_fft,
+            hop_length,
+            window: WindowShape::HannPeriodic,
+            center: true,
+            n_mels,
+            mel_scale: MelScale::Htk,
+            f_min_hz: 0.0,
+            f_max_hz: 8_000.0,
+            power: 2.0,
+            amin: 1e-10,
+        }
+    }
+
+    #[test]
+    fn a_manifest_cannot_ask_for_more_memory_than_is_bearable() {
+        let of = |windows_ms: &[u32], hop_ms| Detection { windows_ms: windows_ms.to_vec(), hop_ms, ..Detection::of_tests() };
+        assert_eq!(detection(&of(&[10_000], 1_000), &waveform(192_000)), Ok(()));
+        let told = "the longest window and 64 hops are 17664000 numbers, but they may be 16777216 at most";
+        assert_eq!(detection(&of(&[60_000, 500], 500), &waveform(192_000)), Err(told.to_owned()));
+        let input = Input { log_mel: Some(log_mel(64, 1, 512)), ..waveform(16_000) };
+        let told = detection(&of(&[1_000], 100), &input).unwrap_err();
+        assert!(told.contains("60620800 numbers"), "{told}");
+    }
+
+    #[test]
+    fn a_manifest_cannot_ask_for_a_transform_at_every_sample() {
+        assert_eq!(front_end(&log_mel(512, 8, 64), 16_000), Ok(()));
+        for (n_fft, hop_length) in [(512, 7), (65_536, 1), (514, 8), (16, 0), (16, 17)] {
+            let told = front_end(&log_mel(n_fft, hop_length, 64), 16_000).unwrap_err();
+            assert_eq!(told, "hop_length must be from n_fft / 64 to n_fft", "{hop_length} of {n_fft}");
+        }
+    }
+}
