@@ -51,7 +51,12 @@ pub enum Listener {
     /// An address.
     Tcp(TcpListener),
     /// A socket with what takes it away at the end.
-    Unix(UnixListener, Box<Bound>),
+    Unix {
+        /// The socket.
+        listener: UnixListener,
+        /// Takes it away when it is dropped.
+        _bound: Box<Bound>,
+    },
 }
 
 impl Listener {
@@ -73,7 +78,7 @@ impl Listener {
     pub fn address(&self) -> Option<String> {
         match self {
             Listener::Tcp(listener) => listener.local_addr().ok().map(|address| address.to_string()),
-            Listener::Unix(..) => None,
+            Listener::Unix { .. } => None,
         }
     }
 }
@@ -82,7 +87,7 @@ impl Listener {
 fn unix(path: PathBuf) -> Result<Listener, String> {
     let bound = socket::bind(&SocketConfig { path: Some(path), mode: 0o660, group: None }).map_err(|error| error.to_string())?;
     let listener = bound.listener.try_clone().and_then(UnixListener::from_std).map_err(|error| error.to_string())?;
-    Ok(Listener::Unix(listener, Box::new(bound)))
+    Ok(Listener::Unix { listener, _bound: Box::new(bound) })
 }
 
 /// Serves `app` until `stop` is true.
@@ -177,13 +182,13 @@ pub enum Peer {
 async fn accept_tcp(listener: &Listener) -> std::io::Result<tokio::net::TcpStream> {
     match listener {
         Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| stream),
-        Listener::Unix(..) => std::future::pending().await,
+        Listener::Unix { .. } => std::future::pending().await,
     }
 }
 
 async fn accept_unix(listener: &Listener) -> std::io::Result<tokio::net::UnixStream> {
     match listener {
-        Listener::Unix(listener, _) => listener.accept().await.map(|(stream, _)| stream),
+        Listener::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| stream),
         Listener::Tcp(_) => std::future::pending().await,
     }
 }
