@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use support::{Daemon, voice_and_silence};
 
@@ -18,6 +19,7 @@ const TOKEN: &str = "a token of the tests";
 struct Server {
     daemon: Daemon,
     address: SocketAddr,
+    _recording: tempfile::TempDir,
 }
 
 impl Server {
@@ -28,8 +30,8 @@ impl Server {
     fn start_at(ip: &str, section: &str) -> Self {
         let port = free_port();
         let config = format!("[sinks.http]\nlisten = \"{ip}:{port}\"\n{section}");
-        let daemon = hearing(&config);
-        let server = Self { daemon, address: format!("127.0.0.1:{port}").parse().unwrap() };
+        let (daemon, _recording) = hearing(&config);
+        let server = Self { daemon, address: format!("127.0.0.1:{port}").parse().unwrap(), _recording };
         wait_until(|| TcpStream::connect(server.address).is_ok());
         server
     }
@@ -73,14 +75,14 @@ impl Server {
     }
 }
 
-fn hearing(config: &str) -> Daemon {
+/// A daemon that hears a voice again and again, and the folder with the voice.
+fn hearing(config: &str) -> (Daemon, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let recording = voice_and_silence(folder.path());
     let source = format!("file:{}?loop", recording.display());
     let daemon = Daemon::start(config, &["--source", &source], &[]);
-    // The source is open by now or fails at once; the file is kept until then.
     wait_until(|| daemon.connect().ask(r#"{"op":"status"}"#, "status")["sources"][0]["windows"].as_u64() > Some(0));
-    daemon
+    (daemon, folder)
 }
 
 fn free_port() -> u16 {
@@ -421,7 +423,7 @@ fn nothing_is_told_or_changed_without_the_token() {
 #[test]
 fn an_open_address_without_a_token_is_not_served() {
     let port = free_port();
-    let daemon = hearing(&format!("[sinks.http]\nlisten = \"0.0.0.0:{port}\"\n"));
+    let (daemon, _recording) = hearing(&format!("[sinks.http]\nlisten = \"0.0.0.0:{port}\"\n"));
     let status = daemon.connect().ask(r#"{"op":"status"}"#, "status");
     let sink = &status["sinks"][0];
     assert_eq!((&sink["name"], &sink["state"]), (&json!("http"), &json!("down")));
@@ -503,7 +505,7 @@ fn who_asks_slowly_is_not_waited_for() {
 fn over_a_unix_socket_the_own_user_may_do_everything() {
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join("http");
-    let mut daemon = hearing(&format!("[sinks.http]\nlisten = \"unix:{}\"\n", path.display()));
+    let (mut daemon, _recording) = hearing(&format!("[sinks.http]\nlisten = \"unix:{}\"\n", path.display()));
     wait_until(|| path.exists());
     let ask = |request: &str| {
         let mut stream = UnixStream::connect(&path).unwrap();
@@ -528,7 +530,7 @@ fn over_a_unix_socket_the_own_user_may_do_everything() {
 fn an_address_in_use_is_told_and_served_when_it_is_free() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let daemon = hearing(&format!("[sinks.http]\nlisten = \"{address}\"\n"));
+    let (daemon, _recording) = hearing(&format!("[sinks.http]\nlisten = \"{address}\"\n"));
     let sink = || daemon.connect().ask(r#"{"op":"status"}"#, "status")["sinks"][0].clone();
     let down = sink();
     assert_eq!(down["state"], "down");
@@ -660,10 +662,11 @@ fn two_hundred_browsers_half_of_them_stalled_cost_nobody_anything() {
     let server = Server::start("");
     let rate = || server.get("/api/v1/status").json()["sources"][0]["windows_per_s"].as_f64().unwrap();
     wait_until(|| rate() > 8.0);
-    // The stalled ones never read a byte; their small buffers are full soon, and then their queues.
+    // The stalled ones never read a byte; their buffers, which are small, are full soon, and then their queues.
     let stalled: Vec<TcpStream> = (0..100)
         .map(|_| {
             let mut stream = TcpStream::connect(server.address).unwrap();
+            setsockopt(&stream, sockopt::RcvBuf, &4_096).unwrap();
             write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).unwrap();
             stream
         })
@@ -672,6 +675,7 @@ fn two_hundred_browsers_half_of_them_stalled_cost_nobody_anything() {
     let mut socket = server.daemon.connect();
     socket.ask(r#"{"op":"subscribe","labels":["Dog"],"types":["event.start"]}"#, "subscribed");
     let mut control = server.daemon.connect();
+    control.ask(r#"{"op":"subscribe","types":["paused"]}"#, "subscribed");
     let (mut delays, rounds) = (Vec::new(), 20);
     for _ in 0..rounds {
         // Many lines besides, for queues to fill.
@@ -685,6 +689,7 @@ fn two_hundred_browsers_half_of_them_stalled_cost_nobody_anything() {
             assert_eq!(stream.wait_for("event.start").data["seq"], line["seq"]);
             delays.push(told.elapsed());
         }
+        (0..51).for_each(|_| assert_eq!(control.next()["type"], "done"));
     }
     delays.sort();
     let worst = delays.last().copied().unwrap();
@@ -696,6 +701,7 @@ fn two_hundred_browsers_half_of_them_stalled_cost_nobody_anything() {
     let status = server.get("/api/v1/status").json();
     assert!(status["sources"][0]["windows_per_s"].as_f64().unwrap() > 8.0, "{status}");
     assert_eq!(status["sources"][0]["overrun_samples"], 0);
+    assert!(status["dropped_lines"].as_u64().unwrap() > 0, "nobody was stalled: {status}");
     assert!(status["sinks"][0]["clients"].as_u64().unwrap() >= 200, "{status}");
     drop(stalled);
     drop(healthy);

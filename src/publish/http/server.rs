@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -41,6 +42,8 @@ const BODY_BYTES: usize = 64 * 1024;
 const BODY: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what it is sent. A browser whose machine sleeps comes back and asks for what it has missed.
 const STALLED: Duration = Duration::from_secs(60);
+/// So many bytes of what a client does not take the system holds for it; the hub's queue, which is bounded and counted, holds the rest.
+const SEND_BYTES: usize = 128 * 1024;
 /// How long connections have at the end to send what they are at.
 pub const CLOSING: Duration = Duration::from_millis(500);
 /// How long to wait after the system gave no connection, for want of file descriptors say.
@@ -105,6 +108,8 @@ pub async fn serve(listener: Listener, app: Router, stats: Arc<SinkStats>, mut s
             accepted = accept_tcp(&listener) => accepted.map(|stream| {
                 // Events are small and their time counts.
                 let _ = stream.set_nodelay(true);
+                // Where the system refuses, its own bound holds.
+                let _ = setsockopt(&stream, sockopt::SndBuf, &SEND_BYTES);
                 connections.spawn(connection(stream, told(&app, Peer::Tcp, place), stop.clone()));
             }),
             accepted = accept_unix(&listener) => accepted.map(|stream| {
