@@ -57,3 +57,28 @@ fn its_python_program_prints_events() {
     let _ = child.wait();
     assert!(line.contains(" Speech 0."), "{line}");
 }
+
+#[test]
+fn its_requests_over_http_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = voice_and_silence(folder.path());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("[sinks.http]\nlisten = \"127.0.0.1:{port}\"\n");
+    let daemon = Daemon::start(&config, &["--source", &format!("file:{}?loop", recording.display())], &[]);
+    let heard = || daemon.connect().ask(r#"{"op":"status"}"#, "status")["sources"][0]["windows"].as_u64() > Some(0);
+    while !heard() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let commands: Vec<&str> =
+        blocks("sh").iter().flat_map(|block| block.lines()).filter(|line| line.starts_with("curl ")).collect();
+    assert!(commands.len() >= 5);
+    for command in commands {
+        let asked = command.split(" #").next().unwrap().replace("127.0.0.1:8787", &format!("127.0.0.1:{port}"));
+        // A stream of events never ends by itself.
+        let bounded = asked.replacen("curl ", "curl -s -o /dev/null -m 5 -w '%{http_code}' ", 1);
+        let output = std::process::Command::new("bash").arg("-c").arg(&bounded).output().unwrap();
+        let code = String::from_utf8(output.stdout).unwrap();
+        // While it is paused, as one of them asks, it is as healthy as before.
+        assert_eq!(code, "200", "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

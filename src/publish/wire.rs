@@ -1,6 +1,7 @@
 //! Protocol v1: the only types that are serialised. One JSON object a line; fields are only ever added.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EndReason, PauseReason, Report, SoundEvent};
@@ -132,7 +133,7 @@ pub enum Body {
 }
 
 /// The model that is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelInfo {
     /// The name in its manifest.
     pub name: String,
@@ -143,7 +144,7 @@ pub struct ModelInfo {
 }
 
 /// A sound event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// The same in all lines about this event.
     pub id: String,
@@ -303,7 +304,7 @@ fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
 }
 
 /// A score as it is on the wire: four decimals, 0…1.
-pub(super) fn score(score: f32) -> f64 {
+pub(in crate::publish) fn score(score: f32) -> f64 {
     let score = f64::from(score);
     if score.is_nan() { 0.0 } else { round(score.clamp(0.0, 1.0), 4) }
 }

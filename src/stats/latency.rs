@@ -1,6 +1,6 @@
 //! How long what was heard waits for its scores, as a histogram that any thread may add to and any thread may read.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Buckets to an octave: a percentile is right to a fifth.
@@ -10,16 +10,35 @@ const BUCKETS: usize = 64;
 /// Beyond so many, about an hour of one source, what is old counts half.
 const MOST: u32 = 36_000;
 
-/// A histogram of the lately measured.
+/// A histogram of the lately measured, and beside it one of all that were ever measured.
 #[derive(Debug)]
 pub struct Latency {
     buckets: [AtomicU32; BUCKETS],
     total: AtomicU32,
+    ever: [AtomicU64; BUCKETS],
+    ever_us: AtomicU64,
+}
+
+/// All that were ever measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ever {
+    /// How many were below a bound: the bound in seconds, and their number; each bound is twice the one before. Longer ones are only in
+    /// `count`.
+    pub below: Vec<(f64, u64)>,
+    /// How many there were.
+    pub count: u64,
+    /// What they sum up to, in seconds.
+    pub sum_s: f64,
 }
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| AtomicU32::new(0)), total: AtomicU32::new(0) }
+        Self {
+            buckets: std::array::from_fn(|_| AtomicU32::new(0)),
+            total: AtomicU32::new(0),
+            ever: std::array::from_fn(|_| AtomicU64::new(0)),
+            ever_us: AtomicU64::new(0),
+        }
     }
 }
 
@@ -29,6 +48,8 @@ impl Latency {
         let octaves = (latency.as_secs_f64() * 1e3).max(1.0).log2();
         let bucket = ((octaves * PER_OCTAVE) as usize).min(BUCKETS - 1);
         self.buckets[bucket].fetch_add(1, Relaxed);
+        self.ever[bucket].fetch_add(1, Relaxed);
+        self.ever_us.fetch_add(latency.as_micros() as u64, Relaxed);
         if self.total.fetch_add(1, Relaxed) < MOST {
             return;
         }
@@ -38,6 +59,19 @@ impl Latency {
             half
         };
         self.total.store(self.buckets.iter().map(halve).sum(), Relaxed);
+    }
+
+    /// All that were ever measured, which only grows.
+    pub fn ever(&self) -> Ever {
+        let mut count = 0;
+        let mut below = Vec::new();
+        for (bucket, counted) in self.ever.iter().enumerate() {
+            count += counted.load(Relaxed);
+            if (bucket + 1) % PER_OCTAVE as usize == 0 && bucket + 1 < BUCKETS {
+                below.push((2f64.powf((bucket + 1) as f64 / PER_OCTAVE) / 1e3, count));
+            }
+        }
+        Ever { below, count, sum_s: self.ever_us.load(Relaxed) as f64 / 1e6 }
     }
 
     /// What part `part` of them, 0…1, took no longer than, in milliseconds; `None` before the first.
@@ -71,6 +105,17 @@ mod tests {
         (0..2 * MOST).for_each(|_| latency.add(Duration::from_secs(10)));
         (0..4 * MOST).for_each(|_| latency.add(Duration::from_millis(20)));
         assert!(latency.percentile_ms(0.9).unwrap() < 30.0, "{:?}", latency.percentile_ms(0.9));
+    }
+
+    #[test]
+    fn what_was_ever_measured_only_grows() {
+        let latency = Latency::default();
+        (0..2 * MOST).for_each(|_| latency.add(Duration::from_millis(20)));
+        latency.add(Duration::from_secs(100));
+        let ever = latency.ever();
+        assert_eq!((ever.count, ever.sum_s.round()), (u64::from(2 * MOST) + 1, 1_540.0));
+        let at = |bound_s| ever.below.iter().find(|(bound, _)| *bound == bound_s).unwrap().1;
+        assert_eq!((at(0.016), at(0.032), at(32.768)), (0, u64::from(2 * MOST), u64::from(2 * MOST)));
     }
 
     proptest! {

@@ -1,36 +1,143 @@
-//! The interface for programs: the same words as on the socket.
+//! The interface for programs: the same requests and answers as on the socket, the path in the place of the `op`.
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::watch;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, watch};
 
+use super::events::pairs;
+use super::guard::Guard;
+use super::health::Health;
+use super::problem::Problem;
+use super::tally::Tally;
+use crate::config::print;
 use crate::publish::server::Shared;
-use crate::publish::wire::Status;
+use crate::publish::wire::{Body, Line, Request};
+use crate::stats::sink::SinkStats;
 
 /// What the answers are made of.
+#[derive(Debug)]
 pub struct Api {
     /// The hub, the daemon's health, and the way to the pipeline.
     pub shared: Arc<Shared>,
+    /// The sink's own counters.
+    pub stats: Arc<SinkStats>,
     /// Becomes true when streams are to end.
     pub stop: watch::Receiver<bool>,
+    /// Who may ask.
+    pub guard: Arc<Guard>,
+    /// What was heard lately.
+    pub health: Health,
+    /// The events that began.
+    pub tally: Tally,
+    /// When the daemon began, by the wall clock as it is at the sink's start: a scrape must not see it move.
+    pub began: SystemTime,
+    /// Held while the configuration file is edited.
+    pub saving: Mutex<()>,
+}
+
+impl Api {
+    /// Has a request done, and answers with the line that the socket would.
+    pub async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        let is_status = matches!(request, Request::Status {});
+        let body = self.shared.answer(request).await?;
+        if let Body::ConfigRejected { faults } = body {
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "config_rejected", faults.join("; ")));
+        }
+        let seq = is_status.then(|| self.shared.hub.seq());
+        Ok(Json(Line { seq, ..Line::new(Timestamp::now(), body) }).into_response())
+    }
+}
+
+/// The request `op` with the fields that a body holds, read as the socket reads it.
+pub fn request(op: &str, mut fields: Map<String, Value>) -> Result<Request, Problem> {
+    if fields.insert("op".to_owned(), op.into()).is_some() {
+        return Err(Problem::bad_request("the path says what is asked for; leave \"op\" out"));
+    }
+    Ok(Request::parse(Value::Object(fields).to_string().as_bytes())?)
+}
+
+/// The fields of a body; none is none. A form of another site cannot say that it is JSON, so only what says so is read.
+pub fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        let message = "a body is JSON here, and says so: Content-Type: application/json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Problem::bad_request("the body is not a JSON object such as {\"seconds\":60}")),
+        Err(error) => Err(Problem::bad_request(format!("the body is not JSON: {error}"))),
+    }
 }
 
 /// `GET /api/v1/status`
-pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
-    Json(api.shared.status())
+pub async fn status(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    api.answer(Request::Status {}).await
 }
 
-/// Whatever else is asked for.
-pub async fn nothing() -> Response {
-    problem(StatusCode::NOT_FOUND, "there is nothing here; /api/v1/openapi.json says what there is")
+/// `GET /api/v1/top?k=`
+pub async fn top(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let mut fields = Map::new();
+    for (key, value) in pairs(query.as_deref())? {
+        let number = value.parse::<u64>().map_or(Value::String(value), Value::from);
+        fields.insert(key, number);
+    }
+    api.answer(request("top", fields)?).await
 }
 
-/// A refusal: `{"code":404,"message":"…"}`.
-pub fn problem(status: StatusCode, message: &str) -> Response {
-    let body = serde_json::json!({ "code": status.as_u16(), "message": message });
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+/// `GET /api/v1/config`
+pub async fn config(State(api): State<Arc<Api>>) -> Response {
+    let directory = api.shared.directory();
+    let text = print::effective(&directory.in_force, &directory.labels);
+    ([(header::CONTENT_TYPE, "application/toml; charset=utf-8")], text).into_response()
+}
+
+/// `POST /api/v1/pause`
+pub async fn pause(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    api.answer(request("pause", fields(&headers, &body)?)?).await
+}
+
+/// `POST /api/v1/resume`
+pub async fn resume(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    api.answer(request("resume", fields(&headers, &body)?)?).await
+}
+
+/// `POST /api/v1/reload`
+pub async fn reload(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    api.answer(request("reload", fields(&headers, &body)?)?).await
+}
+
+/// `POST /api/v1/test`
+pub async fn test(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    api.answer(request("test", fields(&headers, &body)?)?).await
+}
+
+/// `POST /api/v1/login`
+pub async fn log_in(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    let mut fields = fields(&headers, &body)?;
+    let (Some(Value::String(token)), true) = (fields.remove("token"), fields.is_empty()) else {
+        return Err(Problem::bad_request("login needs the field \"token\" and no other"));
+    };
+    let cookie = api.guard.log_in(&token, &headers, Instant::now())?;
+    Ok(([(header::SET_COOKIE, cookie)], done("login")).into_response())
+}
+
+/// `POST /api/v1/logout`
+pub async fn log_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    ([(header::SET_COOKIE, api.guard.log_out(&headers))], done("logout")).into_response()
+}
+
+fn done(op: &str) -> Json<Value> {
+    Json(json!(Line::new(Timestamp::now(), Body::Done { op: op.to_owned() })))
 }

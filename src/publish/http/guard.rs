@@ -1,29 +1,36 @@
 //! Who may ask: the host that a request names must be this one (against DNS rebinding), its page must be ours (against cross-site
-//! requests), and where there is an access token the request must bring it.
+//! requests), and where there is an access token the request must bring it, or the cookie of a browser that is logged in.
 //!
-//! Nothing behind this looks at who asks; nothing here looks at what is asked.
+//! Nothing behind this looks at who asks; nothing here looks at what is asked but whether it changes something.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
-use sha2::{Digest, Sha256};
+use axum::response::{IntoResponse, Response};
 
-use super::api::problem;
+use super::problem::Problem;
+use super::server::Peer;
+use super::sessions::{self, COOKIE, Hash, Sessions, hash};
 use crate::config::sinks::{HttpConfig, Listen};
+use crate::publish::access::Access;
 
 /// The shortest token that is one.
 const MIN_TOKEN: usize = 16;
 
 /// The rule, made once from the configuration.
+#[derive(Debug)]
 pub struct Guard {
     /// Names under which this server may be asked; `None` where a file's permissions decide who asks.
     hosts: Option<Vec<String>>,
-    /// The token's hash: comparing hashes takes the same time wherever a guess goes wrong.
-    token: Option<[u8; 32]>,
+    /// What the token is known by.
+    token: Option<Hash>,
+    /// Who may change the daemon without a token, of those who come over a Unix socket.
+    access: Access,
+    sessions: Sessions,
 }
 
 impl Guard {
@@ -31,8 +38,8 @@ impl Guard {
     ///
     /// # Errors
     /// One sentence where anybody could ask.
-    pub fn new(config: &HttpConfig, token: Option<String>) -> Result<Self, String> {
-        if token.as_ref().is_some_and(|token| token.chars().count() < MIN_TOKEN) {
+    pub fn new(config: &HttpConfig, token: Option<&str>, access: Access) -> Result<Self, String> {
+        if token.is_some_and(|token| token.chars().count() < MIN_TOKEN) {
             return Err(format!("the access token is too short to be one; it must have at least {MIN_TOKEN} characters"));
         }
         let hosts = match &config.listen {
@@ -47,38 +54,94 @@ impl Guard {
             }
             Listen::Unix(_) => None,
         };
-        Ok(Self { hosts, token: token.map(|token| Sha256::digest(token.as_bytes()).into()) })
+        Ok(Self { hosts, token: token.map(hash), access, sessions: Sessions::default() })
     }
 
-    /// What is wrong with who asks, if anything is.
-    fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-        let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-        let host = text(header::HOST);
+    /// What is wrong with where a request comes from, if anything is.
+    fn refuse_site(&self, method: &Method, headers: &HeaderMap) -> Option<Problem> {
+        let (Ok(host), Ok(origin)) = (single(headers, header::HOST), single(headers, header::ORIGIN)) else {
+            return Some(Problem::bad_request("a request has one Host and at most one Origin, in plain ASCII"));
+        };
         if let Some(hosts) = &self.hosts
             && !host.is_some_and(|host| is_own(hosts, host, self.token.is_some()))
         {
-            return Some((
+            return Some(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
+                "unknown_host",
                 "this host's name is not served here; name it in hosts under [sinks.http]",
             ));
         }
-        // A page of another site may neither read nor change anything.
-        if let Some(origin) = text(header::ORIGIN) {
+        // A page of another site may neither read nor change anything, nor open a WebSocket, which a browser lets any page do.
+        let foreign = || Some(Problem::new(StatusCode::FORBIDDEN, "cross_site", "a page of another site may not ask"));
+        if let Some(origin) = origin {
             let own = origin.split_once("://").map(|(_, authority)| authority);
-            if own.is_none() || own != host {
-                return Some((StatusCode::FORBIDDEN, "a page of another site may not ask"));
+            if !own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host)) {
+                return foreign();
             }
         }
-        let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        if matches!(site, Some("cross-site" | "same-site")) && *method != Method::GET {
-            return Some((StatusCode::FORBIDDEN, "a page of another site may not ask"));
-        }
-        if let Some(token) = &self.token
-            && !brought(headers).is_some_and(|brought| Sha256::digest(brought.as_bytes())[..] == token[..])
-        {
-            return Some((StatusCode::UNAUTHORIZED, "an access token is needed: Authorization: Bearer TOKEN"));
+        let told = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        // Another port of this machine is the same site. Whoever follows a link from elsewhere sees our page and nothing else does.
+        let is_link =
+            *method == Method::GET && told("sec-fetch-mode") == Some("navigate") && told("sec-fetch-dest") == Some("document");
+        if matches!(told("sec-fetch-site"), Some("cross-site" | "same-site")) && !is_link {
+            return foreign();
         }
         None
+    }
+
+    /// Whether a request brings the token, or the cookie of a browser that did. Without a token there is nothing to bring.
+    fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
+        let Some(token) = &self.token else { return true };
+        bearer(headers).is_some_and(|brought| hash(brought) == *token)
+            || cookie(headers).is_some_and(|value| self.sessions.is_open(value, now))
+    }
+
+    /// Whether whoever asks may change the daemon, once they may ask.
+    async fn may_change(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Unix(peer) if self.token.is_none() => self.access.allows_peer(*peer).await,
+            Peer::Unix(_) | Peer::Tcp => true,
+        }
+    }
+
+    /// Logs a browser in: what its cookie is to be.
+    ///
+    /// # Errors
+    /// Where the token is wrong, or too many were, or there is none.
+    pub fn log_in(&self, token: &str, headers: &HeaderMap, now: Instant) -> Result<String, Problem> {
+        let Some(own) = &self.token else {
+            return Err(Problem::new(StatusCode::CONFLICT, "no_token", "there is no access token here, so nobody has to log in"));
+        };
+        if !self.sessions.may_try(now) {
+            let message = "too many wrong access tokens were tried; try again in a minute";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message));
+        }
+        if hash(token) != *own {
+            self.sessions.was_wrong(now);
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "this is not the access token"));
+        }
+        let value = self.sessions.open(now).map_err(|error| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", format!("the system gives no random numbers: {error}"))
+        })?;
+        Ok(set_cookie(&value, sessions::LASTING.as_secs(), headers))
+    }
+
+    /// Logs a browser out: what its cookie is to be.
+    pub fn log_out(&self, headers: &HeaderMap) -> String {
+        if let Some(value) = cookie(headers) {
+            self.sessions.close(value);
+        }
+        set_cookie("", 0, headers)
+    }
+}
+
+/// The only header of this name, if there is one; it is a fault where there are several.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(drop),
+        (Some(_), Some(_)) => Err(()),
     }
 }
 
@@ -94,15 +157,64 @@ fn is_own(hosts: &[String], header: &str, with_token: bool) -> bool {
 }
 
 /// The token that a request brings.
-fn brought(headers: &HeaderMap) -> Option<&str> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Lets a request through, or says why not.
-pub async fn check(State((guard, _)): State<(Arc<Guard>, bool)>, request: Request, next: Next) -> Response {
-    match guard.refuse(request.method(), request.headers()) {
-        Some((status, message)) => problem(status, message),
-        None => next.run(request).await,
-    }
+/// The session that a request brings.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value).next()
 }
+
+fn set_cookie(value: &str, seconds: u64, headers: &HeaderMap) -> String {
+    // Where the page came over TLS, the cookie goes no other way.
+    let is_tls = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let secure = if is_tls { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// Lets a request of our own site through, or says why not; and tells browsers to trust nothing in the answer that it does not say.
+pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let mut response = match guard.refuse_site(request.method(), request.headers()) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Lets a request through that brings what is needed, or says why not.
+pub async fn check_token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    if !guard.knows(request.headers(), Instant::now()) {
+        let message = "an access token is needed: Authorization: Bearer TOKEN";
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+        return ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response();
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let peer = request.extensions().get::<Peer>();
+    let may_change = match peer {
+        _ if !changes => true,
+        Some(peer) => guard.may_change(peer).await,
+        None => false,
+    };
+    if !may_change {
+        let message = "only the daemon's own user, root and the members of the configured group may do this";
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", message).into_response();
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,35 @@
-//! The HTTP sink: a page for people, an interface for programs, metrics for Prometheus.
+//! The HTTP sink: an interface for programs, metrics for Prometheus, and a place for a page for people.
 //!
-//! `server` accepts connections and bounds them, `guard` decides who may ask, `api` answers. Invariant: nothing is served that the socket
-//! would not tell, and nothing is changed but by the requests that the socket takes.
+//! `server` accepts connections and bounds them (`patient` gives up those that take nothing), `guard` decides who may ask and `sessions`
+//! knows the browsers that are logged in, `routes` is the list of what there is, which `openapi` describes. `api` answers what the socket
+//! answers, `labels` the thresholds, `events` and `websocket` stream, `health` says whether it hears, `metrics` is for Prometheus, with
+//! what `tally` has counted; `problem` is every refusal.
+//!
+//! Invariant: nothing is served that the socket would not tell, and nothing is changed but by the requests that the socket takes, and
+//! in the configuration file by its editor.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Router;
-use axum::routing::get;
+use std::time::{Duration, SystemTime};
 
 use super::secret;
 use super::server::down;
 use super::sinks::Context;
-use crate::config::sinks::{HttpConfig, Listen};
+use crate::config::sinks::HttpConfig;
 
 mod api;
+mod events;
 mod guard;
+mod health;
+mod labels;
+mod metrics;
+mod openapi;
+mod patient;
+mod problem;
+mod routes;
 mod server;
+mod sessions;
+mod tally;
+mod websocket;
 
 /// How long to wait before the address is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -29,7 +42,7 @@ pub async fn run(config: HttpConfig, mut context: Context) {
             Err(reason) => reason,
         };
         if context.stats.fall(reason.clone()) {
-            tracing::error!(sink = "http", reason, "the page is not served; it is tried again");
+            tracing::error!(sink = "http", reason, "nothing is served; it is tried again");
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
@@ -44,19 +57,28 @@ pub async fn run(config: HttpConfig, mut context: Context) {
 /// One sentence that says why nothing can be served.
 async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
     let token = secret::read(config.token_file.as_deref(), "MIMID_HTTP_TOKEN", "http_token")?;
-    let guard = Arc::new(guard::Guard::new(config, token)?);
+    let guard = Arc::new(guard::Guard::new(config, token.as_deref(), context.shared.access)?);
     let listener = server::Listener::bind(&config.listen).await?;
     if context.stats.rise() {
         let address = listener.address().unwrap_or_else(|| config.listen.to_string());
         tracing::info!(sink = "http", address, "serving");
     }
-    let app = router(Arc::new(api::Api { shared: context.shared.clone(), stop: context.stop.clone() }));
-    let is_local = matches!(&config.listen, Listen::Unix(_));
-    let app = app.layer(axum::middleware::from_fn_with_state((guard, is_local), guard::check));
-    server::serve(listener, app, context.stats.clone(), context.stop.clone()).await;
+    let api = Arc::new(api::Api {
+        shared: context.shared.clone(),
+        stats: context.stats.clone(),
+        stop: context.stop.clone(),
+        guard,
+        health: health::Health::default(),
+        tally: tally::Tally::default(),
+        began: SystemTime::now() - context.shared.stats.started.elapsed(),
+        saving: tokio::sync::Mutex::default(),
+    });
+    let app = routes::router(api.clone());
+    tokio::select! {
+        () = server::serve(listener, app, context.stats.clone(), context.stop.clone()) => {}
+        // Neither ends before the daemon does.
+        () = health::watch(&api) => {}
+        () = tally::count(&api) => {}
+    }
     Ok(())
-}
-
-fn router(api: Arc<api::Api>) -> Router {
-    Router::new().route("/api/v1/status", get(api::status)).fallback(api::nothing).with_state(api)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, level, pause_reason, round, time};
@@ -11,7 +12,7 @@ use crate::stats::sink::{SinkState, SinkStats};
 use crate::stats::{SourceState, SourceStats};
 
 /// The daemon's health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The program's version.
     pub version: String,
@@ -54,7 +55,7 @@ pub struct Status {
 }
 
 /// Why nothing is heard, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseStatus {
     /// `request` or `quiet_hours`.
     pub reason: String,
@@ -63,7 +64,7 @@ pub struct PauseStatus {
 }
 
 /// One source's health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
@@ -101,7 +102,7 @@ pub struct SourceStatus {
 }
 
 /// One sink's health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SinkStatus {
     /// The name of its section.
     pub name: String,
@@ -120,7 +121,7 @@ pub struct SinkStatus {
 }
 
 /// Percentiles of a latency in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyStatus {
     /// The median.
     pub p50: f64,

@@ -1,5 +1,6 @@
 //! The answer to `top`: what each source hears just now, and why a label is an event or is not.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{level, score, time};
@@ -7,7 +8,7 @@ use crate::control::{self, SourceTop};
 use crate::detect::why::Why;
 
 /// What a source hears just now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Top {
     /// The source's name.
     pub source: String,
@@ -36,7 +37,7 @@ pub struct Top {
 }
 
 /// An event that has been told and has not ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenEvent {
     /// The same in all lines about this event.
     pub id: String,
@@ -55,7 +56,7 @@ pub struct OpenEvent {
 }
 
 /// One label of a [`Top`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TopLabel {
     /// The display name, or the group's name.
     pub label: String,

@@ -1,0 +1,152 @@
+//! The labels with their thresholds: which are reported and what is in force, and changes, which may be written into the configuration file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::api::{Api, fields, request};
+use super::problem::Problem;
+use crate::config::Raw;
+use crate::config::edit::{self, Assignment, EditError, Key};
+use crate::event::Subject;
+use crate::publish::server::Directory;
+use crate::publish::wire::{Request, score};
+
+/// The answer to `GET /api/v1/labels`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Labels {
+    /// The groups of the configuration, then every label of the model in the order of its outputs.
+    labels: Vec<Label>,
+}
+
+/// One label or group.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Label {
+    /// The display name, or the group's name.
+    label: String,
+    /// The name as an identifier.
+    slug: String,
+    /// The label's id; null for a group.
+    mid: Option<String>,
+    /// `yes`; `group` where it is reported under the name of one; `ignored`; or `left_out`.
+    reported: &'static str,
+    /// The group under whose name it is reported; null where it is not.
+    group: Option<String>,
+    /// The threshold in force; null where it is not reported by itself.
+    threshold: Option<f64>,
+    /// The start threshold in force; null as above.
+    start_threshold: Option<f64>,
+    /// The release in force; null as above.
+    release: Option<f64>,
+}
+
+fn all(directory: &Directory) -> Labels {
+    let rules = &directory.in_force.rules;
+    let groups = rules.iter().map(|rule| &rule.subject).filter(|subject| subject.is_group()).map(|group| (None, group));
+    let labels = directory.labels.subjects().iter().enumerate().map(|(index, subject)| (Some(index), subject));
+    let told = groups.chain(labels).map(|(index, subject): (Option<usize>, &Arc<Subject>)| {
+        let gate = rules.iter().find(|rule| rule.subject == *subject).map(|rule| &rule.gate);
+        let group = rules.iter().find(|rule| rule.subject.is_group() && index.is_some_and(|index| rule.members.contains(&index)));
+        let reported = match (gate, group) {
+            (Some(_), _) => "yes",
+            (None, Some(_)) => "group",
+            (None, None) if directory.ignored.contains(&subject.name) => "ignored",
+            (None, None) => "left_out",
+        };
+        Label {
+            label: subject.name.clone(),
+            slug: subject.slug.clone(),
+            mid: index.map(|_| subject.id.clone()),
+            reported,
+            group: group.map(|rule| rule.subject.name.clone()),
+            threshold: gate.map(|gate| score(gate.threshold)),
+            start_threshold: gate.map(|gate| score(gate.start_threshold)),
+            release: gate.map(|gate| score(gate.release)),
+        }
+    });
+    Labels { labels: told.collect() }
+}
+
+/// `GET /api/v1/labels`
+pub async fn list(State(api): State<Arc<Api>>) -> Json<Labels> {
+    Json(all(&api.shared.directory()))
+}
+
+/// `PATCH /api/v1/labels/{slug}`
+pub async fn change(
+    State(api): State<Arc<Api>>,
+    slug: Result<UrlPath<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let UrlPath(slug) = slug.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let mut fields = fields(&headers, &body)?;
+    let is_saved = match fields.remove("save") {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err(Problem::bad_request("save must be true or false")),
+    };
+    let directory = api.shared.directory();
+    let group = directory.groups.iter().find(|group| crate::model::labels::slug(group) == slug.to_lowercase() || **group == slug);
+    let label = directory.labels.find(&slug).map(|index| &directory.labels.subjects()[index].name);
+    let Some(name) = group.or(label).cloned() else {
+        let message = directory.labels.unknown_beside(directory.groups.iter().map(String::as_str), &slug);
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_label", message));
+    };
+    let is_group = group.is_some();
+    if fields.insert("label".to_owned(), name.clone().into()).is_some() {
+        return Err(Problem::bad_request("the path names the label; leave \"label\" out"));
+    }
+    let request = request("set", fields)?;
+    let Request::Set { threshold, start_threshold, release, .. } = request else {
+        return Err(Problem::bad_request("this sets thresholds and nothing else"));
+    };
+    let response = api.answer(request).await?;
+    if is_saved {
+        let numbers = [(Key::Threshold, threshold), (Key::StartThreshold, start_threshold), (Key::Release, release)];
+        let set = numbers.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let assignments = set.map(|(key, value)| match is_group {
+            true => Assignment::Group { group: name.clone(), key, value },
+            false => Assignment::Label { label: name.clone(), key, value },
+        });
+        save(&api, &directory, assignments.collect()).await.map_err(|what| {
+            let message = format!("the thresholds act until the configuration is loaded again, but are not saved: {what}");
+            Problem::new(StatusCode::CONFLICT, "not_saved", message)
+        })?;
+    }
+    Ok(response)
+}
+
+/// Writes numbers into the configuration file, on a thread on which no client waits.
+async fn save(api: &Api, directory: &Arc<Directory>, assignments: Vec<Assignment>) -> Result<(), String> {
+    let Some(path) = directory.config.as_ref().map(PathBuf::from) else {
+        return Err("the daemon has no configuration file; make one, and start it with that".to_owned());
+    };
+    // One after another, so that no two find the other's change in the file.
+    let _alone = api.saving.lock().await;
+    let directory = directory.clone();
+    let written = tokio::task::spawn_blocking(move || write(&path, &directory.labels, &assignments)).await;
+    written.unwrap_or_else(|error| Err(format!("the file was not written ({error})")))
+}
+
+fn write(path: &Path, labels: &crate::model::Labels, assignments: &[Assignment]) -> Result<(), String> {
+    let old = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let new = edit::assign(&old, assignments, labels).map_err(|error| format!("{}: {error}", path.display()))?;
+    Raw::parse(&new, Some(path)).validate(labels).map_err(|faults| faults.sentences().join("; "))?;
+    edit::replace(path, &old, &new).map_err(|error| match error {
+        EditError::Unwritable { .. } | EditError::ReadOnly(_) => format!(
+            "the daemon's user may not write {} ({error}); write them there yourself, or let `mimid top w` do it",
+            path.display()
+        ),
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,80 @@
+//! Refusals: `{"code":"unknown_label","message":"…"}` with the HTTP status that fits. The codes are those of the socket and a few more.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::publish::answer::Refusal;
+use crate::publish::wire::BadRequest;
+
+/// Why a request is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    body: Refused,
+}
+
+/// What is said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Refused {
+    /// For programs.
+    code: &'static str,
+    /// For people.
+    message: String,
+}
+
+impl Problem {
+    /// A refusal.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, body: Refused { code, message: message.into() } }
+    }
+
+    /// A request that cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The code for programs.
+    pub fn code(&self) -> &'static str {
+        self.body.code
+    }
+
+    /// The sentence for people.
+    pub fn message(&self) -> &str {
+        &self.body.message
+    }
+
+    /// The HTTP status.
+    #[cfg(test)]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// What the socket would have refused in the same words.
+impl From<Refusal> for Problem {
+    fn from(Refusal(code, message): Refusal) -> Self {
+        let status = match code {
+            "unknown_label" => StatusCode::NOT_FOUND,
+            "forbidden" => StatusCode::FORBIDDEN,
+            "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
+            "busy" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<BadRequest> for Problem {
+    fn from(bad: BadRequest) -> Self {
+        Self::bad_request(bad.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}

@@ -1,0 +1,60 @@
+//! What there is: each path with its method, and whether it is asked for before there is a token.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, patch, post};
+
+use super::api::{self, Api};
+use super::problem::Problem;
+use super::{events, guard, health, labels, metrics, openapi, server};
+
+/// A path, its method as OpenAPI spells it, and what answers.
+type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
+
+/// What everybody gets who may reach the address at all: the log-in. A page for people would stand here too, and say
+/// with a `Content-Security-Policy` of its own what it may load; it has nothing in it that a token protects.
+pub fn open() -> Vec<Route> {
+    vec![("/api/v1/login", "post", post(api::log_in)), ("/api/v1/logout", "post", post(api::log_out))]
+}
+
+/// What those get who bring the token, where there is one.
+pub fn closed() -> Vec<Route> {
+    vec![
+        ("/api/v1/events", "get", get(events::events)),
+        ("/api/v1/status", "get", get(api::status)),
+        ("/api/v1/top", "get", get(api::top)),
+        ("/api/v1/config", "get", get(api::config)),
+        ("/api/v1/labels", "get", get(labels::list)),
+        ("/api/v1/labels/{slug}", "patch", patch(labels::change)),
+        ("/api/v1/pause", "post", post(api::pause)),
+        ("/api/v1/resume", "post", post(api::resume)),
+        ("/api/v1/reload", "post", post(api::reload)),
+        ("/api/v1/test", "post", post(api::test)),
+        ("/api/v1/openapi.json", "get", get(openapi::describe)),
+        ("/metrics", "get", get(metrics::metrics)),
+        ("/healthz", "get", get(health::healthz)),
+    ]
+}
+
+/// All of it behind the guard.
+pub fn router(api: Arc<Api>) -> Router {
+    let guard = api.guard.clone();
+    let add = |router: Router<Arc<Api>>, (path, _, answer): Route| router.route(path, answer);
+    let closed = closed().into_iter().fold(Router::new(), add).fallback(nothing).method_not_allowed_fallback(wrong_method);
+    let closed = closed.layer(from_fn_with_state(guard.clone(), guard::check_token));
+    let open = open().into_iter().fold(Router::new(), add).method_not_allowed_fallback(wrong_method);
+    let all = open.merge(closed).with_state(api);
+    all.layer(from_fn(server::bound_body)).layer(from_fn_with_state(guard, guard::check_site))
+}
+
+async fn nothing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; /api/v1/openapi.json says what there is")
+}
+
+async fn wrong_method() -> Problem {
+    let message = "this is asked for with another method; /api/v1/openapi.json says with which";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+}
