@@ -25,7 +25,15 @@ const LATELY: Duration = Duration::from_secs(5);
 
 /// How far each source was, and since when.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<HashMap<Arc<str>, (u64, Option<Instant>)>>);
+pub struct Health(Mutex<HashMap<Arc<str>, Progress>>);
+
+/// How far a source was.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    windows: u64,
+    /// When it was seen that there were more; nothing before the first.
+    moved: Option<Instant>,
+}
 
 /// The answer.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -55,11 +63,12 @@ impl Health {
         known.retain(|name, _| sources.iter().any(|source| source.name == *name));
         let judged = sources.iter().map(|source| {
             let windows = source.windows.load(Relaxed);
-            let (before, at) = known.entry(source.name.clone()).or_insert((windows, (windows > 0).then_some(now)));
-            if windows != *before {
-                (*before, *at) = (windows, Some(now));
+            let first = Progress { windows, moved: (windows > 0).then_some(now) };
+            let progress = known.entry(source.name.clone()).or_insert(first);
+            if windows != progress.windows {
+                *progress = Progress { windows, moved: Some(now) };
             }
-            let (healthy, message) = judge(source, at.map(|at| now.duration_since(at)));
+            let (healthy, message) = judge(source, progress.moved.map(|moved| now.duration_since(moved)));
             SourceHealth { source: source.name.to_string(), healthy, message }
         });
         let sources: Vec<SourceHealth> = judged.collect();

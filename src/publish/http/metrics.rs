@@ -64,7 +64,7 @@ fn daemon(to: &mut Writer, api: &Api) -> fmt::Result {
     to.gauge(
         "mimid_busy",
         "The part of the last seconds that the analysis was busy",
-        Some(&Unit::Ratios),
+        Some(&Unit::Other("ratio".to_owned())),
         count(&stats.busy_percent) as f64 / 100.0,
     )?;
     to.gauge("mimid_hop", "How far apart windows are scored just now", Some(&Unit::Seconds), count(&stats.hop_ms) as f64 / 1e3)?;

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -71,7 +72,12 @@ impl Listener {
         match listen {
             Listen::Tcp(address) => {
                 let bound = TcpListener::bind(address).await;
-                bound.map(Listener::Tcp).map_err(|error| format!("{address} cannot be listened on: {error}"))
+                bound.map(Listener::Tcp).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EAFNOSUPPORT) => format!(
+                        "{address} cannot be listened on: this process may use no network; allow it in the service's unit, or listen on unix:PATH"
+                    ),
+                    _ => format!("{address} cannot be listened on: {error}"),
+                })
             }
             Listen::Unix(path) => unix(path.clone()).map_err(|what| what.replace("[socket]", "[sinks.http]")),
         }
