@@ -30,7 +30,10 @@ impl Inventory {
     /// What there is just now.
     pub fn of(shared: &Shared) -> Self {
         let directory = shared.directory();
-        let sources = shared.stats.all().iter().map(|source| source.name.to_string()).collect();
+        let mut sources: Vec<String> = directory.in_force.sources.iter().map(|source| source.name.to_string()).collect();
+        // A source that is opened anew is not gone; one that plays instead of a microphone stands in no configuration.
+        let others = shared.stats.all().into_iter().map(|source| source.name.to_string());
+        sources.extend(others.filter(|name| directory.in_force.sources.iter().all(|source| *source.name != **name)));
         let mut labels: Vec<Label> = Vec::new();
         for rule in &directory.in_force.rules {
             let (key, name) = (key(&rule.subject), rule.subject.name.clone());
