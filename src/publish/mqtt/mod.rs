@@ -61,22 +61,22 @@ pub async fn run(config: MqttConfig, context: Context) {
     // From here on no line is missed; what is open already is asked for.
     let (lines, _) = shared.hub.connect();
     let (asked, requests) = mpsc::channel(REQUESTS);
-    let (done, answered) = mpsc::channel(REQUESTS);
+    let (refuse, refused) = mpsc::channel(REQUESTS);
     let mut obeying = JoinSet::new();
-    obeying.spawn(obey(shared.clone(), requests, done));
+    obeying.spawn(obey(shared.clone(), requests, refuse));
     let told = Told::new(&config, shared.clone());
     let link = Link::new(config, &told);
-    Sink { shared, stats, lines, told, link, asked, answered }.run(stop).await;
+    Sink { shared, stats, lines, told, link, asked, refused }.run(stop).await;
 }
 
-/// Has requests done, one after the other, and says at which topic the result is to be told.
-async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String)>, done: mpsc::Sender<String>) {
+/// Has requests done, one after the other. What is refused is told again as it is, at its topic; what is done is told by the hub's lines.
+async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String)>, refused: mpsc::Sender<String>) {
     while let Some((request, topic)) = requests.recv().await {
         if let Err(Refusal(_, why)) = shared.answer(request).await {
             tracing::warn!(topic, why, "a request over MQTT is refused");
-        }
-        if done.send(topic).await.is_err() {
-            return;
+            if refused.send(topic).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -88,7 +88,7 @@ struct Sink {
     told: Told,
     link: Link,
     asked: mpsc::Sender<(Request, String)>,
-    answered: mpsc::Receiver<String>,
+    refused: mpsc::Receiver<String>,
 }
 
 impl Sink {
@@ -100,10 +100,7 @@ impl Sink {
             tokio::select! {
                 Some(line) = self.lines.next() => self.told.hear(&line),
                 happening = self.link.next() => self.take(happening),
-                Some(topic) = self.answered.recv() => {
-                    self.told.refresh();
-                    self.told.outbox.repeat(&topic);
-                }
+                Some(topic) = self.refused.recv() => self.told.outbox.repeat(&topic),
                 _ = looks.tick() => {
                     self.look(n_looks).await;
                     n_looks += 1;
