@@ -73,11 +73,17 @@ mod tests {
 
     #[test]
     fn a_number_sets_the_threshold_of_a_label_that_is_reported() {
-        let request =
-            Request::Set { label: "Baby cry, infant cry".to_owned(), threshold: Some(0.25), start_threshold: None, release: None };
+        let request = Request::Set {
+            label: "Baby cry, infant cry".to_owned(),
+            threshold: Some(0.25),
+            start_threshold: None,
+            release: None,
+        };
         let state = "mimid/pi/threshold/baby_cry_infant_cry/state".to_owned();
         assert_eq!(command("mimid/pi/threshold/baby_cry_infant_cry/set", "0.25"), Some(Command::Ask(request, state)));
-        for (key, payload) in [("cat", "0.5"), ("baby_cry_infant_cry", "0"), ("baby_cry_infant_cry", "NaN"), ("baby_cry_infant_cry", "2")] {
+        for (key, payload) in
+            [("cat", "0.5"), ("baby_cry_infant_cry", "0"), ("baby_cry_infant_cry", "NaN"), ("baby_cry_infant_cry", "2")]
+        {
             let told = command(&format!("mimid/pi/threshold/{key}/set"), payload);
             assert!(matches!(told, Some(Command::Refuse(..))), "{key} {payload}: {told:?}");
         }
@@ -86,7 +92,9 @@ mod tests {
     #[test]
     fn home_assistant_is_heard_when_it_comes_up_and_nothing_else_is_a_command() {
         assert_eq!(command("homeassistant/status", "online"), Some(Command::Announce));
-        for (topic, payload) in [("homeassistant/status", "offline"), ("mimid/pi/pause/state", "ON"), ("other/pi/pause/set", "ON")] {
+        for (topic, payload) in
+            [("homeassistant/status", "offline"), ("mimid/pi/pause/state", "ON"), ("other/pi/pause/set", "ON")]
+        {
             assert_eq!(command(topic, payload), None, "{topic}");
         }
     }

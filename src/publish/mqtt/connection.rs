@@ -98,13 +98,7 @@ impl Connection {
             MqttVersion::V5 => {
                 let mut options = v5::MqttOptions::new(client_id, &config.host, config.port);
                 let payload = will.payload.clone();
-                let last = v5::mqttbytes::v5::LastWill::new(
-                    &will.topic,
-                    payload,
-                    v5::mqttbytes::QoS::AtLeastOnce,
-                    true,
-                    None,
-                );
+                let last = v5::mqttbytes::v5::LastWill::new(&will.topic, payload, v5::mqttbytes::QoS::AtLeastOnce, true, None);
                 options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_start(true).set_last_will(last);
                 options.set_max_packet_size(Some(LARGEST)).set_connection_timeout(ANSWER_S);
                 if let Some((user, password)) = credentials {
@@ -292,5 +286,9 @@ fn unreachable_because(place: &str, error: &std::io::Error) -> String {
 }
 
 fn broken(place: &str, error: &str, was_up: bool) -> String {
-    if was_up { format!("the connection to the broker {place} broke") } else { format!("the broker {place} cannot be used: {error}") }
+    if was_up {
+        format!("the connection to the broker {place} broke")
+    } else {
+        format!("the broker {place} cannot be used: {error}")
+    }
 }

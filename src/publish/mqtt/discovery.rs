@@ -24,7 +24,8 @@ pub fn documents(topics: &Topics, inventory: &Inventory) -> BTreeMap<String, Val
 pub fn removal(old: &str, new: &Value) -> Option<Value> {
     let old: Value = serde_json::from_str(old).ok()?;
     let (old, is) = (old["components"].as_object()?, new["components"].as_object()?);
-    let gone: Vec<_> = old.iter().filter(|(name, component)| !is.contains_key(*name) && component["platform"].is_string()).collect();
+    let gone: Vec<_> =
+        old.iter().filter(|(name, component)| !is.contains_key(*name) && component["platform"].is_string()).collect();
     if gone.is_empty() {
         return None;
     }
@@ -233,7 +234,8 @@ pub(super) mod tests {
     fn ids_are_unique() {
         let documents = documents(&topics(), &inventory());
         let components = || documents.values().flat_map(|document| document["components"].as_object().unwrap().values());
-        let ids = |name: &str| components().map(|component| component[name].to_string()).collect::<std::collections::BTreeSet<_>>();
+        let ids =
+            |name: &str| components().map(|component| component[name].to_string()).collect::<std::collections::BTreeSet<_>>();
         assert_eq!((ids("unique_id").len(), ids("default_entity_id").len()), (components().count(), components().count()));
     }
 

@@ -116,7 +116,8 @@ impl Outbox {
         self.lost();
         self.is_connected = true;
         let retained = self.retained.iter();
-        let anew = retained.map(|(topic, payload)| Message { topic: topic.clone(), payload: payload.clone(), kind: Kind::Retained });
+        let anew =
+            retained.map(|(topic, payload)| Message { topic: topic.clone(), payload: payload.clone(), kind: Kind::Retained });
         self.waiting = anew.chain(std::mem::take(&mut self.waiting)).collect();
     }
 

@@ -93,7 +93,8 @@ impl Told {
 
     /// Tells Home Assistant again what there is.
     pub fn announce(&mut self) {
-        let topics: Vec<String> = self.outbox.topics().filter(|topic| self.topics.is_discovery(topic)).map(str::to_owned).collect();
+        let topics: Vec<String> =
+            self.outbox.topics().filter(|topic| self.topics.is_discovery(topic)).map(str::to_owned).collect();
         for topic in topics {
             self.outbox.repeat(&topic);
         }
@@ -145,8 +146,12 @@ impl Told {
         kept.extend(inventory.labels.iter().map(|label| topics.threshold(&label.key, "state")));
         kept.extend(documents.keys().cloned());
         kept.sort_unstable();
-        let gone: Vec<String> =
-            self.outbox.topics().filter(|topic| kept.binary_search_by(|kept| kept.as_str().cmp(topic)).is_err()).map(str::to_owned).collect();
+        let gone: Vec<String> = self
+            .outbox
+            .topics()
+            .filter(|topic| kept.binary_search_by(|kept| kept.as_str().cmp(topic)).is_err())
+            .map(str::to_owned)
+            .collect();
         for topic in gone {
             self.outbox.clear(&topic);
         }
@@ -201,7 +206,8 @@ impl Told {
     fn say_health(&mut self) {
         let status = self.shared.status();
         // A reason may hold a time that grows; that there is one is what counts.
-        let sources: Vec<_> = status.sources.iter().map(|source| json!([source.name, source.state, source.reason.is_some()])).collect();
+        let sources: Vec<_> =
+            status.sources.iter().map(|source| json!([source.name, source.state, source.reason.is_some()])).collect();
         let health = json!([status.paused, sources, status.hop_ms, status.dropped_reports]);
         if self.health.replace(health.clone()).is_some_and(|known| known == health) {
             return;

@@ -103,7 +103,11 @@ fn level(name: &str) -> String {
 /// A name as Home Assistant takes it in ids: letters, digits and `_`. Names that differ stay different.
 pub fn id(name: &str) -> String {
     let slug = slug(name);
-    if slug == name && !slug.is_empty() { slug } else { format!("{slug}_{}", fingerprint(name)).trim_start_matches('_').to_owned() }
+    if slug == name && !slug.is_empty() {
+        slug
+    } else {
+        format!("{slug}_{}", fingerprint(name)).trim_start_matches('_').to_owned()
+    }
 }
 
 /// A few digits that stay the same for the same name.
