@@ -130,16 +130,12 @@ impl Sink {
             Happening::Heard(Heard { topic, payload, is_retained: true }) => self.told.find(&topic, &payload),
             Happening::Heard(Heard { topic, payload, .. }) => match self.told.command(&topic, &payload) {
                 Some(Command::Announce) => self.told.announce(),
-                Some(Command::Ask(request, topic)) => {
-                    if self.asked.try_send((request, topic)).is_err() {
-                        tracing::warn!("too many requests come over MQTT; one is left out");
-                    }
-                }
+                Some(Command::Ask(request, topic)) => self.ask(request, topic),
+                None => {}
                 Some(Command::Refuse(why, topic)) => {
                     tracing::warn!(why, "a request over MQTT is refused");
                     self.told.outbox.repeat(&topic);
                 }
-                None => {}
             },
             Happening::Lost(why) => {
                 self.told.outbox.lost();
@@ -148,6 +144,12 @@ impl Sink {
                     tracing::warn!(why, "MQTT is down, and is tried again");
                 }
             }
+        }
+    }
+
+    fn ask(&self, request: Request, topic: String) {
+        if self.asked.try_send((request, topic)).is_err() {
+            tracing::warn!("too many requests come over MQTT; one is left out");
         }
     }
 
