@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -11,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
+use support::formats::{faults, named, samples};
+use support::http::{Answer, Event, Stream, frame};
 use support::{Daemon, voice_and_silence};
 
 const TOKEN: &str = "a token of the tests";
@@ -95,129 +96,6 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never came to that");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn read(mut stream: impl Read) -> Self {
-        let mut bytes = Vec::new();
-        // A connection that is reset after the answer has been read is one that was closed.
-        let _ = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_lowercase(), body: body.to_owned() }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-/// A stream of Server-Sent Events in chunks, whose edges are passed over.
-struct Stream(BufReader<TcpStream>);
-
-#[derive(Debug, Default)]
-struct Event {
-    id: String,
-    kind: String,
-    data: Value,
-}
-
-impl Stream {
-    fn next(&mut self) -> Event {
-        let mut event = Event::default();
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).expect("an event comes in time") > 0, "the stream ended");
-            match line.trim_end().split_once(": ") {
-                Some(("id", id)) => event.id = id.to_owned(),
-                Some(("event", kind)) => event.kind = kind.to_owned(),
-                Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
-                _ if line == "\n" && !event.kind.is_empty() => return event,
-                _ => {}
-            }
-        }
-    }
-
-    fn wait_for(&mut self, kind: &str) -> Event {
-        loop {
-            let event = self.next();
-            if event.kind == kind {
-                return event;
-            }
-        }
-    }
-}
-
-/// What of `value` the schema does not allow: enough of JSON Schema for what the description uses.
-fn faults(value: &Value, schema: &Value, root: &Value, at: &str, out: &mut Vec<String>) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        faults(value, root.pointer(&reference[1..]).expect(reference), root, at, out);
-    }
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        faults(value, part, root, at, out);
-    }
-    if let Some(choices) = schema["anyOf"].as_array() {
-        let fits = |choice| {
-            let mut found = Vec::new();
-            faults(value, choice, root, at, &mut found);
-            found.is_empty()
-        };
-        if !choices.iter().any(fits) {
-            out.push(format!("{at}: {value} fits none of {choices:?}"));
-        }
-    }
-    let kinds: Vec<&str> = match &schema["type"] {
-        Value::String(kind) => vec![kind],
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let is = |kind: &str| match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        _ => value.is_null(),
-    };
-    if !kinds.is_empty() && !kinds.into_iter().any(is) {
-        out.push(format!("{at}: {value} is not of type {}", schema["type"]));
-    }
-    if schema.get("const").is_some_and(|wanted| wanted != value) {
-        out.push(format!("{at}: {value} is not {}", schema["const"]));
-    }
-    if schema["enum"].as_array().is_some_and(|all| !all.contains(value)) {
-        out.push(format!("{at}: {value} is none of {}", schema["enum"]));
-    }
-    for name in schema["required"].as_array().into_iter().flatten() {
-        if value.get(name.as_str().unwrap()).is_none() {
-            out.push(format!("{at}: {name} is missing"));
-        }
-    }
-    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        if let Some(value) = value.get(name) {
-            faults(value, schema, root, &format!("{at}/{name}"), out);
-        }
-    }
-    for item in value.as_array().into_iter().flatten() {
-        faults(item, &schema["items"], root, &format!("{at}/*"), out);
-    }
-}
-
-/// The names that a schema gives to fields, at any depth of `allOf`.
-fn named<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a String> {
-    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name);
-    let behind = schema["$ref"].as_str().and_then(|reference| root.pointer(&reference[1..]));
-    let parts = behind.into_iter().chain(schema["allOf"].as_array().into_iter().flatten());
-    own.chain(parts.flat_map(|part| named(part, root))).collect()
 }
 
 #[test]
@@ -328,22 +206,6 @@ fn what_is_missed_between_two_connections_is_replayed_and_a_restart_is_told() {
     let (_, restarted) =
         server.stream("?label=Dog&type=event", &format!("Last-Event-ID: 1@{}\r\n", last.id.split_once('@').unwrap().1));
     assert_eq!(restarted.data["restarted"], true);
-}
-
-/// A text frame of a client, masked as the protocol asks, or of a server.
-fn frame(stream: &mut TcpStream) -> String {
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).unwrap();
-    assert_eq!(head[0], 0x81, "a whole text message");
-    let mut length = u64::from(head[1]);
-    if length == 126 {
-        let mut long = [0; 2];
-        stream.read_exact(&mut long).unwrap();
-        length = u64::from(u16::from_be_bytes(long));
-    }
-    let mut text = vec![0; length as usize];
-    stream.read_exact(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
 }
 
 #[test]
@@ -538,53 +400,6 @@ fn an_address_in_use_is_told_and_served_when_it_is_free() {
     drop(taken);
     wait_until(|| sink()["state"] == "up");
     assert!(TcpStream::connect(address).is_ok());
-}
-
-/// Samples by name and labels, of a text that is strictly OpenMetrics: each family described once and before its samples, which have the
-/// suffixes of its type, in one block, none twice.
-fn samples(text: &str) -> BTreeMap<String, f64> {
-    let (mut samples, mut family, mut known): (_, (String, String), Vec<String>) =
-        (BTreeMap::new(), Default::default(), Vec::new());
-    let body = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
-    for line in body.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            let [kind, name, rest] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            match kind {
-                "HELP" => assert!(!known.contains(&name.to_owned()), "{name} twice"),
-                "TYPE" => {
-                    known.push(name.to_owned());
-                    family = (name.to_owned(), rest.to_owned());
-                }
-                "UNIT" => assert!(name == family.0 && name.ends_with(&format!("_{rest}")), "{line}"),
-                _ => panic!("{line}"),
-            }
-            continue;
-        }
-        let (key, value) = line.rsplit_once(' ').unwrap();
-        let name = key.split('{').next().unwrap();
-        let suffix = name.strip_prefix(&family.0).unwrap_or_else(|| panic!("{line} is not of {}", family.0));
-        let allowed: &[&str] = match &*family.1 {
-            "counter" => &["_total"],
-            "gauge" => &[""],
-            "info" => &["_info"],
-            "histogram" => &["_bucket", "_sum", "_count"],
-            other => panic!("{other}"),
-        };
-        assert!(allowed.contains(&suffix), "{line}");
-        if let Some(labels) = key.strip_prefix(name).filter(|labels| !labels.is_empty()) {
-            let inner = labels.strip_prefix('{').and_then(|labels| labels.strip_suffix("\"}")).expect(line);
-            assert!(
-                inner.split("\",").all(|pair| pair
-                    .split_once("=\"")
-                    .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))),
-                "{line}"
-            );
-        }
-        let value: f64 = value.parse().expect(line);
-        assert!(value.is_finite() && (family.1 != "counter" || value >= 0.0), "{line}");
-        assert!(samples.insert(key.to_owned(), value).is_none(), "{key} twice");
-    }
-    samples
 }
 
 #[test]

@@ -47,6 +47,28 @@ fn systemd_finds_no_fault_with_the_units() {
 }
 
 #[test]
+fn systemd_finds_no_fault_with_a_service_that_has_a_network() {
+    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/mimid-network.conf");
+    // With the credential that it leaves to whoever needs it.
+    let text = std::fs::read_to_string(drop_in).unwrap().replace("# LoadCredential=", "LoadCredential=");
+    assert!(text.contains("\nLoadCredential="));
+    for (folder, manager) in [("systemd", "--system"), ("systemd/user", "--user")] {
+        let units = units(folder);
+        let paths = ["mimid.service", "mimid.socket"].map(|name| units.path().join(name));
+        std::fs::create_dir(units.path().join("mimid.service.d")).unwrap();
+        let verify = |text: &str| {
+            std::fs::write(units.path().join("mimid.service.d/network.conf"), text).unwrap();
+            analyze(&[manager, "verify", "--man=no"], &paths)
+        };
+        let Some((well, said)) = verify(&text) else { return };
+        assert!(well && said.is_empty(), "{folder}: {said}");
+        // It is read at all.
+        let Some((_, said)) = verify(&text.replace("PrivateNetwork=", "PrivateNetwerk=")) else { return };
+        assert!(said.contains("PrivateNetwerk"), "{folder}: {said}");
+    }
+}
+
+#[test]
 fn systemd_finds_a_fault_where_there_is_one() {
     let units = units("systemd");
     let path = units.path().join("mimid.service");

@@ -90,10 +90,7 @@ fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
             writeln!(out, "username = {}", quoted(username))?;
         }
         out.push_str(&(path("password_file", &mqtt.password_file) + &path("ca_file", &mqtt.ca_file)));
-        writeln!(out, "discovery = {}", mqtt.discovery_prefix.is_some())?;
-        if let Some(prefix) = &mqtt.discovery_prefix {
-            writeln!(out, "discovery_prefix = {}", quoted(prefix))?;
-        }
+        writeln!(out, "discovery = {}\ndiscovery_prefix = {}", mqtt.discovery, quoted(&mqtt.discovery_prefix))?;
         writeln!(out, "queue = {}", mqtt.queue)?;
     }
     if let Some(http) = &sinks.http {

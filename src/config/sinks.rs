@@ -34,8 +34,10 @@ pub struct MqttConfig {
     pub password_file: Option<PathBuf>,
     /// Certificates in PEM that alone may have signed the broker's; `None` means the system's.
     pub ca_file: Option<PathBuf>,
-    /// What Home Assistant's own topics begin with; `None` where it is not told.
-    pub discovery_prefix: Option<String>,
+    /// Whether Home Assistant is told what there is.
+    pub discovery: bool,
+    /// What Home Assistant's own topics begin with.
+    pub discovery_prefix: String,
     /// How many messages are held while the broker is away.
     pub queue: usize,
 }

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod formats;
+pub mod http;
+pub mod mqtt;
 pub mod onnx;
 
 pub const VOICE: &str = "/usr/share/sounds/alsa/Front_Center.wav";

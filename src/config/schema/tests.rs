@@ -66,6 +66,10 @@ fn check(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
                 r"^\s*[0-9]+\s*/\s*[0-9]+\s*$" => text.split_once('/').is_some_and(|(k, n)| {
                     [k, n].iter().all(|part| !part.trim().is_empty() && part.trim().bytes().all(|byte| byte.is_ascii_digit()))
                 }),
+                "^mqtts?://[^/@]+/?$" => ["mqtt://", "mqtts://"].iter().any(|scheme| {
+                    let rest = text.strip_prefix(scheme).map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+                    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '@']))
+                }),
                 // A list of times holds no other digits and colons than theirs.
                 r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$" => {
                     let times = text.trim_end().rsplitn(2, '-').map(str::trim);

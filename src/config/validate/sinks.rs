@@ -50,7 +50,8 @@ impl Check<'_> {
             username: raw.username.value.clone(),
             password_file: raw.password_file.value.as_ref().map(PathBuf::from),
             ca_file: raw.ca_file.value.as_ref().map(PathBuf::from),
-            discovery_prefix: raw.discovery.value.then(|| raw.discovery_prefix.value.clone()),
+            discovery: raw.discovery.value,
+            discovery_prefix: raw.discovery_prefix.value.clone(),
             queue: queue.unwrap_or(10_000),
         })
     }

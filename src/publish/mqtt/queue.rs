@@ -1,0 +1,316 @@
+//! What waits to be sent: events in their order, and the newest of what the broker is to retain.
+//!
+//! While there is no connection, events wait, the oldest being given up where too many do; what is retained is not queued but known, and
+//! said anew when the broker is back. Invariant: no more than the bound waits, an event leaves only by being acknowledged or given up, and
+//! what is retained is never given up.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many messages may be on their way at a time: fewer than the 20 that brokers take by default.
+pub const IN_FLIGHT: usize = 16;
+
+/// A message to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes.
+    pub topic: String,
+    /// What it says.
+    pub payload: String,
+    /// What becomes of it.
+    pub kind: Kind,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It waits for a broker that is away.
+    Event,
+    /// The broker keeps it, and gives it to whoever subscribes.
+    Retained,
+    /// It is worth nothing later.
+    Fleeting,
+}
+
+/// What waits to be sent.
+#[derive(Debug)]
+pub struct Outbox {
+    bound: usize,
+    is_connected: bool,
+    waiting: VecDeque<Message>,
+    /// What was handed over and is not acknowledged, each with the number that it went out under, once that is known.
+    in_flight: VecDeque<(Option<u16>, Message)>,
+    retained: BTreeMap<String, String>,
+    /// How many events were given up.
+    pub given_up: u64,
+}
+
+impl Outbox {
+    /// An empty one for so many messages.
+    pub fn new(bound: usize) -> Self {
+        let (waiting, in_flight) = (VecDeque::new(), VecDeque::new());
+        Self { bound: bound.max(1), is_connected: false, waiting, in_flight, retained: BTreeMap::new(), given_up: 0 }
+    }
+
+    /// How many messages are not acknowledged.
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+
+    /// Whether nothing is to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload that is to be retained at this topic.
+    pub fn retained(&self, topic: &str) -> Option<&str> {
+        self.retained.get(topic).map(String::as_str)
+    }
+
+    /// The topics at which something is to be retained.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.retained.keys().map(String::as_str)
+    }
+
+    /// Queues an event.
+    pub fn event(&mut self, topic: String, payload: String) {
+        self.push(Message { topic, payload, kind: Kind::Event });
+    }
+
+    /// Sends something that is worth nothing later.
+    pub fn fleeting(&mut self, topic: String, payload: String) {
+        if self.is_connected {
+            self.push(Message { topic, payload, kind: Kind::Fleeting });
+        }
+    }
+
+    /// Has the broker retain this from now on; it is sent only where that is new.
+    pub fn retain(&mut self, topic: String, payload: String) {
+        if self.retained(&topic) != Some(&payload) {
+            self.retained.insert(topic.clone(), payload);
+            self.repeat(&topic);
+        }
+    }
+
+    /// Sends again what is retained at this topic.
+    pub fn repeat(&mut self, topic: &str) {
+        if let Some(payload) = self.retained.get(topic).cloned() {
+            self.pass(topic.to_owned(), payload);
+        }
+    }
+
+    /// Sends to the topic what is retained only until the next.
+    pub fn pass(&mut self, topic: String, payload: String) {
+        if self.is_connected {
+            self.push(Message { topic, payload, kind: Kind::Retained });
+        }
+    }
+
+    /// Has the broker retain nothing there any more.
+    pub fn clear(&mut self, topic: &str) {
+        self.retained.remove(topic);
+        self.pass(topic.to_owned(), String::new());
+    }
+
+    /// A new connection: what is retained goes first, then the events that waited.
+    pub fn connected(&mut self) {
+        self.lost();
+        self.is_connected = true;
+        let retained = self.retained.iter();
+        let anew =
+            retained.map(|(topic, payload)| Message { topic: topic.clone(), payload: payload.clone(), kind: Kind::Retained });
+        self.waiting = anew.chain(std::mem::take(&mut self.waiting)).collect();
+    }
+
+    /// The connection is gone: events that were not acknowledged wait again, the others are dropped.
+    pub fn lost(&mut self) {
+        self.is_connected = false;
+        let unsure = std::mem::take(&mut self.in_flight).into_iter().map(|(_, message)| message);
+        let all = unsure.chain(std::mem::take(&mut self.waiting));
+        self.waiting = all.filter(|message| message.kind == Kind::Event).collect();
+        while self.waiting.len() > self.bound {
+            self.waiting.pop_front();
+            self.given_up += 1;
+        }
+    }
+
+    /// The next message to hand over, while not too many are on their way.
+    pub fn hand_over(&mut self) -> Option<Message> {
+        if !self.is_connected || self.in_flight.len() >= IN_FLIGHT {
+            return None;
+        }
+        let message = self.waiting.pop_front()?;
+        self.in_flight.push_back((None, message.clone()));
+        Some(message)
+    }
+
+    /// The oldest message without a number went out under this one.
+    pub fn sent(&mut self, number: u16) {
+        if let Some(unnumbered) = self.in_flight.iter_mut().find(|(known, _)| known.is_none()) {
+            unnumbered.0 = Some(number);
+        }
+    }
+
+    /// The message of this number has arrived; says whether there is one.
+    pub fn acknowledged(&mut self, number: u16) -> bool {
+        let found = self.in_flight.iter().position(|(known, _)| *known == Some(number));
+        found.and_then(|at| self.in_flight.remove(at)).is_some()
+    }
+
+    fn push(&mut self, message: Message) {
+        if self.waiting.len() >= self.bound {
+            match message.kind {
+                // What is new takes the place of what is old at the same topic; there are no more topics than that.
+                Kind::Retained => self.waiting.retain(|old| old.kind != Kind::Retained || old.topic != message.topic),
+                Kind::Event | Kind::Fleeting => {
+                    let oldest = self.waiting.iter().position(|old| old.kind != Kind::Retained);
+                    let Some(lost) = oldest.and_then(|at| self.waiting.remove(at)) else {
+                        self.given_up += u64::from(message.kind == Kind::Event);
+                        return;
+                    };
+                    self.given_up += u64::from(lost.kind == Kind::Event);
+                }
+            }
+        }
+        self.waiting.push_back(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn drain(outbox: &mut Outbox) -> Vec<String> {
+        let mut sent = Vec::new();
+        let mut number = 0;
+        while let Some(message) = outbox.hand_over() {
+            number += 1;
+            outbox.sent(number);
+            assert!(outbox.acknowledged(number) && !outbox.acknowledged(number));
+            sent.push(format!("{} {}", message.topic, message.payload));
+        }
+        sent
+    }
+
+    #[test]
+    fn events_wait_for_the_broker_and_states_are_said_anew_before_them() {
+        let mut outbox = Outbox::new(10);
+        for n in 0..3 {
+            outbox.event("e".to_owned(), n.to_string());
+            outbox.retain("s".to_owned(), n.to_string());
+        }
+        outbox.fleeting("l".to_owned(), "1".to_owned());
+        outbox.retain("z".to_owned(), "1".to_owned());
+        assert!(outbox.hand_over().is_none());
+        outbox.connected();
+        assert_eq!(drain(&mut outbox), ["s 2", "z 1", "e 0", "e 1", "e 2"]);
+    }
+
+    #[test]
+    fn while_it_is_there_everything_goes_in_its_order() {
+        let mut outbox = Outbox::new(10);
+        outbox.connected();
+        outbox.retain("s".to_owned(), "ON".to_owned());
+        outbox.event("e".to_owned(), "1".to_owned());
+        outbox.retain("s".to_owned(), "OFF".to_owned());
+        outbox.retain("s".to_owned(), "OFF".to_owned());
+        outbox.clear("s");
+        assert_eq!(drain(&mut outbox), ["s ON", "e 1", "s OFF", "s "]);
+        assert_eq!(outbox.topics().count(), 0);
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_sent_again_and_nothing_else() {
+        let mut outbox = Outbox::new(10);
+        outbox.connected();
+        for n in 0..3 {
+            outbox.event("e".to_owned(), n.to_string());
+        }
+        let handed: Vec<_> = std::iter::from_fn(|| outbox.hand_over()).collect();
+        assert_eq!(handed.len(), 3);
+        outbox.sent(7);
+        outbox.sent(8);
+        assert!(outbox.acknowledged(7));
+        outbox.lost();
+        outbox.connected();
+        assert_eq!(drain(&mut outbox), ["e 1", "e 2"]);
+    }
+
+    #[test]
+    fn the_oldest_event_is_given_up_and_counted() {
+        let mut outbox = Outbox::new(2);
+        for n in 0..5 {
+            outbox.event("e".to_owned(), n.to_string());
+        }
+        assert_eq!((outbox.len(), outbox.given_up), (2, 3));
+        outbox.connected();
+        assert_eq!(drain(&mut outbox), ["e 3", "e 4"]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Event,
+        Retain(u8, u8),
+        Clear(u8),
+        Connect,
+        Lose,
+        HandOver,
+        Acknowledge,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Event),
+            3 => (0..4u8, 0..3u8).prop_map(|(topic, value)| Step::Retain(topic, value)),
+            1 => (0..4u8).prop_map(Step::Clear),
+            1 => Just(Step::Connect),
+            1 => Just(Step::Lose),
+            4 => Just(Step::HandOver),
+            4 => Just(Step::Acknowledge),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_events_arrive_in_order_or_are_counted_and_the_broker_retains_the_newest(
+            steps in prop::collection::vec(step(), 0..300)
+        ) {
+            let mut outbox = Outbox::new(5);
+            let (mut made, mut number) = (0u64, 0u16);
+            let mut flying: VecDeque<(u16, Message)> = VecDeque::new();
+            let (mut arrived, mut broker) = (Vec::new(), BTreeMap::new());
+            let take = |message: Message, arrived: &mut Vec<u64>, broker: &mut BTreeMap<String, String>| match message.kind {
+                Kind::Event => arrived.push(message.payload.parse().unwrap()),
+                _ if message.payload.is_empty() => drop(broker.remove(&message.topic)),
+                _ => drop(broker.insert(message.topic, message.payload)),
+            };
+            // At last the broker is back and takes everything.
+            let end = [Step::Connect].into_iter().chain(std::iter::repeat_n([Step::HandOver, Step::Acknowledge], 60).flatten());
+            for step in steps.into_iter().chain(end) {
+                match step {
+                    Step::Event => { outbox.event("e".to_owned(), made.to_string()); made += 1; }
+                    Step::Retain(topic, value) => outbox.retain(format!("t{topic}"), format!("v{value}")),
+                    Step::Clear(topic) => outbox.clear(&format!("t{topic}")),
+                    // The broker forgets everything with the connection.
+                    Step::Connect => { broker.clear(); flying.clear(); outbox.connected(); }
+                    Step::Lose => { flying.clear(); outbox.lost(); }
+                    Step::HandOver => if let Some(message) = outbox.hand_over() {
+                        number = number.wrapping_add(1).max(1);
+                        outbox.sent(number);
+                        flying.push_back((number, message));
+                    },
+                    Step::Acknowledge => if let Some((number, message)) = flying.pop_front() {
+                        prop_assert!(outbox.acknowledged(number));
+                        take(message, &mut arrived, &mut broker);
+                    },
+                }
+                prop_assert!(outbox.waiting.iter().filter(|message| message.kind == Kind::Event).count() <= 5);
+                prop_assert!(outbox.in_flight.len() <= IN_FLIGHT);
+            }
+            prop_assert!(arrived.is_sorted_by(|a, b| a < b), "{arrived:?}");
+            prop_assert_eq!(arrived.len() as u64 + outbox.given_up, made);
+            prop_assert_eq!(broker, outbox.retained);
+        }
+    }
+}

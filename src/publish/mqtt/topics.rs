@@ -1,0 +1,161 @@
+//! The names of the topics: where each message of this daemon belongs, and what its own names are turned into for that.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::sinks::MqttConfig;
+use crate::event::Subject;
+use crate::model::labels::slug;
+
+/// What stands beside the sources in the topics, so that no source may be called so there.
+const RESERVED: [&str; 5] = ["availability", "health", "problem", "pause", "threshold"];
+
+/// The topics of one daemon.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    base: String,
+    /// What this machine is called.
+    pub node: String,
+    /// The same in what Home Assistant knows things by.
+    pub node_id: String,
+    discovery_prefix: String,
+}
+
+impl Topics {
+    /// The topics that the configuration asks for.
+    pub fn new(config: &MqttConfig) -> Self {
+        Self {
+            base: format!("{}/{}", config.prefix, config.node),
+            node: config.node.clone(),
+            node_id: format!("mimid_{}", id(&config.node)),
+            discovery_prefix: config.discovery_prefix.clone(),
+        }
+    }
+
+    /// Something of the whole daemon, such as `availability` or `pause/set`.
+    pub fn node(&self, what: &str) -> String {
+        format!("{}/{what}", self.base)
+    }
+
+    /// Something of a source, such as `level`.
+    pub fn source(&self, source: &str, what: &str) -> String {
+        format!("{}/{}/{what}", self.base, level(source))
+    }
+
+    /// Something of a label of a source, such as `state`.
+    pub fn label(&self, source: &str, key: &str, what: &str) -> String {
+        format!("{}/{}/{key}/{what}", self.base, level(source))
+    }
+
+    /// A label's threshold: its `set` or its `state`.
+    pub fn threshold(&self, key: &str, what: &str) -> String {
+        format!("{}/threshold/{key}/{what}", self.base)
+    }
+
+    /// Where Home Assistant is told of a device: that of a source, or with `None` the daemon's own.
+    pub fn discovery(&self, source: Option<&str>) -> String {
+        let device = source.map_or_else(|| "node".to_owned(), |source| format!("source_{}", id(source)));
+        format!("{}/device/{}/{device}/config", self.discovery_prefix, self.node_id)
+    }
+
+    /// Where Home Assistant says that it is there.
+    pub fn birth(&self) -> String {
+        format!("{}/status", self.discovery_prefix)
+    }
+
+    /// What is subscribed to for as long as there is a connection.
+    pub fn heard(&self) -> Vec<String> {
+        vec![self.node("pause/set"), self.node("threshold/+/set"), self.birth()]
+    }
+
+    /// What is subscribed to for a moment, to find what an earlier run left there.
+    pub fn own(&self) -> Vec<String> {
+        vec![self.node("#"), format!("{}/device/{}/+/config", self.discovery_prefix, self.node_id)]
+    }
+
+    /// The topic behind the daemon's own part, where it has one.
+    pub fn under_node<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(&self.base)?.strip_prefix('/')
+    }
+
+    /// Whether Home Assistant is told of a device here.
+    pub fn is_discovery(&self, topic: &str) -> bool {
+        let rest = topic.strip_prefix(&self.discovery_prefix).and_then(|rest| rest.strip_prefix("/device/"));
+        rest.and_then(|rest| rest.strip_prefix(&self.node_id)).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+/// What a label or a group is called in topics; never empty.
+pub fn key(subject: &Subject) -> String {
+    if subject.slug.is_empty() { id(&subject.name) } else { subject.slug.clone() }
+}
+
+/// A source's name as one level of a topic. Names that differ stay different.
+fn level(name: &str) -> String {
+    let is_bad = |letter: char| matches!(letter, '/' | '+' | '#') || letter.is_control();
+    if !name.is_empty() && !name.contains(is_bad) && !name.starts_with('$') && !RESERVED.contains(&name) {
+        return name.to_owned();
+    }
+    format!("{}_{}", name.replace(|letter| is_bad(letter) || letter == '$', "_"), fingerprint(name))
+}
+
+/// A name as Home Assistant takes it in ids: letters, digits and `_`. Names that differ stay different.
+pub fn id(name: &str) -> String {
+    let slug = slug(name);
+    if slug == name && !slug.is_empty() {
+        slug
+    } else {
+        format!("{slug}_{}", fingerprint(name)).trim_start_matches('_').to_owned()
+    }
+}
+
+/// A few digits that stay the same for the same name.
+fn fingerprint(name: &str) -> String {
+    Sha256::digest(name).iter().take(3).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_name_stays_as_it_is() {
+        assert_eq!((level("kitchen"), id("kitchen")), ("kitchen".to_owned(), "kitchen".to_owned()));
+        assert_eq!(level("台所"), "台所");
+    }
+
+    #[test]
+    fn a_name_that_divides_or_matches_topics_or_is_taken_gets_another() {
+        for name in ["a/b", "a+b", "a#b", "$a", "health", "threshold", "", "a\nb"] {
+            let level = level(name);
+            assert!(level != name && !level.contains(['/', '+', '#', '$', '\n']), "{name:?} is {level}");
+        }
+        assert_ne!(level("a/b"), level("a+b"));
+    }
+
+    #[test]
+    fn a_group_without_a_latin_letter_has_a_key() {
+        let subject = Subject { name: "犬".to_owned(), slug: String::new(), id: String::new() };
+        assert!(!key(&subject).is_empty() && key(&subject).chars().all(|c| c.is_ascii_alphanumeric()));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_one_level_and_an_id(name in "\\PC{0,12}") {
+            let (level, id) = (level(&name), id(&name));
+            prop_assert!(!level.is_empty() && !level.contains(['/', '+', '#']));
+            prop_assert!(!id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        }
+
+        #[test]
+        fn names_that_differ_stay_different(a in "[a-c/+ A]{0,3}", b in "[a-c/+ A]{0,3}") {
+            prop_assert!(a == b || (level(&a) != level(&b) && id(&a) != id(&b)), "{a:?} {b:?}");
+        }
+    }
+}
