@@ -46,8 +46,8 @@ deny:
 
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
-	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
-	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck -- --nocapture
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils mosquitto mosquitto-clients openssl
+	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck --test mqtt -- --nocapture
 
 # Gives every parser of foreign bytes what a fuzzer thinks up, ten minutes each; with PART=wav one of them. See fuzz/README.md.
 fuzz: SECONDS := 600

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct SinksConfig {
     /// Events, states and Home Assistant over MQTT.
     pub mqtt: Option<MqttConfig>,
-    /// A page, an interface and metrics over HTTP.
+    /// An interface and metrics over HTTP.
     pub http: Option<HttpConfig>,
 }
 

@@ -41,7 +41,7 @@ section! {
 section! {
     /// `[sinks.http]`
     RawHttp {
-        /// Where the page and the interface are served: an address with its port, such as `127.0.0.1:8787`, or `unix:PATH`. Without
+        /// Where the interface is served: an address with its port, such as `127.0.0.1:8787`, or `unix:PATH`. Without
         /// it: no HTTP.
         #[schemars(length(min = 1))]
         listen: Option<String> = None,
@@ -60,6 +60,6 @@ section! {
 pub struct RawSinks {
     /// Events, states and Home Assistant over MQTT.
     pub mqtt: RawMqtt,
-    /// A page, an interface and metrics over HTTP.
+    /// An interface and metrics over HTTP.
     pub http: RawHttp,
 }

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_on_an_address_or_a_unix_socket() {
+    fn http_is_on_an_address_or_a_unix_socket() {
         let http = |text: &str| sinks(text).unwrap().http.unwrap().listen;
         assert_eq!(http("[sinks.http]\nlisten = \"[::1]:80\""), Listen::Tcp("[::1]:80".parse().unwrap()));
         assert_eq!(http("[sinks.http]\nlisten = \"unix:/run/a\""), Listen::Unix("/run/a".into()));

@@ -1,4 +1,4 @@
-//! The HTTP sink: an interface for programs, metrics for Prometheus, and a place for a page for people.
+//! The HTTP sink: an interface for programs, and metrics for Prometheus.
 //!
 //! `server` accepts connections and bounds them (`patient` gives up those that take nothing), `guard` decides who may ask and `sessions`
 //! knows the browsers that are logged in, `routes` is the list of what there is, which `openapi` describes. `api` answers what the socket

@@ -14,8 +14,7 @@ use super::{events, guard, health, labels, metrics, openapi, server};
 /// A path, its method as OpenAPI spells it, and what answers.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
 
-/// What everybody gets who may reach the address at all: the log-in. A page for people would stand here too, and say
-/// with a `Content-Security-Policy` of its own what it may load; it has nothing in it that a token protects.
+/// What everybody gets who may reach the address at all: the log-in.
 pub fn open() -> Vec<Route> {
     vec![("/api/v1/login", "post", post(api::log_in)), ("/api/v1/logout", "post", post(api::log_out))]
 }
