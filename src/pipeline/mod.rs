@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use crate::analysis::{Analysis, Command, Now, Outcome};
 use crate::capture::CaptureError;
 use crate::config::stamp::Stamp;
-use crate::config::{Config, Raw, SourceConfig};
+use crate::config::{Config, QuietHours, Raw, SourceConfig};
 use crate::event::{EndReason, Pause, Report, Subject};
 use crate::inference::Inference;
 use crate::limits;
@@ -320,7 +320,9 @@ impl Daemon {
 
     /// The quiet hours that last just now.
     fn quiet(&self, now: Now) -> Option<Pause> {
-        self.config.quiet_hours.pause(now.wall(), &TimeZone::system())
+        let hours = &self.config.quiet_hours;
+        // Whoever has none need not wait for the system's list of time zones.
+        if *hours == QuietHours::default() { None } else { hours.pause(now.wall(), &TimeZone::system()) }
     }
 
     /// Closes the sources and opens them again as requests and quiet hours have it just now, and tells.
