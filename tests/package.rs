@@ -76,7 +76,9 @@ fn the_package_holds_what_it_should_as_root_and_comes_out_the_same_twice() {
     for name in ["README.md", "changelog", "changelog.Debian", "crates.txt", "onnxruntime-ThirdPartyNotices.txt"] {
         expected.insert(format!("/usr/share/doc/mimid/{name}.gz"));
     }
-    expected.insert("/usr/share/doc/mimid/copyright".to_owned());
+    for name in ["copyright", "examples/grafana.json", "examples/mimid-network.conf"] {
+        expected.insert(format!("/usr/share/doc/mimid/{name}"));
+    }
     for table in ["labels.tsv", "manifest.toml", "model.onnx", "ontology.tsv", "roundings.tsv", "thresholds.tsv"] {
         expected.insert(format!("/usr/lib/mimid/models/ced-tiny/{table}"));
     }
