@@ -135,10 +135,12 @@ impl Terminal {
     fn choose(&self, label: &str) {
         let began = Instant::now();
         let chosen = |screen: &str| screen.lines().find(|line| line.starts_with('▸')).map(str::to_owned).unwrap_or_default();
-        while !chosen(&self.screen()).contains(label) {
+        // The column is filled up with spaces: "Speech" is not "Speech synthesizer".
+        let cell = format!(" {label}  ");
+        while !chosen(&self.screen()).contains(&cell) {
             let screen = self.screen();
             let row = |sign: &str| screen.lines().position(|line| line.contains(sign)).unwrap_or(usize::MAX);
-            self.press(&[if row(&format!(" {label} ")) < row("▸") { "Up" } else { "Down" }]);
+            self.press(&[if row(&cell) < row("▸") { "Up" } else { "Down" }]);
             assert!(began.elapsed() < PATIENCE, "{label} is not to be chosen:\n{screen}");
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -153,7 +155,7 @@ impl Drop for Terminal {
 
 /// The threshold in the row of a label, where it is marked as changed.
 fn changed(screen: &str, label: &str) -> Option<f64> {
-    let row = screen.lines().find(|line| line.contains(&format!(" {label} ")) && !line.starts_with(label))?;
+    let row = screen.lines().find(|line| line.contains(&format!(" {label}  ")) && !line.starts_with(label))?;
     let (before, _) = row.split_once('*')?;
     before.split_whitespace().last()?.parse().ok()
 }
