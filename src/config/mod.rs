@@ -138,6 +138,25 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+impl Config {
+    /// The groups that are reported.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Subject>> {
+        self.rules.iter().map(|rule| &rule.subject).filter(|subject| subject.is_group())
+    }
+
+    /// The group or the label of this name; a group comes first.
+    ///
+    /// # Errors
+    /// The sentence that says that there is none, and what comes nearest.
+    pub fn subject(&self, labels: &Labels, name: &str) -> Result<Arc<Subject>, String> {
+        if let Some(group) = self.groups().find(|group| group.is_called(name)) {
+            return Ok(group.clone());
+        }
+        let unknown = || labels.unknown_beside(self.groups().map(|group| group.name.as_str()), name);
+        labels.find(name).map(|label| labels.subjects()[label].clone()).ok_or_else(unknown)
+    }
+}
+
 /// Where and for whom the socket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {

@@ -16,7 +16,7 @@ use crate::analysis::{Analysis, Command, Now, Outcome};
 use crate::capture::CaptureError;
 use crate::config::stamp::Stamp;
 use crate::config::{Config, QuietHours, Raw, SourceConfig};
-use crate::event::{EndReason, Pause, Report, Subject};
+use crate::event::{EndReason, Pause, Report};
 use crate::inference::Inference;
 use crate::limits;
 use crate::model::onnx::{self, Runtime};
@@ -90,7 +90,6 @@ pub struct Daemon {
     config: Config,
     config_file: Option<PathBuf>,
     fixed_sources: bool,
-    groups: Vec<Arc<Subject>>,
     model: ModelInfo,
     labels: Labels,
     runtime: Runtime,
@@ -128,8 +127,7 @@ impl Daemon {
             stats.source(&source.name);
         }
         let (info, labels) = (model_info(&model), model.labels.clone());
-        let groups = groups(&config);
-        let directory = directory(&info, &labels, &groups, &raw, &config);
+        let directory = directory(&info, &labels, &raw, &config);
         let (commands, obeyed) = bounded(256);
         let (reports, published) = bounded(REPORTS);
         let (told, outcomes) = bounded(256);
@@ -149,7 +147,6 @@ impl Daemon {
             config,
             config_file,
             fixed_sources,
-            groups,
             model: info,
             labels,
             runtime,
@@ -369,21 +366,16 @@ fn described(pause: Pause) -> String {
     pause.describe(Timestamp::now(), &TimeZone::system())
 }
 
-fn groups(config: &Config) -> Vec<Arc<Subject>> {
-    config.rules.iter().filter(|rule| rule.subject.is_group()).map(|rule| rule.subject.clone()).collect()
-}
-
 fn model_info(model: &Model) -> ModelInfo {
     ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() }
 }
 
-fn directory(model: &ModelInfo, labels: &Labels, groups: &[Arc<Subject>], raw: &Raw, config: &Config) -> Directory {
+fn directory(model: &ModelInfo, labels: &Labels, raw: &Raw, config: &Config) -> Directory {
     let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
         ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
         model: model.clone(),
         labels: labels.clone(),
-        groups: groups.iter().map(|group| group.name.clone()).collect(),
         in_force: config.clone(),
         config: raw.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string()),
     }

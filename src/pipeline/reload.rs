@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Daemon, directory, groups, model_info};
+use super::{Daemon, directory, model_info};
 use crate::analysis::{Command, Now};
 use crate::config::diff::Change;
 use crate::config::stamp::Stamp;
@@ -100,8 +100,7 @@ impl Daemon {
         } else if changes.contains(&Change::Rules) {
             let _ = self.commands.send(Command::Rules(new.rules.clone()));
         }
-        self.groups = groups(&new);
-        self.publisher.set_directory(directory(&self.model, &self.labels, &self.groups, &raw, &new));
+        self.publisher.set_directory(directory(&self.model, &self.labels, &raw, &new));
         if changes.contains(&Change::QuietHours) {
             self.config.quiet_hours = new.quiet_hours.clone();
             self.pauses.forget_resumption();

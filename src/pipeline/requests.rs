@@ -76,13 +76,6 @@ impl Daemon {
 
     /// The group or the label of this name; a group comes first.
     pub(super) fn subject(&self, name: &str) -> Result<Arc<Subject>, String> {
-        if let Some(group) = self.groups.iter().find(|group| group.is_called(name)) {
-            return Ok(group.clone());
-        }
-        let label = self.labels.find(name).ok_or_else(|| {
-            let groups = self.groups.iter().map(|group| group.name.as_str());
-            self.labels.unknown_beside(groups, name)
-        })?;
-        Ok(self.labels.subjects()[label].clone())
+        self.config.subject(&self.labels, name)
     }
 }

@@ -194,7 +194,7 @@ impl Connection {
     async fn subscribe(&mut self, request: &Request, subscription: &mut Subscription) -> io::Result<()> {
         let Request::Subscribe { since, instance, .. } = request else { return Ok(()) };
         let directory = self.shared.directory();
-        let filter = match Filter::new(request, &directory.labels, &directory.groups) {
+        let filter = match Filter::new(request, &directory.labels, &directory.groups()) {
             Ok(filter) => filter,
             Err(bad) => return self.refuse(Refusal(bad.code, bad.message)).await,
         };

@@ -35,8 +35,6 @@ pub struct Directory {
     pub model: ModelInfo,
     /// Its labels.
     pub labels: Labels,
-    /// The names of the configured groups.
-    pub groups: Vec<String>,
     /// The names of the labels that the report is told to ignore.
     pub ignored: Vec<String>,
     /// The configuration file, if there is one.
@@ -65,6 +63,13 @@ pub struct Shared {
     pub directory: RwLock<Arc<Directory>>,
     /// How many clients may be connected at a time.
     pub max_clients: u64,
+}
+
+impl Directory {
+    /// The names of the groups that are reported.
+    pub fn groups(&self) -> Vec<String> {
+        self.in_force.groups().map(|group| group.name.clone()).collect()
+    }
 }
 
 impl Shared {

@@ -57,9 +57,12 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let in_force = Raw::parse("[report]\nlabels = [\"Dog\"]", None).validate(&labels).unwrap().config;
-        let groups = vec!["alarm".to_owned()];
-        let directory = Directory { model, labels: labels.clone(), groups, ignored: Vec::new(), config: None, in_force };
+        let in_force =
+            Raw::parse("[report]\nlabels = [\"Dog\"]\n[groups.alarm]\nlabels = [\"Smoke detector, smoke alarm\"]", None)
+                .validate(&labels)
+                .unwrap()
+                .config;
+        let directory = Directory { model, labels: labels.clone(), ignored: Vec::new(), config: None, in_force };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),

@@ -100,7 +100,7 @@ pub async fn events(
 /// held, and what is.
 pub fn subscribe(api: &Api, subscription: &mut Subscription, request: &Request) -> Result<Vec<Arc<str>>, Problem> {
     let directory = api.shared.directory();
-    let filter = Filter::new(request, &directory.labels, &directory.groups)
+    let filter = Filter::new(request, &directory.labels, &directory.groups())
         .map_err(|bad| Problem::from(crate::publish::answer::Refusal(bad.code, bad.message)))?;
     let Request::Subscribe { since, instance, .. } = request else { return Ok(Vec::new()) };
     let Filter { labels, sources, types, min_score } = filter.clone();

@@ -51,7 +51,7 @@ pub struct Label {
 
 fn all(directory: &Directory) -> Labels {
     let rules = &directory.in_force.rules;
-    let groups = rules.iter().map(|rule| &rule.subject).filter(|subject| subject.is_group()).map(|group| (None, group));
+    let groups = directory.in_force.groups().map(|group| (None, group));
     let labels = directory.labels.subjects().iter().enumerate().map(|(index, subject)| (Some(index), subject));
     let told = groups.chain(labels).map(|(index, subject): (Option<usize>, &Arc<Subject>)| {
         let gate = rules.iter().find(|rule| rule.subject == *subject).map(|rule| &rule.gate);
@@ -96,13 +96,9 @@ pub async fn change(
         Some(_) => return Err(Problem::bad_request("save must be true or false")),
     };
     let directory = api.shared.directory();
-    let group = directory.groups.iter().find(|group| crate::model::labels::slug(group) == slug.to_lowercase() || **group == slug);
-    let label = directory.labels.find(&slug).map(|index| &directory.labels.subjects()[index].name);
-    let Some(name) = group.or(label).cloned() else {
-        let message = directory.labels.unknown_beside(directory.groups.iter().map(String::as_str), &slug);
-        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_label", message));
-    };
-    let is_group = group.is_some();
+    let unknown = |message| Problem::new(StatusCode::NOT_FOUND, "unknown_label", message);
+    let subject = directory.in_force.subject(&directory.labels, &slug).map_err(unknown)?;
+    let (name, is_group) = (subject.name.clone(), subject.is_group());
     if fields.insert("label".to_owned(), name.clone().into()).is_some() {
         return Err(Problem::bad_request("the path names the label; leave \"label\" out"));
     }
