@@ -1,9 +1,9 @@
-//! The HTTP sink: an interface for programs, and metrics for Prometheus.
+//! The HTTP sink: an interface for programs, a page for people, and metrics for Prometheus.
 //!
 //! `server` accepts connections and bounds them (`patient` gives up those that take nothing), `guard` decides who may ask and `sessions`
 //! knows the browsers that are logged in, `routes` is the list of what there is, which `openapi` describes. `api` answers what the socket
 //! answers, `labels` the thresholds, `events` and `websocket` stream, `health` says whether it hears, `metrics` is for Prometheus, with
-//! what `tally` has counted; `problem` is every refusal.
+//! what `tally` has counted; `page` is for people; `problem` is every refusal.
 //!
 //! Invariant: nothing is served that the socket would not tell, and nothing is changed but by the requests that the socket takes, and
 //! in the configuration file by its editor.
@@ -23,6 +23,7 @@ mod health;
 mod labels;
 mod metrics;
 mod openapi;
+mod page;
 mod patient;
 mod problem;
 mod routes;

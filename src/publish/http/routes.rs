@@ -9,14 +9,19 @@ use axum::routing::{MethodRouter, get, patch, post};
 
 use super::api::{self, Api};
 use super::problem::Problem;
-use super::{events, guard, health, labels, metrics, openapi, server};
+use super::{events, guard, health, labels, metrics, openapi, page, server};
 
 /// A path, its method as OpenAPI spells it, and what answers.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
 
-/// What everybody gets who may reach the address at all: the log-in.
+/// What everybody gets who may reach the address at all: the page, which holds nothing, and its log-in.
 pub fn open() -> Vec<Route> {
-    vec![("/api/v1/login", "post", post(api::log_in)), ("/api/v1/logout", "post", post(api::log_out))]
+    vec![
+        ("/", "get", get(page::page)),
+        ("/page/{part}", "get", get(page::part)),
+        ("/api/v1/login", "post", post(api::log_in)),
+        ("/api/v1/logout", "post", post(api::log_out)),
+    ]
 }
 
 /// What those get who bring the token, where there is one.

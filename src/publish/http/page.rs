@@ -1,0 +1,174 @@
+//! `GET /`: the page for people. Its parts lie in the folder beside this file, and are in the binary as they are there.
+//!
+//! Invariant: it holds nothing of the daemon's, so it needs no token; what it shows it asks for as every other client does. A browser
+//! takes nothing for it from elsewhere, and lets nothing into it that is not one of its parts.
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use super::sessions::hash;
+
+/// What a browser may do for the page: load its parts, and ask this daemon.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// One file of the page.
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+}
+
+macro_rules! parts {
+    ($($name:literal $kind:ident $file:literal),* $(,)?) => {
+        &[$(Part { name: $name, kind: $kind, text: include_str!(concat!("page/", $file)) }),*]
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const TABLE: &str = "application/json";
+const PICTURE: &str = "image/svg+xml";
+
+/// All of them. A language more is a line more here and one in words.js.
+const PARTS: &[Part] = parts![
+    "" HTML "index.html",
+    "icon.svg" PICTURE "icon.svg",
+    "style.css" STYLE "style.css",
+    "main.js" SCRIPT "main.js",
+    "api.js" SCRIPT "api.js",
+    "curve.js" SCRIPT "curve.js",
+    "daemon.js" SCRIPT "daemon.js",
+    "day.js" SCRIPT "day.js",
+    "dom.js" SCRIPT "dom.js",
+    "events.js" SCRIPT "events.js",
+    "meter.js" SCRIPT "meter.js",
+    "scale.js" SCRIPT "scale.js",
+    "sounds.js" SCRIPT "sounds.js",
+    "spectrogram.js" SCRIPT "spectrogram.js",
+    "words.js" SCRIPT "words.js",
+    "en.json" TABLE "languages/en.json",
+    "ja.json" TABLE "languages/ja.json",
+];
+
+/// `GET /`
+pub async fn page(headers: HeaderMap) -> Response {
+    serve("", &headers)
+}
+
+/// `GET /page/{part}`
+pub async fn part(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    serve(&name, &headers)
+}
+
+/// Answers with a part, or says that the browser has it already: after an update of mimid it must not keep the old one.
+fn serve(name: &str, headers: &HeaderMap) -> Response {
+    let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+        return Problem::new(StatusCode::NOT_FOUND, "not_found", "the page has no such part").into_response();
+    };
+    let tag: String = hash(part.text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let headers = [
+        (header::CONTENT_TYPE, part.kind.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".to_owned()),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::ETAG, tag),
+    ];
+    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, part.text).into_response() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/publish/http/page")
+    }
+
+    fn languages() -> impl Iterator<Item = (&'static str, Value)> {
+        PARTS.iter().filter(|part| part.kind == TABLE).map(|part| (part.name, serde_json::from_str(part.text).unwrap()))
+    }
+
+    fn keys(value: &Value) -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_a_part() {
+        let files = |folder: std::path::PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        let all = files(folder()).chain(files(folder().join("languages")));
+        let names: BTreeSet<String> = all
+            .filter(|entry| entry.file_type().unwrap().is_file())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .map(|name| if name == "index.html" { String::new() } else { name })
+            .collect();
+        assert_eq!(names, PARTS.iter().map(|part| part.name.to_owned()).collect());
+    }
+
+    #[test]
+    fn no_part_asks_anybody_else_for_anything() {
+        for part in PARTS {
+            let text = part.text.replace("http://www.w3.org/2000/svg", "");
+            for address in ["http://", "https://", "\"//", "@import", "url(", "innerHTML", "eval(", " style=\"", "onclick=\""] {
+                assert!(!text.contains(address), "{}: {address}", part.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_language_has_every_word_with_the_same_places_in_it() {
+        let all: Vec<(&str, Value)> = languages().collect();
+        let english = all.iter().find(|(name, _)| *name == "en.json").map(|(_, table)| table.clone()).unwrap();
+        let places = |text: &str| -> BTreeSet<String> {
+            text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())).collect()
+        };
+        for (name, table) in all {
+            assert_eq!(keys(&table["interface"]), keys(&english["interface"]), "{name}");
+            for (key, text) in table["interface"].as_object().unwrap() {
+                let (said, meant) = (text.as_str().unwrap(), english["interface"][key].as_str().unwrap());
+                assert!(!said.is_empty() && places(said) == places(meant), "{name}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_word_that_is_used_is_there_and_no_other() {
+        let english = languages().find(|(name, _)| *name == "en.json").unwrap().1;
+        let text: String = PARTS.iter().filter(|part| [HTML, SCRIPT].contains(&part.kind)).map(|part| part.text).collect();
+        // Some keys are put together.
+        let made = |key: &str| ["why_", "legend_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")));
+        let of_a_slider = |key: &str| key.strip_suffix("_of").is_some_and(|name| text.contains(&format!("\"{name}\"")));
+        for key in keys(&english["interface"]) {
+            assert!(text.contains(&format!("\"{key}\"")) || made(&key) || of_a_slider(&key), "nobody says {key}");
+        }
+        for used in text.split("data-t=\"").skip(1).chain(text.split("data-t-label=\"").skip(1)).chain(text.split(" t(\"").skip(1)) {
+            let key = used.split('"').next().unwrap();
+            assert!(english["interface"][key].is_string(), "{key} is said and is not there");
+        }
+    }
+
+    #[test]
+    fn every_label_of_the_model_has_a_name_of_its_own_in_every_language() {
+        let labels = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny/labels.tsv")).unwrap();
+        let labels: BTreeSet<String> =
+            labels.lines().skip(1).filter_map(|line| line.split('\t').find(|cell| !cell.starts_with('/')).map(str::to_owned)).collect();
+        assert_eq!(labels.len(), 527);
+        for (name, table) in languages().filter(|(name, _)| *name != "en.json") {
+            let named = table["labels"].as_object().unwrap();
+            assert_eq!(labels, keys(&table["labels"]), "{name}");
+            let different: BTreeSet<&str> = named.values().map(|name| name.as_str().unwrap()).collect();
+            assert_eq!(different.len(), named.len(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+// The curve of one label: its last minute of scores, and its thresholds as sliders that stand where the thresholds lie.
+
+import { ask } from "./api.js";
+import { daemon } from "./daemon.js";
+import { css, el, fit, say } from "./dom.js";
+import { MARKS, place, scoreAt } from "./scale.js";
+import { nameOf, score, t } from "./words.js";
+
+const SPAN_MS = 60_000;
+/** A gap in the scores longer than this is one. */
+const GAP_MS = 700;
+/** Half a slider's thumb: the curve keeps as much room above and below, so that a thumb stands at its line. */
+const MARGIN = 9;
+/** How many steps a slider has. */
+const STEPS = 200;
+/** A slider that is dragged is heard at most so often. */
+const EVERY_MS = 80;
+
+/** A curve with its sliders, for the label of this slug. */
+export class Curve {
+  element;
+  #slug;
+  #canvas = el("canvas", { class: "curve", role: "img" });
+  #sliders;
+  #before;
+  /** The thresholds that were moved and not saved. */
+  #moved = new Set();
+  #sending = null;
+  #waiting = null;
+  #note = el("p", { class: "note", role: "status" });
+  #save = el("button", { type: "button", class: "button strong", onclick: () => this.#keep() });
+  #undo = el("button", { type: "button", class: "button", onclick: () => this.#takeBack() });
+  #test = el("button", { type: "button", class: "button", onclick: () => this.#sendTest() });
+  #why = el("p", { class: "why" });
+  #legend = el("dl", { class: "legend" });
+
+  constructor(slug) {
+    this.#slug = slug;
+    const label = daemon.labels.get(slug);
+    const slider = (key) => {
+      const input = el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-orientation": "vertical", class: key, oninput: () => this.#move(key) });
+      const output = el("output");
+      return { key, input, output, column: el("label", { class: "slider" }, el("span", { class: "title" }), el("span", { class: "track" }, input), output) };
+    };
+    this.#sliders = label.threshold === null ? [] : [slider("threshold"), slider("start_threshold")];
+    this.#before = this.#inForce();
+    const plot = el("div", { class: "plot" }, this.#canvas, ...this.#sliders.map(({ column }) => column));
+    const buttons = this.#sliders.length > 0 ? [this.#save, this.#undo, this.#test] : [];
+    this.element = el("div", { class: "inspector" }, this.#why, plot, this.#legend, el("div", { class: "actions" }, ...buttons, this.#note));
+    this.speak();
+    this.follow();
+  }
+
+  /** Says everything in the language that is spoken. */
+  speak() {
+    const label = daemon.labels.get(this.#slug);
+    for (const { key, column, input } of this.#sliders) {
+      say(column.querySelector(".title"), t(key));
+      input.setAttribute("aria-label", t(`${key}_of`, { label: nameOf(label.label) }));
+    }
+    const seconds = Math.round((daemon.shape?.two_sided_lag_ms ?? 3_000) / 1_000);
+    this.#legend.replaceChildren(
+      ...["score", "two_sided"].flatMap((curve) => [el("dt", { class: curve }), el("dd", {}, t(`legend_${curve}`, { seconds }))]),
+    );
+    for (const [button, key] of [[this.#save, "save"], [this.#undo, "undo"], [this.#test, "test"]]) say(button, t(key));
+    this.follow();
+  }
+
+  /** Shows the thresholds that are in force. */
+  follow() {
+    const inForce = this.#inForce();
+    for (const { key, input, output } of this.#sliders) {
+      // A hand that holds the slider knows better where it is.
+      if (!this.#isMoving()) input.value = Math.round(place(inForce[key]) * STEPS);
+      say(output, score(inForce[key]));
+      input.setAttribute("aria-valuetext", score(inForce[key]));
+    }
+    this.#save.hidden = this.#undo.hidden = this.#moved.size === 0;
+    this.#test.hidden = this.#moved.size > 0;
+    this.draw();
+  }
+
+  /** Draws the last minute. */
+  draw() {
+    const label = daemon.labels.get(this.#slug);
+    const { context, width, height } = fit(this.#canvas);
+    if (width === 0 || label === undefined) return;
+    const now = Math.max(daemon.heard.at(-1)?.at ?? 0, daemon.now() - 400);
+    const x = (at) => width - ((now - at) / SPAN_MS) * width;
+    const y = (value) => MARGIN + (1 - place(value)) * (height - 2 * MARGIN);
+    context.clearRect(0, 0, width, height);
+    this.#drawMarks(context, width, height, y);
+    const points = (key, time) => daemon.heard.map((heard) => ({ at: heard[time], value: heard.bySlug.get(this.#slug)?.[key] ?? 0 }));
+    const scores = points("score", "at");
+    this.#trace(context, points("two_sided", "twoSidedAt"), x, y, css("--sure"), y(0));
+    this.#trace(context, scores, x, y, css("--score"), null);
+    for (const { key } of this.#sliders) this.#drawThreshold(context, key, y(this.#inForce()[key]), width);
+    this.#tell(label, scores);
+  }
+
+  #drawMarks(context, width, height, y) {
+    context.font = `10.5px ${css("--font")}`;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    for (const mark of MARKS) {
+      const at = Math.round(y(mark)) + 0.5;
+      context.strokeStyle = css("--grid-card");
+      context.beginPath();
+      context.moveTo(34, at);
+      context.lineTo(width, at);
+      context.stroke();
+      context.fillStyle = css("--faint");
+      context.fillText(String(mark), 0, at);
+    }
+    context.textBaseline = "alphabetic";
+    context.fillText(t("minute_ago"), 34, height - 1);
+    context.textAlign = "right";
+    context.fillText(t("now"), width - 2, height - 1);
+  }
+
+  /** A line through points, broken where there are none; with `ground` the surface under it. */
+  #trace(context, points, x, y, colour, ground) {
+    const runs = [];
+    for (const point of points) {
+      if (runs.length === 0 || point.at - runs.at(-1).at(-1).at > GAP_MS) runs.push([]);
+      runs.at(-1).push(point);
+    }
+    context.save();
+    context.beginPath();
+    context.rect(34, 0, context.canvas.width, context.canvas.height);
+    context.clip();
+    for (const run of runs) {
+      context.beginPath();
+      run.forEach(({ at, value }) => context.lineTo(x(at), y(value)));
+      context.strokeStyle = context.fillStyle = colour;
+      context.lineWidth = ground === null ? 1.75 : 1;
+      context.lineJoin = "round";
+      context.stroke();
+      if (ground === null) continue;
+      context.lineTo(x(run.at(-1).at), ground);
+      context.lineTo(x(run[0].at), ground);
+      context.globalAlpha = 0.28;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+    context.restore();
+  }
+
+  #drawThreshold(context, key, at, width) {
+    context.strokeStyle = css(key === "threshold" ? "--sure" : "--score");
+    context.lineWidth = 1.25;
+    context.setLineDash(key === "threshold" ? [] : [5, 4]);
+    context.beginPath();
+    context.moveTo(34, at);
+    context.lineTo(width, at);
+    context.stroke();
+    context.setLineDash([]);
+    context.lineWidth = 1;
+  }
+
+  #tell(label, scores) {
+    const newest = daemon.scoreOf(this.#slug);
+    const highest = Math.max(...scores.map(({ value }) => value), 0);
+    const text = t("curve_of", { label: nameOf(label.label), score: score(newest?.score ?? 0), highest: score(highest) });
+    if (this.#canvas.getAttribute("aria-label") !== text) this.#canvas.setAttribute("aria-label", text);
+    if (label.group !== null) say(this.#why, t("reported_as", { group: nameOf(label.group) }));
+    else if (label.threshold === null) say(this.#why, t("not_reported"));
+    else say(this.#why, t(`why_${newest?.why ?? "below"}`));
+  }
+
+  #inForce() {
+    const { threshold, start_threshold } = daemon.labels.get(this.#slug) ?? {};
+    return { threshold, start_threshold };
+  }
+
+  #isMoving() {
+    return this.#sending !== null || this.#waiting !== null;
+  }
+
+  /** A slider was moved: what it says acts at once; of what is said while an answer is on its way the last counts. */
+  #move(key) {
+    const slider = this.#sliders.find((slider) => slider.key === key);
+    const value = scoreAt(Number(slider.input.value) / STEPS);
+    say(slider.output, score(value));
+    slider.input.setAttribute("aria-valuetext", score(value));
+    Object.assign(daemon.labels.get(this.#slug), { [key]: value });
+    this.#moved.add(key);
+    this.#waiting = { ...this.#waiting, [key]: value };
+    this.#send();
+  }
+
+  async #send() {
+    if (this.#sending !== null || this.#waiting === null) return;
+    const thresholds = this.#waiting;
+    this.#waiting = null;
+    this.#sending = daemon.set(this.#slug, thresholds);
+    try {
+      await this.#sending;
+      say(this.#note, t("unsaved"));
+    } catch (error) {
+      say(this.#note, error.message);
+      await daemon.loadLabels().catch(() => {});
+    }
+    await new Promise((done) => setTimeout(done, EVERY_MS));
+    this.#sending = null;
+    if (this.#waiting !== null) this.#send();
+    else this.follow();
+  }
+
+  async #keep() {
+    try {
+      // What was not moved is not written: it follows the other one, or what the model's maker thought.
+      const inForce = this.#inForce();
+      await daemon.set(this.#slug, Object.fromEntries([...this.#moved].map((key) => [key, inForce[key]])), true);
+      this.#before = this.#inForce();
+      this.#moved.clear();
+      say(this.#note, t("saved", { file: daemon.status.config }));
+    } catch (error) {
+      say(this.#note, error.message);
+    }
+    this.follow();
+  }
+
+  async #takeBack() {
+    try {
+      await daemon.set(this.#slug, this.#before);
+      this.#moved.clear();
+      say(this.#note, "");
+    } catch (error) {
+      say(this.#note, error.message);
+    }
+    this.follow();
+  }
+
+  async #sendTest() {
+    try {
+      await ask("POST", "/api/v1/test", { label: daemon.labels.get(this.#slug).label });
+      say(this.#note, t("test_sent"));
+    } catch (error) {
+      say(this.#note, error.message);
+    }
+  }
+}

@@ -1,0 +1,223 @@
+// Starts the page, and holds what belongs to none of its parts: the state in the header, pausing, language, appearance, log-in.
+
+import { Refused, ask } from "./api.js";
+import { daemon } from "./daemon.js";
+import * as day from "./day.js";
+import { byId, el, say } from "./dom.js";
+import * as events from "./events.js";
+import * as meter from "./meter.js";
+import * as sounds from "./sounds.js";
+import { Spectrogram } from "./spectrogram.js";
+import { LANGUAGES, nameOf, onLanguage, speak, spoken, t, time } from "./words.js";
+
+const THEME = "mimid.theme";
+/** Set in a browser that has shown the token: it may log out. */
+const KNOWN = "mimid.known";
+/** How often those are told who do not see what the spectrogram shows, and how often it moves where motion is not wanted. */
+const TOLD_MS = 5_000;
+const STILL_MS = 1_000;
+
+const spectrogram = new Spectrogram(byId("spectrogram"));
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+let told = 0;
+let drawn = 0;
+let heardAt = 0;
+
+/** The events of the source that is looked at; those that were taken back only where they are wanted. */
+const ownEvents = () => [...daemon.events.values()].filter((event) => event.source === daemon.source && events.isWanted(event));
+
+function draw() {
+  requestAnimationFrame(draw);
+  const now = performance.now();
+  if (document.hidden || (stillness.matches && now - drawn < STILL_MS)) return;
+  drawn = now;
+  const shown = ownEvents();
+  spectrogram.draw(shown, daemon.now());
+  if (now - told > TOLD_MS) {
+    told = now;
+    const since = daemon.now() - spectrogram.span;
+    const labels = [...new Set(shown.filter((event) => (event.until ?? daemon.now()) > since).map((event) => nameOf(event.label)))];
+    const told_events = labels.length > 0 ? t("spectrogram_events", { labels: labels.join(t("comma")) }) : t("spectrogram_quiet");
+    byId("spectrogram").setAttribute("aria-label", t("spectrogram_of", { source: daemon.source ?? "", seconds: spectrogram.span / 1_000, events: told_events }));
+  }
+  // A source that falls silent altogether is not one that is quiet.
+  if (now - heardAt > 1_500) tellNoSound();
+}
+
+function tellNoSound() {
+  const source = daemon.status?.sources.find(({ name }) => name === daemon.source);
+  const empty = byId("live-empty");
+  if (source === undefined || !daemon.answers) empty.hidden = true;
+  else {
+    empty.hidden = false;
+    say(empty, daemon.status.paused ? t("no_sound_paused") : source.reason ?? t("no_sound_lost", { source: source.name }));
+  }
+  meter.rest();
+}
+
+/** How the daemon is, in a word. */
+function tellState() {
+  const [pill, status] = [byId("state"), daemon.status];
+  const trouble = status?.sources.filter(({ state }) => state !== "live" && state !== "ended") ?? [];
+  const paused = status?.paused;
+  const until = paused?.until ? { time: time(paused.until, daemon.now(), false) } : null;
+  let [kind, words] = ["well", t("state_listening")];
+  if (status === null) [kind, words] = ["away", t("state_connecting")];
+  else if (!daemon.answers) [kind, words] = ["away", t("state_away")];
+  else if (paused) [kind, words] = ["paused", until === null ? t("state_paused") : t(paused.reason === "quiet_hours" ? "state_quiet" : "state_paused_until", until)];
+  else if (trouble.length > 0) [kind, words] = ["trouble", t("state_trouble")];
+  pill.dataset.kind = kind;
+  say(byId("state-text"), words);
+  const notice = byId("notice");
+  notice.hidden = kind !== "trouble";
+  if (kind === "trouble") say(notice, trouble.map(({ name, reason }) => `${name}: ${reason ?? t("no_sound_lost", { source: name })}`).join("  "));
+  byId("resume").hidden = !paused || paused.reason === "quiet_hours";
+  byId("pause-menu").hidden = Boolean(paused);
+  if (status) say(byId("about"), t("about", { version: status.version, model: status.model.name, labels: status.model.labels }));
+}
+
+/** Where there are several sources, one of them is looked at. */
+function offerSources() {
+  const names = daemon.status?.sources.map(({ name }) => name) ?? [];
+  const group = byId("sources");
+  group.hidden = names.length < 2;
+  const shown = [...group.querySelectorAll("input")].map((input) => input.value);
+  if (names.length !== shown.length || names.some((name, at) => name !== shown[at])) {
+    const choice = (name) => el("label", {}, el("input", { type: "radio", name: "source", value: name, onchange: () => daemon.choose(name) }), el("span", {}, name));
+    group.replaceChildren(...names.map(choice));
+  }
+  for (const input of group.querySelectorAll("input")) input.checked = input.value === daemon.source;
+}
+
+async function request(path, body) {
+  try {
+    await ask("POST", path, body);
+    await daemon.refresh();
+  } catch (error) {
+    byId("notice").hidden = false;
+    say(byId("notice"), error.message);
+  }
+}
+
+/** Wears light or dark from now on, as it was chosen or as the system has it. */
+function dress() {
+  const chosen = localStorage.getItem(THEME) ?? "auto";
+  byId("theme").value = chosen;
+  document.documentElement.dataset.theme = chosen === "auto" ? (darkness.matches ? "dark" : "light") : chosen;
+  spectrogram.dress();
+}
+
+function wire() {
+  for (const button of byId("pause-menu").querySelectorAll("[data-seconds]")) {
+    button.addEventListener("click", () => {
+      byId("pause-menu").open = false;
+      request("/api/v1/pause", button.dataset.seconds === "" ? {} : { seconds: Number(button.dataset.seconds) });
+    });
+  }
+  document.addEventListener("click", ({ target }) => byId("pause-menu").contains(target) || (byId("pause-menu").open = false));
+  byId("pause-menu").addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    byId("pause-menu").open = false;
+    byId("pause-menu").querySelector("summary").focus();
+  });
+  byId("resume").addEventListener("click", () => request("/api/v1/resume", {}));
+  byId("log-out").addEventListener("click", async () => {
+    await ask("POST", "/api/v1/logout").catch(() => {});
+    localStorage.removeItem(KNOWN);
+    location.reload();
+  });
+  const language = byId("language");
+  language.replaceChildren(...Object.entries(LANGUAGES).map(([tag, name]) => el("option", { value: tag, lang: tag }, name)));
+  language.addEventListener("change", () => speak(language.value, true));
+  byId("theme").addEventListener("change", ({ target }) => {
+    localStorage.setItem(THEME, target.value);
+    dress();
+  });
+  darkness.addEventListener("change", dress);
+  dress();
+  for (const input of document.querySelectorAll("input[name=span]")) {
+    input.addEventListener("change", () => (spectrogram.span = Number(input.value) * 1_000));
+  }
+  const canvas = byId("spectrogram");
+  canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => {
+    spectrogram.marked = spectrogram.at(offsetX, offsetY, ownEvents(), daemon.now())?.id ?? null;
+    canvas.classList.toggle("pointing", spectrogram.marked !== null);
+  });
+  canvas.addEventListener("pointerleave", () => (spectrogram.marked = null));
+  canvas.addEventListener("click", () => {
+    const event = daemon.events.get(spectrogram.marked);
+    if (event !== undefined) sounds.reveal(event.slug);
+  });
+}
+
+function follow() {
+  sounds.follow();
+  events.follow((id) => (spectrogram.marked = id));
+  day.follow();
+  for (const type of ["status", "answers", "source"]) {
+    daemon.addEventListener(type, () => {
+      tellState();
+      offerSources();
+    });
+  }
+  daemon.addEventListener("shape", () => {
+    spectrogram.begin(daemon.shape);
+  });
+  daemon.addEventListener("live", ({ detail: line }) => {
+    heardAt = performance.now();
+    spectrogram.push(line);
+    meter.show(line);
+    byId("live-empty").hidden = spectrogram.hasBands;
+    if (!spectrogram.hasBands) say(byId("live-empty"), t("no_spectrogram"));
+  });
+  daemon.addEventListener("unknown", askForToken);
+  onLanguage(() => {
+    byId("language").value = spoken();
+    told = 0;
+    tellState();
+    sounds.speak();
+    events.speak();
+    day.speak();
+  });
+}
+
+/** Who is not known here shows the access token, once. */
+function askForToken() {
+  byId("main").hidden = true;
+  byId("state").hidden = byId("pause-menu").hidden = byId("resume").hidden = byId("log-out").hidden = true;
+  const form = byId("login");
+  form.hidden = false;
+  byId("token").focus();
+  form.onsubmit = async (submitted) => {
+    submitted.preventDefault();
+    try {
+      await ask("POST", "/api/v1/login", { token: byId("token").value });
+      localStorage.setItem(KNOWN, "yes");
+      location.reload();
+    } catch (error) {
+      byId("login-fault").hidden = false;
+      say(byId("login-fault"), error.message);
+      byId("token").select();
+    }
+  };
+}
+
+/** Starts as soon as the daemon answers. */
+async function start() {
+  try {
+    await daemon.start();
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return askForToken();
+    setTimeout(start, 1_000);
+    return;
+  }
+  byId("main").hidden = false;
+  byId("log-out").hidden = localStorage.getItem(KNOWN) === null;
+}
+
+wire();
+follow();
+await speak();
+draw();
+start();

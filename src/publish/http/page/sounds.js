@@ -1,0 +1,166 @@
+// The list of sounds: for each label how sure the daemon is just now, and its curve where it is opened.
+
+import { Curve } from "./curve.js";
+import { daemon } from "./daemon.js";
+import { byId, el, say } from "./dom.js";
+import { place } from "./scale.js";
+import { goesBy, nameOf, score, t } from "./words.js";
+
+/** How often the order may change: a row that runs away cannot be read. */
+const ORDER_MS = 4_000;
+/** A label counts as heard just now that had such a score within the last seconds. */
+const HEARD = 0.01;
+const HEARD_MS = 10_000;
+
+const list = byId("sound-rows");
+const filter = byId("sound-filter");
+const which = byId("sound-which");
+const rows = new Map();
+let open = null;
+let ordered = 0;
+
+/** A label's row. */
+class Row {
+  curve = null;
+  #label;
+  #name = el("span", { class: "name" });
+  #fill = el("span", { class: "fill" });
+  #mark = el("span", { class: "mark" });
+  #score = el("span", { class: "score" });
+  #button;
+
+  constructor(label) {
+    this.#label = label;
+    const bar = el("span", { class: "bar", "aria-hidden": "true" }, this.#fill, this.#mark);
+    this.#button = el("button", { type: "button", class: "row", "aria-expanded": "false", onclick: () => toggle(label.slug) }, el("span", { class: "dot" }), this.#name, bar, this.#score);
+    this.element = el("li", { "data-slug": label.slug }, this.#button);
+  }
+
+  /** Says its name in the language that is spoken. */
+  speak() {
+    say(this.#name, nameOf(this.#label.label));
+    this.element.classList.toggle("silent", this.#label.reported !== "yes");
+    this.curve?.speak();
+    this.show();
+  }
+
+  /** Shows the newest score. */
+  show() {
+    const newest = daemon.scoreOf(this.#label.slug);
+    const value = newest?.score ?? 0;
+    this.#fill.style.transform = `scaleX(${place(value)})`;
+    this.#mark.hidden = this.#label.start_threshold === null;
+    if (!this.#mark.hidden) this.#mark.style.insetInlineStart = `${place(this.#label.start_threshold) * 100}%`;
+    say(this.#score, value >= 0.0005 ? score(value) : "–");
+    this.element.dataset.why = newest?.why ?? "";
+    this.curve?.draw();
+  }
+
+  /** Takes what the daemon says of the label now. */
+  renew(label) {
+    this.#label = label;
+    this.curve?.follow();
+  }
+
+  toggle(isOpen) {
+    this.#button.setAttribute("aria-expanded", String(isOpen));
+    this.curve?.element.remove();
+    this.curve = isOpen ? new Curve(this.#label.slug) : null;
+    if (this.curve) {
+      this.element.append(this.curve.element);
+      this.curve.draw();
+    }
+  }
+}
+
+function toggle(slug) {
+  const was = open;
+  if (was !== null) rows.get(was)?.toggle(false);
+  open = was === slug ? null : slug;
+  if (open !== null) rows.get(open)?.toggle(true);
+}
+
+/** Opens a label's curve, brings it into view and gives it the focus. */
+export function reveal(slug) {
+  const label = daemon.labels.get(slug);
+  if (label === undefined) return;
+  if (which.value !== "all" && label.reported !== "yes") which.value = "all";
+  filter.value = "";
+  order();
+  if (open !== slug) toggle(slug);
+  const row = rows.get(slug).element;
+  row.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  row.querySelector("button").focus({ preventScroll: true });
+}
+
+/** The highest score of each label within the last minute, or within so much of it. */
+function strongest(within) {
+  const highest = new Map();
+  const since = (daemon.heard.at(-1)?.at ?? 0) - within;
+  for (const { at, bySlug } of daemon.heard) {
+    if (at < since) continue;
+    for (const [slug, { score }] of bySlug) if (score > (highest.get(slug) ?? 0)) highest.set(slug, score);
+  }
+  return highest;
+}
+
+/** Puts the rows into their order: what was strongest lately first. */
+function order() {
+  ordered = performance.now();
+  const [lately, minute] = [strongest(HEARD_MS), strongest(Infinity)];
+  const isShown = (label) => {
+    if (filter.value.trim() !== "" && !goesBy(label.label, filter.value)) return false;
+    if (label.slug === open) return true;
+    if (which.value === "heard") return (lately.get(label.slug) ?? 0) >= HEARD;
+    return which.value === "all" || label.reported === "yes";
+  };
+  // Coarse steps, so that two that are about as strong do not change places for ever.
+  const strength = (label) => Math.round(place(minute.get(label.slug) ?? 0) * 12);
+  const shown = [...daemon.labels.values()].filter(isShown);
+  shown.sort((one, other) => strength(other) - strength(one) || nameOf(one.label).localeCompare(nameOf(other.label)));
+  const elements = shown.map((label) => rows.get(label.slug).element);
+  if (elements.some((element, at) => list.children[at] !== element) || list.children.length !== elements.length) {
+    const scrolled = list.scrollTop;
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    list.replaceChildren(...elements);
+    list.scrollTop = scrolled;
+    focused?.focus({ preventScroll: true });
+  }
+  byId("sound-none").hidden = elements.length > 0 || daemon.labels.size === 0;
+}
+
+/** Whether somebody has a hand on the list. */
+const isHeld = () => list.matches(":hover") || list.contains(document.activeElement);
+
+function renew() {
+  for (const label of daemon.labels.values()) {
+    if (rows.has(label.slug)) rows.get(label.slug).renew(label);
+    else rows.set(label.slug, new Row(label));
+  }
+  for (const slug of rows.keys()) if (!daemon.labels.has(slug)) rows.delete(slug);
+  if (!rows.has(open)) open = null;
+  speak();
+}
+
+/** Says everything in the language that is spoken. */
+export function speak() {
+  rows.forEach((row) => row.speak());
+  filter.placeholder = t("find_sound");
+  order();
+}
+
+/** Follows the daemon. */
+export function follow() {
+  filter.addEventListener("input", order);
+  which.addEventListener("change", order);
+  daemon.addEventListener("labels", renew);
+  daemon.addEventListener("thresholds", ({ detail: slug }) => {
+    rows.get(slug)?.show();
+    rows.get(slug)?.curve?.follow();
+  });
+  daemon.addEventListener("live", () => {
+    if (performance.now() - ordered > ORDER_MS && !isHeld()) order();
+    for (const element of list.children) rows.get(element.dataset.slug)?.show();
+  });
+  daemon.addEventListener("source", () => rows.forEach((row) => row.show()));
+}
