@@ -46,6 +46,7 @@ const PARTS: &[Part] = parts![
     "day.js" SCRIPT "day.js",
     "dom.js" SCRIPT "dom.js",
     "events.js" SCRIPT "events.js",
+    "memory.js" SCRIPT "memory.js",
     "meter.js" SCRIPT "meter.js",
     "scale.js" SCRIPT "scale.js",
     "sounds.js" SCRIPT "sounds.js",

@@ -5,14 +5,12 @@ import { daemon } from "./daemon.js";
 import * as day from "./day.js";
 import { byId, el, say } from "./dom.js";
 import * as events from "./events.js";
+import { recall, remember } from "./memory.js";
 import * as meter from "./meter.js";
 import * as sounds from "./sounds.js";
 import { Spectrogram } from "./spectrogram.js";
 import { LANGUAGES, nameOf, onLanguage, speak, spoken, t, time } from "./words.js";
 
-const THEME = "mimid.theme";
-/** Set in a browser that has shown the token: it may log out. */
-const KNOWN = "mimid.known";
 /** How often those are told who do not see what the spectrogram shows, and how often it moves where motion is not wanted. */
 const TOLD_MS = 5_000;
 const STILL_MS = 1_000;
@@ -20,7 +18,7 @@ const STILL_MS = 1_000;
 const spectrogram = new Spectrogram(byId("spectrogram"));
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
-let told = 0;
+let told = -Infinity;
 let drawn = 0;
 let heardAt = 0;
 
@@ -102,7 +100,7 @@ async function request(path, body) {
 
 /** Wears light or dark from now on, as it was chosen or as the system has it. */
 function dress() {
-  const chosen = localStorage.getItem(THEME) ?? "auto";
+  const chosen = recall("theme") ?? "auto";
   byId("theme").value = chosen;
   document.documentElement.dataset.theme = chosen === "auto" ? (darkness.matches ? "dark" : "light") : chosen;
   spectrogram.dress();
@@ -124,14 +122,14 @@ function wire() {
   byId("resume").addEventListener("click", () => request("/api/v1/resume", {}));
   byId("log-out").addEventListener("click", async () => {
     await ask("POST", "/api/v1/logout").catch(() => {});
-    localStorage.removeItem(KNOWN);
+    remember("known", null);
     location.reload();
   });
   const language = byId("language");
   language.replaceChildren(...Object.entries(LANGUAGES).map(([tag, name]) => el("option", { value: tag, lang: tag }, name)));
-  language.addEventListener("change", () => speak(language.value, true));
+  language.addEventListener("change", () => speak(language.value));
   byId("theme").addEventListener("change", ({ target }) => {
-    localStorage.setItem(THEME, target.value);
+    remember("theme", target.value);
     dress();
   });
   darkness.addEventListener("change", dress);
@@ -174,7 +172,7 @@ function follow() {
   daemon.addEventListener("unknown", askForToken);
   onLanguage(() => {
     byId("language").value = spoken();
-    told = 0;
+    told = -Infinity;
     tellState();
     sounds.speak();
     events.speak();
@@ -193,7 +191,7 @@ function askForToken() {
     submitted.preventDefault();
     try {
       await ask("POST", "/api/v1/login", { token: byId("token").value });
-      localStorage.setItem(KNOWN, "yes");
+      remember("known", "yes");
       location.reload();
     } catch (error) {
       byId("login-fault").hidden = false;
@@ -213,7 +211,8 @@ async function start() {
     return;
   }
   byId("main").hidden = false;
-  byId("log-out").hidden = localStorage.getItem(KNOWN) === null;
+  // A browser that has shown the token may log out.
+  byId("log-out").hidden = recall("known") === null;
 }
 
 wire();

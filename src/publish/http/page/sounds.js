@@ -23,6 +23,7 @@ let ordered = 0;
 class Row {
   curve = null;
   #label;
+  #shown = "";
   #name = el("span", { class: "name" });
   #fill = el("span", { class: "fill" });
   #mark = el("span", { class: "mark" });
@@ -41,6 +42,7 @@ class Row {
     say(this.#name, nameOf(this.#label.label));
     this.element.classList.toggle("silent", this.#label.reported !== "yes");
     this.curve?.speak();
+    this.#shown = "";
     this.show();
   }
 
@@ -48,12 +50,15 @@ class Row {
   show() {
     const newest = daemon.scoreOf(this.#label.slug);
     const value = newest?.score ?? 0;
+    this.curve?.draw();
+    const shown = `${value} ${newest?.why} ${this.#label.start_threshold}`;
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     this.#fill.style.transform = `scaleX(${place(value)})`;
     this.#mark.hidden = this.#label.start_threshold === null;
     if (!this.#mark.hidden) this.#mark.style.insetInlineStart = `${place(this.#label.start_threshold) * 100}%`;
     say(this.#score, value >= 0.0005 ? score(value) : "–");
     this.element.dataset.why = newest?.why ?? "";
-    this.curve?.draw();
   }
 
   /** Takes what the daemon says of the label now. */

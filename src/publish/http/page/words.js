@@ -1,19 +1,19 @@
 // What the page says, in the languages that there are: a table each in languages/, with the interface's words and the labels' names.
 
 import { say } from "./dom.js";
+import { recall, remember } from "./memory.js";
 
 /** The tables that there are. Another language is another file and another entry here. */
 export const LANGUAGES = { en: "English", ja: "日本語" };
 
-const STORED = "mimid.language";
 const tables = {};
 let language = "en";
 const listeners = new Set();
 
 /** The language that the browser's user would like, of those that there are. */
 function wanted() {
-  const stored = localStorage.getItem(STORED);
-  if (stored in LANGUAGES) return stored;
+  const chosen = recall("language");
+  if (chosen in LANGUAGES) return chosen;
   return navigator.languages.map((tag) => tag.split("-")[0]).find((tag) => tag in LANGUAGES) ?? "en";
 }
 
@@ -22,10 +22,11 @@ async function table(name) {
 }
 
 /** Speaks this language from now on, or the one that is wanted. */
-export async function speak(name = wanted(), stored = false) {
+export async function speak(chosen = null) {
+  const name = chosen ?? wanted();
   await Promise.all([table("en"), table(name)]);
   language = name;
-  if (stored) localStorage.setItem(STORED, name);
+  if (chosen !== null) remember("language", chosen);
   document.documentElement.lang = name;
   for (const element of document.querySelectorAll("[data-t]")) say(element, t(element.dataset.t));
   for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
