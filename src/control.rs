@@ -31,6 +31,15 @@ pub enum Control {
         /// Takes what is in force then, or the sentences that say what is wrong.
         reply: oneshot::Sender<Result<InForce, Vec<String>>>,
     },
+    /// What somebody sees who looks at a source just now.
+    View {
+        /// The source's name.
+        source: Arc<str>,
+        /// What was seen already; `None` asks for all that is remembered.
+        since: Option<Mark>,
+        /// Takes the answer.
+        reply: oneshot::Sender<View>,
+    },
     /// The peaks of every label that were heard lately; from now on they are kept.
     Peaks {
         /// From which number on; `None` is from now on.
@@ -143,6 +152,58 @@ pub struct TopLabel {
     pub thresholds: Option<InForce>,
     /// Why it is an event just now, or why not.
     pub why: Why,
+}
+
+/// What somebody sees who looks at a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// What the picture's numbers mean.
+    pub shape: Arc<Shape>,
+    /// What is seen; `None` while the source is not attached.
+    pub seen: Option<Seen>,
+}
+
+/// What the numbers of a [`Seen`] mean: the same as long as the model is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// How long a column of the spectrogram is, in milliseconds; 0 where there is no spectrogram.
+    pub column_ms: f64,
+    /// The frequency of each band's peak in Hz, ascending; empty where there is no spectrogram.
+    pub bands_hz: Vec<f64>,
+    /// How long after a moment its two-sided scores come, in milliseconds.
+    pub two_sided_lag_ms: u64,
+}
+
+/// How far a source has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which opening of the source the column belongs to: each counts its columns from 0.
+    pub attachment: u64,
+    /// The first column that has not been seen.
+    pub column: u64,
+}
+
+/// What is seen of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Where to go on the next time.
+    pub next: Mark,
+    /// The index of the first of `columns`.
+    pub column: u64,
+    /// When that was heard.
+    pub at: Timestamp,
+    /// The spectrogram, `[columns, bands]`, a byte each: the level in steps of half a dB above −80 dB.
+    pub columns: Vec<u8>,
+    /// The level of the last hop, in dB relative to full scale.
+    pub level_dbfs: f32,
+    /// The level that the quietest fifth of the last 20 seconds stays below, in dB relative to full scale.
+    pub noise_floor_dbfs: f32,
+    /// Samples at full scale within the present stretch of 10 seconds.
+    pub clipped_samples: u64,
+    /// The end of the newest windows that were scored; `None` before the first.
+    pub scored_at: Option<Timestamp>,
+    /// The labels and groups of which anything is heard, the strongest first.
+    pub labels: Vec<TopLabel>,
 }
 
 /// Peaks of all labels, whatever is reported.

@@ -21,7 +21,7 @@ use crate::detect::step::Step;
 use crate::detect::trace::Trace;
 use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
-use crate::features::FrontEnd;
+use crate::features::{FrontEnd, LogMel};
 use crate::model::Model;
 use crate::resample::{ResampleError, Resampler};
 
@@ -324,6 +324,14 @@ impl Ear {
     /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
     pub fn causal(&self, label: usize) -> f32 {
         causal(self.lifted.chunks_exact(self.kinship.n_labels().max(1)).map(|row| row[label]))
+    }
+
+    /// The newest of the spectrogram; `None` where the model takes the waveform.
+    pub fn log_mel(&self) -> Option<&LogMel> {
+        match &self.front {
+            FrontEnd::LogMel(log_mel) => Some(log_mel),
+            FrontEnd::Waveform(_) => None,
+        }
     }
 
     /// How long after a moment its two-sided score comes, in samples.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::capture::Pace;
 use crate::config::Rule;
-use crate::control::{HeardPeaks, SourceTop};
+use crate::control::{HeardPeaks, Mark, SourceTop, View};
 use crate::event::{EndReason, Report};
 use crate::inference::Inference;
 use crate::model::{Model, ModelError};
@@ -25,6 +25,7 @@ mod silence;
 mod slot;
 mod thread;
 mod top;
+mod view;
 
 pub(crate) use clock::Now;
 use thread::Thread;
@@ -57,6 +58,15 @@ pub enum Command {
         k: usize,
         /// Takes the answer.
         reply: oneshot::Sender<Vec<SourceTop>>,
+    },
+    /// What somebody sees who looks at a source just now; nothing is kept for it.
+    View {
+        /// The source's name.
+        source: Arc<str>,
+        /// What was seen already; `None` asks for all that is remembered.
+        since: Option<Mark>,
+        /// Takes the answer.
+        reply: oneshot::Sender<View>,
     },
     /// The peaks of every label that were heard lately; from now on they are kept.
     Peaks {

@@ -44,6 +44,8 @@ pub(super) struct Slot {
     pub reader: Reader,
     pub ear: Ear,
     pub stats: Arc<SourceStats>,
+    /// Tells this attachment from every other, of this source or another.
+    pub attachment: u64,
     /// Whether the source has come to its end, so that only what is in the ring is still heard.
     pub finishing: bool,
     device_latency_ns: Arc<AtomicU64>,
@@ -75,8 +77,8 @@ struct Open {
 }
 
 impl Slot {
-    /// A source that has just opened.
-    pub fn new(attachment: Attachment, ear: Ear) -> Self {
+    /// A source that has just opened, which nothing else that was ever attached shares its `number` with.
+    pub fn new(attachment: Attachment, ear: Ear, number: u64) -> Self {
         let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
         stats.silent(0);
         let open = HashMap::new();
@@ -87,6 +89,7 @@ impl Slot {
             reader,
             ear,
             stats,
+            attachment: number,
             finishing: false,
             device_latency_ns,
             clock: SampleClock::new(rate_hz),
@@ -221,6 +224,12 @@ impl Slot {
         let mut open: Vec<(u64, &SoundEvent)> = self.open.iter().map(|(number, open)| (*number, &open.event)).collect();
         open.sort_by_key(|(_, event)| (event.onset, event.id));
         open
+    }
+
+    /// When the sample with the index `at` at the model's rate was heard, by a wall clock that is `wall_offset_ns` ahead; `None` before
+    /// the first arrival.
+    pub fn time(&self, at: u64, wall_offset_ns: i64) -> Option<Timestamp> {
+        self.clock.time(at, self.ear.model_rate_hz(), wall_offset_ns)
     }
 
     /// How many samples were at full scale within the present stretch.

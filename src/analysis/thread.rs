@@ -3,6 +3,7 @@
 //! Its buffers are made once; it never waits but for its next command or sample.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use super::load::Load;
 use super::peaks::PeakRing;
 use super::slot::Slot;
 use super::top::top;
-use super::{Analysis, Attachment, Command, Outcome};
+use super::{Analysis, Attachment, Command, Outcome, view};
 use crate::config::Rule;
+use crate::control::{Shape, View};
 use crate::detect::Detection;
 use crate::ear::{Ear, MAX_DUE, MAX_PUSH, Settling};
 use crate::event::{EndReason, Report};
@@ -46,6 +48,10 @@ pub(super) struct Thread {
     backlog: VecDeque<Report>,
     /// The peaks of every label, while a client asks for them.
     peaks: PeakRing,
+    /// What those see who look at a source, by the model in force.
+    shape: Arc<Shape>,
+    /// How many times a source was attached.
+    n_attached: u64,
     /// Which slot's windows come first in the next batch, so that none starves.
     turn: usize,
 }
@@ -67,6 +73,8 @@ impl Thread {
             found: Vec::with_capacity(256),
             backlog: VecDeque::with_capacity(64),
             peaks: PeakRing::default(),
+            shape: Arc::new(view::shape(&analysis.model)),
+            n_attached: 0,
             turn: 0,
             analysis,
         }
@@ -148,6 +156,11 @@ impl Thread {
                 // The asker may have gone meanwhile; then nobody misses the answer.
                 let _ = reply.send(self.slots.iter().map(|slot| top(slot, &self.analysis.model, k)).collect());
             }
+            Command::View { source, since, reply } => {
+                let slot = self.slots.iter().find(|slot| slot.source == source);
+                let seen = slot.and_then(|slot| view::look(slot, &self.analysis.model, since, self.wall.offset_ns()));
+                let _ = reply.send(View { shape: self.shape.clone(), seen });
+            }
             Command::Peaks { since, floor, reply } => {
                 self.keep_peaks();
                 let sources = self.slots.iter().map(|slot| slot.source.clone()).collect();
@@ -185,7 +198,8 @@ impl Thread {
             self.publish(report);
         }
         self.slots.retain(|slot| slot.source != attachment.source);
-        let mut slot = Slot::new(attachment, ear);
+        self.n_attached += 1;
+        let mut slot = Slot::new(attachment, ear, self.n_attached);
         if self.peaks.is_kept() {
             slot.ear.keep_peaks(self.analysis.inference.n_labels());
         }
@@ -347,6 +361,7 @@ impl Thread {
         // The peaks of the old model's labels are not the new one's.
         self.peaks.clear();
         self.analysis.rules = rules;
+        self.shape = Arc::new(view::shape(&model));
         self.analysis.model = model;
         self.analysis.inference = inference;
         self.tell_load();

@@ -1,6 +1,5 @@
 //! What a source hears just now, and why each label is an event or is not: the answer to `top`. It changes nothing.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
@@ -12,18 +11,9 @@ use crate::model::Model;
 
 /// The `k` labels and groups of the highest causal scores, and what else there is to know of the source.
 pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
-    let rules = slot.ear.rules();
-    let own: HashMap<usize, usize> = rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| !rule.subject.is_group())
-        .map(|(index, rule)| (rule.members[0], index))
-        .collect();
-    let groups = rules.iter().enumerate().filter(|(_, rule)| rule.subject.is_group()).map(|(index, _)| Entry::Rule(index));
-    let labels = (0..model.labels.len()).map(|label| own.get(&label).map_or(Entry::Label(label), |rule| Entry::Rule(*rule)));
-    let mut entries: Vec<(f32, Entry)> = labels.chain(groups).map(|entry| (entry.score(&slot.ear), entry)).collect();
-    entries.sort_by(|a, b| b.0.total_cmp(&a.0));
-    entries.truncate(k);
+    let mut entries: Vec<(f32, Entry)> =
+        entries(&slot.ear, model).into_iter().map(|entry| (entry.scores(&slot.ear).0, entry)).collect();
+    strongest(&mut entries, k);
     SourceTop {
         source: slot.source.clone(),
         level_dbfs: slot.ear.level_dbfs(),
@@ -33,12 +23,31 @@ pub(super) fn top(slot: &Slot, model: &Model, k: usize) -> SourceTop {
         hop_ms: model.detection.hop_ms,
         two_sided_lag_ms: slot.ear.lag_samples() * 1_000 / u64::from(slot.ear.model_rate_hz()),
         open: open(slot),
-        labels: entries.into_iter().map(|(score, entry)| entry.look(score, slot, model)).collect(),
+        labels: entries.into_iter().map(|(_, entry)| entry.look(slot, model)).collect(),
     }
 }
 
+/// Every label and group, each once.
+pub(super) fn entries(ear: &Ear, model: &Model) -> Vec<Entry> {
+    let rules = ear.rules();
+    let mut entries: Vec<Entry> = (0..model.labels.len()).map(Entry::Label).collect();
+    for (index, rule) in rules.iter().enumerate() {
+        match entries.get_mut(rule.members[0]) {
+            Some(entry) if !rule.subject.is_group() => *entry = Entry::Rule(index),
+            _ => entries.push(Entry::Rule(index)),
+        }
+    }
+    entries
+}
+
+/// Leaves the `k` strongest, the strongest first.
+pub(super) fn strongest(entries: &mut Vec<(f32, Entry)>, k: usize) {
+    entries.sort_by(|a, b| b.0.total_cmp(&a.0));
+    entries.truncate(k);
+}
+
 /// A label or a group that may be shown.
-enum Entry {
+pub(super) enum Entry {
     /// One that is reported, by its rule.
     Rule(usize),
     /// A label that has no rule of its own.
@@ -46,27 +55,30 @@ enum Entry {
 }
 
 impl Entry {
-    fn score(&self, ear: &Ear) -> f32 {
+    /// The newest causal score, and the newest of both sides where there is one.
+    pub(super) fn scores(&self, ear: &Ear) -> (f32, Option<f32>) {
         match self {
-            Entry::Rule(rule) => ear.detector().glance(*rule).map_or(0.0, |glance| glance.causal),
-            Entry::Label(label) => ear.causal(*label),
+            Entry::Rule(rule) => ear.detector().glance(*rule).map_or((0.0, None), |glance| (glance.causal, glance.two_sided)),
+            Entry::Label(label) => (ear.causal(*label), None),
         }
     }
 
-    fn look(&self, score: f32, slot: &Slot, model: &Model) -> TopLabel {
+    /// All there is to tell of it.
+    pub(super) fn look(&self, slot: &Slot, model: &Model) -> TopLabel {
         let rules = slot.ear.rules();
+        let (score, two_sided) = self.scores(&slot.ear);
         match *self {
             Entry::Label(label) => {
                 let group = rules.iter().find(|rule| rule.members.contains(&label));
                 let why = group.map_or(Why::NotReported, |group| Why::Grouped { group: group.subject.clone() });
-                TopLabel { subject: model.labels.subjects()[label].clone(), score, two_sided: None, thresholds: None, why }
+                TopLabel { subject: model.labels.subjects()[label].clone(), score, two_sided, thresholds: None, why }
             }
             Entry::Rule(index) => {
                 let (rule, glance) = (&rules[index], slot.ear.detector().glance(index));
                 TopLabel {
                     subject: rule.subject.clone(),
                     score,
-                    two_sided: glance.and_then(|glance| glance.two_sided),
+                    two_sided,
                     thresholds: Some(in_force(rule)),
                     why: glance.map_or(Why::Below, |glance| {
                         let told_as = glance.told_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());

@@ -121,6 +121,16 @@ impl LogMel {
         self.next_frame
     }
 
+    /// The index of the oldest frame that is remembered.
+    pub fn oldest_frame(&self) -> u64 {
+        self.next_frame.saturating_sub(self.capacity as u64)
+    }
+
+    /// The distance of two frames in samples.
+    pub fn hop_samples(&self) -> u64 {
+        self.hop as u64
+    }
+
     /// How many bands a frame has.
     pub fn n_mels(&self) -> usize {
         self.bank.n_mels()

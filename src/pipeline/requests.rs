@@ -27,6 +27,9 @@ impl Daemon {
             Control::Set { label, thresholds, reply } => {
                 let _ = reply.send(self.set(&label, &thresholds));
             }
+            Control::View { source, since, reply } => {
+                let _ = self.commands.send(Command::View { source, since, reply });
+            }
             Control::Peaks { since, floor, reply } => {
                 let _ = self.commands.send(Command::Peaks { since, floor, reply });
             }

@@ -1,12 +1,13 @@
 //! Answers requests, whoever brings them: a client of the socket or a sink. Who may ask for what is judged before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::server::Shared;
 use super::wire::{self, Body, Request};
-use crate::control::{Control, InForce, SetThresholds};
+use crate::control::{Control, InForce, Mark, SetThresholds, TopLabel, View};
 use crate::detect::why::Why;
 
 /// How long the pipeline may take for an answer.
@@ -32,11 +33,7 @@ impl Shared {
         match request {
             Request::Top { k } => {
                 let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
-                let ignored = &self.directory().ignored;
-                let labels = sources.iter_mut().flat_map(|source| &mut source.labels);
-                for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
-                    label.why = Why::Ignored;
-                }
+                self.tell_ignored(sources.iter_mut().flat_map(|source| &mut source.labels));
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {
@@ -77,6 +74,24 @@ impl Shared {
             },
             Request::Status {} => Ok(Body::Status(Box::new(self.status()))),
             Request::Subscribe { .. } => Err(Refusal("bad_request", "only a client of the socket subscribes".to_owned())),
+        }
+    }
+
+    /// What somebody sees who looks at a source just now, and has seen it as far as `since`.
+    ///
+    /// # Errors
+    /// Where the daemon has too much to do to answer.
+    pub async fn view(&self, source: Arc<str>, since: Option<Mark>) -> Result<View, Refusal> {
+        let mut view = self.ask(|reply| Control::View { source, since, reply }).await?;
+        self.tell_ignored(view.seen.iter_mut().flat_map(|seen| &mut seen.labels));
+        Ok(view)
+    }
+
+    /// The analysis knows rules and no reasons for there being none: those that the configuration ignores are told so here.
+    fn tell_ignored<'a>(&self, labels: impl Iterator<Item = &'a mut TopLabel>) {
+        let ignored = &self.directory().ignored;
+        for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
+            label.why = Why::Ignored;
         }
     }
 

@@ -291,6 +291,7 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
                     }),
                 })),
                 Control::Top { reply, .. } => drop(reply.send(Vec::new())),
+                Control::View { .. } => panic!("no request of the socket asks for it"),
                 Control::Peaks { since, floor, reply } => {
                     assert_eq!((since, floor), (Some(7), 0.5));
                     let _ =

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{EndReason, PauseReason, Report, SoundEvent};
 
+mod live;
 mod peaks;
 mod request;
 mod status;
 mod top;
 
+pub use live::{Live, LiveColumns, LiveLabel, LiveStart};
 pub use peaks::{Peak, PeakKind, Peaks};
 pub use request::{BadRequest, Request};
 pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status, duration};

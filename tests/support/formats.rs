@@ -12,7 +12,7 @@ pub fn faults(value: &Value, schema: &Value, root: &Value, at: &str, out: &mut V
     for part in schema["allOf"].as_array().into_iter().flatten() {
         faults(value, part, root, at, out);
     }
-    if let Some(choices) = schema["anyOf"].as_array() {
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
         let fits = |choice| {
             let mut found = Vec::new();
             faults(value, choice, root, at, &mut found);

@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::events::pairs;
 use super::guard::Guard;
 use super::health::Health;
 use super::problem::Problem;
+use super::recent::Recent;
 use super::tally::Tally;
 use crate::config::print;
 use crate::publish::server::Shared;
@@ -37,6 +38,10 @@ pub struct Api {
     pub health: Health,
     /// The events that began.
     pub tally: Tally,
+    /// The events of the last day.
+    pub recent: Recent,
+    /// The places of those who look at a source.
+    pub lookers: Arc<Semaphore>,
     /// When the daemon began, by the wall clock as it is at the sink's start: a scrape must not see it move.
     pub began: SystemTime,
     /// Held while the configuration file is edited.

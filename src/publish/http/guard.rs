@@ -90,6 +90,10 @@ impl Guard {
     }
 
     /// Whether a request brings the token, or the cookie of a browser that did. Without a token there is nothing to bring.
+    ///
+    /// Wrong tokens are not counted here. To slow a guesser down, right ones had to be refused too while the count is high, and then whoever
+    /// sends wrong ones could lock everybody out; a refusal in other words would slow nobody down. It is the token's length that keeps
+    /// guesses out.
     fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
         let Some(token) = &self.token else { return true };
         bearer(headers).is_some_and(|brought| hash(brought) == *token)

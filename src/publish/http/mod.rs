@@ -2,14 +2,17 @@
 //!
 //! `server` accepts connections and bounds them (`patient` gives up those that take nothing), `guard` decides who may ask and `sessions`
 //! knows the browsers that are logged in, `routes` is the list of what there is, which `openapi` describes. `api` answers what the socket
-//! answers, `labels` the thresholds, `events` and `websocket` stream, `health` says whether it hears, `metrics` is for Prometheus, with
-//! what `tally` has counted; `page` is for people; `problem` is every refusal.
+//! answers, `labels` the thresholds, `events` and `websocket` stream, `live` shows what a source hears, `health` says whether it hears,
+//! `metrics` is for Prometheus, with what `tally` has counted, `recent` counts the last day; `page` is for people; `problem` is every refusal.
 //!
 //! Invariant: nothing is served that the socket would not tell, and nothing is changed but by the requests that the socket takes, and
 //! in the configuration file by its editor.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::secret;
 use super::server::down;
@@ -21,11 +24,13 @@ mod events;
 mod guard;
 mod health;
 mod labels;
+mod live;
 mod metrics;
 mod openapi;
 mod page;
 mod patient;
 mod problem;
+mod recent;
 mod routes;
 mod server;
 mod sessions;
@@ -71,6 +76,8 @@ async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
         guard,
         health: health::Health::default(),
         tally: tally::Tally::default(),
+        recent: recent::Recent::new(Timestamp::now()),
+        lookers: Arc::new(Semaphore::new(live::MAX_LOOKERS)),
         began: SystemTime::now() - context.shared.stats.started.elapsed(),
         saving: tokio::sync::Mutex::default(),
     });

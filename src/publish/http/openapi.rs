@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::health::Healthz;
 use super::labels::Labels;
 use super::problem::Refused;
-use crate::publish::wire::{Event, Status, Top};
+use super::recent::Counts;
+use crate::publish::wire::{Event, Live, Status, Top};
 
 /// The paths.
 const PATHS: &str = include_str!("openapi.json");
@@ -20,6 +21,8 @@ pub fn description() -> Value {
     generator.subschema_for::<Status>();
     generator.subschema_for::<Top>();
     generator.subschema_for::<Event>();
+    generator.subschema_for::<Live>();
+    generator.subschema_for::<Counts>();
     generator.subschema_for::<Labels>();
     generator.subschema_for::<Healthz>();
     generator.subschema_for::<Refused>();

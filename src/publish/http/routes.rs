@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, patch, post};
 
 use super::api::{self, Api};
 use super::problem::Problem;
-use super::{events, guard, health, labels, metrics, openapi, page, server};
+use super::{events, guard, health, labels, live, metrics, openapi, page, recent, server};
 
 /// A path, its method as OpenAPI spells it, and what answers.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
@@ -28,6 +28,8 @@ pub fn open() -> Vec<Route> {
 pub fn closed() -> Vec<Route> {
     vec![
         ("/api/v1/events", "get", get(events::events)),
+        ("/api/v1/live", "get", get(live::live)),
+        ("/api/v1/counts", "get", get(recent::counts)),
         ("/api/v1/status", "get", get(api::status)),
         ("/api/v1/top", "get", get(api::top)),
         ("/api/v1/config", "get", get(api::config)),

@@ -1,12 +1,15 @@
-//! Counts the events that began, by label and source, where their lines come by: nothing is counted where nobody serves it.
+//! Counts the events that began, by label and source, where their lines come by: nothing is counted where nobody serves it. What was
+//! counted is never taken back, as Prometheus wants it; `recent` is given the same lines.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::api::Api;
 use crate::publish::filter::Filter;
+use crate::publish::wire::Event;
 
 /// The events that began since the sink did, by their label's slug and source. There are no more labels than the model and the
 /// configuration name.
@@ -19,28 +22,30 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts a line's event.
-    pub fn add(&self, line: &str) {
-        #[derive(Deserialize)]
-        struct Begun {
-            event: Named,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            slug: String,
-            source: String,
-        }
-        if let Ok(Begun { event: Named { slug, source } }) = serde_json::from_str(line) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((slug, source)).or_default() += 1;
-        }
+    /// Counts an event that began.
+    fn add(&self, event: &Event) {
+        let key = (event.slug.clone(), event.source.clone());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
     }
+}
+
+/// What a line tells of an event.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(rename = "type")]
+    kind: String,
+    event: Event,
 }
 
 /// Counts until the hub is gone.
 pub async fn count(api: &Api) {
     let (mut subscription, _) = api.shared.hub.connect();
-    subscription.subscribe(Filter { types: vec!["event.start".to_owned()], ..Filter::default() }, None, None);
+    subscription.subscribe(Filter { types: vec!["event".to_owned()], ..Filter::default() }, None, None);
     while let Some(line) = subscription.next().await {
-        api.tally.add(&line);
+        let Ok(Told { kind, event }) = serde_json::from_str(&line) else { continue };
+        if kind == "event.start" {
+            api.tally.add(&event);
+        }
+        api.recent.hear(&kind, &event, Timestamp::now());
     }
 }

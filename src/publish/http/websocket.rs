@@ -20,7 +20,7 @@ use crate::publish::wire::{Body, Line, Request};
 /// Something is sent at least so often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long a client waits after each message before its next is read: nobody needs another filter more often.
-const REST: Duration = Duration::from_millis(20);
+pub const REST: Duration = Duration::from_millis(20);
 
 /// Takes a request over that wants to be a WebSocket, subscribed as its query asks.
 pub fn accept(api: Arc<Api>, place: Arc<Place>, request: &Request, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
@@ -28,19 +28,24 @@ pub fn accept(api: Arc<Api>, place: Arc<Place>, request: &Request, upgrade: WebS
     let first = subscribe(&api, &mut subscription, request)?;
     let upgrade = upgrade.max_message_size(MAX_LINE).max_frame_size(MAX_LINE);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let mut stop = api.stop.clone();
-        let ended = async {
-            down(&mut stop).await;
-            tokio::time::sleep(CLOSING).await;
-        };
-        tokio::select! {
-            // An error here is a client that has gone; there is nobody to tell.
-            _ = talk(&api, socket, subscription, first) => {}
-            () = ended => {}
-        }
-        // The connection keeps its place among those that may be until here.
-        drop(place);
+        hold(&api, place, talk(&api, socket, subscription, first)).await;
     }))
+}
+
+/// Lets a conversation go on until it ends, and no longer than a moment after the daemon is to stop. The connection keeps its place among
+/// those that may be until then.
+pub async fn hold(api: &Api, place: Arc<Place>, talk: impl Future<Output = Result<(), axum::Error>>) {
+    let mut stop = api.stop.clone();
+    let ended = async {
+        down(&mut stop).await;
+        tokio::time::sleep(CLOSING).await;
+    };
+    tokio::select! {
+        // An error here is a client that has gone; there is nobody to tell.
+        _ = talk => {}
+        () = ended => {}
+    }
+    drop(place);
 }
 
 async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, first: Vec<Arc<str>>) -> Result<(), axum::Error> {

@@ -131,7 +131,8 @@ impl From<control::TopLabel> for TopLabel {
     }
 }
 
-fn code(why: &Why) -> &'static str {
+/// Why a label is an event or is not, for programs.
+pub(super) fn code(why: &Why) -> &'static str {
     match why {
         Why::Open { .. } => "open",
         Why::Held { .. } => "held",

@@ -1,0 +1,227 @@
+//! `GET /api/v1/live`: what a source hears just now, for a picture that moves, over a WebSocket.
+//!
+//! It is asked for and not sent along: each connection asks the analysis ten times a second, and not again before its client has taken the
+//! last answer. So a slow browser holds up nothing but its own picture, and while nobody looks nothing is done.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Extension, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::api::Api;
+use super::events::pairs;
+use super::problem::Problem;
+use super::server::Place;
+use super::websocket::{REST, hold};
+use crate::control::{Mark, Shape, View};
+use crate::publish::server::down;
+use crate::publish::wire::{Live, LiveStart};
+
+/// How many may look at a time: each look costs the analysis a little.
+pub const MAX_LOOKERS: usize = 16;
+/// How often each looks.
+const EVERY: Duration = Duration::from_millis(100);
+/// Something is sent at least so often, so that a connection that is dead is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How many bytes a client's message may have; none is looked at.
+const MAX_MESSAGE: usize = 1_024;
+
+/// `GET /api/v1/live`
+pub async fn live(
+    State(api): State<Arc<Api>>,
+    Extension(place): Extension<Arc<Place>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let source = wanted(&api, query.as_deref())?;
+    if !headers.contains_key(header::UPGRADE) {
+        let message = "this is a WebSocket; ask with Upgrade: websocket";
+        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_needed", message);
+        return Ok(([(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket")], problem).into_response());
+    }
+    let upgrade = upgrade.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let looker = api.lookers.clone().try_acquire_owned().map_err(|_| {
+        let message = format!("{MAX_LOOKERS} look at what is heard already; close one of these pages");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    })?;
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        hold(&api, place, show(&api, socket, &source)).await;
+        drop(looker);
+    }))
+}
+
+/// The source that a query asks for, or the first one.
+fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
+    let mut name = None;
+    for (key, value) in pairs(query)? {
+        if key != "source" || name.replace(value).is_some() {
+            return Err(Problem::bad_request("live takes one source and no other parameter: ?source=NAME"));
+        }
+    }
+    let known: Vec<Arc<str>> = api.shared.stats.all().iter().map(|source| source.name.clone()).collect();
+    let found = match &name {
+        Some(name) => known.iter().find(|known| ***known == **name),
+        None => {
+            let directory = api.shared.directory();
+            let configured = directory.in_force.sources.iter().find_map(|source| known.iter().find(|name| **name == source.name));
+            // Recorded sounds in the place of a device that is missing are in no configuration.
+            configured.or(known.first())
+        }
+    };
+    found.cloned().ok_or_else(|| {
+        let message = match name {
+            Some(name) => format!("there is no source {name:?}, only {}", known.join(", ")),
+            None => "there is no source".to_owned(),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "unknown_source", message)
+    })
+}
+
+/// How far a client has been shown what is heard.
+#[derive(Default)]
+struct Shown {
+    shape: Option<Arc<Shape>>,
+    next: Option<Mark>,
+}
+
+impl Shown {
+    /// What is to be sent of what is seen now.
+    fn messages(&mut self, source: &str, view: View) -> Vec<Live> {
+        let mut messages = Vec::new();
+        if self.shape.as_ref().is_none_or(|shape| *shape != view.shape) {
+            messages.push(Live::Start(LiveStart::new(source, &view.shape)));
+            self.shape = Some(view.shape);
+        }
+        if let Some(seen) = view.seen {
+            self.next = Some(seen.next);
+            messages.push(Live::Columns(seen.into()));
+        }
+        messages
+    }
+}
+
+/// Shows a client what is heard, until it goes, the source is no longer in the configuration, or the daemon is to stop.
+async fn show(api: &Api, mut socket: WebSocket, source: &Arc<str>) -> Result<(), axum::Error> {
+    let mut stop = api.stop.clone();
+    let mut looks = tokio::time::interval(EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown = Shown::default();
+    let (mut sent_at, mut may_speak_at) = (Instant::now(), Instant::now());
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {
+                // Where the daemon is too busy to answer this time, it is asked again the next.
+                let view = patiently(&mut socket, api.shared.view(source.clone(), shown.next)).await?.ok();
+                if view.as_ref().is_some_and(|view| view.seen.is_none()) && !is_known(api, source) {
+                    break;
+                }
+                let mut messages = view.map(|view| shown.messages(source, view)).unwrap_or_default();
+                if messages.is_empty() && sent_at.elapsed() >= HEARTBEAT {
+                    messages.push(Live::Heartbeat {});
+                }
+                for message in messages {
+                    send(&mut socket, &message).await?;
+                    sent_at = Instant::now();
+                }
+            }
+            message = async {
+                tokio::time::sleep_until(may_speak_at).await;
+                socket.recv().await
+            } => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+                Some(Ok(_)) => may_speak_at = Instant::now() + REST,
+            },
+            () = down(&mut stop) => break,
+        }
+    }
+    socket.send(Message::Close(None)).await
+}
+
+/// Waits for an answer, and tells the client meanwhile that the connection lives.
+async fn patiently<T>(socket: &mut WebSocket, answer: impl Future<Output = T>) -> Result<T, axum::Error> {
+    let mut answer = pin!(answer);
+    loop {
+        match tokio::time::timeout(HEARTBEAT, answer.as_mut()).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) => send(socket, &Live::Heartbeat {}).await?,
+        }
+    }
+}
+
+fn is_known(api: &Api, source: &Arc<str>) -> bool {
+    api.shared.stats.all().iter().any(|known| known.name == *source)
+}
+
+async fn send(socket: &mut WebSocket, message: &Live) -> Result<(), axum::Error> {
+    // Strings, numbers and lists of them cannot fail to be written.
+    socket.send(Message::text(serde_json::to_string(message).unwrap_or_default())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::control::{Seen, TopLabel};
+    use crate::detect::why::Why;
+    use crate::event::Subject;
+
+    fn seen(column: u64, n: u64) -> Option<Seen> {
+        Some(Seen {
+            next: Mark { attachment: 3, column: column + n },
+            column,
+            at: Timestamp::UNIX_EPOCH,
+            columns: vec![7; 2 * n as usize],
+            level_dbfs: -43.1234,
+            noise_floor_dbfs: f32::NEG_INFINITY,
+            clipped_samples: 0,
+            scored_at: None,
+            labels: vec![TopLabel {
+                subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
+                score: 0.532_13,
+                two_sided: None,
+                thresholds: None,
+                why: Why::NotReported,
+            }],
+        })
+    }
+
+    fn shape(bands: usize) -> Arc<Shape> {
+        Arc::new(Shape { column_ms: 20.0, bands_hz: vec![99.96; bands], two_sided_lag_ms: 1_900 })
+    }
+
+    #[test]
+    fn the_shape_comes_first_and_again_only_where_it_changes() {
+        let mut shown = Shown::default();
+        let mut types = |view| {
+            let messages = shown.messages("kitchen", view);
+            messages.iter().map(|message| serde_json::to_value(message).unwrap()["type"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(types(View { shape: shape(2), seen: None }), ["live.start"]);
+        assert_eq!(types(View { shape: shape(2), seen: seen(0, 5) }), ["live"]);
+        assert_eq!(types(View { shape: shape(2), seen: None }), Vec::<&str>::new());
+        assert_eq!(types(View { shape: shape(3), seen: seen(5, 5) }), ["live.start", "live"]);
+        assert_eq!(shown.next, Some(Mark { attachment: 3, column: 10 }));
+    }
+
+    #[test]
+    fn the_messages_are_as_they_are_described() {
+        let messages = Shown::default().messages("kitchen", View { shape: shape(2), seen: seen(12, 2) });
+        let json: Vec<String> = messages.iter().map(|message| serde_json::to_string(message).unwrap()).collect();
+        assert_eq!(
+            json,
+            [
+                r#"{"type":"live.start","source":"kitchen","column_ms":20.0,"bands_hz":[100.0,100.0],"two_sided_lag_ms":1900}"#,
+                r#"{"type":"live","column":12,"at":"1970-01-01T00:00:00.000Z","columns":"BwcHBw==","level_dbfs":-43.1,"noise_floor_dbfs":-150.0,"clipped_samples":0,"scored_at":null,"labels":[{"slug":"dog","score":0.5321,"two_sided":null,"why":"not_reported"}]}"#
+            ]
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The messages of a live view of one source.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::top::code;
+use super::{level, round, score, time};
+use crate::control::{Seen, Shape, TopLabel};
+
+/// A message of a live view, by its `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type")]
+pub enum Live {
+    /// What the numbers mean: the first message, and another one where a new model changes it.
+    #[serde(rename = "live.start")]
+    Start(LiveStart),
+    /// What has been heard since the last one, about ten times a second while the source is open.
+    #[serde(rename = "live")]
+    Columns(LiveColumns),
+    /// Nothing is heard just now, and the connection lives.
+    #[serde(rename = "heartbeat")]
+    Heartbeat {},
+}
+
+/// What the numbers of [`LiveColumns`] mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LiveStart {
+    /// The source's name.
+    pub source: String,
+    /// How long a column of the spectrogram is; 0 where there is none.
+    pub column_ms: f64,
+    /// The frequency at the middle of each band, from the lowest up; empty where the model takes the waveform and there is no spectrogram.
+    pub bands_hz: Vec<f64>,
+    /// How long after a moment its two-sided scores come.
+    pub two_sided_lag_ms: u64,
+}
+
+/// What has been heard since the last of these messages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LiveColumns {
+    /// The index of the first column. One that does not follow the last message's columns tells that some are skipped, or that the source
+    /// was opened again, which counts from 0.
+    pub column: u64,
+    /// When that column was heard.
+    pub at: String,
+    /// The spectrogram since the last message in Base64: column after column, each a byte a band from the lowest up. A byte is
+    /// round((level in dB + 80) · 2) within 0…255.
+    pub columns: String,
+    /// The level of the newest hop.
+    pub level_dbfs: f64,
+    /// The level that the quietest fifth of the last 20 seconds stays below.
+    pub noise_floor_dbfs: f64,
+    /// Samples at full scale within the present stretch of 10 seconds.
+    pub clipped_samples: u64,
+    /// The moment of the newest causal scores; null before the first.
+    pub scored_at: Option<String>,
+    /// The labels and groups of which a score is at least 0.003, the strongest first, at most 64.
+    pub labels: Vec<LiveLabel>,
+}
+
+/// One label of a live view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LiveLabel {
+    /// The name as an identifier.
+    pub slug: String,
+    /// The newest causal score, 0…1: what announces an event.
+    pub score: f64,
+    /// The newest score that is looked at from both sides, some seconds old; null before the first, or where nothing is reported.
+    pub two_sided: Option<f64>,
+    /// Why it is an event, or is not, as in `top`.
+    pub why: String,
+}
+
+impl LiveStart {
+    /// What the numbers of a source mean.
+    pub fn new(source: &str, shape: &Shape) -> Self {
+        Self {
+            source: source.to_owned(),
+            column_ms: shape.column_ms,
+            bands_hz: shape.bands_hz.iter().map(|hz| round(*hz, 1)).collect(),
+            two_sided_lag_ms: shape.two_sided_lag_ms,
+        }
+    }
+}
+
+impl From<Seen> for LiveColumns {
+    fn from(seen: Seen) -> Self {
+        Self {
+            column: seen.column,
+            at: time(seen.at),
+            columns: STANDARD.encode(&seen.columns),
+            level_dbfs: level(seen.level_dbfs),
+            noise_floor_dbfs: level(seen.noise_floor_dbfs),
+            clipped_samples: seen.clipped_samples,
+            scored_at: seen.scored_at.map(time),
+            labels: seen.labels.iter().map(LiveLabel::from).collect(),
+        }
+    }
+}
+
+impl From<&TopLabel> for LiveLabel {
+    fn from(label: &TopLabel) -> Self {
+        Self {
+            slug: label.subject.slug.clone(),
+            score: score(label.score),
+            two_sided: label.two_sided.map(score),
+            why: code(&label.why).to_owned(),
+        }
+    }
+}
