@@ -148,12 +148,15 @@ mod tests {
         let english = languages().find(|(name, _)| *name == "en.json").unwrap().1;
         let text: String = PARTS.iter().filter(|part| [HTML, SCRIPT].contains(&part.kind)).map(|part| part.text).collect();
         // Some keys are put together.
-        let made = |key: &str| ["why_", "legend_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")));
+        let made =
+            |key: &str| ["why_", "legend_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")));
         let of_a_slider = |key: &str| key.strip_suffix("_of").is_some_and(|name| text.contains(&format!("\"{name}\"")));
         for key in keys(&english["interface"]) {
             assert!(text.contains(&format!("\"{key}\"")) || made(&key) || of_a_slider(&key), "nobody says {key}");
         }
-        for used in text.split("data-t=\"").skip(1).chain(text.split("data-t-label=\"").skip(1)).chain(text.split(" t(\"").skip(1)) {
+        for used in
+            text.split("data-t=\"").skip(1).chain(text.split("data-t-label=\"").skip(1)).chain(text.split(" t(\"").skip(1))
+        {
             let key = used.split('"').next().unwrap();
             assert!(english["interface"][key].is_string(), "{key} is said and is not there");
         }
@@ -162,8 +165,11 @@ mod tests {
     #[test]
     fn every_label_of_the_model_has_a_name_of_its_own_in_every_language() {
         let labels = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny/labels.tsv")).unwrap();
-        let labels: BTreeSet<String> =
-            labels.lines().skip(1).filter_map(|line| line.split('\t').find(|cell| !cell.starts_with('/')).map(str::to_owned)).collect();
+        let labels: BTreeSet<String> = labels
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split('\t').find(|cell| !cell.starts_with('/')).map(str::to_owned))
+            .collect();
         assert_eq!(labels.len(), 527);
         for (name, table) in languages().filter(|(name, _)| *name != "en.json") {
             let named = table["labels"].as_object().unwrap();

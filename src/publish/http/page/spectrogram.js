@@ -30,6 +30,7 @@ export class Spectrogram {
 
   #canvas;
   #columnMs = 20;
+  #lagMs = 0;
   #bands = [];
   #levels = new Uint8Array();
   #capacity = 0;
@@ -46,9 +47,11 @@ export class Spectrogram {
   }
 
   /** Begins anew with columns of this shape. */
-  begin({ bands_hz: bands, column_ms: columnMs }) {
+  begin({ bands_hz: bands, column_ms: columnMs, two_sided_lag_ms: lagMs }) {
     this.#bands = bands;
-    this.#columnMs = columnMs;
+    // Without bands there are no columns.
+    this.#columnMs = columnMs || 20;
+    this.#lagMs = lagMs;
     this.#capacity = Math.ceil(KEPT_MS / columnMs);
     this.#levels = new Uint8Array(this.#capacity * bands.length);
     this.#picture.width = this.#capacity;
@@ -255,28 +258,39 @@ export class Spectrogram {
       // Where it lies in the picture below.
       context.fillStyle = css("--event-ground");
       if (isMarked) context.fillRect(left, top, right - left, height - top);
-      context.fillStyle = css("--event");
+      context.fillStyle = css("--event-edge");
       for (const edge of event.isOpen ? [left] : [left, right]) context.fillRect(edge - 0.5, y + 3, 1, height - y - 3);
-      // The bar, and its name in it or after it.
-      context.beginPath();
-      context.roundRect(left, y, right - left, LANE_HEIGHT - 4, 5);
-      if (event.isWithdrawn) {
-        context.setLineDash([3, 3]);
-        context.strokeStyle = css("--event");
-        context.stroke();
-        context.setLineDash([]);
-      } else {
-        context.fill();
-      }
-      const inside = right - Math.max(left, 0) >= wide && !event.isWithdrawn;
-      const start = Math.max(left, 0) + 7;
-      if (inside) {
+      this.#drawBar(context, event, left, right, y);
+      // Its name in it, or after it, or before it where there is no room after it.
+      const [middle, visible] = [y + LANE_HEIGHT / 2 - 1.5, Math.max(left, 0)];
+      if (right - visible >= wide && !event.isWithdrawn) {
         context.fillStyle = css("--on-event");
-        context.fillText(label, start, y + LANE_HEIGHT / 2 - 1.5);
+        context.fillText(label, visible + 7, middle);
       } else {
-        this.#write(context, label, Math.max(right, 0) + 6, y + LANE_HEIGHT / 2 - 1.5);
+        this.#write(context, label, right + wide <= width ? Math.max(right, 0) + 6 : left - wide + 8, middle);
       }
       context.globalAlpha = 1;
     }
+  }
+
+  /** The bar of an event; of one that is open the part that the second look has not come to yet is paler. */
+  #drawBar(context, event, left, right, y) {
+    context.beginPath();
+    context.roundRect(left, y, right - left, LANE_HEIGHT - 4, 5);
+    if (event.isWithdrawn) {
+      context.setLineDash([3, 3]);
+      context.strokeStyle = css("--event");
+      context.stroke();
+      context.setLineDash([]);
+      return;
+    }
+    const settled = event.isOpen ? Math.max(right - left - (this.#lagMs / this.span) * this.#canvas.clientWidth, 0) / (right - left) : 1;
+    const [colour, paler] = [css("--event"), css("--event-open")];
+    const fill = context.createLinearGradient(left, 0, right, 0);
+    fill.addColorStop(0, settled > 0 ? colour : paler);
+    fill.addColorStop(settled, settled > 0 ? colour : paler);
+    fill.addColorStop(Math.min(settled + 0.02, 1), settled < 1 ? paler : colour);
+    context.fillStyle = fill;
+    context.fill();
   }
 }
