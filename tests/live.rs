@@ -13,7 +13,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use support::formats::faults;
 use support::http::{Answer, frame};
-use support::{Daemon, voice_and_silence, wav};
+use support::{Daemon, onnx, voice_and_silence, wav};
 
 /// The tone that the kitchen hears.
 const TONE_HZ: f64 = 1_000.0;
@@ -292,6 +292,28 @@ fn a_pause_is_told_by_heartbeats_alone_and_what_comes_after_is_counted_anew() {
     assert_eq!([&other.next()["type"], &other.next()["type"]], ["live.start", "heartbeat"]);
     server.post("/api/v1/resume", "");
     assert!(looker.wait_for("live")["column"].as_u64().unwrap() < 50);
+}
+
+#[test]
+fn a_new_model_begins_anew_and_one_that_takes_the_waveform_has_no_spectrogram() {
+    let server = Server::start("");
+    let mut looker = server.look("", "").unwrap();
+    assert_eq!(looker.next()["bands_hz"].as_array().unwrap().len(), 64);
+    looker.wait_for("live");
+    onnx::folder(server.recordings.path(), &onnx::graph(3), onnx::LABELS, |manifest| manifest);
+    let file = server.daemon.folder.path().join("mimid.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let model = format!("{config}[model]\ndir = {:?}\n[report]\npreset = \"all\"\n", server.recordings.path());
+    std::fs::write(&file, model).unwrap();
+    server.post("/api/v1/reload", "");
+    assert_eq!(looker.wait_for("live.start")["bands_hz"], json!([]));
+    let heard = |message: &Value| message["labels"].as_array().unwrap().iter().any(|label| label["slug"] == "any");
+    let mut message = looker.next();
+    while !heard(&message) {
+        assert_eq!((&message["type"], &message["columns"]), (&json!("live"), &json!("")));
+        message = looker.next();
+    }
+    assert!(Timestamp::now().as_millisecond() - at(&message).as_millisecond() < 3_000, "{message}");
 }
 
 #[test]
