@@ -105,12 +105,22 @@ struct Open {
     confirmed: f32,
     /// Whether a box that ended has given the onset.
     is_bounded: bool,
-    /// Where its last box ended; `None` while a box goes on, or before the first.
+    /// Whether a box of it goes on. Of one rule there is one such event at most.
+    is_going: bool,
+    /// Where its last box ended that was as loud and as clear as the rule asks for; `None` before the first.
     ended: Option<Edge>,
     /// When the causal score last spoke for it.
     heard_until: u64,
     told_peak: f32,
     told_at: u64,
+}
+
+impl Open {
+    /// Where it ends if it is to end at `now`, which is known to within `uncertainty`.
+    fn offset(&self, now: u64, uncertainty: u64) -> Edge {
+        let now = Edge { at: now, uncertainty };
+        if self.is_going { now } else { self.ended.unwrap_or(now) }
+    }
 }
 
 impl Tracker {
@@ -181,8 +191,7 @@ impl Tracker {
         );
         self.open = stay;
         for open in end {
-            let offset = open.ended.unwrap_or(Edge { at: now, uncertainty: self.hop });
-            tell(self.end(open, offset, EndReason::Paused));
+            tell(self.end(open, open.offset(now, self.hop), EndReason::Paused));
         }
     }
 
@@ -235,9 +244,15 @@ impl Tracker {
         next: &mut u64,
         tell: &mut impl FnMut(Told),
     ) -> Option<Fate> {
+        // A box belongs to the event that it has prolonged already, whatever else it reaches by now; and an event of which no box goes on
+        // any longer has come to its end, also where the box turns out to be too quiet or too faint.
+        let mut going_on = self.open.iter_mut().find(|open| open.is_going).map(|open| {
+            open.is_going = false;
+            open.event
+        });
         let fate = closed.map(|boxed| {
             let lasted = boxed.sharp.offset.at.saturating_sub(boxed.sharp.onset.at);
-            match self.belongs(&boxed, lasted, now, next, tell) {
+            match self.belongs(&boxed, lasted, going_on.take(), now, next, tell) {
                 Ok(at) => {
                     self.grow(at, &boxed, Some(boxed.sharp.offset));
                     Fate::Told { event: self.open[at].event }
@@ -247,7 +262,7 @@ impl Tracker {
         });
         if let Some(boxed) = going {
             let lasted = until.saturating_sub(boxed.sharp.onset.at);
-            if let Ok(at) = self.belongs(&boxed, lasted, now, next, tell) {
+            if let Ok(at) = self.belongs(&boxed, lasted, going_on, now, next, tell) {
                 self.grow(at, &boxed, None);
                 Self::update(&mut self.open[at], now, self.limits.update, tell);
             }
@@ -261,17 +276,18 @@ impl Tracker {
     pub fn finish(&mut self, now: u64, reason: EndReason, tell: &mut impl FnMut(Told)) {
         self.recent.clear();
         while let Some(open) = self.open.pop_front() {
-            let offset = open.ended.unwrap_or(Edge { at: now, uncertainty: self.hop });
+            let offset = open.offset(now, self.hop);
             let offset = Edge { at: offset.at.min(now), ..offset };
             tell(self.end(open, offset, reason));
         }
     }
 
-    /// The open event that a box of this length belongs to, or a new one for it; or why it is none.
+    /// The open event that a box of this length belongs to, which may be `going_on`, or a new one for it; or why it is none.
     fn belongs(
         &mut self,
         boxed: &Boxed,
         lasted: u64,
+        going_on: Option<u64>,
         now: u64,
         next: &mut u64,
         tell: &mut impl FnMut(Told),
@@ -283,15 +299,12 @@ impl Tracker {
             _ => {}
         }
         let onset = boxed.sharp.onset.at;
-        let found = (0..self.open.len()).find(|at| {
-            let open = &self.open[*at];
-            match open.ended {
-                Some(ended) => onset <= ended.at + self.bridge(&open.heard, ended.at),
-                None if open.confirmed > 0.0 => true,
-                None => onset <= open.heard.announced && boxed.sharp.offset.at + self.limits.update >= open.heard.onset.at,
-            }
-        });
-        match found {
+        let reaches = |open: &Open| match open.ended {
+            Some(ended) => onset <= ended.at + self.bridge(&open.heard, ended.at),
+            None => onset <= open.heard.announced && boxed.sharp.offset.at + self.limits.update >= open.heard.onset.at,
+        };
+        let same = going_on.and_then(|event| self.open.iter().position(|open| open.event == event));
+        match same.or_else(|| self.open.iter().position(reaches)) {
             Some(at) => return Ok(at),
             None if lasted < self.limits.min => return Err(Fate::TooShort),
             None if onset < self.quiet_until && self.limits.cooldown > 0 => {
@@ -316,10 +329,10 @@ impl Tracker {
         open.heard.onset.at = open.heard.onset.at.max(self.free_from);
         open.confirmed = open.confirmed.max(boxed.peak);
         open.heard.peak_score = open.heard.peak_score.max(boxed.peak);
-        open.ended = match (ended, open.ended) {
-            (Some(new), Some(old)) if old.at > new.at => Some(old),
-            (new, _) => new,
-        };
+        open.is_going = ended.is_none();
+        if let Some(ended) = ended.filter(|new| open.ended.is_none_or(|old| new.at >= old.at)) {
+            open.ended = Some(ended);
+        }
     }
 
     /// Ends the events that the two-sided curve has left behind.
@@ -328,9 +341,11 @@ impl Tracker {
         while at < self.open.len() {
             let open = self.open[at];
             let ended = match open.ended {
+                _ if open.is_going => None,
                 // A sound that goes on after the longest gap begins with the value after this one.
                 Some(ended) if until > ended.at + self.bridge(&open.heard, ended.at) => Some((ended, EndReason::Decay)),
-                None if open.confirmed == 0.0 && until >= open.heard.announced + self.limits.patience => {
+                // Either no box has come, or the only one was none in the end.
+                None if open.confirmed > 0.0 || until >= open.heard.announced + self.limits.patience => {
                     Some((Edge { at: open.heard_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
                 }
                 _ => None,
@@ -351,7 +366,7 @@ impl Tracker {
         let Some(max) = self.limits.max else { return };
         for at in 0..self.open.len() {
             let open = self.open[at];
-            if open.confirmed == 0.0 || open.ended.is_some() || until.saturating_sub(open.heard.onset.at) < max {
+            if !open.is_going || until.saturating_sub(open.heard.onset.at) < max {
                 continue;
             }
             self.open.remove(at);
@@ -365,6 +380,7 @@ impl Tracker {
             if let Some(new) = self.open.back_mut() {
                 new.confirmed = open.heard.score.max(self.gate.threshold);
                 new.is_bounded = true;
+                new.is_going = true;
                 new.heard_until = open.heard_until;
             }
             return;
@@ -381,6 +397,7 @@ impl Tracker {
             heard,
             confirmed: 0.0,
             is_bounded: false,
+            is_going: false,
             ended: None,
             heard_until: now,
             told_peak: score,
