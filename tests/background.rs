@@ -223,7 +223,7 @@ fn a_daemon_that_is_started_again_is_waited_for() {
     daemon.wait(Duration::from_secs(5));
     // What was heard is saved when the daemon goes away.
     wait_until(|| Path::new(&state).exists());
-    daemon.start_again("", &["--source", &voice(&place)]);
+    daemon.start_again("", &["--source", &voice(&place)], &[]);
     let (report, err) = report(child);
     assert!(report["heard_s"].as_f64().unwrap() >= 25.0, "{report}");
     assert!(err.contains("waiting for it") && err.contains("the daemon is there again"), "{err}");

@@ -110,7 +110,7 @@ fn a_daemon_that_is_killed_at_any_moment_starts_again_and_its_replay_is_honest()
         daemon.child.wait().unwrap();
         assert!(daemon.socket().exists(), "a killed daemon leaves its socket");
         let began = Instant::now();
-        daemon.start_again("", &["--source", &format!("file:{RINGTONE}?loop")]);
+        daemon.start_again("", &["--source", &format!("file:{RINGTONE}?loop")], &[]);
         longest = longest.max(began.elapsed());
         assert!(longest < bound(1, 20), "it starts again after {longest:?}");
         let mut client = daemon.connect();

@@ -205,7 +205,7 @@ fn what_is_missed_between_two_connections_is_replayed_and_a_restart_is_told() {
     server.daemon.signal("-TERM");
     server.daemon.wait(Duration::from_secs(10));
     let config = format!("[sinks.http]\nlisten = \"{}\"\n", server.address);
-    server.daemon.start_again(&config, &["--source", &format!("file:{}?loop", support::VOICE)]);
+    server.daemon.start_again(&config, &["--source", &format!("file:{}?loop", support::VOICE)], &[]);
     wait_until(|| TcpStream::connect(server.address).is_ok());
     let (_, restarted) =
         server.stream("?label=Dog&type=event", &format!("Last-Event-ID: 1@{}\r\n", last.id.split_once('@').unwrap().1));

@@ -318,7 +318,7 @@ fn a_label_that_is_reported_no_longer_disappears_and_so_does_all_without_discove
     // What is taken away while the daemon is not there is found when it comes back.
     daemon.signal("-TERM");
     daemon.wait(Duration::from_secs(10));
-    daemon.start_again(&text.replace("\"Speech\", \"Dog\", ", ""), &["--source", &voice.argument]);
+    daemon.start_again(&text.replace("\"Speech\", \"Dog\", ", ""), &["--source", &voice.argument], &[]);
     let removing = subscriber
         .wait_for("the removal", |message| message.json()["components"]["label_speech"] == json!({"platform": "binary_sensor"}));
     assert!(removing.topic.contains("/source_"));

@@ -31,7 +31,7 @@ impl Kitchen {
     }
 
     fn start_again(&mut self) {
-        self.daemon.start_again(CONFIG, &["--source", &source(&self.recording)]);
+        self.daemon.start_again(CONFIG, &["--source", &source(&self.recording)], &[]);
     }
 
     fn config(&self) -> String {

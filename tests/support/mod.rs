@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod browser;
 pub mod formats;
 pub mod http;
 pub mod mqtt;
@@ -110,8 +111,8 @@ impl Daemon {
     }
 
     /// Starts another one in the place of one that has ended.
-    pub fn start_again(&mut self, config: &str, arguments: &[&str]) {
-        self.child = Self::spawn(self.folder.path(), config, arguments, &[]);
+    pub fn start_again(&mut self, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) {
+        self.child = Self::spawn(self.folder.path(), config, arguments, environment);
         self.wait_until_it_listens();
     }
 
