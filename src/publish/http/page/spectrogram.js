@@ -118,7 +118,7 @@ export class Spectrogram {
     const now = this.now(fallback);
     const at = now - ((this.#canvas.clientWidth - px) / this.#canvas.clientWidth) * this.span;
     const lane = Math.floor((py - 4) / LANE_HEIGHT);
-    return this.#shown(events, now).find((event) => event.lane === lane && at >= event.from && at <= Math.max(event.until ?? now, event.labelUntil ?? 0));
+    return this.#shown(events, now).find((event) => event.lane === lane && at >= event.from && at <= (event.until ?? now));
   }
 
   #store(slot, bytes) {
@@ -238,7 +238,7 @@ export class Spectrogram {
   }
 
   #drawEvents(context, events, now, x, width, top, height) {
-    const lanes = new Array(LANES).fill(-Infinity);
+    const lanes = Array.from({ length: LANES }, () => []);
     context.font = `600 12px ${css("--font")}`;
     context.textAlign = "left";
     context.textBaseline = "middle";
@@ -246,12 +246,16 @@ export class Spectrogram {
       const until = event.until ?? (event.isOpen ? now : event.from);
       const label = nameOf(event.label);
       const [left, right] = [x(event.from), Math.max(x(until), x(event.from) + 4)];
-      const wide = context.measureText(label).width + 14;
-      // An event keeps its lane; a new one takes the first that is free. Where none is, the list below has it.
-      if (event.lane === undefined || lanes[event.lane] > left + 1) event.lane = lanes.findIndex((taken) => taken <= left + 1);
+      const [visible, wide] = [Math.max(left, 0), context.measureText(label).width + 14];
+      // Its name stands in it, or after it, or before it where there is no room after it.
+      const isInside = right - visible >= wide && !event.isWithdrawn;
+      const isBefore = !isInside && right + wide > width;
+      const [from, to] = [isBefore ? left - wide : left, isInside || isBefore ? right : right + wide];
+      // An event keeps its lane as long as it can; a new one takes the first that is free. Where none is, the list below has it.
+      const isFree = (lane) => lane?.every(([begin, end]) => to + 3 < begin || from > end + 3) ?? false;
+      if (!isFree(lanes[event.lane])) event.lane = lanes.findIndex(isFree);
       if (event.lane < 0) continue;
-      lanes[event.lane] = Math.max(right, left + wide) + 4;
-      event.labelUntil = event.from + ((wide / width) * this.span);
+      lanes[event.lane].push([from, to]);
       const y = 4 + event.lane * LANE_HEIGHT;
       const isMarked = this.marked === event.id;
       context.globalAlpha = event.isWithdrawn ? 0.45 : 1;
@@ -261,13 +265,12 @@ export class Spectrogram {
       context.fillStyle = css("--event-edge");
       for (const edge of event.isOpen ? [left] : [left, right]) context.fillRect(edge - 0.5, y + 3, 1, height - y - 3);
       this.#drawBar(context, event, left, right, y);
-      // Its name in it, or after it, or before it where there is no room after it.
-      const [middle, visible] = [y + LANE_HEIGHT / 2 - 1.5, Math.max(left, 0)];
-      if (right - visible >= wide && !event.isWithdrawn) {
+      const middle = y + LANE_HEIGHT / 2 - 1.5;
+      if (isInside) {
         context.fillStyle = css("--on-event");
         context.fillText(label, visible + 7, middle);
       } else {
-        this.#write(context, label, right + wide <= width ? Math.max(right, 0) + 6 : left - wide + 8, middle);
+        this.#write(context, label, isBefore ? left - wide + 8 : Math.max(right, 0) + 6, middle);
       }
       context.globalAlpha = 1;
     }
