@@ -34,7 +34,7 @@ lint:
 
 test: setup lint
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
-		mosquitto-clients openssl chromium chromium-driver
+		mosquitto-clients openssl chromium chromium-driver python3-prometheus-client
 	@.ci/packages --optional systemd procps
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc

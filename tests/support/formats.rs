@@ -1,6 +1,8 @@
 //! Judges of formats that are not ours: JSON Schema, as far as the description of the interface uses it, and OpenMetrics.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -68,49 +70,24 @@ pub fn named<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a String> {
     own.chain(parts.flat_map(|part| named(part, root))).collect()
 }
 
-/// Samples by name and labels, of a text that is strictly OpenMetrics: each family described once and before its samples, which have the
-/// suffixes of its type, in one block, none twice.
+/// Samples by name and labels, as Prometheus' own reader of OpenMetrics takes a text, which refuses what is not strictly that.
 pub fn samples(text: &str) -> BTreeMap<String, f64> {
-    let (mut samples, mut family, mut known): (_, (String, String), Vec<String>) =
-        (BTreeMap::new(), Default::default(), Vec::new());
-    let body = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
-    for line in body.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            let [kind, name, rest] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            match kind {
-                "HELP" => assert!(!known.contains(&name.to_owned()), "{name} twice"),
-                "TYPE" => {
-                    known.push(name.to_owned());
-                    family = (name.to_owned(), rest.to_owned());
-                }
-                "UNIT" => assert!(name == family.0 && name.ends_with(&format!("_{rest}")), "{line}"),
-                _ => panic!("{line}"),
-            }
-            continue;
-        }
-        let (key, value) = line.rsplit_once(' ').unwrap();
-        let name = key.split('{').next().unwrap();
-        let suffix = name.strip_prefix(&family.0).unwrap_or_else(|| panic!("{line} is not of {}", family.0));
-        let allowed: &[&str] = match &*family.1 {
-            "counter" => &["_total"],
-            "gauge" => &[""],
-            "info" => &["_info"],
-            "histogram" => &["_bucket", "_sum", "_count"],
-            other => panic!("{other}"),
-        };
-        assert!(allowed.contains(&suffix), "{line}");
-        if let Some(labels) = key.strip_prefix(name).filter(|labels| !labels.is_empty()) {
-            let inner = labels.strip_prefix('{').and_then(|labels| labels.strip_suffix("\"}")).expect(line);
-            assert!(
-                inner.split("\",").all(|pair| pair
-                    .split_once("=\"")
-                    .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))),
-                "{line}"
-            );
-        }
-        let value: f64 = value.parse().expect(line);
-        assert!(value.is_finite() && (family.1 != "counter" || value >= 0.0), "{line}");
-        assert!(samples.insert(key.to_owned(), value).is_none(), "{key} twice");
-    }
+    const READER: &str = "
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+samples = [sample for family in text_string_to_metric_families(sys.stdin.read()) for sample in family.samples]
+label = lambda pair: pair[0] + '=' + json.dumps(pair[1], ensure_ascii=False)
+key = lambda sample: sample.name + ('{' + ','.join(map(label, sample.labels.items())) + '}' if sample.labels else '')
+print(json.dumps([[key(sample), sample.value] for sample in samples]))";
+    // The system's own Python, which alone knows the system's packages.
+    let mut reader = Command::new("/usr/bin/python3");
+    reader.args(["-c", READER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut reader = reader.spawn().expect("python3 is needed, and python3-prometheus-client; `make test` installs them");
+    reader.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = reader.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}: {text}", String::from_utf8_lossy(&output.stderr));
+    let all: Vec<(String, f64)> = serde_json::from_slice(&output.stdout).unwrap();
+    let samples: BTreeMap<String, f64> = all.iter().cloned().collect();
+    assert_eq!(samples.len(), all.len(), "a sample twice");
     samples
 }

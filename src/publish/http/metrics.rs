@@ -111,7 +111,7 @@ fn sources(to: &mut Writer, shared: &Shared) -> fmt::Result {
         let mut before = 0;
         let mut buckets: Vec<(f64, u64)> =
             ever.below.iter().map(|(bound, below)| (*bound, below - std::mem::replace(&mut before, *below))).collect();
-        buckets.push((f64::MAX, ever.count - before));
+        buckets.push((f64::INFINITY, ever.count - before));
         latency.encode_family(&named(source))?.encode_histogram::<NoLabelSet>(ever.sum_s, ever.count, &buckets, None)?;
     }
     Ok(())
