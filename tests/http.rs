@@ -136,8 +136,8 @@ fn what_is_answered_is_what_is_described() {
         }
         let schema = &response["content"]["application/json"]["schema"];
         assert!(schema.is_object(), "{method} {path} {status} is not described");
-        let (value, mut found) = (answer.json(), Vec::new());
-        faults(&value, schema, &described, path, &mut found);
+        let value = answer.json();
+        let mut found = faults(&value, schema, &described);
         let fields = named(schema, &described);
         found.extend(
             value

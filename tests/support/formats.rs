@@ -1,65 +1,17 @@
-//! Judges of formats that are not ours: JSON Schema, as far as the description of the interface uses it, and OpenMetrics.
+//! Judges of formats that are not ours: JSON Schema and OpenMetrics.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// What of `value` the schema does not allow: enough of JSON Schema for what the description uses.
-pub fn faults(value: &Value, schema: &Value, root: &Value, at: &str, out: &mut Vec<String>) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        faults(value, root.pointer(&reference[1..]).expect(reference), root, at, out);
-    }
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        faults(value, part, root, at, out);
-    }
-    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
-        let fits = |choice| {
-            let mut found = Vec::new();
-            faults(value, choice, root, at, &mut found);
-            found.is_empty()
-        };
-        if !choices.iter().any(fits) {
-            out.push(format!("{at}: {value} fits none of {choices:?}"));
-        }
-    }
-    let kinds: Vec<&str> = match &schema["type"] {
-        Value::String(kind) => vec![kind],
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let is = |kind: &str| match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        _ => value.is_null(),
-    };
-    if !kinds.is_empty() && !kinds.into_iter().any(is) {
-        out.push(format!("{at}: {value} is not of type {}", schema["type"]));
-    }
-    if schema.get("const").is_some_and(|wanted| wanted != value) {
-        out.push(format!("{at}: {value} is not {}", schema["const"]));
-    }
-    if schema["enum"].as_array().is_some_and(|all| !all.contains(value)) {
-        out.push(format!("{at}: {value} is none of {}", schema["enum"]));
-    }
-    for name in schema["required"].as_array().into_iter().flatten() {
-        if value.get(name.as_str().unwrap()).is_none() {
-            out.push(format!("{at}: {name} is missing"));
-        }
-    }
-    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        if let Some(value) = value.get(name) {
-            faults(value, schema, root, &format!("{at}/{name}"), out);
-        }
-    }
-    for item in value.as_array().into_iter().flatten() {
-        faults(item, &schema["items"], root, &format!("{at}/*"), out);
-    }
+/// What of `value` a schema of this description does not allow.
+pub fn faults(value: &Value, schema: &Value, description: &Value) -> Vec<String> {
+    // What a schema refers to it finds in the description.
+    let whole = json!({"allOf": [schema], "components": description["components"]});
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 /// The names that a schema gives to fields, at any depth of `allOf`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::*;
 use crate::config::raw::SECTIONS;
@@ -16,101 +16,10 @@ fn parsed() -> Value {
     serde_json::from_str(&schema()).unwrap()
 }
 
-/// What is wrong with a configuration for the schema alone.
+/// What is wrong with a configuration for the schema alone: where, and the keyword that it breaks.
 fn faults(text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    check(&parsed(), &toml::from_str(text).unwrap(), "", &mut faults);
-    faults
-}
-
-/// The part of JSON Schema that our schema uses; a keyword that is not known here is no schema of ours.
-fn check(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
-    let none = Map::new();
-    let keywords = schema.as_object().unwrap();
-    let properties = keywords.get("properties").and_then(Value::as_object).unwrap_or(&none);
-    for (keyword, wanted) in keywords {
-        let holds = match (keyword.as_str(), value) {
-            ("$schema" | "title" | "description" | "default", _) => true,
-            ("type", _) => match wanted.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "boolean" => value.is_boolean(),
-                "integer" => value.is_i64(),
-                "number" => value.is_number(),
-                other => panic!("the type {other}"),
-            },
-            ("const", _) => value == wanted,
-            ("enum", _) => wanted.as_array().unwrap().contains(value),
-            ("anyOf", _) => wanted.as_array().unwrap().iter().any(|schema| {
-                let mut inner = Vec::new();
-                check(schema, value, path, &mut inner);
-                inner.is_empty()
-            }),
-            ("minimum", Value::Number(number)) => number.as_f64() >= wanted.as_f64(),
-            ("maximum", Value::Number(number)) => number.as_f64() <= wanted.as_f64(),
-            ("exclusiveMinimum", Value::Number(number)) => number.as_f64() > wanted.as_f64(),
-            ("exclusiveMaximum", Value::Number(number)) => number.as_f64() < wanted.as_f64(),
-            ("minLength", Value::String(text)) => text.chars().count() as u64 >= wanted.as_u64().unwrap(),
-            ("minItems", Value::Array(items)) => items.len() as u64 >= wanted.as_u64().unwrap(),
-            ("maxItems", Value::Array(items)) => items.len() as u64 <= wanted.as_u64().unwrap(),
-            ("items", Value::Array(items)) => {
-                items.iter().enumerate().for_each(|(at, item)| check(wanted, item, &format!("{path}[{at}]"), faults));
-                true
-            }
-            ("pattern", Value::String(text)) => match wanted.as_str().unwrap() {
-                r"^(0o)?0*[0-7]{1,3}$" => {
-                    let digits = text.trim_start_matches("0o").trim_start_matches('0');
-                    digits.len() <= 3 && digits.chars().all(|digit| ('0'..='7').contains(&digit))
-                }
-                r"^\s*[0-9]+\s*/\s*[0-9]+\s*$" => text.split_once('/').is_some_and(|(k, n)| {
-                    [k, n].iter().all(|part| !part.trim().is_empty() && part.trim().bytes().all(|byte| byte.is_ascii_digit()))
-                }),
-                "^mqtts?://[^/@]+/?$" => ["mqtt://", "mqtts://"].iter().any(|scheme| {
-                    let rest = text.strip_prefix(scheme).map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-                    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '@']))
-                }),
-                // A list of times holds no other digits and colons than theirs.
-                r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$" => {
-                    let times = text.trim_end().rsplitn(2, '-').map(str::trim);
-                    let is_time = |time: &str| {
-                        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-                        time.split_once(':').is_some_and(|(hour, minute)| {
-                            let hour = hour.rsplit(' ').next().unwrap();
-                            (1..=2).contains(&hour.len()) && minute.len() == 2 && digits(hour) && digits(minute)
-                        })
-                    };
-                    times.map(is_time).collect::<Vec<_>>() == [true, true]
-                }
-                other => panic!("the pattern {other}"),
-            },
-            ("required", Value::Object(object)) => {
-                wanted.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap()))
-            }
-            ("properties", Value::Object(object)) => {
-                for (key, schema) in properties {
-                    object.get(key).into_iter().for_each(|value| check(schema, value, &format!("{path}.{key}"), faults));
-                }
-                true
-            }
-            ("additionalProperties", Value::Object(object)) => {
-                let others = object.iter().filter(|(key, _)| !properties.contains_key(*key));
-                others.fold(true, |holds, (key, value)| match wanted {
-                    Value::Bool(allowed) => holds && *allowed,
-                    schema => {
-                        check(schema, value, &format!("{path}.{key}"), faults);
-                        holds
-                    }
-                })
-            }
-            ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "minLength" | "minItems" | "maxItems", _)
-            | ("items" | "pattern" | "required" | "properties" | "additionalProperties", _) => true,
-            (other, _) => panic!("the keyword {other}"),
-        };
-        if !holds {
-            faults.push(format!("{path}: {keyword}"));
-        }
-    }
+    let (schema, configuration) = (jsonschema::validator_for(&parsed()).unwrap(), toml::from_str(text).unwrap());
+    schema.iter_errors(&configuration).map(|error| format!("{}: {}", error.instance_path(), error.kind().keyword())).collect()
 }
 
 #[test]
@@ -156,24 +65,24 @@ fn the_shipped_file_and_the_readme_are_valid() {
 fn what_is_wrong_in_a_file_is_wrong_for_the_schema() {
     for (text, fault) in [
         ("[mqqt]", ": additionalProperties"),
-        ("[defaults]\ntreshold = 0.4", ".defaults: additionalProperties"),
-        ("[labels.Dog]\ntreshold = 0.4", ".labels.Dog: additionalProperties"),
-        ("[[source]]\ninputs = \"-\"", ".source[0]: additionalProperties"),
-        ("[groups.a]\nlabels = [\"Dog\"]\ncolour = 3", ".groups.a: additionalProperties"),
-        ("[groups.a]\nthreshold = 0.3", ".groups.a: required"),
-        ("[groups.a]\nlabels = []", ".groups.a.labels: minItems"),
-        ("[source]\nname = \"a\"", ".source: type"),
-        ("[[source]]\nchannel = \"left\"", ".source[0].channel: anyOf"),
-        ("[[source]]\nchannel = 0", ".source[0].channel: anyOf"),
-        ("[socket]\nmode = \"0888\"", ".socket.mode: pattern"),
-        ("[defaults]\nconfirm = \"twice\"", ".defaults.confirm: pattern"),
-        ("[defaults]\nthreshold = \"0.4\"", ".defaults.threshold: type"),
-        ("[report]\npreset = \"hom\"", ".report.preset: enum"),
-        ("[log]\nlevel = \"loud\"", ".log.level: enum"),
-        ("[privacy]\nstore_audio = true", ".privacy.store_audio: const"),
-        ("[privacy]\nquiet_hours = [\"22:00-6:30\", \"at night\"]", ".privacy.quiet_hours[1]: pattern"),
-        ("[detection]\nwindows_ms = []", ".detection.windows_ms: minItems"),
-        ("[detection]\nmedian = 2", ".detection.median: enum"),
+        ("[defaults]\ntreshold = 0.4", "/defaults: additionalProperties"),
+        ("[labels.Dog]\ntreshold = 0.4", "/labels/Dog: additionalProperties"),
+        ("[[source]]\ninputs = \"-\"", "/source/0: additionalProperties"),
+        ("[groups.a]\nlabels = [\"Dog\"]\ncolour = 3", "/groups/a: additionalProperties"),
+        ("[groups.a]\nthreshold = 0.3", "/groups/a: required"),
+        ("[groups.a]\nlabels = []", "/groups/a/labels: minItems"),
+        ("[source]\nname = \"a\"", "/source: type"),
+        ("[[source]]\nchannel = \"left\"", "/source/0/channel: anyOf"),
+        ("[[source]]\nchannel = 0", "/source/0/channel: anyOf"),
+        ("[socket]\nmode = \"0888\"", "/socket/mode: pattern"),
+        ("[defaults]\nconfirm = \"twice\"", "/defaults/confirm: pattern"),
+        ("[defaults]\nthreshold = \"0.4\"", "/defaults/threshold: type"),
+        ("[report]\npreset = \"hom\"", "/report/preset: enum"),
+        ("[log]\nlevel = \"loud\"", "/log/level: enum"),
+        ("[privacy]\nstore_audio = true", "/privacy/store_audio: const"),
+        ("[privacy]\nquiet_hours = [\"22:00-6:30\", \"at night\"]", "/privacy/quiet_hours/1: pattern"),
+        ("[detection]\nwindows_ms = []", "/detection/windows_ms: minItems"),
+        ("[detection]\nmedian = 2", "/detection/median: enum"),
     ] {
         assert_eq!(faults(text), [fault], "{text}");
     }
