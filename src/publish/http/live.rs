@@ -119,7 +119,11 @@ async fn show(api: &Api, mut socket: WebSocket, source: &Arc<str>) -> Result<(),
         tokio::select! {
             _ = looks.tick() => {
                 // Where the daemon is too busy to answer this time, it is asked again the next.
-                let view = patiently(&mut socket, api.shared.view(source.clone(), shown.next)).await?.ok();
+                let view = tokio::select! {
+                    view = patiently(&mut socket, api.shared.view(source.clone(), shown.next)) => view?.ok(),
+                    // A daemon that is going down answers nobody any more.
+                    () = down(&mut stop) => break,
+                };
                 if view.as_ref().is_some_and(|view| view.seen.is_none()) && !is_known(api, source) {
                     break;
                 }
