@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::home_assistant::entities;
 use support::mqtt::{Broker, Message, PATIENCE, Subscriber};
 use support::{Daemon, run, voice_and_seconds_of_silence};
 
@@ -81,137 +82,6 @@ fn a_daemon_that_is_killed_is_offline_by_its_will() {
     subscriber.wait_for_payload("mimid/pi/availability", "online");
     daemon.child.kill().unwrap();
     subscriber.wait_for_payload("mimid/pi/availability", "offline");
-}
-
-/// What Home Assistant documents for every entity over MQTT, and for each platform beside that: what may be there, and what must be.
-fn documented(platform: &str) -> (Vec<&'static str>, Vec<&'static str>) {
-    let mut may = vec![
-        "platform",
-        "availability",
-        "availability_mode",
-        "availability_template",
-        "availability_topic",
-        "default_entity_id",
-        "enabled_by_default",
-        "encoding",
-        "entity_category",
-        "entity_picture",
-        "icon",
-        "json_attributes_template",
-        "json_attributes_topic",
-        "name",
-        "payload_available",
-        "payload_not_available",
-        "qos",
-        "unique_id",
-    ];
-    let (own, must): (&[&str], &[&str]) = match platform {
-        "binary_sensor" => (
-            &[
-                "device_class",
-                "expire_after",
-                "force_update",
-                "off_delay",
-                "payload_off",
-                "payload_on",
-                "state_topic",
-                "value_template",
-            ],
-            &["state_topic"],
-        ),
-        "sensor" => (
-            &[
-                "device_class",
-                "expire_after",
-                "force_update",
-                "last_reset_value_template",
-                "options",
-                "state_class",
-                "state_topic",
-                "suggested_display_precision",
-                "unit_of_measurement",
-                "value_template",
-            ],
-            &["state_topic"],
-        ),
-        "event" => (&["device_class", "event_types", "state_topic", "value_template"], &["state_topic", "event_types"]),
-        "switch" => (
-            &[
-                "command_template",
-                "command_topic",
-                "device_class",
-                "optimistic",
-                "payload_off",
-                "payload_on",
-                "retain",
-                "state_off",
-                "state_on",
-                "state_topic",
-                "value_template",
-            ],
-            &["command_topic"],
-        ),
-        "number" => (
-            &[
-                "command_template",
-                "command_topic",
-                "device_class",
-                "max",
-                "min",
-                "mode",
-                "optimistic",
-                "payload_reset",
-                "retain",
-                "state_topic",
-                "step",
-                "unit_of_measurement",
-                "value_template",
-            ],
-            &["command_topic"],
-        ),
-        other => panic!("{other} is no platform that is used"),
-    };
-    may.extend(own);
-    // In a device's document each component needs these two.
-    let must = must.iter().copied().chain(["platform", "unique_id"]).collect();
-    (may, must)
-}
-
-/// Entities as Home Assistant makes them of what is retained under its prefix: by platform and unique id.
-fn entities(retained: &BTreeMap<String, String>) -> BTreeMap<(String, String), Value> {
-    let mut entities = BTreeMap::new();
-    let is_id = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    for (topic, payload) in retained {
-        let levels: Vec<&str> = topic.split('/').collect();
-        let ["homeassistant", "device", node, object, "config"] = levels[..] else { panic!("{topic}") };
-        assert!(is_id(node) && is_id(object), "{topic}");
-        let document: Value = serde_json::from_str(payload).unwrap();
-        let keys: BTreeSet<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, BTreeSet::from(["device", "origin", "availability_topic", "components"]), "{topic}");
-        assert!(document["origin"]["name"].is_string());
-        let device = document["device"].as_object().unwrap();
-        assert!(!device["identifiers"].as_array().unwrap().is_empty());
-        let known = ["identifiers", "name", "manufacturer", "model", "sw_version", "via_device"];
-        assert!(device.keys().all(|key| known.contains(&key.as_str())), "{device:?}");
-        for component in document["components"].as_object().unwrap().values() {
-            let platform = component["platform"].as_str().unwrap().to_owned();
-            if component.as_object().unwrap().len() == 1 {
-                // This is how a component is taken away; what is retained at last holds none.
-                panic!("{topic} still removes {component}");
-            }
-            let (may, must) = documented(&platform);
-            let given: Vec<&str> = component.as_object().unwrap().keys().map(String::as_str).collect();
-            assert!(given.iter().all(|key| may.contains(key)) && must.iter().all(|key| given.contains(key)), "{component}");
-            let name = component["default_entity_id"].as_str().unwrap().strip_prefix(&format!("{platform}.")).unwrap();
-            assert!(is_id(name) && name == name.to_lowercase(), "{name}");
-            let mut entity = component.clone();
-            entity["availability_topic"] = document["availability_topic"].clone();
-            entity["device"] = document["device"].clone();
-            let id = component["unique_id"].as_str().unwrap().to_owned();
-            assert!(entities.insert((platform, id), entity).is_none(), "{component} has the id of another");
-        }
-    }
-    entities
 }
 
 /// The entity of this platform and this name.
@@ -301,11 +171,6 @@ fn a_label_that_is_reported_no_longer_disappears_and_so_does_all_without_discove
     assert_eq!(entities(&documents).len(), 11);
     let subscriber = Subscriber::new(&broker, &["homeassistant/device/#"], &["-R"]);
     std::thread::sleep(Duration::from_secs(1));
-    let reload = |daemon: &Daemon, text: &str| {
-        let socket = format!("[socket]\npath = {:?}\n", daemon.socket());
-        std::fs::write(daemon.folder.path().join("mimid.toml"), format!("{socket}{text}")).unwrap();
-        daemon.connect().ask(r#"{"op":"reload"}"#, "config.reloaded");
-    };
     reload(&daemon, &text.replace("\"Dog\", ", ""));
     // First with nothing but its platform, then not at all.
     let removing = subscriber.wait_for("the removal", |message| message.topic.contains("/source_"));
@@ -328,6 +193,13 @@ fn a_label_that_is_reported_no_longer_disappears_and_so_does_all_without_discove
     reload(&daemon, &format!("{}discovery = false\n", text.trim_end_matches('\n').to_owned() + "\n"));
     broker.wait_until("homeassistant/#", BTreeMap::is_empty);
     broker.wait_until("mimid/pi/#", |retained| retained.keys().any(|topic| topic.ends_with("/dog/state")));
+}
+
+/// Gives a running daemon another configuration.
+fn reload(daemon: &Daemon, text: &str) {
+    let socket = format!("[socket]\npath = {:?}\n", daemon.socket());
+    std::fs::write(daemon.folder.path().join("mimid.toml"), format!("{socket}{text}")).unwrap();
+    daemon.connect().ask(r#"{"op":"reload"}"#, "config.reloaded");
 }
 
 /// Waits until the sink's state in `status` is this, and gives the reason.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 pub mod browser;
 pub mod formats;
+pub mod home_assistant;
 pub mod http;
 pub mod mqtt;
 pub mod onnx;

@@ -1,0 +1,242 @@
+//! Home Assistant as its documentation tells of it: what a document of device discovery may hold, and which entities are made of it.
+//!
+//! The keys are those of its pages on MQTT and on the platforms that are used, written down by hand: one that is not there is ignored by it
+//! without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// What a document may hold beside its components: what all of them share.
+const DOCUMENT: [&str; 13] = [
+    "device",
+    "origin",
+    "components",
+    "availability",
+    "availability_mode",
+    "availability_template",
+    "availability_topic",
+    "payload_available",
+    "payload_not_available",
+    "command_topic",
+    "state_topic",
+    "qos",
+    "encoding",
+];
+
+/// What may be said of a device.
+const DEVICE: [&str; 12] = [
+    "configuration_url",
+    "connections",
+    "hw_version",
+    "identifiers",
+    "manufacturer",
+    "model",
+    "model_id",
+    "name",
+    "serial_number",
+    "suggested_area",
+    "sw_version",
+    "via_device",
+];
+
+/// What a binary sensor may be of.
+const BINARY_SENSOR_CLASSES: [&str; 28] = [
+    "battery",
+    "battery_charging",
+    "carbon_monoxide",
+    "cold",
+    "connectivity",
+    "door",
+    "garage_door",
+    "gas",
+    "heat",
+    "light",
+    "lock",
+    "moisture",
+    "motion",
+    "moving",
+    "occupancy",
+    "opening",
+    "plug",
+    "power",
+    "presence",
+    "problem",
+    "running",
+    "safety",
+    "smoke",
+    "sound",
+    "tamper",
+    "update",
+    "vibration",
+    "window",
+];
+
+/// What Home Assistant documents for every entity over MQTT, and for each platform beside that: what may be there, and what must be.
+fn documented(platform: &str) -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut may = vec![
+        "platform",
+        "availability",
+        "availability_mode",
+        "availability_template",
+        "availability_topic",
+        "default_entity_id",
+        "enabled_by_default",
+        "encoding",
+        "entity_category",
+        "entity_picture",
+        "icon",
+        "json_attributes_template",
+        "json_attributes_topic",
+        "name",
+        "payload_available",
+        "payload_not_available",
+        "qos",
+        "unique_id",
+    ];
+    let (own, must): (&[&str], &[&str]) = match platform {
+        "binary_sensor" => (
+            &[
+                "device_class",
+                "expire_after",
+                "force_update",
+                "off_delay",
+                "payload_off",
+                "payload_on",
+                "state_topic",
+                "value_template",
+            ],
+            &["state_topic"],
+        ),
+        "sensor" => (
+            &[
+                "device_class",
+                "expire_after",
+                "force_update",
+                "last_reset_value_template",
+                "options",
+                "state_class",
+                "state_topic",
+                "suggested_display_precision",
+                "unit_of_measurement",
+                "value_template",
+            ],
+            &["state_topic"],
+        ),
+        "event" => (&["device_class", "event_types", "state_topic", "value_template"], &["state_topic", "event_types"]),
+        "switch" => (
+            &[
+                "command_template",
+                "command_topic",
+                "device_class",
+                "optimistic",
+                "payload_off",
+                "payload_on",
+                "retain",
+                "state_off",
+                "state_on",
+                "state_topic",
+                "value_template",
+            ],
+            &["command_topic"],
+        ),
+        "number" => (
+            &[
+                "command_template",
+                "command_topic",
+                "device_class",
+                "max",
+                "min",
+                "mode",
+                "optimistic",
+                "payload_reset",
+                "retain",
+                "state_topic",
+                "step",
+                "unit_of_measurement",
+                "value_template",
+            ],
+            &["command_topic"],
+        ),
+        other => panic!("{other} is no platform that is used"),
+    };
+    may.extend(own);
+    // In a device's document each component needs these two.
+    let must = must.iter().copied().chain(["platform", "unique_id"]).collect();
+    (may, must)
+}
+
+/// Entities as Home Assistant makes them of what is retained under its prefix: by platform and unique id.
+pub fn entities(retained: &BTreeMap<String, String>) -> BTreeMap<(String, String), Value> {
+    let mut entities = BTreeMap::new();
+    let (mut known, mut hubs) = (BTreeSet::new(), BTreeSet::new());
+    let is_id = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    for (topic, payload) in retained {
+        let levels: Vec<&str> = topic.split('/').collect();
+        let ["homeassistant", "device", node, object, "config"] = levels[..] else { panic!("{topic}") };
+        assert!(is_id(node) && is_id(object), "{topic}");
+        let document: Value = serde_json::from_str(payload).unwrap();
+        holds(&document, &DOCUMENT, &["device", "origin", "components"]);
+        holds(&document["device"], &DEVICE, &["identifiers", "name"]);
+        holds(&document["origin"], &["name", "sw_version", "support_url"], &["name"]);
+        assert!(!document["device"]["identifiers"].as_array().unwrap().is_empty());
+        hubs.extend(document["device"]["via_device"].as_str().map(str::to_owned));
+        known.extend(document["device"]["identifiers"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()));
+        for component in document["components"].as_object().unwrap().values() {
+            let platform = component["platform"].as_str().unwrap().to_owned();
+            if component.as_object().unwrap().len() == 1 {
+                // This is how a component is taken away; what is retained at last holds none.
+                panic!("{topic} still removes {component}");
+            }
+            let (may, must) = documented(&platform);
+            holds(component, &may, &must);
+            check_values(&platform, component);
+            let name = component["default_entity_id"].as_str().unwrap().strip_prefix(&format!("{platform}.")).unwrap();
+            assert!(is_id(name) && name == name.to_lowercase(), "{name}");
+            let mut entity = component.clone();
+            entity["availability_topic"] = document["availability_topic"].clone();
+            entity["device"] = document["device"].clone();
+            let id = component["unique_id"].as_str().unwrap().to_owned();
+            assert!(entities.insert((platform, id), entity).is_none(), "{component} has the id of another");
+        }
+    }
+    assert!(hubs.is_subset(&known), "{hubs:?} are no devices");
+    entities
+}
+
+/// Requires that an object holds nothing but what it may, and all that it must.
+fn holds(object: &Value, may: &[&str], must: &[&str]) {
+    let given: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(given.iter().all(|key| may.contains(key)) && must.iter().all(|key| given.contains(key)), "{object}");
+}
+
+/// Requires of what is given that it is a value that is documented for it.
+fn check_values(platform: &str, component: &Value) {
+    let one_of = |key: &str, values: &[&str]| {
+        assert!(component.get(key).is_none_or(|value| values.contains(&value.as_str().unwrap())), "{component}: {key}");
+    };
+    match platform {
+        // What only tells has nothing that could be configured.
+        "binary_sensor" | "sensor" => one_of("entity_category", &["diagnostic"]),
+        _ => one_of("entity_category", &["config", "diagnostic"]),
+    }
+    match platform {
+        "binary_sensor" => one_of("device_class", &BINARY_SENSOR_CLASSES),
+        "sensor" => {
+            one_of("state_class", &["measurement", "measurement_angle", "total", "total_increasing"]);
+            assert!(component["expire_after"].is_u64() && component["suggested_display_precision"].is_u64(), "{component}");
+        }
+        "event" => assert!(component["event_types"].as_array().unwrap().iter().all(Value::is_string), "{component}"),
+        "number" => {
+            one_of("mode", &["auto", "box", "slider"]);
+            let number = |key: &str| component[key].as_f64().unwrap();
+            assert!(number("min") < number("max") && number("step") >= 0.001, "{component}");
+        }
+        _ => {}
+    }
+    assert!(component.get("icon").is_none_or(|icon| icon.as_str().unwrap().starts_with("mdi:")), "{component}");
+    assert!(component.get("qos").is_none_or(|qos| qos.as_u64().is_some_and(|qos| qos <= 2)), "{component}");
+    for (key, topic) in component.as_object().unwrap().iter().filter(|(key, _)| key.ends_with("_topic")) {
+        assert!(topic.as_str().is_some_and(|topic| !topic.is_empty() && !topic.contains(['+', '#'])), "{key}: {topic}");
+    }
+}
