@@ -202,6 +202,34 @@ fn reload(daemon: &Daemon, text: &str) {
     daemon.connect().ask(r#"{"op":"reload"}"#, "config.reloaded");
 }
 
+#[test]
+fn a_daemon_that_is_called_otherwise_leaves_nothing_under_its_old_name() {
+    let (broker, voice) = (Broker::start(), voice());
+    let text = config(&broker.url(), "");
+    let daemon = start(&text, &voice);
+    let under =
+        |retained: &BTreeMap<String, String>, first: &str| retained.keys().filter(|topic| topic.starts_with(first)).count();
+    let before =
+        broker.wait_until("#", |retained| retained.contains_key("mimid/pi/health") && under(retained, "homeassistant/") == 2);
+    let is_of_another = "mimid/pi2/availability";
+    broker.publish(is_of_another, "online", &["-r"]);
+    for (change, own, told) in [
+        ("node = \"attic\"", "mimid/attic/", "homeassistant/device/mimid_attic/"),
+        ("node = \"attic\"\nprefix = \"ears\"", "ears/attic/", "homeassistant/device/mimid_attic/"),
+        ("node = \"attic\"\nprefix = \"ears\"\ndiscovery_prefix = \"ha\"", "ears/attic/", "ha/device/mimid_attic/"),
+    ] {
+        reload(&daemon, &text.replace("node = \"pi\"", change));
+        // All of it is there, and nothing else is: neither is it left, nor taken with the rest.
+        broker.wait_until("#", |retained| {
+            under(retained, told) == 2
+                && retained.contains_key(&format!("{own}health"))
+                && under(retained, own) + 2 + 1 == retained.len()
+                && retained.contains_key(is_of_another)
+        });
+    }
+    assert!(under(&before, "mimid/pi/") > 10);
+}
+
 /// Waits until the sink's state in `status` is this, and gives the reason.
 fn wait_for_state(daemon: &Daemon, state: &str) -> Value {
     let (mut client, deadline) = (daemon.connect(), Instant::now() + PATIENCE);

@@ -36,7 +36,8 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
     let mut http = Sink::new("http");
     loop {
         let wanted = config.borrow_and_update().clone();
-        mqtt.apply(wanted.mqtt, &shared, mqtt::run).await;
+        let former = mqtt.config.clone();
+        mqtt.apply(wanted.mqtt, &shared, |config, context| mqtt::run(config, former, context)).await;
         http.apply(wanted.http, &shared, http::run).await;
         tokio::select! {
             // The sender is gone only when the daemon is.

@@ -55,8 +55,8 @@ const GOODBYE: Duration = Duration::from_millis(700);
 /// Requests on their way to the pipeline.
 const REQUESTS: usize = 64;
 
-/// Runs the sink until it is told to stop.
-pub async fn run(config: MqttConfig, context: Context) {
+/// Runs the sink until it is told to stop. Until just now it was run as `former` says.
+pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Context) {
     let Context { shared, stats, stop } = context;
     // From here on no line is missed; what is open already is asked for.
     let (lines, _) = shared.hub.connect();
@@ -64,7 +64,7 @@ pub async fn run(config: MqttConfig, context: Context) {
     let (refuse, refused) = mpsc::channel(REQUESTS);
     let mut obeying = JoinSet::new();
     obeying.spawn(obey(shared.clone(), requests, refuse));
-    let told = Told::new(&config, shared.clone());
+    let told = Told::new(&config, former.as_ref(), shared.clone());
     let link = Link::new(config, &told);
     Sink { shared, stats, lines, told, link, asked, refused }.run(stop).await;
 }
@@ -255,7 +255,7 @@ impl Link {
         let now = Instant::now();
         (self.connected_at, self.finding) = (Some(now), Some(now + FINDING));
         if let Some(connection) = &self.connection {
-            for filter in told.topics.heard().into_iter().chain(told.topics.own()) {
+            for filter in told.topics.heard().into_iter().chain(told.own()) {
                 connection.subscribe(filter);
             }
         }
@@ -275,7 +275,7 @@ impl Link {
         if self.finding.is_some_and(|until| Instant::now() >= until) {
             self.finding = None;
             if let Some(connection) = &self.connection {
-                for filter in told.topics.own() {
+                for filter in told.own() {
                     connection.unsubscribe(filter);
                 }
             }

@@ -1,6 +1,6 @@
 //! What is told: takes the hub's lines and the daemon's health, and says what goes to the broker. It never touches the connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub struct Told {
     pub outbox: Outbox,
     /// Lines are missing, so what is open must be asked for.
     pub is_unsure: bool,
+    /// What the topics were called until just now; what is retained there is removed.
+    former: Option<Topics>,
     shared: Arc<Shared>,
     discovery: bool,
     inventory: Inventory,
@@ -32,12 +34,13 @@ pub struct Told {
 }
 
 impl Told {
-    /// Nothing is told yet.
-    pub fn new(config: &MqttConfig, shared: Arc<Shared>) -> Self {
+    /// Nothing is told yet, or it was told as `former` says.
+    pub fn new(config: &MqttConfig, former: Option<&MqttConfig>, shared: Arc<Shared>) -> Self {
         let mut told = Self {
             topics: Topics::new(config),
             outbox: Outbox::new(config.queue),
             is_unsure: true,
+            former: former.map(Topics::new),
             shared,
             discovery: config.discovery,
             inventory: Inventory::default(),
@@ -112,9 +115,18 @@ impl Told {
         commands::parse(topic, payload, &self.topics, &self.inventory)
     }
 
+    /// What is subscribed to for a moment, to find what was retained before.
+    pub fn own(&self) -> BTreeSet<String> {
+        self.names().flat_map(Topics::own).collect()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &Topics> {
+        std::iter::once(&self.topics).chain(&self.former)
+    }
+
     /// Takes what the broker had retained from before: what is no longer there is removed.
     pub fn find(&mut self, topic: &str, payload: &str) {
-        let is_own = self.topics.under_node(topic).is_some() || self.topics.is_discovery(topic);
+        let is_own = self.names().any(|topics| topics.is_own(topic));
         if !is_own || payload.is_empty() || topic.ends_with("/set") {
             return;
         }

@@ -74,6 +74,11 @@ impl Topics {
         vec![self.node("#"), format!("{}/device/{}/+/config", self.discovery_prefix, self.node_id)]
     }
 
+    /// Whether [`Self::own`] finds this.
+    pub fn is_own(&self, topic: &str) -> bool {
+        self.under_node(topic).is_some() || self.is_discovery(topic)
+    }
+
     /// The topic behind the daemon's own part, where it has one.
     pub fn under_node<'t>(&self, topic: &'t str) -> Option<&'t str> {
         topic.strip_prefix(&self.base)?.strip_prefix('/')
