@@ -363,6 +363,7 @@ fn a_broker_that_is_killed_again_and_again_costs_nothing_that_the_queue_holds() 
             break;
         }
     };
+    let mut slowest = Duration::ZERO;
     for time in 0..times {
         follow(&mut client, &mut expected, "event.start");
         // Nothing is on its way just when it dies.
@@ -378,6 +379,7 @@ fn a_broker_that_is_killed_again_and_again_costs_nothing_that_the_queue_holds() 
             let state = broker.retained(&topic).remove(&topic);
             let is_up = broker.retained("mimid/pi/availability").values().any(|availability| availability == "online");
             if is_up && state.as_deref() == Some(if is_open { "ON" } else { "OFF" }) {
+                slowest = slowest.max(back.elapsed());
                 break;
             }
             // Five seconds, and what it takes to look.
@@ -395,4 +397,8 @@ fn a_broker_that_is_killed_again_and_again_costs_nothing_that_the_queue_holds() 
     assert_eq!(sink["dropped"], 0);
     assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
     assert_eq!(told.iter().filter(|seq| **seq >= expected[0]).copied().collect::<Vec<_>>(), expected);
+    println!(
+        "{times} kills: states true within {slowest:.1?} of the restart, {} lines of events, none twice, none lost",
+        expected.len()
+    );
 }
