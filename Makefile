@@ -10,6 +10,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # them PipeWire is reached as a PulseAudio server.
 FEATURES := $(shell pkg-config --exists 'libpipewire-0.3 >= 0.3.53' 2>/dev/null && ls /usr/lib/llvm-*/lib/libclang.so >/dev/null 2>&1 && echo --features pipewire)
 PYTHON_PACKAGES := $(shell python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv)
+# Ubuntu has other names for the browser and its driver than Debian.
+BROWSER := $(shell . /etc/os-release 2>/dev/null; [ "$$ID" = ubuntu ] && echo chromium-browser chromium-chromedriver || echo chromium chromium-driver)
 SOUNDS := /usr/share/sounds/alsa/Front_Center.wav $(addprefix /usr/share/sounds/freedesktop/stereo/,phone-incoming-call.oga \
 	phone-outgoing-busy.oga camera-shutter.oga complete.oga alarm-clock-elapsed.oga)
 
@@ -34,7 +36,7 @@ lint:
 
 test: setup lint
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
-		mosquitto-clients openssl chromium chromium-driver python3-prometheus-client
+		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
 	@.ci/packages --optional systemd procps
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --locked --doc

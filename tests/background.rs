@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Daemon, RINGTONE, VOICE, failure, mimid, run, voice_and_silence};
+use support::{Daemon, RINGTONE, VOICE, failure, mimid, run, voice_and_silence, wait_until};
 
 /// What a run of `mimid tune` gave: its exit code, standard output and standard error.
 fn tune(arguments: &[&str]) -> (i32, String, String) {
@@ -195,14 +195,6 @@ fn the_running_daemon_is_heard_and_a_second_run_goes_on_from_the_first() {
     // What was asked for is there already.
     let (third, _) = report(live("10s", &daemon.socket(), &state).spawn().unwrap());
     assert!(third["heard_s"].as_f64().unwrap() >= second["heard_s"].as_f64().unwrap());
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it does not come to that");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use support::formats::{faults, named, samples};
 use support::http::{Answer, Event, Stream, frame};
-use support::{Daemon, voice_and_silence};
+use support::{Daemon, free_port, voice_and_silence, wait_until};
 
 const TOKEN: &str = "a token of the tests";
 
@@ -84,18 +84,6 @@ fn hearing(config: &str) -> (Daemon, tempfile::TempDir) {
     let daemon = Daemon::start(config, &["--source", &source], &[]);
     wait_until(|| daemon.connect().ask(r#"{"op":"status"}"#, "status")["sources"][0]["windows"].as_u64() > Some(0));
     (daemon, folder)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn wait_until(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to that");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

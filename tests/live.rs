@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,7 +13,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use support::formats::faults;
 use support::http::{Answer, frame};
-use support::{Daemon, onnx, voice_and_silence, wav};
+use support::{Daemon, free_port, onnx, voice_and_silence, wait_until, wav};
 
 /// The tone that the kitchen hears.
 const TONE_HZ: f64 = 1_000.0;
@@ -31,7 +31,7 @@ impl Server {
         let sample = |n: u32| (8_000.0 * (f64::from(n) * TONE_HZ / 48_000.0 * std::f64::consts::TAU).sin()) as i16;
         std::fs::write(recordings.path().join("tone.wav"), wav(&(0..96_000).map(sample).collect::<Vec<_>>(), 48_000, 1)).unwrap();
         voice_and_silence(recordings.path());
-        let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let sink = format!("[sinks.http]\nlisten = \"{address}\"\n{section}");
         let config = [source(&recordings, "kitchen", "tone"), source(&recordings, "porch", "voice"), sink].concat();
         let server = Self { daemon: Daemon::start(&config, &[], &[]), address, recordings };
@@ -122,14 +122,6 @@ fn columns(message: &Value) -> Vec<u8> {
 
 fn at(message: &Value) -> Timestamp {
     message["at"].as_str().unwrap().parse().unwrap()
-}
-
-fn wait_until(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to that");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

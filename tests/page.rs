@@ -2,21 +2,17 @@
 
 mod support;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 use support::browser::Browser;
-use support::{Client, Daemon, RINGTONE, SoundServer, VOICE, voice_and_silence};
+use support::{Client, Daemon, RINGTONE, SoundServer, VOICE, free_port, voice_and_silence, wait_until};
 
 /// How soon the page shows an event after the daemon has told it.
 const AT_ONCE: Duration = Duration::from_secs(1);
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A daemon that serves the page, and its address.
 struct Served {
@@ -31,11 +27,7 @@ impl Served {
         let config = format!("[sinks.http]\nlisten = \"{address}\"\n{keys}{rest}");
         let daemon = Daemon::start(&config, arguments, environment);
         let served = Self { daemon, config, address };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(&served.address).is_err() {
-            assert!(Instant::now() < deadline, "nothing is served");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(|| TcpStream::connect(&served.address).is_ok());
         served
     }
 
@@ -78,11 +70,7 @@ const COLOURFUL: &str = "(() => {
 })()";
 
 fn wait_until_live(client: &mut Client) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while client.ask(r#"{"op":"status"}"#, "status")["sources"][0]["state"] != "live" {
-        assert!(Instant::now() < deadline, "the microphone is not heard");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(|| client.ask(r#"{"op":"status"}"#, "status")["sources"][0]["state"] == "live");
 }
 
 #[test]
@@ -172,11 +160,7 @@ fn a_slider_acts_at_once_and_is_saved() {
     browser.press(Key::Tab, 1);
     assert_eq!(browser.value("document.activeElement.getAttribute('aria-label')"), "Start threshold of Speech");
     browser.press(Key::End, 1);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while in_force(&mut client) != json!([0.998, 0.998]) {
-        assert!(Instant::now() < deadline, "the sliders do nothing: {}", in_force(&mut client));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(|| in_force(&mut client) == json!([0.998, 0.998]));
     // The voice goes on, and is an event no more.
     browser.wait_for("document.querySelector('li[data-slug=speech] .why').textContent === 'below its threshold'");
     browser.wait_for("!document.querySelector('#event-rows li.open')");

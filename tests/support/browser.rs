@@ -1,6 +1,5 @@
 //! A headless Chromium that is driven over WebDriver, as a user would drive it: what the page shows, clicks, keys, and what its console says.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,8 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use super::free_port;
 
 /// How long the page may take for what is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ impl Browser {
     /// A browser whose user speaks this language, with these further arguments.
     pub fn start(language: &str, arguments: &[&str]) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut driver = Command::new("chromedriver");
         driver.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
         // A group of its own, so that the browser's many processes end with it. What Chromium writes beside its profile goes there, too.

@@ -1,7 +1,8 @@
 //! What the tests of the real binary share: running it, a sound server of their own, recordings, an ONNX file written by hand.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,9 +16,26 @@ pub mod home_assistant;
 pub mod http;
 pub mod mqtt;
 pub mod onnx;
+mod sound;
+
+pub use sound::SoundServer;
 
 pub const VOICE: &str = "/usr/share/sounds/alsa/Front_Center.wav";
 pub const RINGTONE: &str = "/usr/share/sounds/freedesktop/stereo/phone-incoming-call.oga";
+
+/// Waits until something has come true; a test for which it never does fails here.
+pub fn wait_until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came to that");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port on which nobody listens just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// The binary, with the project's own model and runtime, and nothing of the user's.
 pub fn mimid() -> Command {
@@ -118,11 +136,7 @@ impl Daemon {
     }
 
     fn wait_until_it_listens(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(self.socket()).is_err() {
-            assert!(Instant::now() < deadline, "the daemon does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(|| UnixStream::connect(self.socket()).is_ok());
     }
 
     fn spawn(folder: &Path, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Child {
@@ -320,84 +334,6 @@ impl WallClock {
             ("FAKETIME_NO_CACHE", Path::new("1")),
             ("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1")),
         ]
-    }
-}
-
-/// A PulseAudio server with a null sink as its microphone.
-pub struct SoundServer {
-    server: Child,
-    pub folder: tempfile::TempDir,
-}
-
-impl SoundServer {
-    pub fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Self::spawn(folder.path());
-        let server = Self { server, folder };
-        server.wait_until_up();
-        server
-    }
-
-    fn spawn(folder: &Path) -> Child {
-        let arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", "module-native-protocol-unix"];
-        let mut command = Command::new("pulseaudio");
-        command.args(arguments).args(["-L", "module-null-sink sink_name=mic rate=48000 channels=2"]);
-        command.env("XDG_RUNTIME_DIR", folder).env("HOME", folder).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("pulseaudio is needed; `make test` installs it")
-    }
-
-    fn wait_until_up(&self) {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        while !self.tool("pactl").args(["set-default-source", "mic.monitor"]).status().unwrap().success() {
-            assert!(Instant::now() < deadline, "the sound server does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.env("XDG_RUNTIME_DIR", self.folder.path()).env("HOME", self.folder.path());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-
-    /// What a daemon needs to find it.
-    pub fn environment(&self) -> [(&'static str, &Path); 2] {
-        [("XDG_RUNTIME_DIR", self.folder.path()), ("HOME", self.folder.path())]
-    }
-
-    /// Plays a recording into the microphone, and says when it began.
-    pub fn play(&self, recording: &str) -> jiff::Timestamp {
-        assert!(Path::new(recording).exists(), "{recording} is needed; `make test` installs it");
-        let began = jiff::Timestamp::now();
-        assert!(self.tool("paplay").args(["-d", "mic", "--latency-msec=20", recording]).status().unwrap().success());
-        began
-    }
-
-    /// How many programs have the microphone open.
-    pub fn listeners(&self) -> usize {
-        let listed = self.tool("pactl").args(["list", "short", "source-outputs"]).stdout(Stdio::piped()).output().unwrap();
-        assert!(listed.status.success());
-        String::from_utf8(listed.stdout).unwrap().lines().count()
-    }
-
-    /// The microphone is unplugged.
-    pub fn kill(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-    }
-
-    /// And plugged in again.
-    pub fn restart(&mut self) {
-        self.server = Self::spawn(self.folder.path());
-        self.wait_until_up();
-    }
-}
-
-impl Drop for SoundServer {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

@@ -1,0 +1,80 @@
+//! A sound server of the tests' own, with a microphone into which recordings are played.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::wait_until;
+
+/// A PulseAudio server with a null sink as its microphone.
+pub struct SoundServer {
+    server: Child,
+    pub folder: tempfile::TempDir,
+}
+
+impl SoundServer {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Self::spawn(folder.path());
+        let server = Self { server, folder };
+        server.wait_until_up();
+        server
+    }
+
+    fn spawn(folder: &Path) -> Child {
+        let arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", "module-native-protocol-unix"];
+        let mut command = Command::new("pulseaudio");
+        command.args(arguments).args(["-L", "module-null-sink sink_name=mic rate=48000 channels=2"]);
+        command.env("XDG_RUNTIME_DIR", folder).env("HOME", folder).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("pulseaudio is needed; `make test` installs it")
+    }
+
+    fn wait_until_up(&self) {
+        wait_until(|| self.tool("pactl").args(["set-default-source", "mic.monitor"]).status().unwrap().success());
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.env("XDG_RUNTIME_DIR", self.folder.path()).env("HOME", self.folder.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// What a daemon needs to find it.
+    pub fn environment(&self) -> [(&'static str, &Path); 2] {
+        [("XDG_RUNTIME_DIR", self.folder.path()), ("HOME", self.folder.path())]
+    }
+
+    /// Plays a recording into the microphone, and says when it began.
+    pub fn play(&self, recording: &str) -> jiff::Timestamp {
+        assert!(Path::new(recording).exists(), "{recording} is needed; `make test` installs it");
+        let began = jiff::Timestamp::now();
+        assert!(self.tool("paplay").args(["-d", "mic", "--latency-msec=20", recording]).status().unwrap().success());
+        began
+    }
+
+    /// How many programs have the microphone open.
+    pub fn listeners(&self) -> usize {
+        let listed = self.tool("pactl").args(["list", "short", "source-outputs"]).stdout(Stdio::piped()).output().unwrap();
+        assert!(listed.status.success());
+        String::from_utf8(listed.stdout).unwrap().lines().count()
+    }
+
+    /// The microphone is unplugged.
+    pub fn kill(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    /// And plugged in again.
+    pub fn restart(&mut self) {
+        self.server = Self::spawn(self.folder.path());
+        self.wait_until_up();
+    }
+}
+
+impl Drop for SoundServer {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
