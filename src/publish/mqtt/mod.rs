@@ -38,8 +38,9 @@ pub mod topics;
 
 /// After a failure the broker is tried again so soon …
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// … and after more of them in a row, twice as late each time, at last so late.
-const LAST_RETRY: Duration = Duration::from_secs(30);
+/// … and after more of them in a row, twice as late each time, at last so late: however long it was away, what is shown of it is true soon
+/// after it is back.
+const LAST_RETRY: Duration = Duration::from_secs(3);
 /// A connection that lasted so long was no failure.
 const STEADY: Duration = Duration::from_secs(2);
 /// How often it is looked whether there is anything new to be told.
