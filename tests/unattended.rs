@@ -97,7 +97,7 @@ fn digital_silence_is_told_after_the_time_that_the_source_sets_and_stands_in_the
     let reloaded = client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     assert_eq!(reloaded["changes"], serde_json::json!(["silent_after_s of the source \"default\" changed"]));
     feed([0, 0], 5);
-    assert!(client.wait_for("source.silent")["seconds"].as_f64().unwrap() > 100.0);
+    assert!(client.wait_for("source.silent")["seconds"].as_f64().unwrap() >= 100.0);
     let source = source_until(&mut client, heard(105));
     let reason = source["reason"].as_str().unwrap();
     assert!(reason.starts_with("nothing but digital silence for 1 min 45 s: it is muted, "), "{reason}");
