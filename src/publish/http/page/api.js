@@ -28,7 +28,7 @@ const SILENT_MS = 45_000;
 
 /**
  * Follows the lines of a path for good: where the connection ends it is made again, to what `path()` says then.
- * `onLine` gets each line, `onOpen` is called when a connection is made, `onLost` when one ends or cannot be made.
+ * `line` gets each line; `lost`, where it is given, is called when a connection ends or cannot be made.
  */
 export class Follower {
   #socket = null;
@@ -69,10 +69,7 @@ export class Follower {
     const socket = new WebSocket(url);
     this.#socket = socket;
     this.#watch();
-    socket.onopen = () => {
-      this.#wait = FIRST_WAIT_MS;
-      this.#on.open?.();
-    };
+    socket.onopen = () => (this.#wait = FIRST_WAIT_MS);
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
       this.#watch();

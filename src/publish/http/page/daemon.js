@@ -24,18 +24,14 @@ class Daemon extends EventTarget {
   source = null;
   /** What `live.start` said. */
   shape = null;
-  /** The newest live message, and the last minute of scores: `{at, twoSidedAt, bySlug}`. */
-  live = null;
+  /** The last minute of scores: `{at, twoSidedAt, bySlug}`. */
   heard = [];
 
   #seq = 0;
   #instance = null;
   #ahead = null;
   #stream = new Follower(() => this.#eventsPath(), { line: (line) => this.#take(line), lost: () => this.#away() });
-  #view = new Follower(() => `/api/v1/live?source=${encodeURIComponent(this.source)}`, {
-    line: (line) => this.#look(line),
-    lost: () => this.#tell("live.lost"),
-  });
+  #view = new Follower(() => `/api/v1/live?source=${encodeURIComponent(this.source)}`, { line: (line) => this.#look(line) });
   #timer = 0;
 
   /** The daemon's time just now in milliseconds, as far as it is known. */
@@ -77,18 +73,16 @@ class Daemon extends EventTarget {
     if (source === this.source) return;
     this.source = source;
     this.heard = [];
-    this.live = this.shape = null;
+    this.shape = null;
     this.#tell("source");
     this.#lookOn(true);
   }
 
   /** Sets thresholds, which act at once; with `save` they are written into the configuration file, too. */
   async set(slug, thresholds, save = false) {
-    const inForce = await ask("PATCH", `/api/v1/labels/${encodeURIComponent(slug)}`, save ? { ...thresholds, save } : thresholds);
-    const { threshold, start_threshold, release } = inForce;
+    const { threshold, start_threshold, release } = await ask("PATCH", `/api/v1/labels/${encodeURIComponent(slug)}`, save ? { ...thresholds, save } : thresholds);
     Object.assign(this.labels.get(slug) ?? {}, { threshold, start_threshold, release });
     this.#tell("thresholds", slug);
-    return inForce;
   }
 
   /** The newest of what a label's curve says: `{score, two_sided, why}`. */
@@ -134,7 +128,6 @@ class Daemon extends EventTarget {
 
   #event(part, told) {
     const isNew = !this.events.has(told.id);
-    // What comes again after a restart ended then.
     const event = Object.assign(this.events.get(told.id) ?? {}, told, {
       isOpen: part !== "end",
       isWithdrawn: told.reason === "unconfirmed",
@@ -151,7 +144,6 @@ class Daemon extends EventTarget {
       this.shape = line;
       this.#tell("shape");
     } else if (line.type === "live") {
-      this.live = line;
       if (line.scored_at) this.#hear(line);
       this.#tell("live", line);
     }

@@ -2,7 +2,7 @@
 
 /** An element with properties (`on…` are listeners, `class`, `aria-…`, `data-…` and the like attributes) and children. */
 export function el(name, properties = {}, ...children) {
-  const element = name.includes(":") ? document.createElementNS("http://www.w3.org/2000/svg", name.split(":")[1]) : document.createElement(name);
+  const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
@@ -20,8 +20,16 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** What CSS has for a custom property just now. */
-export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const style = new Map();
+
+/** What CSS has for a custom property; pictures ask for many of them, many times a second. */
+export function css(name) {
+  if (!style.has(name)) style.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return style.get(name);
+}
+
+/** Has CSS asked anew, since another style is in force. */
+export const restyle = () => style.clear();
 
 /** A canvas in the size of its place on this screen, with its context in CSS pixels. */
 export function fit(canvas) {

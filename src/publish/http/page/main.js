@@ -3,7 +3,7 @@
 import { Refused, ask } from "./api.js";
 import { daemon } from "./daemon.js";
 import * as day from "./day.js";
-import { byId, el, say } from "./dom.js";
+import { byId, el, restyle, say } from "./dom.js";
 import * as events from "./events.js";
 import { recall, remember } from "./memory.js";
 import * as meter from "./meter.js";
@@ -103,6 +103,7 @@ function dress() {
   const chosen = recall("theme") ?? "auto";
   byId("theme").value = chosen;
   document.documentElement.dataset.theme = chosen === "auto" ? (darkness.matches ? "dark" : "light") : chosen;
+  restyle();
   spectrogram.dress();
 }
 

@@ -122,7 +122,7 @@ export class Spectrogram {
   }
 
   #store(slot, bytes) {
-    const begin = (((slot % this.#capacity) + this.#capacity) % this.#capacity) * this.#bands.length;
+    const begin = (slot % this.#capacity) * this.#bands.length;
     if (bytes) this.#levels.set(bytes, begin);
     else this.#levels.fill(0, begin, begin + this.#bands.length);
   }
@@ -158,7 +158,7 @@ export class Spectrogram {
   #paint(slot, count) {
     const context = this.#picture.getContext("2d");
     const bands = this.#bands.length;
-    let begin = ((slot % this.#capacity) + this.#capacity) % this.#capacity;
+    let begin = slot % this.#capacity;
     for (let left = Math.min(count, this.#capacity); left > 0; ) {
       const run = Math.min(left, this.#capacity - begin);
       const image = context.createImageData(run, bands);
@@ -183,7 +183,7 @@ export class Spectrogram {
     const perColumn = (width * this.#columnMs) / this.span;
     let slot = Math.max(Math.floor((now - this.span) / this.#columnMs) - 1, this.#newest - this.#capacity + 1);
     while (slot <= this.#newest) {
-      const begin = ((slot % this.#capacity) + this.#capacity) % this.#capacity;
+      const begin = slot % this.#capacity;
       const run = Math.min(this.#newest - slot + 1, this.#capacity - begin);
       const left = width - ((now - slot * this.#columnMs) / this.span) * width;
       context.drawImage(this.#picture, begin, 0, run, bands, left, top, run * perColumn, height);
