@@ -98,22 +98,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::manifest::{LogMelParameters, MelScale, WindowShape};
+    use crate::model::manifest::LogMelParameters;
 
     fn log_mel(history_samples: usize) -> LogMel {
-        let parameters = LogMelParameters {
-            n_fft: 512,
-            win_length: 512,
-            hop_length: 160,
-            window: WindowShape::HannPeriodic,
-            center: true,
-            mel_scale: MelScale::Htk,
-            power: 2.0,
-            n_mels: 64,
-            f_min_hz: 0.0,
-            f_max_hz: 8_000.0,
-            amin: 1e-10,
-        };
+        let parameters = LogMelParameters::of_ced();
         LogMel::new(&parameters, 16_000, history_samples)
     }
 

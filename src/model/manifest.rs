@@ -136,6 +136,26 @@ pub struct LogMelParameters {
     pub amin: f64,
 }
 
+#[cfg(test)]
+impl LogMelParameters {
+    /// Those of CED, for tests that want a spectrogram like the real one.
+    pub fn of_ced() -> Self {
+        Self {
+            n_fft: 512,
+            win_length: 512,
+            hop_length: 160,
+            window: WindowShape::HannPeriodic,
+            center: true,
+            n_mels: 64,
+            mel_scale: MelScale::Htk,
+            f_min_hz: 0.0,
+            f_max_hz: 8_000.0,
+            power: 2.0,
+            amin: 1e-10,
+        }
+    }
+}
+
 /// A window's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -51,6 +51,40 @@ fn every_section_is_described() {
     described(&schema, "");
 }
 
+/// A keyword that JSON Schema does not know is passed over by whoever checks with it.
+#[test]
+fn it_uses_no_keyword_that_is_not_one() {
+    const KEYWORDS: [&str; 16] = [
+        "$schema",
+        "title",
+        "description",
+        "default",
+        "type",
+        "const",
+        "enum",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "minItems",
+        "maxItems",
+        "pattern",
+        "required",
+    ];
+    fn look(schema: &Value) {
+        for (keyword, value) in schema.as_object().into_iter().flatten() {
+            match keyword.as_str() {
+                "properties" => value.as_object().unwrap().values().for_each(look),
+                "anyOf" => value.as_array().unwrap().iter().for_each(look),
+                "items" | "additionalProperties" => look(value),
+                other => assert!(KEYWORDS.contains(&other), "{other}"),
+            }
+        }
+    }
+    look(&parsed());
+}
+
 #[test]
 fn the_shipped_file_and_the_readme_are_valid() {
     assert_eq!(faults(SHIPPED), [""; 0]);

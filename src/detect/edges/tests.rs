@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::manifest::{LogMelParameters, MelScale, WindowShape};
+use crate::model::manifest::LogMelParameters;
 
 /// Noise with a tone of 1 kHz in it, at 16 kHz; times in seconds.
 fn edges(seconds: f64, tones: &[(f64, f64)]) -> Edges {
@@ -9,19 +9,7 @@ fn edges(seconds: f64, tones: &[(f64, f64)]) -> Edges {
 
 /// The same with tones of their own amplitudes, the highest of which is heard.
 fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> Edges {
-    let parameters = LogMelParameters {
-        n_fft: 512,
-        win_length: 512,
-        hop_length: 160,
-        window: WindowShape::HannPeriodic,
-        center: true,
-        n_mels: 64,
-        mel_scale: MelScale::Htk,
-        f_min_hz: 0.0,
-        f_max_hz: 8_000.0,
-        power: 2.0,
-        amin: 1e-10,
-    };
+    let parameters = LogMelParameters::of_ced();
     let mut log_mel = LogMel::new(&parameters, 16_000, 48_000);
     let mut edges = Edges::new(64, 160, 16_000, 0);
     let mut state = 1u32;
