@@ -3,11 +3,16 @@
 
 usage: agree.py --graph tiny.onnx RECORDING_OR_FOLDER…
 
-It needs onnxruntime, soundfile and soxr beside models/requirements.txt.  It also looks whether a window's scores are the same, bit for
-bit, alone and in a batch of others.
+It needs onnxruntime, soundfile and soxr beside models/requirements.txt, and cargo: mimid's own program for it (benches/probe) scores
+the windows with mimid's kernels, and ONNX Runtime with the definitions of the same operators that the graph carries.  It also looks
+whether a window's scores are the same, bit for bit, alone and in a batch of others.
 """
 import argparse
+import json
+import os
 import pathlib
+import subprocess
+import tempfile
 import time
 
 import numpy as np
@@ -17,7 +22,8 @@ import onnxruntime
 import encoder
 import sounds
 
-PREPARED = pathlib.Path(__file__).resolve().parent / "ced-tiny" / "model.onnx"
+PROJECT = pathlib.Path(__file__).resolve().parent.parent
+PREPARED = PROJECT / "models" / "ced-tiny" / "model.onnx"
 BATCH, ROUNDS = 8, 15
 
 
@@ -27,19 +33,42 @@ def session(model):
     return onnxruntime.InferenceSession(model, options)
 
 
+def built_probe():
+    """Where the program lies that scores windows as mimid does."""
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--bench", "probe", "--message-format", "json"]
+    lines = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    found = [message["executable"] for message in map(json.loads, lines) if message.get("target", {}).get("name") == "probe"]
+    return found[-1]
+
+
+def mimid(probe, windows, batch):
+    """The scores that mimid gives, and what a window took of CPU time in ms."""
+    environment = {**os.environ, "MIMID_MODELS": str(PROJECT / "models"), "MIMID_ONNXRUNTIME": str(PROJECT / "models/runtime/libonnxruntime.so")}
+    with tempfile.NamedTemporaryFile() as out:
+        command = [probe, "scores", str(windows.shape[-1]), str(batch), out.name]
+        said = subprocess.run(command, input=windows.astype("<f4").tobytes(), stdout=subprocess.PIPE, check=True, env=environment)
+        return np.fromfile(out.name, "<f4").reshape(len(windows), -1), json.loads(said.stdout)["window_ms"]
+
+
 def scores(session, windows, batch):
     return np.concatenate([session.run(None, {"logmel": windows[i:i + batch]})[0] for i in range(0, len(windows), batch)])
 
 
-def cost_ms(sessions, windows):
-    """CPU time a window, the lowest of ROUNDS interleaved runs."""
-    taken = [[] for _ in sessions]
+def cost_ms(session, windows):
+    """CPU time a window, the median of ROUNDS runs."""
+    taken = []
     for _ in range(ROUNDS):
-        for session, times in zip(sessions, taken):
-            before = time.process_time_ns()
-            session.run(None, {"logmel": windows})
-            times.append((time.process_time_ns() - before) / 1e6 / len(windows))
-    return [min(times) for times in taken]
+        before = time.process_time_ns()
+        session.run(None, {"logmel": windows})
+        taken.append((time.process_time_ns() - before) / 1e6 / len(windows))
+    return float(np.median(taken))
+
+
+def compare(name, actual, expected):
+    difference = np.abs(expected - actual)
+    heard = difference[np.maximum(expected, actual) > 0.05]
+    print(f"  {name}: mean difference {difference.mean():.1e}, top-1 agreement {(expected.argmax(1) == actual.argmax(1)).mean():.2%}, of scores "
+          f"above 0.05 the 99.9th percentile {np.quantile(heard, 0.999):.3f} and the mean {heard.mean():.4f}")
 
 
 def main():
@@ -49,19 +78,18 @@ def main():
     a.add_argument("--most", type=int, default=2000, help="how many windows of each length")
     a.add_argument("recordings", nargs="+")
     o = a.parse_args()
-    prepared = session(str(PREPARED))
+    probe, defined = built_probe(), session(str(PREPARED))
     plain = session(encoder.plain(encoder.Weights(onnx.load(o.graph))).SerializeToString())
     for frames, windows in sounds.windows(o.recordings, o.step_frames, o.most).items():
-        expected, actual = scores(plain, windows, BATCH), scores(prepared, windows, BATCH)
-        difference = np.abs(expected - actual)
-        heard = difference[np.maximum(expected, actual) > 0.05]
-        alone = np.array_equal(scores(prepared, windows[:BATCH], 1), actual[:BATCH])
-        print(f"{frames} frames, {len(windows)} windows: mean difference {difference.mean():.1e}, top-1 agreement "
-              f"{(expected.argmax(1) == actual.argmax(1)).mean():.2%}, of scores above 0.05 the 99.9th percentile {np.quantile(heard, 0.999):.3f} "
-              f"and the mean {heard.mean():.4f}; alone as in a batch: {'yes' if alone else 'NO'}")
-        for batch in (1, BATCH):
-            f32, ours = cost_ms([plain, prepared], windows[:batch])
-            print(f"  {batch} a call: {ours:.2f} ms a window, in f32 {f32:.2f} ms")
+        print(f"{frames} frames, {len(windows)} windows:")
+        expected = scores(plain, windows, BATCH)
+        actual, together_ms = mimid(probe, windows, BATCH)
+        alone, alone_ms = mimid(probe, windows, 1)
+        compare("mimid and f32", actual, expected)
+        compare("the graph's definitions and f32", scores(defined, windows, BATCH), expected)
+        print(f"  alone as in a batch: {'yes' if np.array_equal(alone, actual) else 'NO'}")
+        for batch, ours in ((1, alone_ms), (BATCH, together_ms)):
+            print(f"  {batch} a call: {ours:.2f} ms a window, in f32 {cost_ms(plain, windows[:batch]):.2f} ms")
 
 
 if __name__ == "__main__":

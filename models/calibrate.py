@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Writes ced-tiny/roundings.tsv: how what goes into each product behind a LayerNormalization is rounded to 8 bits.  For maintainers;
-set-up takes the table as it is.
+"""Writes ced-tiny/roundings.tsv: which channels of each LayerNormalization are divided before they are rounded to 8 bits.  For
+maintainers; set-up takes the table as it is.
 
 usage: calibrate.py --graph tiny.onnx RECORDING_OR_FOLDER…
 
 It needs onnxruntime, soundfile and soxr beside models/requirements.txt.  The network runs in f32 over windows of the recordings and of
-digital silence.  For each product the divided channels (encoder.py has what they are), and before the attention the step as well, are
-chosen that make the least mean square error at the product's output, with at most FURTHER_ROWS rows more.  No step may cut what was
-seen below REACH of a channel's highest value: one high value that is cut hurts the scores more than its square says.
+digital silence.  For each product behind a LayerNormalization the divisors (encoder.py says what they are) are chosen that make the
+least mean square error at the product's output, with at most FURTHER_ROWS rows more.
 """
 import argparse
 import pathlib
@@ -20,23 +19,22 @@ import encoder
 import sounds
 
 TABLE = pathlib.Path(__file__).resolve().parent / "ced-tiny" / "roundings.tsv"
-FURTHER_ROWS, MOST_DIVISOR, REACH = 4, 4, 0.8
+FURTHER_ROWS, MOST_DIVISOR = 4, 4
 TOKENS_OF_A_BATCH = 24
 
 
 def seen(model, tensors, windows):
-    """For each of the tensors a sample of tokens, [tokens, channels], and each channel's highest absolute value."""
+    """For each of the tensors a sample of tokens, [tokens, channels]."""
     session = onnxruntime.InferenceSession(model.SerializeToString())
     chance = np.random.default_rng(0)
-    samples, highest = [[] for _ in tensors], [0] * len(tensors)
+    samples = [[] for _ in tensors]
     for cut in windows.values():
         silence = np.full((1, *cut.shape[1:]), -100, dtype=np.float32)
         cut = np.concatenate([cut, silence])
         for first in range(0, len(cut), 16):
             for i, values in enumerate(session.run(tensors, {"logmel": cut[first:first + 16]})):
                 samples[i].append(values[chance.integers(len(values), size=TOKENS_OF_A_BATCH)])
-                highest[i] = np.maximum(highest[i], np.abs(values).max(axis=0))
-    return [(np.concatenate(sample), high) for sample, high in zip(samples, highest)]
+    return [np.concatenate(sample) for sample in samples]
 
 
 def rows_needed(weight):
@@ -45,37 +43,8 @@ def rows_needed(weight):
     return np.ceil(np.arange(1, MOST_DIVISOR + 1)[:, None] * largest / encoder.INT8_MAX) - 1
 
 
-def at_a_fixed_step(values, highest, weight):
-    """The step and the divisors of a product with one step for all tokens."""
-    power, rows = (weight.astype(float) ** 2).sum(axis=1), rows_needed(weight)
-    divisors = np.arange(1, MOST_DIVISOR + 1)[:, None]
-    channels, best = np.arange(len(power)), None
-    for step in np.geomspace(highest.max() / 127 / 8, highest.max() / 127, 28):
-        errors = []
-        for divisor in range(1, MOST_DIVISOR + 1):
-            x = values / divisor
-            errors.append(((np.clip(np.rint(x / step), -128, 127) * step - x) ** 2).mean(axis=0) * divisor ** 2 * power)
-        errors = np.array(errors)
-        fits = step * 127 * divisors >= REACH * highest
-        chosen = fits.argmax(axis=0)
-        if not fits.any(axis=0).all() or rows[chosen, channels].sum() > FURTHER_ROWS:
-            continue
-        while True:
-            more = rows - rows[chosen, channels]
-            gain = (errors[chosen, channels] - errors) / np.maximum(more, 0.05)
-            gain[(rows[chosen, channels].sum() + more > FURTHER_ROWS) | ~fits] = 0
-            divisor, channel = np.unravel_index(gain.argmax(), gain.shape)
-            if gain[divisor, channel] <= 0:
-                break
-            chosen[channel] = divisor
-        error = errors[chosen, channels].sum()
-        if best is None or error < best[0]:
-            best = error, step, chosen + 1
-    return best[1:]
-
-
-def at_steps_of_their_own(values, weight):
-    """The divisors of a product in which each token has its own step: the channels that lead most tokens are brought down one by one."""
+def chosen_divisors(values, weight):
+    """The divisors of a product's channels: those that lead most tokens are brought down one by one."""
     power, rows, size = (weight.astype(float) ** 2).sum(axis=1), rows_needed(weight), np.abs(values)
     divisors, channels = np.ones(len(power), dtype=int), np.arange(len(power))
     error = lambda divisors: ((size / divisors).max(axis=1) ** 2).mean() * (power * divisors ** 2).sum()
@@ -104,19 +73,14 @@ def main():
     o = a.parse_args()
     weights = encoder.Weights(onnx.load(o.graph))
     # What LayerNormalization gives goes into one product only, so its name says which.
-    products = [(block, *pair) for block in range(encoder.N_BLOCKS) for pair in (("qkv", "norm1"), ("fc1", "norm2"))]
+    products = [(block, *pair) for block in range(encoder.N_BLOCKS) for pair in encoder.BEHIND_NORM.items()]
     tensors = [f"{block}.{norm}" for block, _, norm in products]
-    lines = ["product\tstep\tdivided\n"]
+    lines = ["product\tdivided\n"]
     results = seen(encoder.plain(weights, tensors), tensors, sounds.windows(o.recordings, o.step_frames, o.most))
-    for (block, product, _), (values, highest) in zip(products, results):
-        weight, step = weights.product(block, product)[0], ""
-        if product == "qkv":
-            step, divisors = at_a_fixed_step(values, highest, weight)
-            step = np.float32(step)
-        else:
-            divisors = at_steps_of_their_own(values, weight)
+    for (block, product, _), values in zip(products, results):
+        divisors = chosen_divisors(values, weights.product(block, product)[0])
         divided = " ".join(f"{channel}:{divisor}" for channel, divisor in enumerate(divisors) if divisor > 1)
-        lines.append(f"{block}.{product}\t{step}\t{divided}\n")
+        lines.append(f"{block}.{product}\t{divided}\n")
     TABLE.write_text("".join(lines), encoding="utf-8")
 
 

@@ -1,25 +1,102 @@
 """The encoder of ced-tiny, from the published weights to a graph that ONNX Runtime runs fast.  It reads and writes no files.
 
 The published graph is one of many small operators with int8 weights behind DequantizeLinear.  Here its weights are taken out of it and
-the same network is written anew: attention, Gelu and LayerNormalization are one operator each, and the products with weights take
-integers.  The weights are the published int8 values, unchanged.  What goes into a product is rounded to 8 bits, and by nothing but
-itself, so that a window's scores do not depend on its batch: before the attention at a step that is fixed for each block (QAttention
-takes one number), everywhere else each token at a step of its own, from the token's highest value.
+the same network is written anew.  The products with weights take integers, and are ONNX Runtime's; what lies between two of them is one
+operator of mimid's own, which makes of the integers that one product gives those that the next one takes.  What each of these operators
+does is written down in the graph itself, as a function of ONNX's operators, so that whatever runs ONNX runs the graph; mimid
+has a kernel for each (src/model/kernels).
+
+The weights are the published int8 values, unchanged.  What goes into a product is rounded to 8 bits, and by nothing but itself, so that a
+window's scores do not depend on its batch: each token at a step of its own, from the token's highest value.
 
 A channel that is often far larger than the others would make that step coarse for all.  Behind a LayerNormalization it is divided by a
 small whole number, which that does for nothing; its row of weights is multiplied by the number, in as many rows as int8 needs.  So
-no weight's value is touched here either.  The steps and the divisors are those of roundings.tsv, which calibrate.py writes.
+no weight's value is touched here either.  The divisors are those of roundings.tsv, which calibrate.py writes.
 """
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, parser
 
 N_MELS, N_LABELS, N_BLOCKS, N_HEADS, WIDTH, PATCH = 64, 527, 12, 3, 192, 16
 INT8_MAX = 127
 N_BANDS = N_MELS // PATCH
 PRODUCTS = ("qkv", "proj", "fc1", "fc2")
-GELU_LOWEST, ZERO_AFTER_GELU = -0.17, 20
-CONTRIB = "com.microsoft"
+BEHIND_NORM = {"qkv": "norm1", "fc1": "norm2"}
+OPSET = 19
+CONTRIB, OWN = "com.microsoft", "mimid"
 ENCODER, HEAD = "model.encoder.", "model.outputlayer."
+
+#: What mimid's operators do.  `scales` says for each token what one of the integers that a product gave is worth.
+FUNCTIONS = [
+    """
+    Scaled (product, scales, bias) => (y) {
+        value = Cast <to = 1> (product)
+        last = Constant <value_ints = [-1]> ()
+        by_token = Unsqueeze (scales, last)
+        scaled = Mul (value, by_token)
+        y = Add (scaled, bias)
+    }""",
+    """
+    Quantize (x, weight_step) => (rounded, scales) {
+        size = Abs (x)
+        last = Constant <value_ints = [-1]> ()
+        highest = ReduceMax <keepdims = 0> (size, last)
+        reach = Constant <value_float = 127.0> ()
+        steps = Div (highest, reach)
+        zero = Constant <value = uint8 {128}> ()
+        count = Shape (steps)
+        zeros = Expand (zero, count)
+        rounded = QuantizeLinear <axis = 0> (x, steps, zeros)
+        scales = Mul (steps, weight_step)
+    }""",
+    """
+    NormQuantize (x, gain, shift, order, weight_step) => (rounded, scales) {
+        normed = LayerNormalization <axis = -1, epsilon = 0.000001> (x, gain, shift)
+        once, scales = mimid.Quantize (normed, weight_step)
+        rounded = Gather <axis = 1> (once, order)
+    }""",
+    """
+    AddNormQuantize (x, product, scales, bias, gain, shift, order, weight_step) => (sum, rounded, new_scales) {
+        y = mimid.Scaled (product, scales, bias)
+        sum = Add (x, y)
+        rounded, new_scales = mimid.NormQuantize (sum, gain, shift, order, weight_step)
+    }""",
+    # GELU never goes below -0.17, so almost the whole range of the integers can lie above zero.
+    """
+    GeluQuantize (product, scales, bias, weight_step) => (rounded, new_scales) {
+        x = mimid.Scaled (product, scales, bias)
+        y = com.microsoft.Gelu (x)
+        last = Constant <value_ints = [-1]> ()
+        highest = ReduceMax <keepdims = 0> (y, last)
+        reach = Constant <value_float = 235.0> ()
+        wanted = Div (highest, reach)
+        least = Constant <value_float = 0.0085> ()
+        steps = Max (wanted, least)
+        zero = Constant <value = uint8 {20}> ()
+        count = Shape (steps)
+        zeros = Expand (zero, count)
+        rounded = QuantizeLinear <axis = 0> (y, steps, zeros)
+        new_scales = Mul (steps, weight_step)
+    }""",
+    f"""
+    AttentionQuantize <n_heads> (product, scales, bias, n_windows, weight_step) => (rounded, new_scales) {{
+        qkv = mimid.Scaled (product, scales, bias)
+        split = Constant <value_ints = [-1, 3, {N_HEADS}, {WIDTH // N_HEADS}]> ()
+        sizes = Concat <axis = 0> (n_windows, split)
+        by_head = Reshape (qkv, sizes)
+        heads_first = Transpose <perm = [2, 0, 3, 1, 4]> (by_head)
+        q, k, v = Split <axis = 0, num_outputs = 3> (heads_first)
+        k_turned = Transpose <perm = [0, 1, 2, 4, 3]> (k)
+        likeness = MatMul (q, k_turned)
+        root = Constant <value_float = {(WIDTH // N_HEADS) ** 0.5}> ()
+        scaled = Div (likeness, root)
+        weights = Softmax <axis = -1> (scaled)
+        heads = MatMul (weights, v)
+        tokens_first = Transpose <perm = [0, 1, 3, 2, 4]> (heads)
+        rows = Constant <value_ints = [-1, {WIDTH}]> ()
+        attended = Reshape (tokens_first, rows)
+        rounded, new_scales = mimid.Quantize (attended, weight_step)
+    }}""",
+]
 
 
 class Weights:
@@ -56,15 +133,15 @@ class Weights:
         return integers, step, self.value(f"{ENCODER}blocks.{block}.{part}.{name}.bias")
 
 
-class Rounding:
-    """How what goes into one product is rounded: at a fixed step, or with `step` None each token at its own; and the divided channels."""
+class Divided:
+    """The channels of a LayerNormalization that are divided, with their divisors."""
 
-    def __init__(self, step=None, divided=()):
-        self.step, self.divided = step, dict(divided)
+    def __init__(self, channels=()):
+        self.channels = dict(channels)
 
     def divisors(self):
         divisors = np.ones(WIDTH, dtype=np.float32)
-        for channel, divisor in self.divided.items():
+        for channel, divisor in self.channels.items():
             divisors[channel] = divisor
         return divisors
 
@@ -72,74 +149,35 @@ class Rounding:
         """The weights with the divided channels' rows multiplied; what int8 cannot hold of them lies in further rows at the end.  And
         the channels of the further rows."""
         rows, further, channels = weight.astype(np.int32), [], []
-        for channel, divisor in sorted(self.divided.items()):
+        for channel, divisor in sorted(self.channels.items()):
             most = INT8_MAX // max(1, int(np.abs(rows[channel]).max()))
             parts = [most] * (divisor // most) + ([divisor % most] if divisor % most else [])
             further += [rows[channel] * part for part in parts[1:]]
             channels += [channel] * (len(parts) - 1)
             rows[channel] *= parts[0]
         rows = np.concatenate([rows, *(row[None] for row in further)])
-        return rows.astype(np.int8), np.array(channels, dtype=np.int64)
+        return rows.astype(np.int8), channels
 
 
 class Builder:
-    """Nodes and constants of the graph that is being written, in which tokens are rows, [batch · tokens, channels].  `roundings` holds
-    one for each product; with None everything is f32."""
+    """Nodes and constants of the graph that is being written, in which tokens are rows, [batch · tokens, channels]."""
 
-    def __init__(self, weights, roundings=None):
-        self.weights, self.roundings = weights, roundings
+    def __init__(self, weights):
+        self.weights = weights
         self.nodes, self.constants = [], {}
 
     def constant(self, name, value):
         self.constants[name] = np.ascontiguousarray(value)
         return name
 
-    def node(self, operator, inputs, output, **attributes):
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
+    def node(self, operator, inputs, outputs, **attributes):
+        """A node; what it gives is returned as it was named, by one name or several."""
+        self.nodes.append(helper.make_node(operator, inputs, [outputs] if isinstance(outputs, str) else outputs, **attributes))
+        return outputs
 
-    def rounding(self, name):
-        return Rounding() if self.roundings is None else self.roundings[name]
-
-    def norm(self, x, name, published, divisors=np.float32(1), epsilon=1e-6):
-        inputs = [x, *(self.constant(f"{published}.{k}", self.weights.plain[f"{published}.{k}"] / divisors) for k in ("weight", "bias"))]
-        return self.node("LayerNormalization", inputs, name, axis=-1, epsilon=epsilon)
-
-    def with_further(self, x, name, channels, axis):
-        """`x` with some channels once more at the end."""
-        if not len(channels):
-            return x
-        again = self.node("Gather", [x, self.constant(name + ".further", channels)], name + ".again", axis=axis)
-        return self.node("Concat", [x, again], name + ".input", axis=axis)
-
-    def integer_weight(self, name, weight, step):
-        """The weights, their step and their zero point.  Two products that share a zero point are refused by ONNX Runtime where it makes
-        the weights unsigned, as it is asked to on processors without VNNI."""
-        values = (("weight", weight), ("weight_step", step), ("weight_zero", np.int8(0)))
-        return [self.constant(f"{name}.{kind}", value) for kind, value in values]
-
-    def product(self, x, name, weight, step, bias):
-        """x · weight + bias.  The bias of fc1 is left to the Gelu that follows."""
-        bias = self.constant(name + ".bias", bias)
-        if self.roundings is None:
-            y = self.node("MatMul", [x, self.constant(name + ".weight", weight.astype(np.float32) * step)], name + ".product")
-        else:
-            # Gelu never goes below GELU_LOWEST, so almost the whole range can lie above zero behind it.
-            after_gelu = name.endswith("fc2")
-            zero, reach = ("zero_after_gelu", 255 - ZERO_AFTER_GELU) if after_gelu else ("zero", INT8_MAX)
-            size = x if after_gelu else self.node("Abs", [x], name + ".size")
-            highest = self.node("ReduceMax", [size, "last_axis"], name + ".highest", keepdims=1)
-            steps = self.node("Mul", [highest, self.constant(f"one_of_{reach}", np.float32(1 / reach))], name + ".steps")
-            if after_gelu:
-                steps = self.node("Max", [steps, self.constant("least_step", np.float32(-GELU_LOWEST / ZERO_AFTER_GELU))], name + ".steps_used")
-            flat = self.node("Reshape", [steps, "flat"], name + ".flat_steps")
-            x = self.node("QuantizeLinear", [x, flat, zero + "_points"], name + ".rounded", axis=0)
-            weight, further = self.rounding(name).multiplied(weight)
-            x = self.with_further(x, name, further, axis=1)
-            weight, step, weight_zero = self.integer_weight(name, weight, step)
-            y = self.node("MatMulIntegerToFloat", [x, weight, "one", step, zero, weight_zero], name + ".product", domain=CONTRIB)
-            y = self.node("Mul", [y, steps], name + ".scaled")
-        return y if name.endswith("fc1") else self.node("Add", [y, bias], name)
+    def norm(self, name, published, divisors=np.float32(1)):
+        """Gain and shift of a LayerNormalization."""
+        return [self.constant(f"{name}.{kind}", self.weights.plain[f"{published}.{kind}"] / divisors) for kind in ("weight", "bias")]
 
     def patches(self):
         """The log-mel as tokens.  The batch norm's gain is laid on the log-mel, its shift and the convolution's bias into the table of
@@ -163,71 +201,23 @@ class Builder:
         x = self.node("Add", [x, self.node("Slice", cut, "positions_cut")], "placed")
         return self.node("Reshape", [x, "rows"], "tokens")
 
-    def sizes(self):
-        """What the rest of the graph takes from the input's shape: the shapes of tokens by window and by band, and a zero point for each token."""
-        batch = self.node("Shape", ["logmel"], "batch_size", start=0, end=1)
-        for name, sizes in (("by_window", [-1, WIDTH]), ("by_band", [N_BANDS, -1, WIDTH])):
-            self.node("Concat", [batch, self.constant(name + "_sizes", np.array(sizes))], name, axis=0)
-        if self.roundings is not None:
-            count = self.node("Shape", ["tokens"], "token_count", start=0, end=1)
-            for zero in ("zero", "zero_after_gelu"):
-                self.node("Expand", [zero, count], zero + "_points")
-
-    def attention(self, x, block):
-        """Attention without its residual."""
-        name = f"{block}.qkv"
-        weight, step, bias = self.weights.product(block, "qkv")
-        bias = self.constant(name + ".bias", bias)
-        rounding = self.rounding(name)
-        x = self.norm(x, f"{block}.norm1", f"{ENCODER}blocks.{block}.norm1", rounding.divisors())
-        if self.roundings is None:
-            x = self.node("Reshape", [x, "by_window"], name + ".by_window")
-            inputs = [x, self.constant(name + ".weight", weight.astype(np.float32) * step), bias]
-            x = self.node("Attention", inputs, f"{block}.attention", domain=CONTRIB, num_heads=N_HEADS)
-        else:
-            fixed = self.constant(name + ".step", np.float32(rounding.step))
-            weight, further = rounding.multiplied(weight)
-            x = self.node("QuantizeLinear", [x, fixed, "zero"], name + ".rounded")
-            x = self.node("Reshape", [x, "by_window"], name + ".by_window")
-            x = self.with_further(x, name, further, axis=2)
-            weight, step, weight_zero = self.integer_weight(name, weight, step)
-            inputs = [x, weight, bias, fixed, step, "", "zero", weight_zero]
-            x = self.node("QAttention", inputs, f"{block}.attention", domain=CONTRIB, num_heads=N_HEADS)
-        x = self.node("Reshape", [x, "rows"], f"{block}.attention_rows")
-        return self.product(x, f"{block}.proj", *self.weights.product(block, "proj"))
-
-    def feed_forward(self, x, block):
-        """The feed-forward network without its residual."""
-        divisors = self.rounding(f"{block}.fc1").divisors()
-        x = self.norm(x, f"{block}.norm2", f"{ENCODER}blocks.{block}.norm2", divisors)
-        x = self.product(x, f"{block}.fc1", *self.weights.product(block, "fc1"))
-        # The tanh form is within 0.0005 of the exact one, a small part of the step that follows, and costs less.
-        gelu = "BiasGelu" if self.roundings is None else "FastGelu"
-        x = self.node(gelu, [x, f"{block}.fc1.bias"], f"{block}.gelu", domain=CONTRIB)
-        return self.product(x, f"{block}.fc2", *self.weights.product(block, "fc2"))
+    def blocks(self, x):
+        """The blocks, from tokens to tokens."""
+        raise NotImplementedError
 
     def network(self):
-        self.constant("one", np.float32(1))
-        self.constant("zero", np.uint8(128))
-        self.constant("zero_after_gelu", np.uint8(ZERO_AFTER_GELU))
         self.constant("rows", np.array([-1, WIDTH]))
-        self.constant("flat", np.array([-1]))
-        self.constant("last_axis", np.array([1]))
         x = self.patches()
-        self.sizes()
-        for block in range(N_BLOCKS):
-            y = self.attention(x, block)
-            x = self.node("Add", [x, y], f"{block}.attended")
-            y = self.feed_forward(x, block)
-            x = self.node("Add", [x, y], f"{block}.out")
-        x = self.norm(x, "norm", ENCODER + "norm")
+        batch = self.node("Shape", ["logmel"], "batch_size", start=0, end=1)
+        self.node("Concat", [batch, self.constant("by_band_sizes", np.array([N_BANDS, -1, WIDTH]))], "by_band", axis=0)
+        x = self.blocks(x)
+        x = self.node("LayerNormalization", [x, *self.norm("norm", ENCODER + "norm")], "norm", axis=-1, epsilon=1e-6)
         # Over all tokens at once ReduceMean adds up in another order for one window than for several.
         x = self.node("Reshape", [x, "by_band"], "norm_by_band")
         x = self.node("ReduceMean", [x, "time_axis"], "band_means", keepdims=0)
-        bands = [f"band_{band}" for band in range(N_BANDS)]
-        self.nodes.append(helper.make_node("Split", [x], bands, axis=1, num_outputs=N_BANDS))
+        bands = self.node("Split", [x], [f"band_{band}" for band in range(N_BANDS)], axis=1, num_outputs=N_BANDS)
         x = self.node("Reshape", [self.node("Mean", bands, "mean"), "rows"], "mean_rows")
-        x = self.norm(x, "head_norm", HEAD + "0", epsilon=1e-5)
+        x = self.node("LayerNormalization", [x, *self.norm("head_norm", HEAD + "0")], "head_norm", axis=-1, epsilon=1e-5)
         last = [self.constant(f"{HEAD}1.{k}", self.weights.value(f"{HEAD}1.{k}")) for k in ("weight", "bias")]
         x = self.node("Gemm", [x, *last], "logits", transB=1)
         return self.node("Sigmoid", [x], "scores")
@@ -244,15 +234,112 @@ class Builder:
             + [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in also],
             initializer=[numpy_helper.from_array(self.constants[name], name) for name in sorted(self.constants) if name in used],
         )
-        opsets = [helper.make_opsetid("", 19), helper.make_opsetid(CONTRIB, 1)]
-        return helper.make_model(body, opset_imports=opsets, ir_version=9, producer_name="mimid")
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1), helper.make_opsetid(OWN, 1)]
+        return helper.make_model(body, opset_imports=opsets, ir_version=9, producer_name="mimid", functions=self.functions())
+
+    def functions(self):
+        """The definitions of the operators that are not ONNX's nor ONNX Runtime's."""
+        return []
 
 
-def quantised(weights, roundings):
-    """The graph that is run.  `roundings` has one for each product by its name, as "0.qkv"."""
-    return Builder(weights, roundings).model()
+class Quantised(Builder):
+    """The blocks with integers.  `divided` holds the divided channels of each LayerNormalization by the product behind it."""
+
+    def __init__(self, weights, divided):
+        super().__init__(weights)
+        self.divided = divided
+
+    def functions(self):
+        opsets = f'<domain: "{OWN}", opset_import: ["": {OPSET}, "{CONTRIB}": 1, "{OWN}": 1]>'
+        return [parser.parse_function(opsets + text) for text in FUNCTIONS]
+
+    def own(self, operator, inputs, name, **attributes):
+        """One of mimid's operators, which gives a product's tokens and what one of its integers is worth."""
+        return self.node(operator, inputs, [f"{name}.rounded", f"{name}.scales"], domain=OWN, **attributes)
+
+    def weight_step(self, block, product):
+        return self.constant(f"{block}.{product}.weight_step", np.atleast_1d(self.weights.product(block, product)[1]))
+
+    def product(self, rounded, scales, block, product):
+        """The integers that a product gives, what they are worth, and its bias, which has still to be added."""
+        name = f"{block}.{product}"
+        weight, _, bias = self.weights.product(block, product)
+        if product in BEHIND_NORM:
+            weight = self.divided[name].multiplied(weight)[0]
+        # Two products that share a zero point are refused by ONNX Runtime where it makes the weights unsigned, as it is asked to on
+        # processors without VNNI.
+        constants = [self.constant(f"{name}.{kind}", value) for kind, value in (("weight", weight), ("weight_zero", np.int8(0)))]
+        zero = "zero_after_gelu" if product == "fc2" else "zero"
+        integers = self.node("MatMulInteger", [rounded, constants[0], zero, constants[1]], name)
+        return [integers, scales, self.constant(f"{name}.bias", bias)]
+
+    def normed(self, block, product):
+        """What the LayerNormalization before a product takes: gain, shift, in which order its channels go into the product, and the
+        step of that one's weights."""
+        name = f"{block}.{BEHIND_NORM[product]}"
+        divided = self.divided[f"{block}.{product}"]
+        further = divided.multiplied(self.weights.product(block, product)[0])[1]
+        order = self.constant(f"{name}.order", np.array([*range(WIDTH), *further]))
+        return [*self.norm(name, f"{ENCODER}blocks.{name}", divided.divisors()), order, self.weight_step(block, product)]
+
+    def add_norm(self, x, product, block, behind):
+        """The sum of the residual and a product, and what the product `behind` takes."""
+        name = f"{block}.{BEHIND_NORM[behind]}"
+        outputs = [f"{name}.sum", f"{name}.rounded", f"{name}.scales"]
+        return self.node("AddNormQuantize", [x, *product, *self.normed(block, behind)], outputs, domain=OWN)
+
+    def blocks(self, x):
+        self.constant("zero", np.uint8(128))
+        self.constant("zero_after_gelu", np.uint8(20))
+        tokens = self.own("NormQuantize", [x, *self.normed(0, "qkv")], "0.norm1")
+        for block in range(N_BLOCKS):
+            inputs = [*self.product(*tokens, block, "qkv"), "batch_size", self.weight_step(block, "proj")]
+            tokens = self.own("AttentionQuantize", inputs, f"{block}.attention", n_heads=N_HEADS)
+            x, *tokens = self.add_norm(x, self.product(*tokens, block, "proj"), block, "fc1")
+            inputs = [*self.product(*tokens, block, "fc1"), self.weight_step(block, "fc2")]
+            tokens = self.own("GeluQuantize", inputs, f"{block}.gelu")
+            last = self.product(*tokens, block, "fc2")
+            if block + 1 < N_BLOCKS:
+                x, *tokens = self.add_norm(x, last, block + 1, "qkv")
+        return self.node("Add", [x, self.node("Scaled", last, "last", domain=OWN)], "out")
+
+
+class Plain(Builder):
+    """The blocks in f32."""
+
+    def normed(self, x, block, norm):
+        name = f"{block}.{norm}"
+        return self.node("LayerNormalization", [x, *self.norm(name, f"{ENCODER}blocks.{name}")], name, axis=-1, epsilon=1e-6)
+
+    def product(self, x, block, product):
+        """x · weight, and the bias."""
+        name = f"{block}.{product}"
+        weight, step, bias = self.weights.product(block, product)
+        weight = self.constant(f"{name}.weight", weight.astype(np.float32) * step)
+        return [x, weight], self.constant(f"{name}.bias", bias)
+
+    def blocks(self, x):
+        self.node("Concat", ["batch_size", self.constant("by_window_sizes", np.array([-1, WIDTH]))], "by_window", axis=0)
+        for block in range(N_BLOCKS):
+            y = self.node("Reshape", [self.normed(x, block, "norm1"), "by_window"], f"{block}.by_window")
+            inputs, bias = self.product(y, block, "qkv")
+            y = self.node("Attention", [*inputs, bias], f"{block}.attention", domain=CONTRIB, num_heads=N_HEADS)
+            inputs, bias = self.product(self.node("Reshape", [y, "rows"], f"{block}.attention_rows"), block, "proj")
+            y = self.node("Add", [self.node("MatMul", inputs, f"{block}.proj"), bias], f"{block}.proj_biased")
+            x = self.node("Add", [x, y], f"{block}.attended")
+            inputs, bias = self.product(self.normed(x, block, "norm2"), block, "fc1")
+            y = self.node("BiasGelu", [self.node("MatMul", inputs, f"{block}.fc1"), bias], f"{block}.gelu", domain=CONTRIB)
+            inputs, bias = self.product(y, block, "fc2")
+            y = self.node("Add", [self.node("MatMul", inputs, f"{block}.fc2"), bias], f"{block}.fc2_biased")
+            x = self.node("Add", [x, y], f"{block}.out")
+        return x
+
+
+def quantised(weights, divided):
+    """The graph that is run.  `divided` has the divided channels by the name of the product behind them, as "0.qkv"."""
+    return Quantised(weights, divided).model()
 
 
 def plain(weights, also=()):
     """The same network in f32: the ruler for the other one, and what calibrate.py looks into."""
-    return Builder(weights).model(also)
+    return Plain(weights).model(also)

@@ -31,14 +31,10 @@ def sha256(data):
 
 
 def read_roundings(path):
-    """The table that calibrate.py writes, one line a product.  A product without a line has neither a step nor divided channels."""
+    """The table that calibrate.py writes, one line a product behind a LayerNormalization: the channels of that one that are divided."""
     with open(path, newline="", encoding="utf-8") as f:
-        rows = {row["product"]: row for row in csv.DictReader(f, delimiter="\t")}
-    roundings = {f"{block}.{name}": encoder.Rounding() for block in range(encoder.N_BLOCKS) for name in encoder.PRODUCTS}
-    for name, row in rows.items():
-        divided = [tuple(map(int, pair.split(":"))) for pair in row["divided"].split()]
-        roundings[name] = encoder.Rounding(float(row["step"]) if row["step"] else None, divided)
-    return roundings
+        rows = csv.DictReader(f, delimiter="\t")
+        return {row["product"]: encoder.Divided(tuple(map(int, pair.split(":"))) for pair in row["divided"].split()) for row in rows}
 
 
 def prepare_graph(data, roundings):

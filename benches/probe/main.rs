@@ -5,6 +5,7 @@
 mod front_end;
 mod meter;
 mod noise;
+mod scores;
 mod subscribers;
 mod window;
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 /// What a command ends with: its figures, or what went wrong.
 type Outcome = Result<serde_json::Value, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: probe window ORIGINAL ROUNDS | log-mel SECONDS | live SECONDS ROUNDS \
+const USAGE: &str = "usage: probe window ORIGINAL ROUNDS | scores FRAMES BATCH OUT | log-mel SECONDS | live SECONDS ROUNDS \
     | subscribers SOCKET HEALTHY STALLED EVENTS_PER_S WARM_UP_S SECONDS";
 
 fn main() -> ExitCode {
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
         ["window", original, rounds] => number(rounds).and_then(|rounds| window::measure(original.as_ref(), rounds)),
+        ["scores", frames, batch, out] => {
+            number(frames).and_then(|frames| number(batch).and_then(|batch| scores::score(frames, batch, out.as_ref())))
+        }
         ["log-mel", seconds] => number(seconds).and_then(front_end::log_mel),
         ["live", seconds, rounds] => {
             number(seconds).and_then(|seconds| number(rounds).and_then(|rounds| front_end::live(seconds, rounds)))

@@ -35,12 +35,7 @@ pub fn measure(original: &Path, rounds: usize) -> Outcome {
     let mut input = vec![0.0; tagger.window_len(0)];
     let mut scores = Vec::new();
 
-    let mut bare = Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
-        .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .commit_from_file(&model.graph)?;
+    let mut bare = runtime.session(&model.graph)?;
     let mut published = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
         .commit_from_file(original)?;

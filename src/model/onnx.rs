@@ -1,9 +1,12 @@
 //! ONNX Runtime: finding and loading the library, opening a graph, scoring a batch of windows.
 //!
-//! The only file that names ort. One [`Tagger`] is one session and belongs to one thread; a call scores the windows of as many
+//! This file and `operators` are the only ones that name ort. One [`Tagger`] is one session and belongs to one thread; a call scores the windows of as many
 //! sources as there are. Nothing here allocates for a window but what ort itself makes.
 
+mod operators;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
@@ -43,6 +46,8 @@ pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
 #[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
+    /// Held while a graph is opened.
+    opening: Arc<Mutex<()>>,
 }
 
 impl Runtime {
@@ -58,7 +63,24 @@ impl Runtime {
         let environment =
             builder.with_name("mimid").with_telemetry(false).build().map_err(|error| bad(one_line(&error.to_string())))?;
         environment.set_log_level(ort::logging::LogLevel::Error);
-        Ok(Self { environment })
+        Ok(Self { environment, opening: Arc::default() })
+    }
+
+    /// Opens a graph as mimid runs it: on one thread that never spins, with mimid's own operators.
+    pub fn session(&self, graph: &Path) -> ort::Result<Session> {
+        // ONNX Runtime looks whether it knows a domain and then adds it, for all sessions together, and nothing keeps two threads from
+        // doing that at once: the second would be refused.
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut builder = Session::builder(&self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_operators(operators::domain()?)?;
+        if integer_products_overflow() {
+            builder = builder.with_precise_qmm()?;
+        }
+        builder.commit_from_file(graph)
     }
 
     /// ONNX Runtime itself, for the benches: what they compare mimid with runs in the same process, and a process has only one.
@@ -96,18 +118,7 @@ impl Tagger {
     /// `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its manifest says.
     pub fn open(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
-        let session = (|| -> ort::Result<Session> {
-            let mut builder = Session::builder(&runtime.environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(1)?
-                .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?;
-            if integer_products_overflow() {
-                builder = builder.with_precise_qmm()?;
-            }
-            builder.commit_from_file(&model.graph)
-        })()
-        .map_err(|error| refused(error.to_string()))?;
+        let session = runtime.session(&model.graph).map_err(|error| refused(error.to_string()))?;
         let windows = model.detection.windows_samples(model.input.sample_rate_hz);
         let (mels, lengths) = match &model.input.log_mel {
             Some(log_mel) => (log_mel.n_mels, windows.map(|window| window / log_mel.hop_length + 1).collect()),
