@@ -91,6 +91,7 @@ impl Filterbank {
 
     /// Projects `power` ([`padded_bins`](Self::padded_bins)) and writes 10 · log10(max(band, amin)) dB for each band into `out`
     /// (`n_mels`).
+    #[inline(always)]
     pub fn project_db(&self, power: &[f32], out: &mut [f32]) {
         for (band, value) in self.bands.iter().zip(out.iter_mut()) {
             let weights = &self.weights[band.weights.clone()];
@@ -111,6 +112,7 @@ impl Filterbank {
 /// 10 · log10 of a normal positive number, to 1e-5 dB: branchless, so that the compiler computes several at once.
 ///
 /// The number is 2^e · m with m from √½ to √2, and ln m is the series 2 (s + s³ / 3 + s⁵ / 5 + …) of s = (m − 1) / (m + 1).
+#[inline(always)]
 fn decibel(power: f32) -> f32 {
     const ROOT_HALF: i32 = 0x3f35_04f3;
     const MANTISSA: i32 = 0x007f_ffff;

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use fearless_simd::{Level, Simd, dispatch};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
@@ -190,6 +191,13 @@ impl LogMel {
     }
 
     fn transform(&mut self, start: usize) {
+        // The compiler makes the loops of this function anew for each kind of vectors that a processor may have; what they compute is
+        // the same to the last bit.
+        dispatch!(Level::new(), simd => self.transform_on(simd, start));
+    }
+
+    #[inline(always)]
+    fn transform_on<S: Simd>(&mut self, _: S, start: usize) {
         let samples = &self.pending[start..start + self.n_fft];
         for ((windowed, sample), weight) in self.windowed.iter_mut().zip(samples).zip(&self.taper) {
             *windowed = f64::from(*sample) * weight;
