@@ -9,9 +9,9 @@ whether a window's scores are the same, bit for bit, alone and in a batch of oth
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -22,8 +22,11 @@ import onnxruntime
 import encoder
 import sounds
 
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
-PREPARED = PROJECT / "models" / "ced-tiny" / "model.onnx"
+MODELS = pathlib.Path(__file__).resolve().parent
+PREPARED = MODELS / "ced-tiny" / "model.onnx"
+sys.path.append(str(MODELS.parent / "benches" / "cost"))
+import probe  # It lies there.
+
 BATCH, ROUNDS = 8, 15
 
 
@@ -33,20 +36,11 @@ def session(model):
     return onnxruntime.InferenceSession(model, options)
 
 
-def built_probe():
-    """Where the program lies that scores windows as mimid does."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--bench", "probe", "--message-format", "json"]
-    lines = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-    found = [message["executable"] for message in map(json.loads, lines) if message.get("target", {}).get("name") == "probe"]
-    return found[-1]
-
-
-def mimid(probe, windows, batch):
+def by_mimid(windows, batch):
     """The scores that mimid gives, and what a window took of CPU time in ms."""
-    environment = {**os.environ, "MIMID_MODELS": str(PROJECT / "models"), "MIMID_ONNXRUNTIME": str(PROJECT / "models/runtime/libonnxruntime.so")}
     with tempfile.NamedTemporaryFile() as out:
-        command = [probe, "scores", str(windows.shape[-1]), str(batch), out.name]
-        said = subprocess.run(command, input=windows.astype("<f4").tobytes(), stdout=subprocess.PIPE, check=True, env=environment)
+        command = [probe.binary(), "scores", str(windows.shape[-1]), str(batch), out.name]
+        said = subprocess.run(command, input=windows.astype("<f4").tobytes(), stdout=subprocess.PIPE, check=True, env=probe.environment())
         return np.fromfile(out.name, "<f4").reshape(len(windows), -1), json.loads(said.stdout)["window_ms"]
 
 
@@ -78,13 +72,13 @@ def main():
     a.add_argument("--most", type=int, default=2000, help="how many windows of each length")
     a.add_argument("recordings", nargs="+")
     o = a.parse_args()
-    probe, defined = built_probe(), session(str(PREPARED))
+    defined = session(str(PREPARED))
     plain = session(encoder.plain(encoder.Weights(onnx.load(o.graph))).SerializeToString())
     for frames, windows in sounds.windows(o.recordings, o.step_frames, o.most).items():
         print(f"{frames} frames, {len(windows)} windows:")
         expected = scores(plain, windows, BATCH)
-        actual, together_ms = mimid(probe, windows, BATCH)
-        alone, alone_ms = mimid(probe, windows, 1)
+        actual, together_ms = by_mimid(windows, BATCH)
+        alone, alone_ms = by_mimid(windows, 1)
         compare("mimid and f32", actual, expected)
         compare("the graph's definitions and f32", scores(defined, windows, BATCH), expected)
         print(f"  alone as in a batch: {'yes' if np.array_equal(alone, actual) else 'NO'}")

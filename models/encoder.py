@@ -36,6 +36,13 @@ FUNCTIONS = [
         y = Add (scaled, bias)
     }""",
     """
+    Round (x, steps, zero, weight_step) => (rounded, scales) {
+        count = Shape (steps)
+        zeros = Expand (zero, count)
+        rounded = QuantizeLinear <axis = 0> (x, steps, zeros)
+        scales = Mul (steps, weight_step)
+    }""",
+    """
     Quantize (x, weight_step) => (rounded, scales) {
         size = Abs (x)
         last = Constant <value_ints = [-1]> ()
@@ -43,10 +50,7 @@ FUNCTIONS = [
         reach = Constant <value_float = 127.0> ()
         steps = Div (highest, reach)
         zero = Constant <value = uint8 {128}> ()
-        count = Shape (steps)
-        zeros = Expand (zero, count)
-        rounded = QuantizeLinear <axis = 0> (x, steps, zeros)
-        scales = Mul (steps, weight_step)
+        rounded, scales = mimid.Round (x, steps, zero, weight_step)
     }""",
     """
     NormQuantize (x, gain, shift, order, weight_step) => (rounded, scales) {
@@ -72,10 +76,7 @@ FUNCTIONS = [
         least = Constant <value_float = 0.0085> ()
         steps = Max (wanted, least)
         zero = Constant <value = uint8 {20}> ()
-        count = Shape (steps)
-        zeros = Expand (zero, count)
-        rounded = QuantizeLinear <axis = 0> (y, steps, zeros)
-        new_scales = Mul (steps, weight_step)
+        rounded, new_scales = mimid.Round (y, steps, zero, weight_step)
     }""",
     f"""
     AttentionQuantize <n_heads> (product, scales, bias, n_windows, weight_step) => (rounded, new_scales) {{

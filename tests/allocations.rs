@@ -6,11 +6,14 @@
 //! much as they do.
 #![allow(unsafe_code, reason = "an allocator cannot be written without")]
 
+#[path = "support/runtime.rs"]
+mod runtime;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mimid::analysis::{Analysis, Attachment, Command};
@@ -19,11 +22,11 @@ use mimid::config::{Raw, Rule};
 use mimid::detect::step::Step;
 use mimid::ear::Ear;
 use mimid::inference::{Due, Inference};
-use mimid::model::onnx::Runtime;
 use mimid::model::relief::reliefs;
 use mimid::model::{Model, Tagger};
 use mimid::ring::ring;
 use mimid::stats::{SourceStats, Stats};
+use runtime::runtime;
 
 struct Counting;
 
@@ -89,11 +92,8 @@ fn rules(model: &Model, report: &str) -> Vec<Rule> {
     Raw::parse(report, None).validate(&model.labels).unwrap().config.rules
 }
 
-/// The process has one ONNX Runtime for life.
 fn tagger(model: &Model) -> Tagger {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/runtime/libonnxruntime.so");
-    Tagger::open(model, RUNTIME.get_or_init(|| Runtime::load(&library).expect("`make setup` gets it"))).unwrap()
+    Tagger::open(model, runtime()).unwrap()
 }
 
 /// How often a run of the model asks for memory, whatever its length and its number of windows.

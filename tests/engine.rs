@@ -4,7 +4,6 @@
 mod support;
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use mimid::config::{Raw, Rule};
@@ -13,18 +12,11 @@ use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
 use mimid::inference::{Due, Inference, relieve};
-use mimid::model::onnx::Runtime;
 use mimid::model::relief::reliefs;
 use mimid::model::{Model, Tagger};
 use proptest::prelude::*;
 use support::onnx;
-
-/// The process has one ONNX Runtime for life.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/runtime/libonnxruntime.so");
-    RUNTIME.get_or_init(|| Runtime::load(&library).expect("`make setup` gets it"))
-}
+use support::runtime::runtime;
 
 /// What a piece of the input is.
 #[derive(Debug, Clone)]

@@ -1,20 +1,13 @@
 //! mimid's own operators in the real graph: they compute what the graph itself says of them, a window by itself as among others, and
 //! graphs can be opened side by side.
 
-use std::path::Path;
-use std::sync::OnceLock;
+#[path = "support/runtime.rs"]
+mod runtime;
 
-use mimid::model::onnx::Runtime;
 use mimid::model::{Model, Tagger};
 use ort::session::Session;
 use ort::value::TensorRef;
-
-/// The process has one ONNX Runtime for life.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/runtime/libonnxruntime.so");
-    RUNTIME.get_or_init(|| Runtime::load(&library).expect("`make setup` gets it"))
-}
+use runtime::runtime;
 
 fn model() -> Model {
     Model::open("ced-tiny").expect("`make setup` gets the model")

@@ -16,6 +16,7 @@ pub mod home_assistant;
 pub mod http;
 pub mod mqtt;
 pub mod onnx;
+pub mod runtime;
 mod sound;
 
 pub use sound::SoundServer;

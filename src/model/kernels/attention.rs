@@ -6,7 +6,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, f32x16};
 
-use super::lanes::{LANES, exp, quantize, store, values, vectors};
+use super::lanes::{LANES, exp, highest, quantize, store, values, vectors};
 use super::{Product, Quantized};
 
 /// So many tokens are asked at a time.
@@ -191,8 +191,7 @@ fn piece<S: Simd, const A: usize, const OUT: usize, const R: usize, const V: usi
 /// Makes each value of a row e to the power of what it is above the highest, and gives their sum.
 #[inline(always)]
 fn exponentials<S: Simd>(simd: S, row: &mut [f32]) -> f32 {
-    let highest = vectors(simd, row).fold(f32x16::splat(simd, f32::MIN), |highest, value| highest.max(value)).reduce_max();
-    let highest = f32x16::splat(simd, highest);
+    let highest = f32x16::splat(simd, highest(simd, vectors(simd, row), f32::MIN));
     let mut sum = f32x16::splat(simd, 0.0);
     for values in row.chunks_exact_mut(LANES) {
         let value = exp(simd, f32x16::from_slice(simd, values) - highest);

@@ -45,11 +45,16 @@ pub fn store<S: Simd>(values: impl Iterator<Item = f32x16<S>>, out: &mut [f32]) 
     }
 }
 
+/// The highest of all these values and of `least`.
+#[inline(always)]
+pub fn highest<S: Simd>(simd: S, values: impl Iterator<Item = f32x16<S>>, least: f32) -> f32 {
+    values.fold(f32x16::splat(simd, least), |highest, value| highest.max(value)).reduce_max()
+}
+
 /// Rounds a token of both signs to bytes at a step of its own, and gives that step.
 #[inline(always)]
 pub fn quantize<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
-    let highest = vectors(simd, token).fold(f32x16::splat(simd, 0.0), |highest, value| highest.max(value.abs())).reduce_max();
-    let step = highest / REACH;
+    let step = highest(simd, vectors(simd, token).map(|value| value.abs()), 0.0) / REACH;
     round(token, if step > 0.0 { 1.0 / step } else { 0.0 }, ZERO, rounded);
     step
 }
@@ -57,8 +62,7 @@ pub fn quantize<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
 /// The same for a token behind a GELU.
 #[inline(always)]
 pub fn quantize_after_gelu<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
-    let highest = vectors(simd, token).fold(f32x16::splat(simd, 0.0), |highest, value| highest.max(value)).reduce_max();
-    let step = (highest / REACH_AFTER_GELU).max(-GELU_LOWEST / f32::from(ZERO_AFTER_GELU));
+    let step = (highest(simd, vectors(simd, token), 0.0) / REACH_AFTER_GELU).max(-GELU_LOWEST / f32::from(ZERO_AFTER_GELU));
     round(token, 1.0 / step, ZERO_AFTER_GELU, rounded);
     step
 }
