@@ -60,6 +60,35 @@ pub struct SoundEvent {
     pub also: Vec<Arc<Subject>>,
 }
 
+#[cfg(test)]
+impl SoundEvent {
+    /// A sound that began at the epoch and lasts.
+    pub(crate) fn example(id: u128, name: &str, source: &str) -> Self {
+        Self {
+            id: Uuid::from_u128(id),
+            subject: Subject::example(name),
+            source: source.into(),
+            onset: Timestamp::UNIX_EPOCH,
+            offset: None,
+            score: 0.5,
+            peak_score: 0.5,
+            threshold: 0.1,
+            level_dbfs: -20.0,
+            onset_uncertainty_ms: 0,
+            offset_uncertainty_ms: None,
+            also: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Subject {
+    /// A label of this name.
+    pub(crate) fn example(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: name.to_owned(), slug: name.to_lowercase(), id: format!("/m/{}", name.to_lowercase()) })
+    }
+}
+
 /// Why an event ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {

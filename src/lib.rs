@@ -24,7 +24,7 @@
 //! | `inference`, up to one a further core | scores batches that the analysis offers; started when one thread does not keep up | is waited for by anybody but the analysis |
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
-//! | `publish`, the tokio runtime | numbers reports, serialises each once, offers it to every client's queue; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |
+//! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |
 //! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::server::Shared;
 use super::wire::{self, Body, Request};
-use crate::control::{Control, InForce, Mark, SetThresholds, TopLabel, View};
+use crate::control::{Control, InForce, Mark, SetThresholds, SourceTop, TopLabel, View};
 use crate::detect::why::Why;
 
 /// How long the pipeline may take for an answer.
@@ -32,8 +32,7 @@ impl Shared {
     pub async fn answer(&self, request: Request) -> Result<Body, Refusal> {
         match request {
             Request::Top { k } => {
-                let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
-                self.tell_ignored(sources.iter_mut().flat_map(|source| &mut source.labels));
+                let sources = self.top(k).await?;
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {
@@ -75,6 +74,16 @@ impl Shared {
             Request::Status {} => Ok(Body::Status(Box::new(self.status()))),
             Request::Subscribe { .. } => Err(Refusal("bad_request", "only a client of the socket subscribes".to_owned())),
         }
+    }
+
+    /// The open events and the `k` strongest labels of each source just now.
+    ///
+    /// # Errors
+    /// Where the daemon has too much to do to answer.
+    pub async fn top(&self, k: usize) -> Result<Vec<SourceTop>, Refusal> {
+        let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
+        self.tell_ignored(sources.iter_mut().flat_map(|source| &mut source.labels));
+        Ok(sources)
     }
 
     /// What somebody sees who looks at a source just now, and has seen it as far as `since`.

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answer::Refusal;
-use super::filter::Filter;
-use super::hub::{Subscription, with_newline};
+use super::hub::{Delivery, Subscription};
 use super::server::{Shared, down};
+use super::subscribe::StreamStart;
 use super::wire::{Body, Line, Request};
 
 /// The longest request line in bytes.
@@ -90,8 +90,8 @@ impl Connection {
         loop {
             let may_ask = self.asked.1 < RATE;
             tokio::select! {
-                Some(line) = subscription.next() => {
-                    self.write_with_those_behind(&line, &mut subscription).await?;
+                Some(delivery) = subscription.next() => {
+                    self.write_with_those_behind(&delivery, &mut subscription).await?;
                     self.tell_missed(&subscription).await?;
                 }
                 request = self.input.next(), if may_ask && open => {
@@ -118,29 +118,30 @@ impl Connection {
 
     /// Sends what waits, and ends.
     async fn flush(&mut self, subscription: &mut Subscription) -> io::Result<()> {
-        while let Some(line) = subscription.try_next() {
-            self.write(&line).await?;
+        while let Some(delivery) = subscription.try_next() {
+            self.write(&delivery.line()).await?;
         }
         self.tell_missed(subscription).await?;
         self.output.shutdown().await
     }
 
-    /// Writes a line, and together with it those that wait behind it.
-    async fn write_with_those_behind(&mut self, line: &str, subscription: &mut Subscription) -> io::Result<()> {
-        let Some(second) = subscription.try_next() else { return self.write(line).await };
-        let mut together = [line, &second].concat();
+    /// Writes a delivery's line, and together with it those that wait behind it.
+    async fn write_with_those_behind(&mut self, delivery: &Delivery, subscription: &mut Subscription) -> io::Result<()> {
+        let line = delivery.line();
+        let Some(second) = subscription.try_next() else { return self.write(&line).await };
+        let mut together = [line, second.line()].concat();
         while together.len() < TOGETHER
             && let Some(next) = subscription.try_next()
         {
-            together.push_str(&next);
+            together.push_str(&next.line());
         }
         self.write(&together).await
     }
 
     async fn tell_missed(&mut self, subscription: &Subscription) -> io::Result<()> {
-        match subscription.missed(Timestamp::now()) {
+        match subscription.missed() {
             None => Ok(()),
-            Some(line) => self.write(&line).await,
+            Some(missed) => self.write(&missed.line()).await,
         }
     }
 
@@ -151,7 +152,7 @@ impl Connection {
     }
 
     async fn send_line(&mut self, line: Line) -> io::Result<()> {
-        self.write(&with_newline(&line)).await
+        self.write(&line.to_line()).await
     }
 
     async fn send(&mut self, body: Body) -> io::Result<()> {
@@ -192,24 +193,16 @@ impl Connection {
     }
 
     async fn subscribe(&mut self, request: &Request, subscription: &mut Subscription) -> io::Result<()> {
-        let Request::Subscribe { since, instance, .. } = request else { return Ok(()) };
-        let directory = self.shared.directory();
-        let filter = match Filter::new(request, &directory.labels, &directory.groups()) {
-            Ok(filter) => filter,
-            Err(bad) => return self.refuse(Refusal(bad.code, bad.message)).await,
+        let StreamStart { before, subscribed, replay } = match self.shared.subscribe(subscription, request) {
+            Ok(start) => start,
+            Err(refusal) => return self.refuse(refusal).await,
         };
-        let Filter { labels, sources, types, min_score } = filter.clone();
-        let replay = subscription.subscribe(filter, *since, instance.as_deref());
-        for line in replay.before {
-            self.write(&line).await?;
+        for delivery in before {
+            self.write(&delivery.line()).await?;
         }
-        let subscribed = Body::Subscribed { labels, sources, types, min_score, restarted: replay.restarted };
-        self.send_line(Line { seq: Some(replay.seq), ..Line::new(Timestamp::now(), subscribed) }).await?;
-        if replay.gone > 0 {
-            self.send(Body::Dropped { count: replay.gone }).await?;
-        }
-        for line in replay.lines {
-            self.write(&line).await?;
+        self.send_line(subscribed).await?;
+        for delivery in replay {
+            self.write(&delivery.line()).await?;
         }
         Ok(())
     }

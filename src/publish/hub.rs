@@ -1,9 +1,9 @@
-//! Numbers the reports, remembers the newest, and offers each line to every client that wants it.
+//! Numbers the reports, remembers the newest, and hands each to every subscriber that wants it, as one shared, typed value.
 //!
-//! A line is serialised once. Each client has a bounded queue; what a full queue does not take is counted, and the client is told
-//! how much it was, in its place among the lines, as soon as it reads again.
+//! A report is never copied, and its line is serialised at most once, when a subscriber first asks for it. Each subscriber has a bounded
+//! queue. Reports that do not fit are counted, and the subscriber gets the count in their place as soon as it reads again.
 //!
-//! Invariant: [`Hub::publish`] never waits for a client.
+//! Invariant: [`Hub::publish`] never waits for a subscriber.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -14,51 +14,39 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::filter::Filter;
-use super::wire::{Body, Line};
 use crate::event::Report;
 use crate::stats::Stats;
 
-/// How many reports are held for replay: 1,024 events with the start, the end and two updates of each.
+mod published;
+
+pub use published::{Delivery, Published};
+
+/// The number of reports that are held for replay: 1,024 events with the start, the end and two updates of each.
 pub const REPLAY: usize = 4_096;
-/// How many lines a client may be behind.
+/// The number of deliveries that may wait for a subscriber.
 pub const QUEUE: usize = 1_024;
-/// How many bytes of lines a client may be behind: several times what as many lines about events have.
+/// The size of the reports that may wait for a subscriber, in bytes: several times that of a full queue of events.
 pub const QUEUE_BYTES: usize = 2 * 1024 * 1024;
 
-/// The hub that all clients share.
+/// The hub that all subscribers share.
 #[derive(Debug)]
 pub struct Hub {
     /// Tells this start of the daemon from every other: the numbers begin anew with each.
     pub instance: Uuid,
-    state: Mutex<State>,
+    ledger: Mutex<Ledger>,
     stats: Arc<Stats>,
 }
 
+/// The last number, the reports that can be replayed, and the subscribers.
 #[derive(Debug, Default)]
-struct State {
+struct Ledger {
     seq: u64,
-    held: VecDeque<Held>,
-    clients: HashMap<u64, Client>,
-    next_client: u64,
+    held: VecDeque<Arc<Published>>,
+    subscribers: HashMap<u64, Subscriber>,
+    next_subscriber: u64,
 }
 
-/// A report that can be replayed.
-#[derive(Debug)]
-struct Held {
-    seq: u64,
-    report: Report,
-    line: Arc<str>,
-}
-
-/// A line on its way to a client.
-#[derive(Debug)]
-struct Queued {
-    /// The report's number; `None` for a line that tells of missing ones.
-    seq: Option<u64>,
-    line: Arc<str>,
-}
-
-/// What a client is behind, in both of its bounds' units, and what it has missed.
+/// How far a subscriber is behind, and how many reports it has missed.
 #[derive(Debug, Default)]
 struct Backlog {
     bytes: AtomicUsize,
@@ -66,45 +54,45 @@ struct Backlog {
 }
 
 #[derive(Debug)]
-struct Client {
+struct Subscriber {
     filter: Filter,
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<Delivery>,
     backlog: Arc<Backlog>,
 }
 
-/// A client's end of its queue. Dropping it ends the subscription.
+/// A subscriber's end of its queue. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
     hub: Arc<Hub>,
     id: u64,
-    lines: mpsc::Receiver<Queued>,
+    queue: mpsc::Receiver<Delivery>,
     backlog: Arc<Backlog>,
 }
 
-/// What a new filter begins with.
+/// The beginning of a subscription with a new filter.
 #[derive(Debug)]
 pub struct Replay {
     /// The number of the last report so far.
     pub seq: u64,
-    /// Whether `since` counts what another start of the daemon said, all of which is gone.
+    /// Whether `since` is a number of another start of the daemon, whose reports are all gone.
     pub restarted: bool,
     /// How many reports after `since` are no longer held; after a restart, how many of this start are not.
     pub gone: u64,
-    /// The lines after `since` that pass the filter.
-    pub lines: Vec<Arc<str>>,
-    /// Lines that waited under the old filter, and the count of those that were missed under it.
-    pub before: Vec<Arc<str>>,
+    /// The held reports after `since` that pass the filter.
+    pub reports: Vec<Arc<Published>>,
+    /// The deliveries that waited under the old filter, and the count of the reports that were missed under it.
+    pub before: Vec<Delivery>,
 }
 
 impl Hub {
-    /// A hub without clients.
+    /// A hub without subscribers.
     pub fn new(stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Self { instance: Uuid::now_v7(), state: Mutex::default(), stats })
+        Arc::new(Self { instance: Uuid::now_v7(), ledger: Mutex::default(), stats })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock can leave the state half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        // No holder of the lock can leave the ledger half changed.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the last report so far.
@@ -112,36 +100,35 @@ impl Hub {
         self.lock().seq
     }
 
-    /// Numbers a report and offers its line to every client that wants it.
+    /// Numbers a report and offers it to every subscriber that wants it.
     pub fn publish(&self, report: Report, now: Timestamp) {
-        let mut state = self.lock();
-        state.seq += 1;
-        let seq = state.seq;
-        let line: Arc<str> = with_newline(&Line::report(seq, now, &report));
-        for client in state.clients.values().filter(|client| client.filter.passes(&report)) {
-            client.offer(seq, &line, now, &self.stats);
+        let mut ledger = self.lock();
+        ledger.seq += 1;
+        let published = Arc::new(Published::new(ledger.seq, now, report));
+        for subscriber in ledger.subscribers.values().filter(|subscriber| subscriber.filter.passes(&published.report)) {
+            subscriber.offer(&published, &self.stats);
         }
-        if state.held.len() == REPLAY {
-            state.held.pop_front();
+        if ledger.held.len() == REPLAY {
+            ledger.held.pop_front();
         }
-        state.held.push_back(Held { seq, report, line });
+        ledger.held.push_back(published);
     }
 
-    /// Adds a client that gets every report from now on; says the number of the last one before.
+    /// Adds a subscriber that gets every report from now on. Returns its subscription and the number of the last report before.
     pub fn connect(self: &Arc<Self>) -> (Subscription, u64) {
-        let (queue, lines) = mpsc::channel(QUEUE);
+        let (sender, queue) = mpsc::channel(QUEUE);
         let backlog = Arc::<Backlog>::default();
-        let mut state = self.lock();
-        let id = state.next_client;
-        state.next_client += 1;
-        state.clients.insert(id, Client { filter: Filter::default(), queue, backlog: backlog.clone() });
-        (Subscription { hub: self.clone(), id, lines, backlog }, state.seq)
+        let mut ledger = self.lock();
+        let id = ledger.next_subscriber;
+        ledger.next_subscriber += 1;
+        ledger.subscribers.insert(id, Subscriber { filter: Filter::default(), queue: sender, backlog: backlog.clone() });
+        (Subscription { hub: self.clone(), id, queue, backlog }, ledger.seq)
     }
 
-    /// Publishes what comes out of `reports` until the other end is closed.
+    /// Publishes every report of `reports` until its senders are gone.
     ///
-    /// To be run on the thread that serves the clients: a task that is woken from another thread costs a system call, and a line can
-    /// wake a thousand.
+    /// It must run on the thread that serves the subscribers: to wake a task from another thread costs a system call, and one report can
+    /// wake a thousand tasks.
     pub async fn pump(&self, mut reports: mpsc::Receiver<Report>) {
         while let Some(report) = reports.recv().await {
             self.publish(report, Timestamp::now());
@@ -149,117 +136,101 @@ impl Hub {
     }
 }
 
-impl Client {
-    fn offer(&self, seq: u64, line: &Arc<str>, now: Timestamp, stats: &Stats) {
+impl Subscriber {
+    fn offer(&self, published: &Arc<Published>, stats: &Stats) {
         let missed = self.backlog.missed.load(Relaxed);
-        // Where lines are missing, the client is told in their place, so there must be room for two.
+        // The count of missing reports takes their place in the queue, so there must be room for two.
         let room = if missed > 0 { 2 } else { 1 };
-        // A line that is longer than the bound still passes where nothing else waits.
+        // A report that is larger than the bound still passes where nothing else waits.
         let waiting = self.backlog.bytes.load(Relaxed);
-        if self.queue.capacity() < room || (waiting > 0 && waiting + line.len() > QUEUE_BYTES) {
+        if self.queue.capacity() < room || (waiting > 0 && waiting + published.size_bytes() > QUEUE_BYTES) {
             self.backlog.missed.fetch_add(1, Relaxed);
             stats.dropped_lines.fetch_add(1, Relaxed);
             return;
         }
         let missed = self.backlog.missed.swap(0, Relaxed);
         if missed > 0 {
-            self.push(Queued { seq: None, line: dropped(missed, now) });
+            self.push(Delivery::Dropped(missed));
         }
-        self.push(Queued { seq: Some(seq), line: line.clone() });
+        self.push(Delivery::Published(published.clone()));
     }
 
-    fn push(&self, queued: Queued) {
-        self.backlog.bytes.fetch_add(queued.line.len(), Relaxed);
-        // Only the hub sends, under its lock, so there is room; a client that has gone needs no line.
-        let _ = self.queue.try_send(queued);
+    fn push(&self, delivery: Delivery) {
+        self.backlog.bytes.fetch_add(delivery.size_bytes(), Relaxed);
+        // Only the hub sends, under its lock, so there is room. A subscriber that has gone needs nothing.
+        let _ = self.queue.try_send(delivery);
     }
 }
 
 impl Subscription {
-    /// The next line; waits for it. Nothing is lost when this is cancelled.
-    pub async fn next(&mut self) -> Option<Arc<str>> {
-        let queued = self.lines.recv().await?;
-        Some(self.took(queued).line)
+    /// The next delivery; waits for it. Nothing is lost when this is cancelled.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        let delivery = self.queue.recv().await?;
+        Some(self.taken(delivery))
     }
 
-    /// The next line, if one waits.
-    pub fn try_next(&mut self) -> Option<Arc<str>> {
-        self.try_take().map(|queued| queued.line)
+    /// The next delivery, if one waits.
+    pub fn try_next(&mut self) -> Option<Delivery> {
+        let delivery = self.queue.try_recv().ok()?;
+        Some(self.taken(delivery))
     }
 
-    /// The line that tells of what was missed, if nothing but that is left to send. While lines wait, the hub puts it in its place
-    /// among them.
-    pub fn missed(&self, now: Timestamp) -> Option<Arc<str>> {
-        // Under the lock no line can come between looking and counting.
-        let _state = self.hub.lock();
-        if self.lines.is_empty() { self.take_missed(now) } else { None }
+    /// The count of missed reports, if nothing else is left to deliver. While reports wait, the hub puts the count in its place among
+    /// them.
+    pub fn missed(&self) -> Option<Delivery> {
+        // Under the lock no report can come between looking and counting.
+        let _ledger = self.hub.lock();
+        if self.queue.is_empty() { self.take_missed() } else { None }
     }
 
-    /// Replaces the filter, and gives what is held of it after `since`. From here on every line that passes the new filter comes
+    /// Replaces the filter, and gives the held reports after `since` that pass the new one. From here on every report that passes comes
     /// exactly once.
     ///
-    /// What still waits under the old filter comes first, but for what comes after `since`: the replay has that. A `since` of another
-    /// `instance`, or beyond the last number, comes from before a restart of the daemon: everything held is replayed.
+    /// Deliveries that still wait under the old filter come first, except those after `since`, which the replay brings. A `since` of
+    /// another `instance`, or beyond the last number, is from before a restart of the daemon: everything held is replayed.
     pub fn subscribe(&mut self, filter: Filter, since: Option<u64>, instance: Option<&str>) -> Replay {
         let hub = self.hub.clone();
-        let mut state = hub.lock();
-        let seq = state.seq;
-        // Whoever names no instance means this one, and nobody has heard a number of it that is still to come.
+        let mut ledger = hub.lock();
+        let seq = ledger.seq;
+        // A subscriber that names no instance means this one, and nobody can know a number of it that is still to come.
         let is_other = instance.is_some_and(|instance| instance != hub.instance.to_string());
         let restarted = since.is_some_and(|since| is_other || since > seq);
         let since = since.map(|since| if restarted { 0 } else { since });
         let mut before = Vec::new();
-        while let Some(queued) = self.try_take() {
-            if since.is_none_or(|since| queued.seq.is_none_or(|seq| seq <= since)) {
-                before.push(queued.line);
+        while let Some(delivery) = self.try_next() {
+            if since.is_none_or(|since| delivery.seq().is_none_or(|seq| seq <= since)) {
+                before.push(delivery);
             }
         }
-        before.extend(self.take_missed(Timestamp::now()));
-        let mut replay = Replay { seq, restarted, gone: 0, lines: Vec::new(), before };
+        before.extend(self.take_missed());
+        let mut replay = Replay { seq, restarted, gone: 0, reports: Vec::new(), before };
         if let Some(since) = since {
-            let oldest = state.held.front().map_or(seq + 1, |held| held.seq);
+            let oldest = ledger.held.front().map_or(seq + 1, |held| held.seq);
             replay.gone = (oldest - 1).saturating_sub(since);
-            let wanted = state.held.iter().filter(|held| held.seq > since && filter.passes(&held.report));
-            replay.lines = wanted.map(|held| held.line.clone()).collect();
+            let wanted = ledger.held.iter().filter(|held| held.seq > since && filter.passes(&held.report));
+            replay.reports = wanted.cloned().collect();
         }
-        if let Some(client) = state.clients.get_mut(&self.id) {
-            client.filter = filter;
+        if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
+            subscriber.filter = filter;
         }
         replay
     }
 
-    fn try_take(&mut self) -> Option<Queued> {
-        let queued = self.lines.try_recv().ok()?;
-        Some(self.took(queued))
+    fn taken(&self, delivery: Delivery) -> Delivery {
+        self.backlog.bytes.fetch_sub(delivery.size_bytes(), Relaxed);
+        delivery
     }
 
-    fn took(&self, queued: Queued) -> Queued {
-        self.backlog.bytes.fetch_sub(queued.line.len(), Relaxed);
-        queued
-    }
-
-    fn take_missed(&self, now: Timestamp) -> Option<Arc<str>> {
+    fn take_missed(&self) -> Option<Delivery> {
         let missed = self.backlog.missed.swap(0, Relaxed);
-        (missed > 0).then(|| dropped(missed, now))
+        (missed > 0).then_some(Delivery::Dropped(missed))
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.lock().clients.remove(&self.id);
+        self.hub.lock().subscribers.remove(&self.id);
     }
-}
-
-/// The line that tells of missing ones.
-pub fn dropped(count: u64, now: Timestamp) -> Arc<str> {
-    with_newline(&Line::new(now, Body::Dropped { count }))
-}
-
-/// A line with its end.
-pub fn with_newline(line: &Line) -> Arc<str> {
-    let mut json = line.to_json();
-    json.push('\n');
-    json.into()
 }
 
 #[cfg(test)]

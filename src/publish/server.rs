@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::access::Access;
 use super::client::Connection;
-use super::hub::{Hub, with_newline};
+use super::hub::Hub;
 use super::wire::{Body, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
 use crate::config::Config;
 use crate::control::Control;
@@ -159,7 +159,7 @@ fn welcome(stream: UnixStream, shared: &Arc<Shared>, clients: &mut JoinSet<()>, 
 
 async fn refuse(mut stream: UnixStream, max_clients: u64) {
     let message = format!("{max_clients} clients are connected already");
-    let line = with_newline(&Line::new(Timestamp::now(), Body::Error { code: "busy".to_owned(), message }));
+    let line = Line::new(Timestamp::now(), Body::Error { code: "busy".to_owned(), message }).to_line();
     let _ = tokio::time::timeout(FLUSH, stream.write_all(line.as_bytes())).await;
 }
 

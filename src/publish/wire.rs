@@ -202,6 +202,13 @@ impl Line {
         // Strings, numbers and lists of them cannot fail to be written.
         serde_json::to_string(self).unwrap_or_default()
     }
+
+    /// The line as JSON with its newline.
+    pub fn to_line(&self) -> String {
+        let mut json = self.to_json();
+        json.push('\n');
+        json
+    }
 }
 
 /// A time as RFC 3339, UTC, with exactly three decimals; what is finer is cut off.

@@ -1,6 +1,7 @@
 //! The interface for programs: the same requests and answers as on the socket, the path in the place of the `op`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
 use axum::Json;
@@ -19,6 +20,7 @@ use super::problem::Problem;
 use super::recent::Recent;
 use super::tally::Tally;
 use crate::config::print;
+use crate::publish::hub::Delivery;
 use crate::publish::server::Shared;
 use crate::publish::wire::{Body, Line, Request};
 use crate::stats::sink::SinkStats;
@@ -58,6 +60,19 @@ impl Api {
         }
         let seq = is_status.then(|| self.shared.hub.seq());
         Ok(Json(Line { seq, ..Line::new(Timestamp::now(), body) }).into_response())
+    }
+
+    /// Counts a delivery to a client among the lines sent, and the reports that it says to be missing.
+    pub fn count(&self, delivery: &Delivery) {
+        self.count_sent();
+        if let Delivery::Dropped(count) = delivery {
+            self.stats.dropped.fetch_add(*count, Relaxed);
+        }
+    }
+
+    /// Counts a line that is sent to a client of a stream.
+    pub fn count_sent(&self) {
+        self.stats.sent.fetch_add(1, Relaxed);
     }
 }
 

@@ -3,9 +3,9 @@
 //! A stream is a client of the hub like one of the socket: a bounded queue, and an honest `dropped` in the place of what did not fit. The
 //! id of an event is its number with the daemon's instance, `57@0190…`, so that a browser that comes back after a restart is told so.
 
+use std::fmt::Write;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,18 +16,16 @@ use axum::extract::{Extension, Query, RawQuery, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
-use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::api::Api;
 use super::problem::Problem;
 use super::server::Place;
 use super::websocket;
-use crate::publish::filter::Filter;
-use crate::publish::hub::{Subscription, with_newline};
+use crate::publish::hub::{Delivery, Subscription};
 use crate::publish::server::down;
-use crate::publish::wire::{Body as LineBody, Line, Request};
+use crate::publish::subscribe::StreamStart;
+use crate::publish::wire::Request;
 
 /// Something is sent at least so often, so that whoever is between does not take the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -85,9 +83,9 @@ pub async fn events(
         return websocket::accept(api, place, &request, upgrade);
     }
     let (mut subscription, _) = api.shared.hub.connect();
-    let first = subscribe(&api, &mut subscription, &request)?;
+    let start = api.shared.subscribe(&mut subscription, &request)?;
     let (lines, body) = mpsc::channel(1);
-    tokio::spawn(feed(api, subscription, first, lines));
+    tokio::spawn(feed(api, subscription, start, lines));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         // A proxy that gathers an answer before it passes it on would keep events back.
@@ -96,94 +94,61 @@ pub async fn events(
     Ok((headers, Body::new(Lines(body))).into_response())
 }
 
-/// Has the hub filter as `request` asks, and gives the lines that begin the stream: those of the old filter, `subscribed`, what is no longer
-/// held, and what is.
-pub fn subscribe(api: &Api, subscription: &mut Subscription, request: &Request) -> Result<Vec<Arc<str>>, Problem> {
-    let directory = api.shared.directory();
-    let filter = Filter::new(request, &directory.labels, &directory.groups())
-        .map_err(|bad| Problem::from(crate::publish::answer::Refusal(bad.code, bad.message)))?;
-    let Request::Subscribe { since, instance, .. } = request else { return Ok(Vec::new()) };
-    let Filter { labels, sources, types, min_score } = filter.clone();
-    let replay = subscription.subscribe(filter, *since, instance.as_deref());
-    let now = Timestamp::now();
-    let subscribed = LineBody::Subscribed { labels, sources, types, min_score, restarted: replay.restarted };
-    let mut lines = replay.before;
-    lines.push(with_newline(&Line { seq: Some(replay.seq), ..Line::new(now, subscribed) }));
-    lines.extend((replay.gone > 0).then(|| crate::publish::hub::dropped(replay.gone, now)));
-    lines.extend(replay.lines);
-    Ok(lines)
-}
-
-/// Hands one stream its lines, until the client goes, or until it is told to stop and what waits has been handed over.
-async fn feed(api: Arc<Api>, mut subscription: Subscription, first: Vec<Arc<str>>, lines: mpsc::Sender<Bytes>) {
-    let instance = api.shared.hub.instance.to_string();
+/// Hands one stream its events, until the client goes, or until the sink is to stop and all that waits has been handed over.
+async fn feed(api: Arc<Api>, mut subscription: Subscription, start: StreamStart, chunks: mpsc::Sender<Bytes>) {
     let mut stop = api.stop.clone();
-    // A client that asks for what came since a number must not take the newest for the one it had, were it cut off in the midst.
-    let has_past = first.len() > 1;
-    let mut start = String::from("retry: 2000\n\n");
-    for line in &first {
-        let is_newest = line.contains("\"type\":\"subscribed\"");
-        start.push_str(&event(&api, line, (!is_newest || !has_past).then_some(&*instance)));
-    }
-    if lines.send(start.into()).await.is_err() {
-        return;
-    }
+    let mut chunk = String::from("retry: 2000\n\n");
+    push_start(&mut chunk, &api, &start);
     loop {
-        let chunk = tokio::select! {
-            Some(line) = subscription.next() => {
-                let mut chunk = event(&api, &line, Some(&instance));
-                while chunk.len() < TOGETHER && let Some(line) = subscription.try_next() {
-                    chunk.push_str(&event(&api, &line, Some(&instance)));
-                }
-                if let Some(line) = subscription.missed(Timestamp::now()) {
-                    chunk.push_str(&event(&api, &line, None));
-                }
-                chunk
-            }
-            () = tokio::time::sleep(HEARTBEAT) => ":\n\n".to_owned(),
-            () = lines.closed() => return,
-            () = down(&mut stop) => break,
-        };
-        if lines.send(chunk.into()).await.is_err() {
+        if chunks.send(chunk.into()).await.is_err() {
             return;
         }
+        chunk = String::new();
+        tokio::select! {
+            Some(delivery) = subscription.next() => {
+                push(&mut chunk, &api, &delivery);
+                while chunk.len() < TOGETHER && let Some(delivery) = subscription.try_next() {
+                    push(&mut chunk, &api, &delivery);
+                }
+                if let Some(missed) = subscription.missed() {
+                    push(&mut chunk, &api, &missed);
+                }
+            }
+            () = tokio::time::sleep(HEARTBEAT) => chunk.push_str(":\n\n"),
+            () = chunks.closed() => return,
+            () = down(&mut stop) => break,
+        }
     }
-    let mut rest = String::new();
-    while let Some(line) = subscription.try_next() {
-        rest.push_str(&event(&api, &line, Some(&instance)));
+    while let Some(delivery) = subscription.try_next() {
+        push(&mut chunk, &api, &delivery);
     }
-    let _ = lines.send(rest.into()).await;
+    let _ = chunks.send(chunk.into()).await;
 }
 
-/// What a line says of itself.
-#[derive(Deserialize)]
-struct Head<'a> {
-    seq: Option<u64>,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    count: Option<u64>,
+/// Appends the beginning of a stream.
+fn push_start(chunk: &mut String, api: &Api, start: &StreamStart) {
+    let StreamStart { before, subscribed, replay } = start;
+    before.iter().for_each(|delivery| push(chunk, api, delivery));
+    // `subscribed` carries the newest number. A client that is cut off in the middle of the replay must not ask from there on.
+    let seq = subscribed.seq.filter(|_| before.is_empty() && replay.is_empty());
+    push_event(chunk, api, seq, "subscribed", &subscribed.to_line());
+    api.count_sent();
+    replay.iter().for_each(|delivery| push(chunk, api, delivery));
 }
 
-/// Counts a line among those sent, or what it tells to be missing.
-pub fn record(api: &Api, line: &str) {
-    head(api, line);
+/// Appends a delivery as an event, and counts it.
+fn push(chunk: &mut String, api: &Api, delivery: &Delivery) {
+    push_event(chunk, api, delivery.seq(), delivery.kind(), &delivery.line());
+    api.count(delivery);
 }
 
-fn head<'a>(api: &Api, line: &'a str) -> Option<Head<'a>> {
-    let head: Head = serde_json::from_str(line).ok()?;
-    api.stats.sent.fetch_add(1, Relaxed);
-    if head.kind == "dropped" {
-        api.stats.dropped.fetch_add(head.count.unwrap_or(0), Relaxed);
+/// Appends an event, whose id is its number with the daemon's instance. `line` ends with its newline.
+fn push_event(chunk: &mut String, api: &Api, seq: Option<u64>, kind: &str, line: &str) {
+    // Writing to a string cannot fail.
+    if let Some(seq) = seq {
+        let _ = writeln!(chunk, "id: {seq}@{}", api.shared.hub.instance);
     }
-    Some(head)
-}
-
-/// A line as an event, with its id where it has a number and is to have an id.
-fn event(api: &Api, line: &str, instance: Option<&str>) -> String {
-    let line = line.trim_end();
-    let Some(head) = head(api, line) else { return String::new() };
-    let id = head.seq.zip(instance).map(|(seq, instance)| format!("id: {seq}@{instance}\n")).unwrap_or_default();
-    format!("{id}event: {}\ndata: {line}\n\n", head.kind)
+    let _ = writeln!(chunk, "event: {kind}\ndata: {line}");
 }
 
 /// A body that comes in pieces from a channel, and ends with it.

@@ -9,9 +9,11 @@ use axum::extract::State;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::api::Api;
-use crate::publish::wire::{Event, time};
+use crate::event::{EndReason, Report, SoundEvent};
+use crate::publish::wire::time;
 
 /// How long the events of a bucket are, in seconds.
 const BUCKET_S: i64 = 1_800;
@@ -32,8 +34,8 @@ pub struct Recent {
 #[derive(Debug, Default)]
 struct Day {
     series: BTreeMap<Key, Series>,
-    /// The open events by their ids, which begin with the time they were made at.
-    open: BTreeMap<String, Open>,
+    /// The open events by their ids, which sort by the time they were made at.
+    open: BTreeMap<Uuid, CountedIn>,
     /// The half hour up to which the buckets have slid.
     slid_to: Option<i64>,
 }
@@ -51,7 +53,7 @@ struct Series {
 
 /// Where an open event is counted.
 #[derive(Debug)]
-struct Open {
+struct CountedIn {
     key: Key,
     bucket: i64,
 }
@@ -88,11 +90,11 @@ impl Recent {
         Self { began, day: Mutex::default() }
     }
 
-    /// Takes what a line of the type `kind` says of an event.
-    pub fn hear(&self, kind: &str, event: &Event, now: Timestamp) {
+    /// Counts by a report, at the time `now`.
+    pub fn hear(&self, report: &Report, now: Timestamp) {
         // What a user made up to see an automation work was never heard.
-        if event.source != "test" {
-            self.day.lock().unwrap_or_else(PoisonError::into_inner).hear(kind, event, bucket(now));
+        if report.source().is_some_and(|source| **source != *"test") {
+            self.day.lock().unwrap_or_else(PoisonError::into_inner).hear(report, bucket(now));
         }
     }
 
@@ -116,27 +118,29 @@ fn bucket(at: Timestamp) -> i64 {
     at.as_second().div_euclid(BUCKET_S)
 }
 
+fn key(event: &SoundEvent) -> Key {
+    (event.subject.slug.clone(), event.source.to_string())
+}
+
 impl Day {
-    fn hear(&mut self, kind: &str, event: &Event, now: i64) {
+    fn hear(&mut self, report: &Report, now: i64) {
         self.slide(now);
-        let key = (event.slug.clone(), event.source.clone());
-        match kind {
-            "event.start" => {
-                let Ok(onset) = event.onset.parse().map(bucket) else { return };
+        match report {
+            Report::EventStart(event) => {
                 // A clock that was set back makes what was just heard lie ahead.
-                let bucket = onset.min(now);
-                if bucket > now - BUCKETS && self.add(&key, &event.label, bucket) {
-                    self.open.insert(event.id.clone(), Open { key, bucket });
+                let (key, bucket) = (key(event), bucket(event.onset).min(now));
+                if bucket > now - BUCKETS && self.add(&key, &event.subject.name, bucket) {
+                    self.open.insert(event.id, CountedIn { key, bucket });
                     if self.open.len() > MOST_OPEN {
                         self.open.pop_first();
                     }
                 }
             }
-            "event.update" => self.rename(event, key),
-            "event.end" => {
-                self.rename(event, key);
+            Report::EventUpdate(event) => self.rename(event),
+            Report::EventEnd(event, reason) => {
+                self.rename(event);
                 if let Some(open) = self.open.remove(&event.id)
-                    && event.reason.as_deref() == Some("unconfirmed")
+                    && *reason == EndReason::Unconfirmed
                 {
                     self.take_back(&open.key, open.bucket);
                 }
@@ -177,13 +181,14 @@ impl Day {
     }
 
     /// Counts an open event under the name that it has now.
-    fn rename(&mut self, event: &Event, key: Key) {
+    fn rename(&mut self, event: &SoundEvent) {
+        let key = key(event);
         if self.open.get(&event.id).is_some_and(|open| open.key != key)
-            && let Some(Open { key: old, bucket }) = self.open.remove(&event.id)
+            && let Some(CountedIn { key: old, bucket }) = self.open.remove(&event.id)
         {
             self.take_back(&old, bucket);
-            if self.add(&key, &event.label, bucket) {
-                self.open.insert(event.id.clone(), Open { key, bucket });
+            if self.add(&key, &event.subject.name, bucket) {
+                self.open.insert(event.id, CountedIn { key, bucket });
             }
         }
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::api::Api;
+use crate::event::{Report, SoundEvent};
 use crate::publish::filter::Filter;
-use crate::publish::wire::Event;
+use crate::publish::hub::Delivery;
 
 /// The events that began since the sink did, by their label's slug and source. There are no more labels than the model and the
 /// configuration name.
@@ -23,29 +23,21 @@ impl Tally {
     }
 
     /// Counts an event that began.
-    fn add(&self, event: &Event) {
-        let key = (event.slug.clone(), event.source.clone());
+    fn add(&self, event: &SoundEvent) {
+        let key = (event.subject.slug.clone(), event.source.to_string());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
     }
-}
-
-/// What a line tells of an event.
-#[derive(Deserialize)]
-struct Told {
-    #[serde(rename = "type")]
-    kind: String,
-    event: Event,
 }
 
 /// Counts until the hub is gone.
 pub async fn count(api: &Api) {
     let (mut subscription, _) = api.shared.hub.connect();
     subscription.subscribe(Filter { types: vec!["event".to_owned()], ..Filter::default() }, None, None);
-    while let Some(line) = subscription.next().await {
-        let Ok(Told { kind, event }) = serde_json::from_str(&line) else { continue };
-        if kind == "event.start" {
-            api.tally.add(&event);
+    while let Some(delivery) = subscription.next().await {
+        let Delivery::Published(published) = delivery else { continue };
+        if let Report::EventStart(event) = &published.report {
+            api.tally.add(event);
         }
-        api.recent.hear(&kind, &event, Timestamp::now());
+        api.recent.hear(&published.report, Timestamp::now());
     }
 }

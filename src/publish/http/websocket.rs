@@ -9,12 +9,13 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::api::Api;
-use super::events::{record, subscribe};
 use super::problem::Problem;
 use super::server::{CLOSING, Place};
+use crate::publish::answer::Refusal;
 use crate::publish::client::MAX_LINE;
-use crate::publish::hub::{Subscription, with_newline};
+use crate::publish::hub::{Delivery, Subscription};
 use crate::publish::server::down;
+use crate::publish::subscribe::StreamStart;
 use crate::publish::wire::{Body, Line, Request};
 
 /// Something is sent at least so often.
@@ -25,10 +26,10 @@ pub const REST: Duration = Duration::from_millis(20);
 /// Takes a request over that wants to be a WebSocket, subscribed as its query asks.
 pub fn accept(api: Arc<Api>, place: Arc<Place>, request: &Request, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
     let (mut subscription, _) = api.shared.hub.connect();
-    let first = subscribe(&api, &mut subscription, request)?;
+    let start = api.shared.subscribe(&mut subscription, request)?;
     let upgrade = upgrade.max_message_size(MAX_LINE).max_frame_size(MAX_LINE);
     Ok(upgrade.on_upgrade(async move |socket| {
-        hold(&api, place, talk(&api, socket, subscription, first)).await;
+        hold(&api, place, talk(&api, socket, subscription, start)).await;
     }))
 }
 
@@ -48,18 +49,16 @@ pub async fn hold(api: &Api, place: Arc<Place>, talk: impl Future<Output = Resul
     drop(place);
 }
 
-async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, first: Vec<Arc<str>>) -> Result<(), axum::Error> {
+async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, start: StreamStart) -> Result<(), axum::Error> {
     let mut stop = api.stop.clone();
-    for line in first {
-        send(api, &mut socket, &line).await?;
-    }
+    send_start(api, &mut socket, start).await?;
     let mut may_ask_at = tokio::time::Instant::now();
     loop {
         tokio::select! {
-            Some(line) = subscription.next() => {
-                send(api, &mut socket, &line).await?;
-                if let Some(line) = subscription.missed(Timestamp::now()) {
-                    send(api, &mut socket, &line).await?;
+            Some(delivery) = subscription.next() => {
+                send(api, &mut socket, &delivery).await?;
+                if let Some(missed) = subscription.missed() {
+                    send(api, &mut socket, &missed).await?;
                 }
             }
             message = async {
@@ -69,44 +68,63 @@ async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, 
                 may_ask_at = tokio::time::Instant::now() + REST;
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        for line in asked(api, &mut subscription, text.as_bytes()) {
-                            send(api, &mut socket, &line).await?;
+                        match subscribe(api, &mut subscription, text.as_bytes()) {
+                            Ok(start) => send_start(api, &mut socket, start).await?,
+                            Err(refusal) => refuse(api, &mut socket, refusal).await?,
                         }
                     }
-                    Some(Ok(Message::Binary(_))) => send(api, &mut socket, &refused("bad_request", "a request is text")).await?,
+                    Some(Ok(Message::Binary(_))) => refuse(api, &mut socket, bad_request("a request is text")).await?,
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                 }
             }
             () = tokio::time::sleep(HEARTBEAT) => {
-                send(api, &mut socket, &with_newline(&Line::new(Timestamp::now(), Body::Heartbeat {}))).await?;
+                send_line(api, &mut socket, &Line::new(Timestamp::now(), Body::Heartbeat {})).await?;
             }
             () = down(&mut stop) => break,
         }
     }
-    while let Some(line) = subscription.try_next() {
-        send(api, &mut socket, &line).await?;
+    while let Some(delivery) = subscription.try_next() {
+        send(api, &mut socket, &delivery).await?;
     }
     socket.send(Message::Close(None)).await
 }
 
-/// What a client's message is answered with.
-fn asked(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Vec<Arc<str>> {
+/// Does what a client's message asks for.
+fn subscribe(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Result<StreamStart, Refusal> {
     match Request::parse(text) {
-        Ok(request @ Request::Subscribe { .. }) => {
-            subscribe(api, subscription, &request).unwrap_or_else(|problem| vec![refused(problem.code(), problem.message())])
-        }
-        Ok(_) => vec![refused("bad_request", "only subscribe is asked for here; everything else has a path of its own")],
-        Err(bad) => vec![refused("bad_request", &bad.to_string())],
+        Ok(request @ Request::Subscribe { .. }) => api.shared.subscribe(subscription, &request),
+        Ok(_) => Err(bad_request("only subscribe is asked for here; everything else has a path of its own")),
+        Err(bad) => Err(bad_request(bad.to_string())),
     }
 }
 
-fn refused(code: &str, message: &str) -> Arc<str> {
-    with_newline(&Line::new(Timestamp::now(), Body::Error { code: code.to_owned(), message: message.to_owned() }))
+fn bad_request(message: impl Into<String>) -> Refusal {
+    Refusal("bad_request", message.into())
 }
 
-async fn send(api: &Api, socket: &mut WebSocket, line: &str) -> Result<(), axum::Error> {
-    let line = line.trim_end();
-    record(api, line);
-    socket.send(Message::text(line)).await
+async fn send_start(api: &Api, socket: &mut WebSocket, start: StreamStart) -> Result<(), axum::Error> {
+    for delivery in &start.before {
+        send(api, socket, delivery).await?;
+    }
+    send_line(api, socket, &start.subscribed).await?;
+    for delivery in &start.replay {
+        send(api, socket, delivery).await?;
+    }
+    Ok(())
+}
+
+async fn refuse(api: &Api, socket: &mut WebSocket, Refusal(code, message): Refusal) -> Result<(), axum::Error> {
+    let refused = Body::Error { code: code.to_owned(), message };
+    send_line(api, socket, &Line::new(Timestamp::now(), refused)).await
+}
+
+async fn send(api: &Api, socket: &mut WebSocket, delivery: &Delivery) -> Result<(), axum::Error> {
+    api.count(delivery);
+    socket.send(Message::text(delivery.line().trim_end())).await
+}
+
+async fn send_line(api: &Api, socket: &mut WebSocket, line: &Line) -> Result<(), axum::Error> {
+    api.count_sent();
+    socket.send(Message::text(line.to_json())).await
 }

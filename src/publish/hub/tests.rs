@@ -10,19 +10,20 @@ fn publish(hub: &Hub, source: &str) {
     hub.publish(report(source, 1), Timestamp::UNIX_EPOCH);
 }
 
-/// The numbers of the lines, and minus the count of each told drop.
-fn numbers<'a>(lines: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<i64> {
-    let number = |line: &Arc<str>| {
-        let line: Line = serde_json::from_str(line).unwrap();
-        match line.body {
-            Body::Dropped { count } => -(count as i64),
-            _ => line.seq.unwrap() as i64,
-        }
+/// The numbers of the reports, and minus the count of those that are missing.
+fn numbers<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<i64> {
+    let number = |delivery: &Delivery| match delivery {
+        Delivery::Published(published) => published.seq as i64,
+        Delivery::Dropped(count) => -(*count as i64),
     };
-    lines.into_iter().map(number).collect()
+    deliveries.into_iter().map(number).collect()
 }
 
-fn drain(subscription: &mut Subscription) -> Vec<Arc<str>> {
+fn replayed(replay: &Replay) -> Vec<i64> {
+    replay.reports.iter().map(|published| published.seq as i64).collect()
+}
+
+fn drain(subscription: &mut Subscription) -> Vec<Delivery> {
     std::iter::from_fn(|| subscription.try_next()).collect()
 }
 
@@ -39,9 +40,9 @@ fn a_replay_and_what_follows_it_come_exactly_once() {
     publish(&hub, "a");
     // Number 6 waited for the client, and comes with the replay only.
     assert!(replay.before.is_empty());
-    assert_eq!((replay.seq, replay.gone, numbers(&replay.lines)), (6, 0, vec![3, 4, 5, 6]));
+    assert_eq!((replay.seq, replay.gone, replayed(&replay)), (6, 0, vec![3, 4, 5, 6]));
     let replay = client.subscribe(Filter::default(), None, None);
-    assert_eq!((numbers(&replay.before), replay.lines.len()), (vec![7], 0));
+    assert_eq!((numbers(&replay.before), replay.reports.len()), (vec![7], 0));
     assert!(drain(&mut client).is_empty());
 }
 
@@ -53,7 +54,7 @@ fn what_is_no_longer_held_is_counted() {
     }
     let (mut client, _) = hub.connect();
     let replay = client.subscribe(Filter::default(), Some(4), None);
-    assert_eq!((replay.gone, replay.lines.len()), (6, REPLAY));
+    assert_eq!((replay.gone, replay.reports.len()), (6, REPLAY));
     assert!(!replay.restarted);
 }
 
@@ -67,7 +68,7 @@ fn a_number_of_another_start_of_the_daemon_brings_all_that_is_held_and_is_told()
     let (own, other) = (hub.instance.to_string(), Uuid::now_v7().to_string());
     let mut subscribe = |since, instance| {
         let replay = client.subscribe(Filter::default(), Some(since), instance);
-        (replay.restarted, replay.gone, replay.lines.len())
+        (replay.restarted, replay.gone, replay.reports.len())
     };
     // Without its instance a number tells that it is another one's only where it is beyond the last.
     assert_eq!(subscribe(seq, None), (false, 0, 0));
@@ -101,7 +102,7 @@ fn a_client_that_goes_is_forgotten() {
     let hub = Hub::new(Arc::default());
     let (client, _) = hub.connect();
     drop(client);
-    assert!(hub.lock().clients.is_empty());
+    assert!(hub.lock().subscribers.is_empty());
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn long_lines_fill_a_queue_by_their_bytes() {
         hub.publish(Report::ConfigRejected { faults: faults.clone() }, Timestamp::UNIX_EPOCH);
     }
     assert_eq!(numbers(&drain(&mut client)), [1, 2, 3]);
-    assert_eq!(numbers(&client.missed(Timestamp::UNIX_EPOCH)), [-3]);
+    assert_eq!(numbers(&client.missed()), [-3]);
     // What is longer than the whole bound passes where nothing else waits.
     hub.publish(Report::ConfigRejected { faults: vec!["x".repeat(QUEUE_BYTES)] }, Timestamp::UNIX_EPOCH);
     assert_eq!(numbers(&drain(&mut client)), [7]);
@@ -136,15 +137,38 @@ async fn the_pump_publishes_what_comes_and_ends_with_its_senders() {
     assert_eq!(hub.seq(), 100);
 }
 
+fn report_of(delivery: Delivery) -> Arc<Published> {
+    let Delivery::Published(published) = delivery else { panic!("reports are missing") };
+    published
+}
+
 #[test]
-fn a_line_is_serialised_once_however_many_clients_get_it() {
+fn a_report_and_its_line_are_there_once_however_many_clients_get_them() {
     let hub = Hub::new(Arc::default());
     let mut clients: Vec<_> = (0..100).map(|_| hub.connect().0).collect();
     publish(&hub, "a");
-    let lines: Vec<_> = clients.iter_mut().map(|client| client.try_next().unwrap()).collect();
-    assert!(lines.iter().all(|line| Arc::ptr_eq(line, &lines[0])));
-    // What is held for replay is that line, too.
-    assert!(Arc::ptr_eq(&lines[0], &clients[0].subscribe(Filter::default(), Some(0), None).lines[0]));
+    let got: Vec<_> = clients.iter_mut().map(|client| report_of(client.try_next().unwrap())).collect();
+    assert!(got.iter().all(|published| Arc::ptr_eq(published, &got[0])));
+    // The one that is held for replay is the same, too.
+    assert!(Arc::ptr_eq(&got[0], &clients[0].subscribe(Filter::default(), Some(0), None).reports[0]));
+    assert!(std::ptr::eq(got[0].line(), got[1].line()));
+    assert_eq!(
+        got[0].line(),
+        "{\"v\":1,\"seq\":1,\"ts\":\"1970-01-01T00:00:00.000Z\",\"type\":\"source.clipping\",\"source\":\"a\",\"samples\":1}\n"
+    );
+}
+
+#[test]
+fn a_delivery_says_what_its_line_says() {
+    let hub = Hub::new(Arc::default());
+    let (mut client, _) = hub.connect();
+    publish(&hub, "a");
+    for delivery in [client.try_next().unwrap(), Delivery::Dropped(7)] {
+        let line: serde_json::Value = serde_json::from_str(delivery.line().strip_suffix('\n').unwrap()).unwrap();
+        assert_eq!((line["seq"].as_u64(), line["type"].as_str()), (delivery.seq(), Some(delivery.kind())));
+        let missing = matches!(delivery, Delivery::Dropped(_)).then_some(7);
+        assert_eq!(line["count"].as_u64(), missing);
+    }
 }
 
 #[test]
@@ -154,10 +178,10 @@ fn what_a_thousand_stalled_clients_hold_is_bounded_and_shared() {
     for _ in 0..QUEUE + 50 {
         publish(&hub, "a");
     }
-    let first: Vec<_> = stalled.iter_mut().map(drain).collect();
-    assert!(first.iter().all(|lines| lines.len() == QUEUE));
-    // The text of a line is there once, whoever waits for it.
-    assert!(first.iter().all(|lines| lines.iter().zip(&first[0]).all(|(line, same)| Arc::ptr_eq(line, same))));
+    let first: Vec<Vec<_>> = stalled.iter_mut().map(|client| drain(client).into_iter().map(report_of).collect()).collect();
+    assert!(first.iter().all(|reports| reports.len() == QUEUE));
+    // A report is there once, however many wait for it.
+    assert!(first.iter().all(|reports| reports.iter().zip(&first[0]).all(|(report, same)| Arc::ptr_eq(report, same))));
 }
 
 /// What happens to a hub with three places for clients.
@@ -197,8 +221,8 @@ impl Watched {
         Self { subscription: hub.connect().0, only_a: false, wanted: Vec::new(), got: Vec::new(), told: 0 }
     }
 
-    fn take(&mut self, lines: &[Arc<str>]) {
-        for number in numbers(lines) {
+    fn take(&mut self, numbers: Vec<i64>) {
+        for number in numbers {
             if number < 0 { self.told -= number } else { self.got.push(number) }
         }
     }
@@ -233,8 +257,8 @@ proptest! {
                 },
                 Op::Read(which, n) => {
                     let client = &mut clients[which];
-                    let lines: Vec<_> = (0..n).map_while(|_| client.subscription.try_next()).collect();
-                    client.take(&lines);
+                    let deliveries: Vec<_> = (0..n).map_while(|_| client.subscription.try_next()).collect();
+                    client.take(numbers(&deliveries));
                 }
                 Op::Subscribe(which, only_a, back) => {
                     let client = &mut clients[which];
@@ -242,7 +266,7 @@ proptest! {
                     let since = back.map(|back| seq.saturating_sub(back));
                     let sources = if only_a { vec!["a".to_owned()] } else { Vec::new() };
                     let replay = client.subscription.subscribe(Filter { sources, ..Filter::default() }, since, None);
-                    client.take(&replay.before);
+                    client.take(numbers(&replay.before));
                     if since.is_none() {
                         client.check(0);
                     }
@@ -252,19 +276,19 @@ proptest! {
                     let wanted = |seq: &i64| !only_a || published[*seq as usize - 1] == "a";
                     let held: Vec<i64> = (from.max(oldest) as i64 + 1..=seq as i64).filter(wanted).collect();
                     (client.only_a, client.wanted, client.got, client.told) = (only_a, held, Vec::new(), 0);
-                    client.take(&replay.lines);
+                    client.take(replayed(&replay));
                     client.check(0);
                 }
                 Op::Reconnect(which) => clients[which] = Watched::new(&hub),
             }
             for client in &clients {
-                client.check(client.subscription.lines.len());
+                client.check(client.subscription.queue.len());
             }
-            prop_assert_eq!(hub.lock().clients.len(), 3);
+            prop_assert_eq!(hub.lock().subscribers.len(), 3);
         }
         for client in &mut clients {
             let rest = drain(&mut client.subscription);
-            client.take(&rest);
+            client.take(numbers(&rest));
             client.check(0);
             prop_assert_eq!(client.subscription.backlog.bytes.load(Relaxed), 0);
         }

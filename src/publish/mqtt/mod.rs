@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -19,7 +18,7 @@ use super::hub::Subscription;
 use super::secret;
 use super::server::{Shared, down};
 use super::sinks::Context;
-use super::wire::{Body, Request};
+use super::wire::Request;
 use crate::config::sinks::MqttConfig;
 use crate::stats::sink::SinkStats;
 use commands::Command;
@@ -60,14 +59,14 @@ const REQUESTS: usize = 64;
 pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Context) {
     let Context { shared, stats, stop } = context;
     // From here on no line is missed; what is open already is asked for.
-    let (lines, _) = shared.hub.connect();
+    let (subscription, _) = shared.hub.connect();
     let (asked, requests) = mpsc::channel(REQUESTS);
     let (refuse, refused) = mpsc::channel(REQUESTS);
     let mut obeying = JoinSet::new();
     obeying.spawn(obey(shared.clone(), requests, refuse));
     let told = Told::new(&config, former.as_ref(), shared.clone());
     let link = Link::new(config, &told);
-    Sink { shared, stats, lines, told, link, asked, refused }.run(stop).await;
+    Sink { shared, stats, subscription, told, link, asked, refused }.run(stop).await;
 }
 
 /// Has requests done, one after the other. What is refused is told again as it is, at its topic; what is done is told by the hub's lines.
@@ -85,7 +84,7 @@ async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String
 struct Sink {
     shared: Arc<Shared>,
     stats: Arc<SinkStats>,
-    lines: Subscription,
+    subscription: Subscription,
     told: Told,
     link: Link,
     asked: mpsc::Sender<(Request, String)>,
@@ -99,7 +98,7 @@ impl Sink {
         let mut n_looks = 0;
         loop {
             tokio::select! {
-                Some(line) = self.lines.next() => self.told.hear(&line),
+                Some(delivery) = self.subscription.next() => self.told.hear(&delivery),
                 happening = self.link.next() => self.take(happening),
                 Some(topic) = self.refused.recv() => self.told.outbox.repeat(&topic),
                 _ = looks.tick() => {
@@ -156,14 +155,13 @@ impl Sink {
 
     /// Looks whether there is anything new that no line tells of.
     async fn look(&mut self, n_looks: u64) {
-        if let Some(line) = self.lines.missed(Timestamp::now()) {
-            self.told.hear(&line);
+        if let Some(missed) = self.subscription.missed() {
+            self.told.hear(&missed);
         }
         if self.told.is_unsure {
             // Lines wait meanwhile, so that none is taken that is older than the answer and not in it.
-            let answer = timeout(ANSWER, self.shared.answer(Request::Top { k: 0 })).await;
-            if let Ok(Ok(Body::Top { sources })) = answer {
-                self.told.correct(&sources);
+            if let Ok(Ok(tops)) = timeout(ANSWER, self.shared.top(0)).await {
+                self.told.correct(&tops);
             }
         }
         self.told.refresh();
@@ -186,8 +184,8 @@ impl Sink {
 
     /// Tells that the daemon goes, as far as the broker takes it in time.
     async fn end(mut self) {
-        while let Some(line) = self.lines.try_next() {
-            self.told.hear(&line);
+        while let Some(delivery) = self.subscription.try_next() {
+            self.told.hear(&delivery);
         }
         self.told.say_goodbye();
         let deadline = Instant::now() + GOODBYE;

@@ -11,8 +11,11 @@ use super::states::{self, States};
 use super::topics::Topics;
 use super::{commands, discovery};
 use crate::config::sinks::MqttConfig;
+use crate::control::SourceTop;
+use crate::event::{Report, SoundEvent};
+use crate::publish::hub::{Delivery, Published};
 use crate::publish::server::Shared;
-use crate::publish::wire::{Body, Event, Line, SourceStatus, Top};
+use crate::publish::wire::SourceStatus;
 
 /// What is told, and to whom it was.
 #[derive(Debug)]
@@ -52,15 +55,17 @@ impl Told {
         told
     }
 
-    /// Takes a line of the hub.
-    pub fn hear(&mut self, line: &str) {
-        let Ok(Line { body, .. }) = serde_json::from_str(line) else { return };
-        self.states.hear(&body);
-        match &body {
-            Body::EventStart { event, .. } => self.event(line, event, "start"),
-            Body::EventUpdate { event, .. } => self.event(line, event, "update"),
-            Body::EventEnd { event, .. } => self.event(line, event, "end"),
-            Body::Dropped { .. } => self.is_unsure = true,
+    /// Takes a delivery of the hub.
+    pub fn hear(&mut self, delivery: &Delivery) {
+        let Delivery::Published(published) = delivery else {
+            self.is_unsure = true;
+            return;
+        };
+        self.states.hear(&published.report);
+        match &published.report {
+            Report::EventStart(event) => self.event(published, event, "start"),
+            Report::EventUpdate(event) => self.event(published, event, "update"),
+            Report::EventEnd(event, _) => self.event(published, event, "end"),
             _ => {
                 self.refresh();
                 self.say_states();
@@ -69,7 +74,7 @@ impl Told {
     }
 
     /// Takes what is open just now, after lines were missed.
-    pub fn correct(&mut self, tops: &[Top]) {
+    pub fn correct(&mut self, tops: &[SourceTop]) {
         self.is_unsure = false;
         self.states.replace(tops);
         self.say_states();
@@ -182,12 +187,10 @@ impl Told {
     }
 
     /// Says an event, the states that follow from it, and what is known of it beside the state of its label.
-    fn event(&mut self, line: &str, event: &Event, event_type: &str) {
-        let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return };
-        let (attributes, key) = (fields["event"].to_string(), self.inventory.named(&event.label).map(|label| label.key.clone()));
-        fields.insert("event_type".to_owned(), event_type.into());
-        let payload = Value::Object(fields).to_string();
-        let sources: Vec<String> = states::sources(event, &self.inventory).into_iter().map(str::to_owned).collect();
+    fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str) {
+        let (payload, attributes) = payload_and_attributes(published, event_type);
+        let key = self.inventory.named(&event.subject.name).map(|label| label.key.clone());
+        let sources: Vec<String> = states::sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
         for source in sources {
             self.outbox.event(self.topics.source(&source, "event"), payload.clone());
             let is_known = self.inventory.sources.contains(&source);
@@ -243,5 +246,35 @@ impl Told {
             self.outbox.retain(self.topics.source(&source.name, "connectivity"), on(is_there));
             self.outbox.retain(self.topics.source(&source.name, "health"), own(source).to_string());
         }
+    }
+}
+
+/// An event's payload, which is its line and `event_type`, and the attributes of its label, which are the line's `event`.
+fn payload_and_attributes(published: &Published, event_type: &str) -> (String, String) {
+    let mut line = json!(published.to_wire());
+    let attributes = line["event"].to_string();
+    line["event_type"] = event_type.into();
+    (line.to_string(), attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::publish::hub::Hub;
+
+    #[test]
+    fn an_events_payload_is_its_line_and_the_type_that_home_assistant_reads() {
+        let hub = Hub::new(Arc::default());
+        let (mut subscription, _) = hub.connect();
+        let event = SoundEvent { score: 0.123_45, level_dbfs: f32::NEG_INFINITY, ..SoundEvent::example(7, "Dog", "hall") };
+        hub.publish(Report::EventStart(event), Timestamp::UNIX_EPOCH);
+        let Some(Delivery::Published(published)) = subscription.try_next() else { panic!("it was published") };
+        let (payload, attributes) = payload_and_attributes(&published, "start");
+        let mut line: Value = serde_json::from_str(published.line()).unwrap();
+        assert_eq!(attributes, line["event"].to_string());
+        line["event_type"] = "start".into();
+        assert_eq!(payload, line.to_string());
     }
 }

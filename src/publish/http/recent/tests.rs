@@ -9,25 +9,16 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn event(id: &str, slug: &str, source: &str, onset: i64, reason: Option<&str>) -> Event {
-    Event {
-        id: id.to_owned(),
-        label: slug.to_uppercase(),
-        slug: slug.to_owned(),
-        mid: None,
-        source: source.to_owned(),
-        onset: time(at(onset)),
-        offset: None,
-        duration_ms: None,
-        score: 0.5,
-        peak_score: 0.5,
-        threshold: 0.5,
-        level_dbfs: -30.0,
-        onset_uncertainty_ms: 0,
-        offset_uncertainty_ms: None,
-        also: Vec::new(),
-        reason: reason.map(str::to_owned),
-    }
+fn event(id: u128, slug: &str, source: &str, onset: i64) -> SoundEvent {
+    SoundEvent { onset: at(onset), ..SoundEvent::example(id, &slug.to_uppercase(), source) }
+}
+
+fn start(id: u128, slug: &str, source: &str, onset: i64) -> Report {
+    Report::EventStart(event(id, slug, source, onset))
+}
+
+fn end(id: u128, slug: &str, onset: i64, reason: EndReason) -> Report {
+    Report::EventEnd(event(id, slug, "a", onset), reason)
 }
 
 /// What is counted of a label, by how many half hours ago; those without any are left out.
@@ -45,8 +36,8 @@ fn ago(recent: &Recent, slug: &str, now: i64) -> Vec<(usize, u64)> {
 fn an_event_is_counted_in_the_half_hour_of_its_onset_until_that_is_a_day_ago() {
     let recent = Recent::new(at(NOON));
     // It began a second before noon and is told a second after.
-    recent.hear("event.start", &event("1", "dog", "a", NOON - 1, None), at(NOON + 1));
-    recent.hear("event.end", &event("1", "dog", "a", NOON - 1, Some("decay")), at(NOON + 5));
+    recent.hear(&start(1, "dog", "a", NOON - 1), at(NOON + 1));
+    recent.hear(&end(1, "dog", NOON - 1, EndReason::Decay), at(NOON + 5));
     assert_eq!(ago(&recent, "dog", NOON + 5), [(1, 1)]);
     assert_eq!(ago(&recent, "dog", NOON + 1_799), [(1, 1)]);
     assert_eq!(ago(&recent, "dog", NOON + 1_800), [(2, 1)]);
@@ -58,8 +49,8 @@ fn an_event_is_counted_in_the_half_hour_of_its_onset_until_that_is_a_day_ago() {
 #[test]
 fn labels_and_sources_are_counted_apart_and_what_is_made_up_is_not() {
     let recent = Recent::new(at(NOON));
-    for (id, slug, source) in [("1", "dog", "b"), ("2", "dog", "a"), ("3", "cat", "a"), ("4", "dog", "a"), ("5", "dog", "test")] {
-        recent.hear("event.start", &event(id, slug, source, NOON, None), at(NOON));
+    for (id, slug, source) in [(1, "dog", "b"), (2, "dog", "a"), (3, "cat", "a"), (4, "dog", "a"), (5, "dog", "test")] {
+        recent.hear(&start(id, slug, source, NOON), at(NOON));
     }
     let answer = recent.answer(at(NOON + 60));
     let told: Vec<_> =
@@ -71,32 +62,32 @@ fn labels_and_sources_are_counted_apart_and_what_is_made_up_is_not() {
 #[test]
 fn what_is_not_borne_out_is_taken_back_and_a_better_name_is_the_one_that_counts() {
     let recent = Recent::new(at(NOON));
-    let hear = |kind, slug, reason| recent.hear(kind, &event("1", slug, "a", NOON, reason), at(NOON + 1));
-    hear("event.start", "animal", None);
-    hear("event.update", "dog", None);
+    let hear = |report| recent.hear(&report, at(NOON + 1));
+    hear(start(1, "animal", "a", NOON));
+    hear(Report::EventUpdate(event(1, "dog", "a", NOON)));
     assert_eq!((ago(&recent, "animal", NOON), ago(&recent, "dog", NOON)), (vec![], vec![(0, 1)]));
-    hear("event.end", "bark", Some("unconfirmed"));
+    hear(end(1, "bark", NOON, EndReason::Unconfirmed));
     assert!(recent.answer(at(NOON)).counts.is_empty());
     // An end that is told twice, or of which the start was never told, takes nothing away.
-    hear("event.start", "dog", None);
-    hear("event.end", "dog", Some("decay"));
-    hear("event.end", "dog", Some("unconfirmed"));
+    hear(start(1, "dog", "a", NOON));
+    hear(end(1, "dog", NOON, EndReason::Decay));
+    hear(end(1, "dog", NOON, EndReason::Unconfirmed));
     assert_eq!(ago(&recent, "dog", NOON), [(0, 1)]);
 }
 
 #[test]
 fn a_clock_that_is_set_back_loses_nothing_and_one_set_forward_lets_old_ones_go() {
     let recent = Recent::new(at(NOON));
-    recent.hear("event.start", &event("1", "dog", "a", NOON, None), at(NOON));
+    recent.hear(&start(1, "dog", "a", NOON), at(NOON));
     // Set back by an hour: what was heard lies ahead, and counts for now.
     assert_eq!(ago(&recent, "dog", NOON - 3_600), [(0, 1)]);
     assert_eq!(recent.answer(at(NOON - 3_600)).began, time(at(NOON - 3_600)));
     assert_eq!(ago(&recent, "dog", NOON), [(2, 1)]);
-    recent.hear("event.end", &event("1", "dog", "a", NOON, Some("unconfirmed")), at(NOON));
+    recent.hear(&end(1, "dog", NOON, EndReason::Unconfirmed), at(NOON));
     assert_eq!(ago(&recent, "dog", NOON), []);
     // An onset by the clock as it was before.
-    recent.hear("event.start", &event("2", "dog", "a", NOON + 9_000, None), at(NOON));
-    recent.hear("event.start", &event("3", "dog", "a", NOON - 90_000, None), at(NOON));
+    recent.hear(&start(2, "dog", "a", NOON + 9_000), at(NOON));
+    recent.hear(&start(3, "dog", "a", NOON - 90_000), at(NOON));
     assert_eq!(ago(&recent, "dog", NOON), [(0, 1)]);
     assert_eq!(ago(&recent, "dog", NOON + 365 * 86_400), []);
     assert_eq!(ago(&recent, "dog", NOON), []);
@@ -106,11 +97,11 @@ fn a_clock_that_is_set_back_loses_nothing_and_one_set_forward_lets_old_ones_go()
 fn the_memory_is_bounded() {
     let recent = Recent::new(at(NOON));
     for n in 0..MOST_SERIES + 10 {
-        recent.hear("event.start", &event(&format!("{n:06}"), &format!("s{n}"), "a", NOON, None), at(NOON));
+        recent.hear(&start(n as u128, &format!("s{n}"), "a", NOON), at(NOON));
     }
     let day = recent.day.lock().unwrap();
     assert_eq!((day.series.len(), day.open.len()), (MOST_SERIES, MOST_OPEN));
-    assert!(!day.open.contains_key("000000") && day.open.contains_key(&format!("{:06}", MOST_SERIES - 1)));
+    assert!(!day.open.contains_key(&Uuid::from_u128(0)) && day.open.contains_key(&Uuid::from_u128(MOST_SERIES as u128 - 1)));
 }
 
 #[derive(Debug, Clone)]
@@ -146,24 +137,23 @@ proptest! {
         let (recent, mut now, mut known) = (Recent::new(at(NOON)), NOON, Vec::<Known>::new());
         let name = |slug: usize| format!("s{slug}");
         for step in steps {
-            let told = |kind: &str, id: usize, slug: usize, onset: i64, reason: Option<&str>, now: i64| {
-                recent.hear(kind, &event(&format!("{id:04}"), &name(slug), "a", onset, reason), at(now));
-            };
+            let hear = |report, now| recent.hear(&report, at(now));
             match step {
                 Step::Start { slug, onset_before_s } => {
                     let onset = now - onset_before_s;
-                    told("event.start", known.len(), slug, onset, None, now);
+                    hear(start(known.len() as u128, &name(slug), "a", onset), now);
                     let counts = bucket(at(onset)) > bucket(at(now)) - BUCKETS;
                     known.push(Known { slug, bucket: bucket(at(onset)), is_open: true, counts });
                 }
                 Step::Update { of, slug } | Step::End { of, slug, .. } if of < known.len() && known[of].is_open => {
                     known[of].slug = slug;
                     if let Step::End { is_confirmed, .. } = step {
-                        told("event.end", of, slug, now, Some(if is_confirmed { "decay" } else { "unconfirmed" }), now);
+                        let reason = if is_confirmed { EndReason::Decay } else { EndReason::Unconfirmed };
+                        hear(end(of as u128, &name(slug), now, reason), now);
                         known[of].is_open = false;
                         known[of].counts &= is_confirmed;
                     } else {
-                        told("event.update", of, slug, now, None, now);
+                        hear(Report::EventUpdate(event(of as u128, &name(slug), "a", now)), now);
                     }
                 }
                 Step::Update { .. } | Step::End { .. } => {}
