@@ -66,7 +66,7 @@ fuzz:
 
 # The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
 bench: build
-	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils mosquitto
 	@cmp -s benches/cost/.venv/ready benches/cost/requirements.txt || { \
 		rm -rf benches/cost/.venv && python3 -m venv benches/cost/.venv >/dev/null \
 		&& benches/cost/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \

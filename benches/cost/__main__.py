@@ -1,6 +1,6 @@
 """Measures what mimid costs and prints it as Markdown, with the target beside each figure.
 
-usage: python3 benches/cost [--quick | --long] [PART …]; `make bench` prepares what it needs and runs it.
+usage: python3 benches/cost [--quick | --long] [--against BINARY] [PART …]; `make bench` prepares what it needs and runs it.
 
 Where two things are compared they take turns. CPU time is that of all threads, as the kernel counts it.
 """
@@ -25,14 +25,15 @@ PARTS = {
     "scan": ("scan", "measure"),
     "hop": ("hop", "measure"),
     "subscribers": ("subscribers", "measure"),
+    "sinks": ("sinks", "measure"),
 }
 
 
 class Effort:
-    """How long and how often things are measured."""
+    """How long and how often things are measured, and against which other mimid."""
 
-    def __init__(self, scale):
-        self.scale = scale
+    def __init__(self, scale, against=None):
+        self.scale, self.against = scale, against
 
     def seconds(self, usual):
         return max(2, round(usual * self.scale))
@@ -47,11 +48,12 @@ def main():
     how_long = parser.add_mutually_exclusive_group()
     how_long.add_argument("--quick", action="store_true", help="a fifth of the time, for a first look")
     how_long.add_argument("--long", action="store_true", help="five times the time, and longer recordings")
+    parser.add_argument("--against", metavar="BINARY", help="another mimid, with which the part `sinks` takes turns")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}")
     allow_many_files()
-    effort = Effort(0.2 if arguments.quick else 5.0 if arguments.long else 1.0)
+    effort = Effort(0.2 if arguments.quick else 5.0 if arguments.long else 1.0, arguments.against)
     figures, tables, failed = Figures(), [], []
     for name in arguments.parts or PARTS:
         print(f"cost: {name}", file=sys.stderr, flush=True)

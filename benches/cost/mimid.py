@@ -37,10 +37,16 @@ def scan(recordings, configuration=""):
         return Finished(command, environment())
 
 
+def free_port():
+    """A port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 class Daemon:
     """`mimid run` with a socket of its own; ended when the block is left."""
 
-    def __init__(self, configuration="", sound_server=None):
+    def __init__(self, configuration="", sound_server=None, binary=BINARY):
         self.folder = tempfile.TemporaryDirectory()
         folder = pathlib.Path(self.folder.name)
         self.socket = folder / "s"
@@ -48,7 +54,7 @@ class Daemon:
         file.write_text(f'[socket]\npath = "{self.socket}"\n{configuration}')
         self.began = time.monotonic()
         self.child = subprocess.Popen(
-            [BINARY, "run", "--config", file], env=environment(sound_server), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [binary, "run", "--config", file], env=environment(sound_server), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         self.pid = self.child.pid
 
