@@ -1,7 +1,7 @@
-# make build | run | test | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
+# make build | run | test | quick | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test deny endurance fuzz bench lint deb deb-test setup clean help
+.PHONY: build run test quick deny endurance fuzz bench lint deb deb-test setup clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -34,13 +34,22 @@ lint:
 	cargo fmt --all -- --check
 	cargo clippy --all-targets --locked -- -D warnings
 
+# Runs the tests, with these arguments for nextest, or with those for cargo where there is no nextest. Most tests wait most of the time, so
+# there may be more of them at a time than processors.
+tests = if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --test-threads $$((2 * $$(nproc))) $1; \
+	else cargo test --locked --no-fail-fast $2; fi
+
 test: setup lint
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
 	@.ci/packages --optional systemd procps
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; else cargo test --locked --no-fail-fast --lib --bins --tests; fi
+	$(call tests,,--lib --bins --tests)
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+# The short loop: the format, the lints, and the tests that need no device, broker, browser or terminal and do not hear in real time.
+quick: lint
+	$(call tests,--profile quick,--lib --bins --test library --test commands --test allocations)
 
 # The licences, sources and known faults of the dependencies (.deny.toml).
 deny:
@@ -49,7 +58,7 @@ deny:
 # What years do to a daemon, in some ten minutes: `make test` does a little of each.
 endurance: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils mosquitto mosquitto-clients openssl
-	MIMID_ENDURANCE=1 cargo test --release --locked --test endurance --test stuck --test mqtt -- --nocapture
+	MIMID_ENDURANCE=1 cargo test --release --locked --test daemon -- endurance:: stuck:: mqtt:: --nocapture
 
 # Gives every parser of foreign bytes what a fuzzer thinks up, ten minutes each; with PART=wav one of them. See fuzz/README.md.
 fuzz: SECONDS := 600

@@ -3,7 +3,6 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
@@ -12,10 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::free_port;
-
-/// How long the page may take for what is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::{PATIENCE, free_port, until};
 
 /// A browser with one window, which is gone when it is dropped, whatever happens.
 pub struct Browser {
@@ -36,17 +32,11 @@ impl Browser {
         driver.process_group(0).env("HOME", profile.path()).env("XDG_CONFIG_HOME", profile.path());
         let driver = driver.spawn().expect("chromedriver is needed; `make test` installs it");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        until("the browser's driver to listen", || std::net::TcpStream::connect(("127.0.0.1", port)));
         let client = runtime.block_on(async {
-            let deadline = Instant::now() + PATIENCE;
-            loop {
-                let mut builder = ClientBuilder::new(HttpConnector::new());
-                builder.capabilities(capabilities(profile.path(), language, arguments));
-                match builder.connect(&format!("http://127.0.0.1:{port}")).await {
-                    Ok(client) => return client,
-                    Err(error) => assert!(Instant::now() < deadline, "there is no browser: {error}"),
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities(profile.path(), language, arguments));
+            builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("there is a browser")
         });
         Self { runtime, client, driver, _profile: profile }
     }
@@ -63,31 +53,24 @@ impl Browser {
 
     /// Waits until an expression is true in the page, and gives its value.
     pub fn wait_for(&self, expression: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        until(expression, || {
             let value = self.value(expression);
-            if !matches!(value, Value::Null | Value::Bool(false)) && value != 0 && value != "" {
-                return value;
-            }
-            let text = || self.value("document.body.innerText");
-            assert!(
-                Instant::now() < deadline,
-                "it never came to {expression}; the console says {:#?}; the page {}",
-                self.console(),
-                text()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let is_true = !matches!(value, Value::Null | Value::Bool(false)) && value != 0 && value != "";
+            if is_true { Ok(value) } else { Err(Seen(self)) }
+        })
     }
 
     /// Clicks where this is.
     pub fn click(&self, css: &str) {
-        self.runtime.block_on(async { self.client.wait().for_element(Locator::Css(css)).await.unwrap().click().await }).unwrap();
+        self.runtime
+            .block_on(async { self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap().click().await })
+            .unwrap();
     }
 
     /// Types into this.
     pub fn type_into(&self, css: &str, text: &str) {
-        let typed = async { self.client.wait().for_element(Locator::Css(css)).await.unwrap().send_keys(text).await };
+        let typed =
+            async { self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap().send_keys(text).await };
         self.runtime.block_on(typed).unwrap();
     }
 
@@ -124,6 +107,16 @@ impl Browser {
 
     fn command(&self, path: &'static str, body: &Value) -> Value {
         self.runtime.block_on(self.client.issue_cmd(OfChrome { path, body: body.to_string() })).unwrap()
+    }
+}
+
+/// What a browser shows while something else is waited for.
+struct Seen<'a>(&'a Browser);
+
+impl std::fmt::Debug for Seen<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let text = self.0.value("document.body.innerText");
+        write!(formatter, "the console says {:#?}; the page {text}", self.0.console())
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::mqtt::Retained;
+
 /// What a document may hold beside its components: what all of them share.
 const DOCUMENT: [&str; 13] = [
     "device",
@@ -166,8 +168,22 @@ fn documented(platform: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     (may, must)
 }
 
+/// Entities by platform and unique id.
+pub type Entities = BTreeMap<(String, String), Value>;
+
+/// The number of components in all documents, or `None` while one of them is being taken away.
+pub fn n_entities(retained: &Retained) -> Option<usize> {
+    let documents = retained.values().map(|payload| serde_json::from_str::<Value>(payload).unwrap());
+    let counts = documents.map(|document| {
+        let components = document["components"].as_object().unwrap();
+        // A component with nothing but its platform is one that is to be removed.
+        components.values().all(|component| component.as_object().unwrap().len() > 1).then_some(components.len())
+    });
+    counts.sum()
+}
+
 /// Entities as Home Assistant makes them of what is retained under its prefix: by platform and unique id.
-pub fn entities(retained: &BTreeMap<String, String>) -> BTreeMap<(String, String), Value> {
+pub fn entities(retained: &Retained) -> Entities {
     let mut entities = BTreeMap::new();
     let (mut known, mut hubs) = (BTreeSet::new(), BTreeSet::new());
     let is_id = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));

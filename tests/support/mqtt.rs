@@ -2,26 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Instant;
 
 use serde_json::Value;
 
-/// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use super::{PATIENCE, free_port, until};
 
-/// A port that nobody has just now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+/// A topic that no test looks at; what is published there only shows that somebody is there.
+const MARKER: &str = "tests/marker";
+
+/// What a broker has retained: payloads by topic.
+pub type Retained = BTreeMap<String, String>;
 
 /// A broker, which is killed when it is dropped.
 pub struct Broker {
     child: Child,
+    mirror: Option<Mirror>,
     pub port: u16,
     pub folder: tempfile::TempDir,
 }
@@ -29,7 +30,9 @@ pub struct Broker {
 impl Broker {
     /// One that takes everybody.
     pub fn start() -> Self {
-        Self::with("allow_anonymous true\n", |_| ())
+        let mut broker = Self::with("allow_anonymous true\n", |_| ());
+        broker.mirror = Some(Mirror::of(broker.port));
+        broker
     }
 
     /// One with these lines in its configuration, `DIR` being its folder, for which `prepare` writes the files.
@@ -41,10 +44,11 @@ impl Broker {
         let place = folder.path().display().to_string();
         // Sessions outlive it, so that a subscriber misses nothing while it is away.
         let kept = format!("persistence true\npersistence_location {place}/\nautosave_on_changes true\nautosave_interval 1\n");
-        let text = format!("listener {port} 127.0.0.1\n{kept}max_queued_messages 0\n{}", lines.replace("DIR", &place));
+        let log = format!("log_dest file {place}/log\nlog_timestamp true\nlog_timestamp_format %s\n");
+        let text = format!("listener {port} 127.0.0.1\n{kept}{log}max_queued_messages 0\n{}", lines.replace("DIR", &place));
         std::fs::write(folder.path().join("c"), text).unwrap();
         let child = Self::spawn(folder.path());
-        let broker = Self { child, port, folder };
+        let broker = Self { child, mirror: None, port, folder };
         broker.wait_until_up();
         broker
     }
@@ -58,11 +62,7 @@ impl Broker {
     }
 
     fn wait_until_up(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < deadline, "the broker does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the broker to listen", || TcpStream::connect(("127.0.0.1", self.port)));
     }
 
     pub fn kill(&mut self) {
@@ -79,38 +79,131 @@ impl Broker {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
+    /// Publishes and waits until the broker has taken it.
     pub fn publish(&self, topic: &str, payload: &str, options: &[&str]) {
-        let mut command = Command::new("mosquitto_pub");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-t", topic, "-m", payload]).args(options);
-        assert!(command.status().expect("mosquitto-clients is needed; `make test` installs it").success());
+        publish(self.port, topic, payload, options);
     }
 
-    /// What a new subscriber is given at once.
-    pub fn retained(&self, filter: &str) -> BTreeMap<String, String> {
-        let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", filter, "-v", "--retained-only", "-W", "1"]);
-        if !filter.contains(['#', '+']) {
-            // Of one topic there is one message; who has it need not wait for another.
-            command.args(["-C", "1"]);
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The most seconds, by the broker's own clock, from one of its starts until the daemon was connected.
+    pub fn longest_search_s(&self) -> u64 {
+        let log = self.log();
+        let (mut started_s, mut longest_s) = (None, 0);
+        for (second, said) in log.lines().filter_map(|line| line.split_once(": ")) {
+            let second: u64 = second.parse().unwrap();
+            if said.contains(" starting") {
+                started_s = Some(second);
+            } else if said.contains("connected")
+                && said.contains("mimid")
+                && let Some(started_s) = started_s.take()
+            {
+                longest_s = longest_s.max(second - started_s);
+            }
         }
+        longest_s
+    }
+
+    /// What a new subscriber to this one topic is given at once.
+    pub fn ask(&self, topic: &str) -> Option<String> {
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "--retained-only", "-C", "1", "-W", "1"]);
         let output = command.output().expect("mosquitto-clients is needed; `make test` installs it");
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(topic, payload)| (topic.to_owned(), payload.to_owned()))
+        String::from_utf8(output.stdout).unwrap().lines().next().map(str::to_owned)
+    }
+
+    /// Waits until what is retained under the filter is as it should be, and gives it.
+    pub fn wait_until(&self, what: &str, filter: &str, is_well: impl Fn(&Retained) -> bool) -> Retained {
+        let mirror = self.mirror.as_ref().expect("only a broker that takes everybody has one");
+        until(what, || {
+            let retained = mirror.retained(filter);
+            if is_well(&retained) { Ok(retained) } else { Err(retained) }
+        })
+    }
+
+    /// Waits until what the broker has written down for its next start does, or does not, hold this text.
+    pub fn wait_until_written(&self, what: &str, holds: impl Fn(&[u8]) -> bool) {
+        // It writes when something changes, and to be sure that something does:
+        until(what, || {
+            self.publish(MARKER, "", &[]);
+            std::fs::read(self.folder.path().join("mosquitto.db")).is_ok_and(|written| holds(&written))
+        });
+    }
+}
+
+fn publish(port: u16, topic: &str, payload: &str, options: &[&str]) {
+    let mut command = Command::new("mosquitto_pub");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic, "-m", payload]).args(options);
+    assert!(command.status().expect("mosquitto-clients is needed; `make test` installs it").success());
+}
+
+/// `mosquitto_sub` whose lines are the retain flag, the topic and the payload.
+fn listen(port: u16, options: &[&str]) -> (Child, impl Iterator<Item = Message> + Send + use<>) {
+    let mut command = Command::new("mosquitto_sub");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-F", "%r %t %p"]).args(options);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("`make test` installs it");
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let messages = lines.map_while(Result::ok).map(|line| {
+        let mut parts = line.splitn(3, ' ');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        Message { is_retained: part() == "1", topic: part(), payload: part() }
+    });
+    (child, messages)
+}
+
+/// What a broker retains, kept by a subscriber to everything who is told of each message whether it is to be retained.
+struct Mirror {
+    child: Child,
+    retained: Arc<Mutex<Retained>>,
+}
+
+impl Mirror {
+    fn of(port: u16) -> Self {
+        let (child, messages) = listen(port, &["-V", "5", "-t", "#", "--retain-as-published"]);
+        let retained = Arc::new(Mutex::new(Retained::new()));
+        let kept = retained.clone();
+        std::thread::spawn(move || {
+            for message in messages.filter(|message| message.is_retained) {
+                let mut kept = kept.lock().unwrap();
+                match message.payload.is_empty() {
+                    true => kept.remove(&message.topic),
+                    false => kept.insert(message.topic, message.payload),
+                };
+            }
+        });
+        Self { child, retained }
+    }
+
+    fn retained(&self, filter: &str) -> Retained {
+        let retained = self.retained.lock().unwrap();
+        retained
+            .iter()
+            .filter(|(topic, _)| matches(filter, topic))
+            .map(|(topic, payload)| (topic.clone(), payload.clone()))
             .collect()
     }
+}
 
-    /// Waits until what is retained under the filter is as it should be.
-    pub fn wait_until(&self, filter: &str, is_well: impl Fn(&BTreeMap<String, String>) -> bool) -> BTreeMap<String, String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let retained = self.retained(filter);
-            if is_well(&retained) {
-                return retained;
-            }
-            assert!(Instant::now() < deadline, "{retained:#?}");
+/// Whether a subscription to `filter` brings messages of this topic.
+fn matches(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        match (wanted, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (wanted, level) if level == Some(wanted) => {}
+            _ => return false,
         }
+    }
+    levels.next().is_none()
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -142,22 +235,24 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
+    /// One that is there before anything further is said to it.
     pub fn new(broker: &Broker, filters: &[&str], options: &[&str]) -> Self {
-        let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-c", "-i", "watcher", "-q", "1", "-F", "%r %t %p"]);
-        command.args(filters.iter().flat_map(|filter| ["-t", filter])).args(options);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("`make test` installs it");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, messages) = mpsc::channel();
+        let filters = filters.iter().chain(&[MARKER]).flat_map(|filter| ["-t", *filter]);
+        let options: Vec<&str> = ["-c", "-i", "watcher"].into_iter().chain(filters).chain(options.iter().copied()).collect();
+        let (child, told) = listen(broker.port, &options);
+        let ((sender, messages), (there, is_there)) = (mpsc::channel(), mpsc::channel());
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let mut parts = line.splitn(3, ' ');
-                let mut part = || parts.next().unwrap_or_default().to_owned();
-                let message = Message { is_retained: part() == "1", topic: part(), payload: part() };
-                if sender.send(message).is_err() {
+            for message in told {
+                if message.topic == MARKER {
+                    let _ = there.send(());
+                } else if sender.send(message).is_err() {
                     return;
                 }
             }
+        });
+        until("a subscriber", || {
+            broker.publish(MARKER, "", &[]);
+            is_there.try_recv()
         });
         Self { child, messages }
     }
@@ -167,7 +262,7 @@ impl Subscriber {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let message = self.messages.recv_timeout(left).unwrap_or_else(|_| panic!("{what} does not come"));
+            let message = self.messages.recv_timeout(left).unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what} in vain"));
             if is_it(&message) {
                 return message;
             }

@@ -3,7 +3,26 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::wait_until;
+use jiff::Timestamp;
+
+use super::until;
+
+/// The times between which a recording sounded. The player needs some time to begin and some to end, the more the busier the machine is.
+#[derive(Debug, Clone, Copy)]
+pub struct Played {
+    pub after: Timestamp,
+    pub before: Timestamp,
+}
+
+impl Played {
+    /// Requires that a sound which lasts `lasts_s` and fills the recording was said to begin when it can have begun, within what the
+    /// server adds and an onset may be off.
+    pub fn check_onset(&self, onset: Timestamp, lasts_s: f64) {
+        let after_s = onset.duration_since(self.after).as_secs_f64();
+        let room_s = self.before.duration_since(self.after).as_secs_f64() - lasts_s;
+        assert!((-0.5..room_s + 0.5).contains(&after_s), "the onset is {after_s} s after the player, {room_s} s were possible");
+    }
+}
 
 /// A PulseAudio server with a null sink as its microphone.
 pub struct SoundServer {
@@ -29,7 +48,7 @@ impl SoundServer {
     }
 
     fn wait_until_up(&self) {
-        wait_until(|| self.tool("pactl").args(["set-default-source", "mic.monitor"]).status().unwrap().success());
+        until("the sound server", || self.tool("pactl").args(["set-default-source", "mic.monitor"]).status().unwrap().success());
     }
 
     fn tool(&self, name: &str) -> Command {
@@ -44,15 +63,16 @@ impl SoundServer {
         [("XDG_RUNTIME_DIR", self.folder.path()), ("HOME", self.folder.path())]
     }
 
-    /// Plays a recording into the microphone, and says when it began.
-    pub fn play(&self, recording: &str) -> jiff::Timestamp {
+    /// Plays a recording into the microphone, to its end.
+    pub fn play(&self, recording: &str) -> Played {
         assert!(Path::new(recording).exists(), "{recording} is needed; `make test` installs it");
-        let began = jiff::Timestamp::now();
-        assert!(self.tool("paplay").args(["-d", "mic", "--latency-msec=20", recording]).status().unwrap().success());
-        began
+        let after = Timestamp::now();
+        // The server is given enough ahead that a player which has to wait for a processor leaves no hole in the sound.
+        assert!(self.tool("paplay").args(["-d", "mic", "--latency-msec=500", recording]).status().unwrap().success());
+        Played { after, before: Timestamp::now() }
     }
 
-    /// How many programs have the microphone open.
+    /// The number of programs that have the microphone open.
     pub fn listeners(&self) -> usize {
         let listed = self.tool("pactl").args(["list", "short", "source-outputs"]).stdout(Stdio::piped()).output().unwrap();
         assert!(listed.status.success());

@@ -1,0 +1,225 @@
+//! The engine under an allocator that counts: once it has heard each kind of thing, hearing on takes no memory. Only what an event
+//! tells of itself when it begins, rises or ends is made anew.
+//!
+//! A run of ONNX Runtime allocates whatever mimid does: ort makes the tensors' names and handles anew, and the library's own memory does
+//! not go through this allocator at all. So the runs are counted by themselves first, and what hears by means of them must take exactly as
+//! much as they do.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mimid::analysis::{Analysis, Attachment, Command};
+use mimid::capture::Pace;
+use mimid::config::{Raw, Rule};
+use mimid::detect::step::Step;
+use mimid::ear::Ear;
+use mimid::inference::{Due, Inference};
+use mimid::model::relief::reliefs;
+use mimid::model::{Model, Tagger};
+use mimid::ring::ring;
+use mimid::stats::{SourceStats, Stats};
+
+use crate::runtime::runtime;
+use crate::wait::until;
+use crate::{IS_WATCHED, WATCHED, allocations};
+
+const RATE_HZ: usize = 48_000;
+/// Seconds of each round in which there is sound: a short one, and one so long that its onset is sharpened while it lasts.
+const SOUNDS: [(f64, f64); 2] = [(4.0, 5.0), (10.0, 19.0)];
+const ROUND_S: usize = 30;
+
+/// A hop of a tone in faint noise, or of the noise alone.
+fn hop(is_sound: bool, state: &mut u32) -> Vec<f32> {
+    let noise = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 8) as f32 / 16_777_216.0 - 0.5
+    };
+    let tone = if is_sound { 0.3 } else { 0.0 };
+    (0..RATE_HZ / 10).map(|i| 0.01 * noise(state) + tone * (i as f32 * 0.13).sin()).collect()
+}
+
+/// The real model, with the same grid for a steady sound as for any other, so that a hop's number says which windows are scored.
+fn model() -> Model {
+    let mut model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
+    model.detection.steady_stride = None;
+    model
+}
+
+fn rules(model: &Model, report: &str) -> Vec<Rule> {
+    Raw::parse(report, None).validate(&model.labels).unwrap().config.rules
+}
+
+fn tagger(model: &Model) -> Tagger {
+    Tagger::open(model, runtime()).unwrap()
+}
+
+/// How often a run of the model asks for memory, whatever its length and its number of windows.
+fn cost_of_a_run(model: &Model) -> u64 {
+    let mut tagger = tagger(model);
+    let (input, mut scores) = (vec![-60.0; 8 * tagger.longest_window_len()], Vec::with_capacity(8 * tagger.n_labels()));
+    let costs: Vec<u64> = (0..3)
+        .flat_map(|_| [(0, 1), (1, 1), (0, 3), (1, 3), (0, 8), (1, 8)])
+        .map(|(length, batch)| {
+            let input = &input[..batch * tagger.window_len(length)];
+            allocations(|| tagger.score(length, batch, input, &mut scores).unwrap())
+        })
+        .skip(6)
+        .collect();
+    assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+    costs[0]
+}
+
+/// So many hops of steady noise at the model's rate, in which nothing begins.
+fn noise(model: &Model, n_hops: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let n = n_hops * model.detection.hop_samples(model.input.sample_rate_hz);
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 8) as f32 / 16_777_216.0 - 0.5) * 0.1
+        })
+        .collect()
+}
+
+/// A rule that noise neither meets nor comes near.
+const FAR: &str = "[report]\nlabels = [\"Smoke detector, smoke alarm\"]\n[defaults]\nstart_threshold = 0.9\nthreshold = 0.9";
+
+#[test]
+fn the_inference_takes_no_memory_but_what_its_runs_take() {
+    let model = model();
+    let cost = cost_of_a_run(&model);
+    let (hop, strides) = (model.detection.hop_samples(model.input.sample_rate_hz), &model.detection.strides);
+    // One hop of one source at a time, several of one, and several of several: each hop of all is scored.
+    for (n_sources, ahead) in [(1, 1), (1, 7), (3, 2)] {
+        let (offers, _reliefs) = reliefs();
+        let mut inference = Inference::new(tagger(&model), offers);
+        let mut ears: Vec<Ear> =
+            (0..n_sources).map(|_| Ear::new(&model, rules(&model, FAR), model.input.sample_rate_hz).unwrap()).collect();
+        let (mut found, sound) = (Vec::with_capacity(100), noise(&model, 90));
+        let due: Vec<Due> = (0..ahead).flat_map(|ahead| (0..n_sources).map(move |source| Due { source, ahead })).collect();
+        let mut steps = 0;
+        for hops in sound.chunks(hop) {
+            let mut runs = 0;
+            let before = inference.n_windows();
+            let taken = allocations(|| {
+                ears.iter_mut().for_each(|ear| ear.push(hops));
+                if ears.iter().any(|ear| ear.n_due() < ahead) {
+                    return;
+                }
+                // In steady noise the grid alone says which windows are scored, in batches of at most eight.
+                let at = |due: &Due| (ears[due.source].now() / hop as u64) + due.ahead as u64 + 1;
+                for stride in strides {
+                    let n = due.iter().filter(|due| at(due).is_multiple_of(*stride as u64)).count();
+                    runs += n.div_ceil(8) as u64;
+                }
+                inference.score(&mut ears, |ear| ear, &due, 1).unwrap();
+                for (hop, Due { source, .. }) in due.iter().enumerate() {
+                    let (scores, is_fresh) = inference.scores(hop);
+                    ears[*source].take_scores(scores, is_fresh, &mut found);
+                }
+            });
+            steps += usize::from(runs > 0);
+            assert_eq!(runs > 0, inference.n_windows() > before);
+            // By then every buffer is as large as it has to be.
+            if steps > 5 {
+                assert_eq!(taken, runs * cost, "{n_sources} sources, {ahead} hops ahead, step {steps}");
+            }
+        }
+        assert!(found.is_empty() && steps >= 12, "{steps} {found:?}");
+    }
+}
+
+#[test]
+fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
+    let model = model();
+    let cost = cost_of_a_run(&model);
+    let (rate_hz, hop) = (model.input.sample_rate_hz, model.detection.hop_samples(model.input.sample_rate_hz));
+    let (offers, _reliefs) = reliefs();
+    let (command, commands) = crossbeam_channel::unbounded();
+    let ((reports, told), (outcomes, _ended)) = (crossbeam_channel::bounded(100), crossbeam_channel::bounded(1));
+    let (mut writer, reader) = ring(rate_hz as usize);
+    let (source, stats): (Arc<str>, _) = ("noise".into(), Arc::new(SourceStats::new("noise".into())));
+    let analysis = Analysis {
+        inference: Inference::new(tagger(&model), offers),
+        rules: rules(&model, FAR),
+        model: model.clone(),
+        commands,
+        reports,
+        outcomes,
+        stats: Arc::new(Stats::default()),
+    };
+    let attachment = Attachment {
+        source,
+        rate_hz,
+        // Nothing that comes as it is written is late, however slow this machine is.
+        pace: Pace::AsWritten,
+        reader,
+        device_latency_ns: Arc::default(),
+        silent_after_ms: Arc::new(10_000.into()),
+        stats: stats.clone(),
+        report: None,
+    };
+    command.send(Command::Attach(Box::new(attachment))).unwrap();
+    let thread = std::thread::spawn(move || {
+        IS_WATCHED.set(true);
+        analysis.run();
+    });
+    // Hops come one by one, so that their numbers alone say how many runs each takes. By the time that a hop is counted its runs are
+    // over; what the thread takes after that shows at the next.
+    let n_runs = |hop: u64| model.detection.strides.iter().filter(|stride| hop.is_multiple_of(**stride as u64)).count() as u64;
+    let mut taken = 0;
+    for (hop, samples) in (0u64..).zip(noise(&model, 90).chunks(hop)) {
+        // The first hop needs a little of the one after it, so that there is none yet at the first piece of the sound.
+        writer.push(samples);
+        until(&format!("hop {hop} to be scored"), || stats.windows.load(Relaxed) >= hop);
+        let before = std::mem::replace(&mut taken, WATCHED.load(Relaxed));
+        // By then every buffer is as large as it has to be.
+        if hop > 40 {
+            assert_eq!(taken - before, n_runs(hop) * cost, "hop {hop}");
+        }
+    }
+    command.send(Command::Shutdown).unwrap();
+    thread.join().unwrap();
+    assert!(told.is_empty(), "nothing begins in noise");
+}
+
+#[test]
+fn an_ear_that_hears_on_does_not_allocate() {
+    let model = model();
+    for report in ["", "[report]\npreset = \"all\""] {
+        let rules = rules(&model, report);
+        let (n_labels, n_lengths) = (model.labels.len(), model.detection.windows_ms.len());
+        let dog = model.labels.find("Dog").unwrap();
+        let mut ear = Ear::new(&model, rules, RATE_HZ as u32).unwrap();
+        let (mut found, mut window) = (Vec::with_capacity(1_000), vec![0.0; 1 << 16]);
+        let mut rows = vec![0.001; n_labels * n_lengths];
+        let (mut state, mut begun, mut ended, mut hops_while_open) = (1, 0, 0, 0);
+        for round in 0..2 {
+            for at in 0..ROUND_S * 10 {
+                let second = at as f64 / 10.0;
+                let is_sound = SOUNDS.iter().any(|(from, to)| (*from..*to).contains(&second));
+                let samples = hop(is_sound, &mut state);
+                rows.chunks_exact_mut(n_labels).for_each(|row| row[dog] = if is_sound { 0.8 } else { 0.001 });
+                found.clear();
+                let taken = allocations(|| {
+                    ear.push(&samples);
+                    while ear.n_due() > 0 {
+                        for length in 0..n_lengths {
+                            ear.copy_window(length, 0, &mut window);
+                        }
+                        ear.take_scores(&rows, &[true, at % 4 == 0], &mut found);
+                    }
+                });
+                begun += found.iter().filter(|detection| matches!(detection.step, Step::Start(_))).count();
+                ended += found.iter().filter(|detection| matches!(detection.step, Step::End { .. })).count();
+                hops_while_open += usize::from(begun > ended);
+                // The first round makes every buffer as large as it has to be.
+                if round > 0 && found.is_empty() {
+                    assert_eq!(taken, 0, "round {round} at {second} s, {report:?}");
+                }
+            }
+        }
+        assert!(begun >= 4 && ended == begun && hops_while_open > 130, "{begun} {ended} {hops_while_open}");
+    }
+}

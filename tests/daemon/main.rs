@@ -1,0 +1,23 @@
+//! The daemon as its users meet it: the real binary with its socket, sinks and signals, sound servers, brokers, browsers and terminals.
+
+mod activation;
+mod background;
+mod clocks;
+mod endurance;
+mod hearing;
+mod hostile;
+mod http;
+mod live;
+mod load;
+mod mqtt;
+mod page;
+mod pauses;
+mod requests;
+mod security;
+mod socket;
+mod stuck;
+#[path = "../support/mod.rs"]
+mod support;
+mod top;
+mod unattended;
+mod units;

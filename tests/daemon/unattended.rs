@@ -1,0 +1,101 @@
+//! What the daemon notices by itself: a configuration file that has changed, and a microphone that delivers nothing but zeros.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::support::{Client, Daemon, RINGTONE};
+use serde_json::Value;
+
+/// Puts a configuration in the place of another, as an editor does.
+fn replace(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(&new, file).unwrap();
+}
+
+/// Asserts that nothing of the configuration is told for some looks of the daemon, which it takes once a second.
+fn nothing_is_loaded(other: &mut Client, client: &mut Client) {
+    other.hear_on(3.5);
+    client.send(r#"{"op":"status"}"#);
+    loop {
+        let line = client.next();
+        assert!(!line["type"].as_str().unwrap().starts_with("config."), "{line}");
+        if line["type"] == "status" {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_is_watched_is_loaded_when_it_changes_and_a_bad_one_is_told_once() {
+    let source = format!("[[source]]\nname = \"hall\"\ninput = \"file:{RINGTONE}?loop\"\n");
+    let daemon = Daemon::start(&format!("[reload]\nwatch = true\n{source}"), &[], &[]);
+    let (mut client, mut other) = (daemon.connect(), daemon.connect());
+    client.ask(r#"{"op":"subscribe","types":["config"]}"#, "subscribed");
+    let file = daemon.folder.path().join("mimid.toml");
+    let good = format!("[socket]\npath = {:?}\n[reload]\nwatch = true\n{source}", daemon.socket());
+    nothing_is_loaded(&mut other, &mut client);
+    std::fs::write(&file, format!("{good}[report]\npreset = \"all\"\n")).unwrap();
+    assert_eq!(client.wait_for("config.reloaded")["changes"][0], "the labels, groups or thresholds changed");
+    replace(&file, &format!("{good}[report]\npreset = \"al\"\n"));
+    let rejected = client.wait_for("config.rejected");
+    assert!(rejected["faults"][0].as_str().unwrap().contains("there is no preset \"al\""), "{rejected}");
+    nothing_is_loaded(&mut other, &mut client);
+    // One that is gone changes nothing, and is loaded when it is there again.
+    std::fs::remove_file(&file).unwrap();
+    nothing_is_loaded(&mut other, &mut client);
+    replace(&file, &good);
+    assert_eq!(client.wait_for("config.reloaded")["changes"][0], "the labels, groups or thresholds changed");
+    // What a request loads is not loaded again.
+    std::fs::write(&file, format!("{good}[defaults]\ncooldown_s = 1.0\n")).unwrap();
+    client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+    client.wait_for("config.reloaded");
+    nothing_is_loaded(&mut other, &mut client);
+    let unwatched = good.replace("watch = true", "watch = false");
+    std::fs::write(&file, &unwatched).unwrap();
+    let changes = client.wait_for("config.reloaded")["changes"].clone();
+    assert!(changes.as_array().unwrap().contains(&"the configuration file is no longer watched".into()), "{changes}");
+    std::fs::write(&file, &good).unwrap();
+    nothing_is_loaded(&mut other, &mut client);
+    daemon.signal("-HUP");
+    client.wait_for("config.reloaded");
+    std::fs::write(&file, unwatched).unwrap();
+    client.wait_for("config.reloaded");
+}
+
+/// Waits until the first source has delivered so many seconds of sound, and gives what the status says of it.
+fn heard(client: &mut Client, seconds: u64) -> Value {
+    let what = format!("{seconds} s of sound");
+    client.status_when(&what, |status| status["sources"][0]["samples"] == seconds * 16_000)["sources"][0].clone()
+}
+
+#[test]
+fn digital_silence_is_told_after_the_time_that_the_source_sets_and_stands_in_the_status_until_there_is_sound() {
+    let config = |after_s: u32| format!("[[source]]\ninput = \"-\"\nrate_hz = 16000\nsilent_after_s = {after_s}\n");
+    let mut daemon = Daemon::start(&config(120), &[], &[]);
+    let mut input = daemon.child.stdin.take().unwrap();
+    let mut feed = |sample: [u8; 2], seconds: usize| {
+        input.write_all(&sample.repeat(16_000 * seconds)).unwrap();
+    };
+    let mut client = daemon.connect();
+    feed([0, 0], 100);
+    assert_eq!(heard(&mut client, 100)["reason"], Value::Null);
+    // Other times count at once, and nothing is opened anew for them: standard input could not be.
+    let file = daemon.folder.path().join("mimid.toml");
+    let socket = format!("[socket]\npath = {:?}\n", daemon.socket());
+    std::fs::write(&file, format!("{socket}{}", config(60))).unwrap();
+    let reloaded = client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+    assert_eq!(reloaded["changes"], serde_json::json!(["silent_after_s of the source \"default\" changed"]));
+    feed([0, 0], 5);
+    assert!(client.wait_for("source.silent")["seconds"].as_f64().unwrap() >= 100.0);
+    let source = heard(&mut client, 105);
+    let reason = source["reason"].as_str().unwrap();
+    assert!(reason.starts_with("nothing but digital silence for 1 min 45 s: it is muted, "), "{reason}");
+    assert_eq!(source["state"], "live");
+    feed([17, 2], 1);
+    assert_eq!(heard(&mut client, 106)["reason"], Value::Null);
+    std::fs::write(&file, format!("{socket}{}", config(0))).unwrap();
+    client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+    feed([0, 0], 200);
+    assert_eq!(heard(&mut client, 306)["reason"], Value::Null);
+}

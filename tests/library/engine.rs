@@ -1,0 +1,224 @@
+//! The engine as a library, with a real ONNX Runtime and a model that costs nothing, and with the real one: any chunking, any batching
+//! and any number of threads give the same events of the same sound, and a gap keeps time.
+
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use crate::support::onnx;
+use crate::support::runtime::runtime;
+use mimid::config::{Raw, Rule};
+use mimid::detect::Detection;
+use mimid::detect::step::Step;
+use mimid::ear::{Ear, Settling};
+use mimid::event::EndReason;
+use mimid::inference::{Due, Inference, relieve};
+use mimid::model::relief::reliefs;
+use mimid::model::{Model, Tagger};
+use proptest::prelude::*;
+
+/// What a piece of the input is.
+#[derive(Debug, Clone)]
+enum Piece {
+    /// So many samples at this amplitude.
+    Sound(usize, f32),
+    /// These samples.
+    Samples(Vec<f32>),
+    /// So many samples that were lost.
+    Gap(u64),
+}
+
+/// The rules for all labels of a model.
+fn rules(model: &Model, threshold: f32) -> Vec<Rule> {
+    let config = format!("[report]\npreset = \"all\"\n[defaults]\nthreshold = {threshold}\nhangover_ms = 200");
+    Raw::parse(&config, None).validate(&model.labels).unwrap().config.rules
+}
+
+/// Runs the pieces through an ear, in chunks of `chunk` samples, up to `batch` hops at a time.
+fn hear(mut ear: Ear, inference: &mut Inference, pieces: &[Piece], chunk: usize, batch: usize) -> Vec<Detection> {
+    let mut found = Vec::new();
+    let mut infer = |ear: &mut Ear, found: &mut Vec<Detection>, least: usize| {
+        while ear.n_due() >= least {
+            let due: Vec<Due> = (0..ear.n_due().min(batch)).map(|ahead| Due { source: 0, ahead }).collect();
+            inference.score(&mut [&mut *ear], |ear| ear, &due, 1).unwrap();
+            for hop in 0..due.len() {
+                let (scores, is_fresh) = inference.scores(hop);
+                ear.take_scores(scores, is_fresh, found);
+            }
+        }
+    };
+    for piece in pieces {
+        let samples = match piece {
+            // A square wave low enough to survive the resampling.
+            Piece::Sound(n, amplitude) => &(0..*n).map(|i| if i / 32 % 2 == 0 { *amplitude } else { -*amplitude }).collect(),
+            Piece::Samples(samples) => samples,
+            Piece::Gap(lost) => {
+                infer(&mut ear, &mut found, 1);
+                ear.gap(*lost, &mut found);
+                infer(&mut ear, &mut found, 1);
+                continue;
+            }
+        };
+        for chunk in samples.chunks(chunk) {
+            ear.push(chunk);
+            infer(&mut ear, &mut found, batch);
+        }
+    }
+    ear.end_input();
+    while ear.settle() == Settling::More {
+        infer(&mut ear, &mut found, batch);
+    }
+    infer(&mut ear, &mut found, 1);
+    ear.close(EndReason::Decay, &mut found);
+    found
+}
+
+/// A model that costs nothing, and its inference on this thread and `n_reliefs` others.
+fn model(n_reliefs: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
+    let folder = tempfile::tempdir().unwrap();
+    onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| {
+        manifest.replace("hop_ms = 100", "hop_ms = 100\nstrides = [1, 3]\nnoise_gate_dbfs = -70.0")
+    });
+    let model = Model::open(folder.path().to_str().unwrap()).unwrap();
+    let (inference, threads) = inference(&model, n_reliefs);
+    (model, inference, threads)
+}
+
+/// The inference on this thread and `n_reliefs` others.
+fn inference(model: &Model, n_reliefs: usize) -> (Inference, Vec<JoinHandle<()>>) {
+    let (offers, reliefs) = reliefs();
+    let inference = Inference::new(Tagger::open(model, runtime()).unwrap(), offers);
+    let mut threads = Vec::new();
+    for started in 0..n_reliefs {
+        let (model, reliefs) = (model.clone(), reliefs.clone());
+        threads.push(std::thread::spawn(move || relieve(&model, runtime(), reliefs)));
+        // A model's folder may be gone when this returns, so each must have opened its graph.
+        while inference.n_reliefs() <= started {
+            std::thread::yield_now();
+        }
+    }
+    (inference, threads)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_chunking_batching_and_number_of_threads_gives_the_same_events(
+        pieces in prop::collection::vec(prop_oneof![
+            8 => (1usize..20_000, prop::sample::select(vec![0.0f32, 0.05, 0.3, 0.8])).prop_map(|(n, amplitude)| Piece::Sound(n, amplitude)),
+            1 => (1u64..60_000).prop_map(Piece::Gap),
+        ], 1..12),
+        rate in prop::sample::select(vec![16_000u32, 44_100, 48_000]),
+        chunk in 1usize..5_000,
+        batch in 1usize..33,
+        n_reliefs in 0usize..3,
+    ) {
+        let (model, mut inference, threads) = model(n_reliefs);
+        let ear = || Ear::new(&model, rules(&model, 0.5), rate).unwrap();
+        let first = hear(ear(), &mut inference, &pieces, 4_096, 1);
+        let second = hear(ear(), &mut inference, &pieces, chunk, batch);
+        drop(inference);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        prop_assert_eq!(&first, &second);
+        // Begin and end pair, rule by rule, and no event lasts longer than the sound.
+        let length: u64 = pieces.iter().map(|piece| match piece { Piece::Gap(n) => *n, Piece::Sound(n, _) => *n as u64, Piece::Samples(samples) => samples.len() as u64 }).sum();
+        let end = length * 16_000 / u64::from(rate) + 1;
+        let mut open = Vec::new();
+        for detection in &first {
+            match detection.step {
+                Step::Start(_) => {
+                    prop_assert!(!open.contains(&detection.event));
+                    open.push(detection.event);
+                }
+                Step::Update(_) => prop_assert!(open.contains(&detection.event)),
+                Step::End { heard, offset, .. } => {
+                    let at = open.iter().position(|event| *event == detection.event);
+                    prop_assert!(at.is_some());
+                    open.remove(at.unwrap());
+                    prop_assert!(heard.onset.at < offset.at && offset.at <= end, "{} {} {}", heard.onset.at, offset.at, end);
+                }
+            }
+        }
+        prop_assert!(open.is_empty());
+    }
+}
+
+#[test]
+fn a_gap_moves_time_on_by_what_was_lost() {
+    let (model, mut inference, _) = model(0);
+    let mut onset = |gap: u64| {
+        let pieces = [Piece::Sound(48_000, 0.0), Piece::Gap(gap), Piece::Sound(48_000, 0.0), Piece::Sound(48_000, 0.8)];
+        let ear = Ear::new(&model, rules(&model, 0.5), 48_000).unwrap();
+        let found = hear(ear, &mut inference, &pieces, 480, 4);
+        found
+            .iter()
+            .find_map(|detection| if let Step::Start(heard) = detection.step { Some(heard.onset.at) } else { None })
+            .unwrap()
+    };
+    let without = onset(0);
+    // A short gap is silence, a long one begins anew; both are as long as they were. Onsets stand on the grid of windows, 100 ms.
+    for lost in [4_800, 48_000, 480_000, 48_000 * 3_600] {
+        assert_eq!(onset(lost), without + lost / 3, "{lost}");
+    }
+}
+
+/// 12 s of beeps, a siren, noises of different levels, one of them below the model's noise gate, and digital silence.
+fn scene(rate_hz: u32) -> Vec<f32> {
+    let (mut state, mut phase) = (1u32, 0.0f64);
+    let sample = |i: u32| {
+        let at = f64::from(i) / f64::from(rate_hz);
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = f64::from(state >> 8) / 8_388_608.0 - 1.0;
+        // The amplitudes of the noise and of a tone, and its frequency in Hz.
+        let (noisy, tonal, frequency) = match at {
+            ..1.2 => (0.005, 0.0, 0.0),
+            ..2.2 => (0.005, if at % 0.2 < 0.1 { 0.3 } else { 0.0 }, 2_000.0),
+            ..2.6 => (0.01, 0.0, 0.0),
+            // What is loud begins in the block of the level that a window reaches into by its last frame.
+            ..6.211 => (0.0001, 0.0, 0.0),
+            ..7.2 => (0.4, 0.0, 0.0),
+            ..7.5 => (0.0, 0.0, 0.0),
+            ..9.0 => (0.01, 0.4, 900.0 + 400.0 * (at * 12.0).sin()),
+            ..10.2 => (if at % 0.3 < 0.02 { 0.5 } else { 0.02 }, 0.0, 0.0),
+            _ => (0.0, 0.0, 0.0),
+        };
+        phase += std::f64::consts::TAU * frequency / f64::from(rate_hz);
+        (noisy * noise + tonal * phase.sin()) as f32
+    };
+    (0..12 * rate_hz).map(sample).collect()
+}
+
+#[test]
+fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_threads() {
+    let model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
+    assert!(model.detection.strides.iter().any(|stride| *stride > 1) && model.detection.noise_gate_dbfs > Some(-78.0));
+    for (rate_hz, ways) in
+        [(16_000, &[(1, 32, 0), (997, 7, 1), (8_192, 32, 2)][..]), (44_100, &[(313, 32, 1), (4_800, 3, 0), (2_048, 20, 2)][..])]
+    {
+        let sound = [Piece::Samples(scene(rate_hz))];
+        let hear = |chunk: usize, batch: usize, n_reliefs: usize| {
+            let (mut inference, threads) = inference(&model, n_reliefs);
+            let ear = Ear::new(&model, rules(&model, 0.1), rate_hz).unwrap();
+            let found = hear(ear, &mut inference, &sound, chunk, batch);
+            let n_windows = inference.n_windows();
+            drop(inference);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            (n_windows, found)
+        };
+        // Each hop is scored as soon as it can be.
+        let (n_windows, found) = hear(64, 1, 0);
+        // There is something to be different: every kind of step, edges that were sharpened, windows that needed no inference.
+        let sharp = |step: &Step| matches!(step, Step::End { offset, .. } if offset.uncertainty < 800);
+        let n = |is: fn(&Step) -> bool| found.iter().filter(|detection| is(&detection.step)).count();
+        let n_starts = n(|step| matches!(step, Step::Start(_)));
+        assert!(n_starts >= 5 && n_starts == n(|step| matches!(step, Step::End { .. })), "{found:?}");
+        assert!(n(|step| matches!(step, Step::Update(_))) > 0, "{found:?}");
+        assert!(found.iter().any(|detection| sharp(&detection.step)), "{found:?}");
+        assert!((60..200).contains(&n_windows), "{n_windows}");
+        for (chunk, batch, n_reliefs) in ways {
+            let (n_again, again) = hear(*chunk, *batch, *n_reliefs);
+            let way = format!("{rate_hz} Hz in chunks of {chunk}, {batch} hops at a time, {n_reliefs} reliefs");
+            assert_eq!(n_again, n_windows, "{way}");
+            assert_eq!(again, found, "{way}");
+        }
+    }
+}

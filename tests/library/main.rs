@@ -1,0 +1,8 @@
+//! The library itself: the engine with a real ONNX Runtime, the lines of the protocol, every parser of foreign bytes.
+
+mod engine;
+mod fuzz;
+mod kernels;
+#[path = "../support/mod.rs"]
+mod support;
+mod wire;

@@ -1,0 +1,52 @@
+//! Recordings: those that the tests' packages bring, and those that are made on the spot.
+
+use std::path::{Path, PathBuf};
+
+pub const VOICE: &str = "/usr/share/sounds/alsa/Front_Center.wav";
+pub const RINGTONE: &str = "/usr/share/sounds/freedesktop/stereo/phone-incoming-call.oga";
+
+/// Writes the voice with silence after it: played again and again it is one event after the other. Lasts about 4.4 s.
+pub fn voice_and_silence(folder: &Path) -> PathBuf {
+    voice_and_seconds_of_silence(folder, 3)
+}
+
+/// The same with so long a silence. After 8 s of it no window holds two voices, and nothing is open any more.
+pub fn voice_and_seconds_of_silence(folder: &Path, seconds: usize) -> PathBuf {
+    let bytes = std::fs::read(VOICE).expect("`make test` installs it");
+    // Its samples stand behind a header of 44 bytes: 16-bit mono at 48 kHz.
+    let mut samples: Vec<i16> = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    samples.extend(std::iter::repeat_n(0, seconds * 48_000));
+    let path = folder.join("voice.wav");
+    std::fs::write(&path, wav(&samples, 48_000, 1)).unwrap();
+    path
+}
+
+/// A 16-bit WAV file of these samples, interleaved.
+pub fn wav(samples: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
+    let data = samples.len() as u32 * 2;
+    let mut bytes = Vec::with_capacity(44 + samples.len() * 2);
+    bytes.extend(b"RIFF");
+    bytes.extend((36 + data).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    bytes.extend(16u32.to_le_bytes());
+    bytes.extend(1u16.to_le_bytes());
+    bytes.extend(channels.to_le_bytes());
+    bytes.extend(rate_hz.to_le_bytes());
+    bytes.extend((rate_hz * u32::from(channels) * 2).to_le_bytes());
+    bytes.extend((channels * 2).to_le_bytes());
+    bytes.extend(16u16.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend(data.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    bytes
+}
+
+/// A recording whose header makes its decoder panic where overflows are checked, as in a build for tests, and what is said of it there.
+pub fn wav_that_makes_its_decoder_panic() -> (Vec<u8>, &'static str) {
+    let mut bytes = wav(&[0; 100], 16_000, 1);
+    // So many channels of two bytes each are a frame longer than 16 bits can say.
+    bytes[22..24].copy_from_slice(&64_512u16.to_le_bytes());
+    let what =
+        if cfg!(debug_assertions) { "its decoder gave up (attempt to multiply with overflow)" } else { "this is no recording" };
+    (bytes, what)
+}
