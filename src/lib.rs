@@ -11,9 +11,49 @@
 //! thread     free    ╰────────── analysis thread ──────────╯    runtime
 //! ```
 //!
-//! Each word is a module. [`ear`] is one source's way from samples to detections and knows which of its windows are worth scoring,
-//! [`inference`] batches the windows of all ears, [`analysis`] is the thread that runs both, [`pipeline`] starts, watches and stops the stages, [`config`] says what they shall do, [`limits`] what the system
-//! lets them have, [`cli`] is the command line. `mimid scan` runs the same [`ear`] over recordings, and [`tune`] finds thresholds by what an ear says of them.
+//! Each word is a module.
+//!
+//! # The layers
+//!
+//! A module imports from the layers below its own and never from one above, nor from another of its own layer. `make lint` reads this
+//! list and fails where an import breaks it.
+//!
+//! ```text
+//! cli                                          the command line, the socket's client, how things are printed
+//! pipeline                                     starts, watches, reloads and stops the stages
+//! config                                       reads, judges, edits and prints the configuration; it fills the types of the stages
+//! publish                                      the hub, the wire's types, the socket, MQTT and HTTP
+//! control                                      requests to the running daemon, with the way back for their answers
+//! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
+//! inference                                    batches of windows, and the helper threads that share them
+//! ear                                          one source's way from samples to detections, and the scheduler of its windows
+//! detect capture                               rules, segments, boundaries and events; devices, recordings and standard input
+//! features                                     the log-mel spectrogram
+//! model                                        graphs, labels and the label hierarchy
+//! resample ring stats                          the sample rate, the ring buffer, the counters
+//! event limits systemd text                    reports of what was heard; what the system allows; the service manager; names in messages
+//! ```
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! | --- | --- |
+//! | frame | one column of the log-mel spectrogram, every 10 ms |
+//! | window | the stretch of sound that the model scores at once; a model may have windows of several lengths |
+//! | hop | the distance between two scored windows, 100 ms with the shipped model |
+//! | hop stride | load shedding scores only every n-th hop, and n is the hop stride |
+//! | causal score | the score of a label in the windows that end now; it announces an event |
+//! | confirmed score | the score of a moment from the windows on both sides of it, some seconds later; it confirms an event, or takes it back |
+//! | segment | a stretch of a curve of scores that belongs to one peak |
+//! | onset, offset | the beginning and the end of a sound |
+//! | boundary | an onset or an offset; boundary refinement moves a segment's boundaries to where the sound itself begins and ends |
+//! | label hierarchy | which labels stand above which in the ontology; scores propagate to ancestors |
+//! | rule, gate | a rule names the labels that are reported together; its gate holds the thresholds and durations |
+//! | event merger | makes one event of the labels of one sound, such as Bark, Dog and Animal |
+//! | scheduler | decides which windows of an ear are worth scoring |
+//! | report, line | a report is the typed message of the engine; its line is the JSON that a client gets |
+//! | source, input | a source is a named ear with its settings; its input is the device, recording or stream that it opens |
+//! | sink | MQTT or HTTP: a subscriber of the hub inside the daemon |
 //!
 //! # The threads
 //!
@@ -56,10 +96,12 @@ pub mod limits;
 pub mod model;
 pub mod pipeline;
 pub mod publish;
+pub mod recording;
 pub mod resample;
 pub mod ring;
 pub mod stats;
 pub mod systemd;
+pub mod text;
 pub mod tune;
 
 /// The README's Rust program compiles.

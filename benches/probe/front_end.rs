@@ -1,7 +1,7 @@
 //! The way of the samples up to the log-mel, by itself.
 
 use mimid::capture::callback::Callback;
-use mimid::config::Channel;
+use mimid::capture::source::Channel;
 use mimid::features::FrontEnd;
 use mimid::model::Model;
 use mimid::resample::Resampler;

@@ -3,8 +3,8 @@
 use std::fs;
 
 use mimid::config::Raw;
-use mimid::detect::family::Kinship;
 use mimid::ear::{Ear, MAX_PUSH};
+use mimid::model::hierarchy::LabelHierarchy;
 use mimid::model::{Labels, Model};
 
 use super::{file, memory};
@@ -26,7 +26,7 @@ pub fn model(bytes: &[u8]) {
         }
         // Whatever stands above what, in a circle even, is found in the end.
         if let Ok(read) = Labels::read(&labels, Some(table.path()), None) {
-            assert_eq!(Kinship::new(&read).n_labels(), read.len());
+            assert_eq!(LabelHierarchy::new(&read).n_labels(), read.len());
         }
         if let Ok(read) = Labels::read(&labels, None, Some(table.path())) {
             for thresholds in (0..read.len()).filter_map(|label| read.thresholds(label)) {

@@ -1,7 +1,7 @@
 //! Recordings: every container that `mimid scan` and a source `file:…` take.
 
 use mimid::capture::file::{Decoder, Status};
-use mimid::config::Channel;
+use mimid::capture::source::Channel;
 use mimid::resample::check_rate;
 
 use super::{file, memory};

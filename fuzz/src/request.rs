@@ -3,9 +3,9 @@
 use std::mem::discriminant;
 
 use jiff::tz::TimeZone;
+use mimid::cli::pretty::{Style, pretty};
 use mimid::model::Labels;
 use mimid::publish::filter::Filter;
-use mimid::publish::pretty::{Style, pretty};
 use mimid::publish::wire::{Line, Request};
 
 /// No refusal is longer than this, in bytes: an error is shorter than what caused it.

@@ -10,8 +10,8 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::capture::Pace;
-use crate::config::Rule;
 use crate::control::{HeardPeaks, Mark, SourceTop, View};
+use crate::detect::rule::Rule;
 use crate::event::{EndReason, Report};
 use crate::inference::Inference;
 use crate::model::{Model, ModelError};

@@ -15,12 +15,13 @@ use super::peaks::PeakRing;
 use super::slot::Slot;
 use super::top::top;
 use super::{Analysis, Attachment, Command, Outcome, view};
-use crate::config::Rule;
 use crate::control::{Shape, View};
 use crate::detect::Detection;
+use crate::detect::rule::Rule;
 use crate::ear::{Ear, MAX_DUE, MAX_PUSH, Settling};
 use crate::event::{EndReason, Report};
-use crate::inference::{Due, Inference, MAX_HOPS};
+use crate::inference::{Due, Inference};
+use crate::model::MAX_HOPS;
 use crate::model::{Model, ModelError};
 use crate::stats::SourceState;
 

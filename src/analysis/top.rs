@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
-use crate::config::Rule;
 use crate::control::{InForce, OpenEvent, SourceTop, TopLabel};
+use crate::detect::rule::Rule;
 use crate::detect::why::{Moment, Why};
 use crate::ear::Ear;
 use crate::model::Model;

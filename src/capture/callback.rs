@@ -3,7 +3,7 @@
 //! Invariant: [`Callback::process`] never allocates, locks, logs, makes a system call or panics; a test runs it under an
 //! allocator that counts.
 
-use crate::config::Channel;
+use crate::capture::source::Channel;
 use crate::ring::Writer;
 
 /// Frames that are converted at a time, on the stack.

@@ -18,10 +18,10 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::callback::Callback;
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
-use crate::config::Channel;
-use crate::model::labels::nearest;
+use crate::capture::source::Channel;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ, check_rate};
 use crate::ring::{Reader, ring};
+use crate::text::nearest;
 
 /// How long a host or a device may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,9 +16,9 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSourceStream;
 
 use super::callback::{linear_gain, mix};
-use super::contained::contained;
+use super::catch_panic::catch_panic;
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
-use crate::config::Channel;
+use crate::capture::source::Channel;
 use crate::resample::check_rate;
 use crate::ring::{Writer, ring};
 
@@ -69,14 +69,14 @@ impl Decoder {
         let not_audio = |_| bad("this is no recording in a format that is known (WAV, FLAC, Ogg Vorbis, MP3)".to_owned());
         let gave_up = |what: String| bad(gave_up(&what));
         let probe = || symphonia::default::get_probe().probe(&hint, stream, Default::default(), Default::default());
-        let reader = contained(probe).map_err(gave_up)?.map_err(not_audio)?;
+        let reader = catch_panic(probe).map_err(gave_up)?.map_err(not_audio)?;
         let track = reader.default_track(TrackType::Audio).ok_or_else(|| bad("the file has no sound in it".to_owned()))?;
         let (id, n_frames) = (track.id, track.num_frames);
         let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
         let parameters = parameters.ok_or_else(|| bad("the file does not say how its sound is coded".to_owned()))?;
         let unknown = |error| bad(format!("its sound is coded in a way that is not known ({error})"));
         let make = || symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default());
-        let decoder = contained(make).map_err(gave_up)?.map_err(unknown)?;
+        let decoder = catch_panic(make).map_err(gave_up)?.map_err(unknown)?;
         let mut opened = Self {
             path: path.into(),
             reader,
@@ -123,7 +123,7 @@ impl Decoder {
 
     fn decode(&mut self, out: &mut Vec<f32>) -> Result<Status, CaptureError> {
         loop {
-            let packet = match contained(|| self.reader.next_packet()).map_err(|what| self.bad(gave_up(&what)))? {
+            let packet = match catch_panic(|| self.reader.next_packet()).map_err(|what| self.bad(gave_up(&what)))? {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(self.at_end()),
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(self.at_end()),
@@ -133,7 +133,7 @@ impl Decoder {
             if packet.track_id != self.track {
                 continue;
             }
-            let decoded = contained(|| {
+            let decoded = catch_panic(|| {
                 let sound = self.decoder.decode(&packet)?;
                 self.interleaved.resize(sound.samples_interleaved(), 0.0);
                 sound.copy_to_slice_interleaved(&mut self.interleaved);

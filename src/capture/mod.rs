@@ -1,7 +1,7 @@
 //! Capture: from a device, a recording or standard input into a ring of mono samples.
 //!
 //! `device` is the only file that names cpal, `callback` is the real-time body that it runs, `file` and `stdin` are the
-//! sources without a device, `contained` keeps what decodes a file from ending more than that. Each delivers f32 mono samples at its own
+//! sources without a device, `catch_panic` keeps what decodes a file from ending more than that. Each delivers f32 mono samples at its own
 //! rate into a [`ring`]; nobody here resamples, and nothing here ever waits for the analysis, but for recordings and standard input,
 //! which can.
 //!
@@ -13,14 +13,15 @@ use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::Receiver;
 
-use crate::config::{Input, SourceConfig};
+use crate::capture::source::{Input, SourceConfig};
 use crate::limits;
 use crate::ring;
 
 pub mod callback;
-mod contained;
+mod catch_panic;
 pub mod device;
 pub mod file;
+pub mod source;
 pub mod stdin;
 
 /// How much sound a ring holds, in seconds: so long may the analysis be busy before samples are lost.

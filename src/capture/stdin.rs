@@ -11,7 +11,7 @@ use crossbeam_channel::bounded;
 
 use super::callback::Callback;
 use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
-use crate::config::Channel;
+use crate::capture::source::Channel;
 use crate::ring::ring;
 
 /// Bytes read at a time: 32 ms at 16 kHz, so that a live pipe is heard at once.

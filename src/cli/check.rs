@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use super::{ConfigArg, Failure, load_raw, say};
+use crate::capture::source::Input;
 use crate::capture::{device, parse_input};
 use crate::config::print::effective;
 use crate::config::raw::RawSource;
-use crate::config::{Fault, Input, Raw};
+use crate::config::{Fault, Raw};
 
 /// Check a configuration: all faults at once.
 #[derive(Debug, clap::Args)]

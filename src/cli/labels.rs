@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{ConfigArg, Failure, exit, load_raw};
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
-use crate::model::labels::{Labels, Node, did_you_mean};
+use crate::model::labels::{Labels, Node};
+use crate::text::did_you_mean;
 
 /// List what can be detected, with each label's threshold and where it comes from.
 #[derive(Debug, clap::Args)]

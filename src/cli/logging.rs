@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::journal::{self, Journal};
 use crate::config::{LogConfig, LogFormat, LogLevel};
-use crate::publish::pretty::visible;
+use crate::text::visible;
 
 /// Starts to log. `MIMID_LOG` may say more finely what is wanted, such as `mimid::capture=debug`.
 pub fn start(config: &LogConfig) {

@@ -11,9 +11,11 @@ use jiff::tz::TimeZone;
 use crate::config::{self, Fault, Faults, Loaded, Raw};
 use crate::limits;
 use crate::model::Model;
-use crate::publish::pretty::visible;
+use crate::recording::RecordingError;
+use crate::text::visible;
 
 pub mod check;
+mod client;
 pub mod devices;
 pub mod explain;
 mod journal;
@@ -21,7 +23,8 @@ pub mod labels;
 pub mod listen;
 mod logging;
 pub mod man;
-mod recording;
+pub mod pretty;
+mod progress;
 pub mod run;
 pub mod scan;
 pub mod status;
@@ -76,6 +79,16 @@ impl From<std::io::Error> for Failure {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Self::broken_pipe(),
             _ => Self::new(format_args!("the output could not be written: {error}"), exit::FAILED),
+        }
+    }
+}
+
+impl From<RecordingError> for Failure {
+    fn from(error: RecordingError) -> Self {
+        match error {
+            RecordingError::Recording(sentence) | RecordingError::File(sentence) => Self::new(sentence, exit::FAILED),
+            RecordingError::Model(error) => error.into(),
+            RecordingError::Output(error) => error.into(),
         }
     }
 }

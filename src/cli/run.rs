@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::{Failure, exit, listen, load_raw, logging};
 use crate::capture::parse_input;
+use crate::capture::source::{Channel, Input, SourceConfig};
 use crate::config::raw::RawSource;
-use crate::config::{Channel, Input, SourceConfig};
 use crate::limits;
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
-use crate::publish::pretty::visible;
+use crate::text::visible;
 
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
@@ -119,8 +119,8 @@ fn end_with_any_thread() {
 }
 
 /// Whether standard output goes to a terminal that may show colours.
-pub(super) fn style_of(out: &impl io::IsTerminal) -> crate::publish::pretty::Style {
-    use crate::publish::pretty::Style;
+pub(super) fn style_of(out: &impl io::IsTerminal) -> crate::cli::pretty::Style {
+    use crate::cli::pretty::Style;
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if out.is_terminal() && !plain { Style::Colour } else { Style::Plain }
 }

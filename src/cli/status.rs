@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::listen::{Daemon, closed};
+use super::client::{ClientError, Daemon};
 use super::{Failure, exit};
-use crate::publish::pretty::{paused, visible};
+use crate::cli::pretty::paused;
 use crate::publish::wire::{Body, PauseStatus, Request, SinkStatus, SourceStatus, Status, duration};
+use crate::text::visible;
 
 /// Show the health of the running daemon.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     daemon.ask(&Request::Status {})?;
     loop {
         let Some((line, json)) = daemon.read()? else {
-            return Err(closed());
+            return Err(ClientError::Closed.into());
         };
         match &line.body {
             Body::Status(_) if args.json => writeln!(io::stdout(), "{json}")?,

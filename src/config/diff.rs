@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Config, SourceConfig};
+use super::Config;
+use crate::capture::source::SourceConfig;
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::capture::source::SourceConfig;
+use crate::detect::rule::Rule;
 use crate::event::Subject;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
+use crate::publish::settings::{SinksConfig, SocketConfig};
 use stamp::Stamp;
 
 pub mod diff;
@@ -25,7 +28,6 @@ pub mod quiet;
 pub mod raw;
 pub mod schema;
 mod set;
-pub mod sinks;
 pub mod stamp;
 pub mod table;
 pub mod validate;
@@ -34,7 +36,6 @@ pub use fault::{Fault, Faults};
 pub use origin::Origin;
 pub use quiet::QuietHours;
 pub use raw::Raw;
-pub use sinks::SinksConfig;
 
 /// The longest configuration, in bytes: a hundred times one that names every label.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -157,17 +158,6 @@ impl Config {
     }
 }
 
-/// Where and for whom the socket is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SocketConfig {
-    /// The socket's path; `None` means the place that `publish::socket::default_path` finds.
-    pub path: Option<PathBuf>,
-    /// The socket's permission bits, such as 0o660.
-    pub mode: u32,
-    /// The group that the socket belongs to and whose members may change the daemon.
-    pub group: Option<String>,
-}
-
 /// Which model, run how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -186,98 +176,6 @@ impl ModelConfig {
     pub fn n_threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()))
     }
-}
-
-/// One source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceConfig {
-    /// The name that events carry.
-    pub name: Arc<str>,
-    /// What to open.
-    pub input: Input,
-    /// Which of its channels to hear.
-    pub channel: Channel,
-    /// Gain applied before anything else, in dB.
-    pub gain_db: f32,
-    /// It is silent when it has delivered nothing but digital zeros for so long, in milliseconds; 0 is never.
-    pub silent_after_ms: u64,
-}
-
-/// What a source opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// The default capture device.
-    Default,
-    /// The capture device with this stable id, from `mimid devices`.
-    Device(String),
-    /// A recording, paced as real time.
-    File {
-        /// The recording's path.
-        path: PathBuf,
-        /// Whether it starts again at its end.
-        looped: bool,
-    },
-    /// Raw signed 16-bit little-endian mono PCM on standard input.
-    Stdin {
-        /// Its sample rate in Hz.
-        rate_hz: u32,
-    },
-}
-
-/// Which channels of a source are heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
-    /// The mean of all.
-    Mix,
-    /// This one, counted from 1.
-    Pick(u16),
-}
-
-/// When a label or a group of labels is reported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
-    /// The name that its events carry.
-    pub subject: Arc<Subject>,
-    /// The labels whose highest score counts, by their index among the model's outputs; never empty.
-    pub members: Vec<usize>,
-    /// When and how long.
-    pub gate: Gate,
-    /// Whether it is one event with what is above or below it in the ontology.
-    pub merge: bool,
-}
-
-impl Rule {
-    /// Whether a level in dBFS is as loud as the rule asks for; it is measured only if it does.
-    pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
-        self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)
-    }
-}
-
-/// The numbers that turn a score curve into events.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Gate {
-    /// An event is one whose two-sided score reaches this, 0…1.
-    pub threshold: f32,
-    /// An event ends where its score stays below this, if it has not before that; at most the threshold.
-    pub release: f32,
-    /// An event is announced at once when its causal score reaches this, 0…1.
-    pub start_threshold: f32,
-    /// It is announced only when this many …
-    pub confirm_k: usize,
-    /// … of the last so many windows reach the start threshold.
-    pub confirm_n: usize,
-    /// Shorter events are not reported, in milliseconds.
-    pub min_duration_ms: u64,
-    /// Longer events end and begin anew, in milliseconds; `None` lets them last.
-    pub max_duration_ms: Option<u64>,
-    /// A gap in the sound is bridged up to this length, in milliseconds; in a long event a longer one.
-    pub hangover_ms: u64,
-    /// After an event's end no other of its label begins for so long, in milliseconds.
-    pub cooldown_ms: u64,
-    /// Quieter sounds are not reported; the root mean square level in dBFS.
-    pub min_level_dbfs: Option<f32>,
-    /// Nor are sounds that exceed the noise floor in their own bands by less, in dB.
-    pub min_snr_db: f32,
 }
 
 /// What is logged, and how.

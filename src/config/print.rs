@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-use super::sinks::MqttVersion;
-use super::{Channel, Config, Gate, Input, LogFormat, LogLevel, SinksConfig};
+use super::{Config, LogFormat, LogLevel};
+use crate::capture::source::{Channel, Input};
+use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
+use crate::publish::settings::{MqttVersion, SinksConfig};
 
 /// The effective configuration as TOML: every rule that is in force, with the numbers most of them share as `[defaults]`.
 pub fn effective(config: &Config, labels: &Labels) -> String {

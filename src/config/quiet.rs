@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::event::{Pause, PauseReason};
-use crate::model::labels::{did_you_mean, nearest};
+use crate::text::{did_you_mean, nearest};
 
 const DAY_MIN: u32 = 24 * 60;
 const WEEK_MIN: u32 = 7 * DAY_MIN;

@@ -15,6 +15,7 @@ use super::fault::Faults;
 use super::stamp::Stamp;
 use super::table::{At, Leaf, Table};
 use super::{LogFormat, LogLevel, preset, quiet};
+use crate::detect::rule::STANDARD_GATE;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 mod parse;
@@ -209,42 +210,6 @@ section! {
         min_snr_db: Option<f64> = None,
     }
 }
-
-/// The numbers in force where the file says nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct StandardGate {
-    /// See [`RawGate`]; 0…1.
-    pub threshold: f64,
-    /// The release threshold where none is set, as a part of the threshold in force.
-    pub release_ratio: f64,
-    /// The start threshold where none is set, as a part of the threshold in force.
-    pub start_ratio: f64,
-    /// k of n windows.
-    pub confirm: &'static str,
-    /// In milliseconds.
-    pub min_duration_ms: f64,
-    /// In seconds; 0 lets events last.
-    pub max_duration_s: f64,
-    /// In milliseconds.
-    pub hangover_ms: f64,
-    /// In seconds.
-    pub cooldown_s: f64,
-    /// In dB.
-    pub min_snr_db: f64,
-}
-
-/// The one set of default numbers.
-pub const STANDARD_GATE: StandardGate = StandardGate {
-    threshold: 0.2,
-    release_ratio: 0.1,
-    start_ratio: 0.7,
-    confirm: "1/1",
-    min_duration_ms: 0.0,
-    max_duration_s: 600.0,
-    hangover_ms: 400.0,
-    cooldown_s: 0.0,
-    min_snr_db: 0.0,
-};
 
 section! {
     /// The key of `[groups.…]` that is not a gate's.

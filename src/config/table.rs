@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
-use crate::model::labels::{did_you_mean, nearest};
+use crate::text::{did_you_mean, nearest};
 
 /// A value and the line it stands in; a default stands in none.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::raw::{RawGate, RawReport, STANDARD_GATE, STANDARD_PRESET};
+use super::raw::{RawGate, RawReport, STANDARD_PRESET};
 use super::*;
 use crate::config::print::effective;
+use crate::detect::rule::STANDARD_GATE;
 
 const SHIPPED: &str = include_str!("../../config/mimid.toml");
 

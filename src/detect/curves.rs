@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::boxes::{Boxes, FLOOR, Stretch};
-use super::edges::Edges;
+use super::boundaries::Edges;
 use super::scoring::{CurveBank, Scoring};
+use super::segments::{Boxes, FLOOR, Stretch};
 use super::sharpen;
 
 /// Boxes with a lower peak keep their coarse edges.

@@ -1,6 +1,6 @@
 //! The score of each rule: that of its label, or the highest of its labels. It knows nothing of time.
 
-use crate::config::Rule;
+use crate::detect::rule::Rule;
 
 /// Which labels each rule takes its score from.
 #[derive(Debug)]

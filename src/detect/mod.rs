@@ -1,21 +1,22 @@
 //! Detection: the model's scores over time in, sound events out.
 //!
-//! For each rule `scoring` makes one curve of the scores of its `members`, `boxes` finds where on it events lie, and `tracker` decides which are told,
-//! and when; `edges` sharpens them by the sound itself, `family` makes one event of a bark, a dog and an animal, `level` measures how
+//! For each rule `scoring` makes one curve of the scores of its `members`, `segments` finds where on it events lie, and `tracker` decides which are told,
+//! and when; `boundaries` sharpens them by the sound itself, `merger` makes one event of a bark, a dog and an animal, `level` measures how
 //! loud a stretch was. `standing` says why a rule tells an event, or does not, `why` says it in words, and `trace` remembers it.
 //! `curves` is the same for every label of the model, written down; `peaks` keeps no more of them than how high they rose. Times are
 //! sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
-pub mod boxes;
+pub mod boundaries;
 pub mod curves;
-pub mod edges;
-pub mod family;
 pub mod level;
 mod members;
+pub mod merger;
 pub mod peaks;
+pub mod rule;
 pub mod scoring;
+pub mod segments;
 pub mod standing;
 pub mod step;
 pub mod trace;
@@ -25,15 +26,16 @@ pub mod why;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use crate::config::Rule;
+use crate::detect::rule::Rule;
 use crate::event::EndReason;
+use crate::model::hierarchy::LabelHierarchy;
 
-use boxes::{Boxes, Found, Stretch};
-use edges::{Coarse, Edge, Edges, Sharp};
-use family::{Families, Kinship};
+use boundaries::{Coarse, Edge, Edges, Sharp};
 use level::LevelMeter;
 use members::Members;
+use merger::EventMerger;
 use scoring::{CurveBank, Scoring};
+use segments::{Boxes, Found, Stretch};
 use standing::{Fate, Standing};
 use step::Step;
 use trace::{Trace, Traced};
@@ -103,8 +105,8 @@ pub struct Detector {
     /// The curves of the rules.
     curves: CurveBank,
     listeners: Vec<Listener>,
-    families: Families,
-    kinship: Arc<Kinship>,
+    merger: EventMerger,
+    hierarchy: Arc<LabelHierarchy>,
     sample_rate_hz: u32,
     n_labels: usize,
     /// Where value 0 of the curves begins, as a sample index.
@@ -116,17 +118,22 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector for `rules` over windows that `scoring` places in time; `kinship` says which labels are related.
-    pub fn new(rules: impl Into<Arc<[Rule]>>, scoring: Arc<Scoring>, kinship: Arc<Kinship>, sample_rate_hz: u32) -> Self {
+    /// A detector for `rules` over windows that `scoring` places in time; `hierarchy` says which labels are related.
+    pub fn new(
+        rules: impl Into<Arc<[Rule]>>,
+        scoring: Arc<Scoring>,
+        hierarchy: Arc<LabelHierarchy>,
+        sample_rate_hz: u32,
+    ) -> Self {
         let rules = rules.into();
         let mut detector = Self {
             members: Members::new(&rules),
             curves: CurveBank::new(&scoring, rules.len()),
             listeners: Vec::new(),
-            families: Families::new(sample_rate_hz),
-            n_labels: kinship.n_labels(),
+            merger: EventMerger::new(sample_rate_hz),
+            n_labels: hierarchy.n_labels(),
             scoring,
-            kinship,
+            hierarchy,
             sample_rate_hz,
             base: 0,
             next_event: 0,
@@ -135,7 +142,7 @@ impl Detector {
             rules,
         };
         detector.listeners = detector.rules.iter().map(|rule| detector.listener(rule)).collect();
-        detector.families.set_rules(&detector.rules, &detector.kinship);
+        detector.merger.set_rules(&detector.rules, &detector.hierarchy);
         detector
     }
 
@@ -205,7 +212,7 @@ impl Detector {
         self.curves.reset();
         self.base = base;
         self.tell(now, &mut steps, senses.meter, found);
-        self.families.finish(now, senses.meter, found);
+        self.merger.finish(now, senses.meter, found);
         self.steps = steps;
     }
 
@@ -240,8 +247,8 @@ impl Detector {
             .collect();
         self.curves = self.curves.rearranged(&kept);
         self.members = Members::new(&rules);
-        self.families.replace_rules(&kept);
-        self.families.set_rules(&rules, &self.kinship);
+        self.merger.replace_rules(&kept);
+        self.merger.set_rules(&rules, &self.hierarchy);
         self.rules = rules;
     }
 
@@ -250,7 +257,7 @@ impl Detector {
         let listener = self.listeners.get(rule)?;
         let standing = listener.tracker.standing();
         let told_as = match standing {
-            Standing::Open { event, .. } => self.families.told_as(rule, event).map(|(told, _)| told),
+            Standing::Open { event, .. } => self.merger.told_as(rule, event).map(|(told, _)| told),
             _ => None,
         };
         let causal = listener.tracker.last().map_or(0.0, |last| last.score);
@@ -265,7 +272,7 @@ impl Detector {
             .iter()
             .enumerate()
             .flat_map(|(rule, listener)| listener.tracker.confirmed().map(move |number| (rule, number)));
-        parts.filter_map(|(rule, number)| self.families.told_as(rule, number)).map(|(_, event)| event).collect()
+        parts.filter_map(|(rule, number)| self.merger.told_as(rule, number)).map(|(_, event)| event).collect()
     }
 
     /// From now on keeps this trace.
@@ -296,7 +303,7 @@ impl Detector {
     }
 
     fn tell(&mut self, now: u64, steps: &mut Vec<(usize, u64, Step)>, meter: &LevelMeter, found: &mut Vec<Detection>) {
-        self.families.relate(now, steps.drain(..), meter, found);
+        self.merger.relate(now, steps.drain(..), meter, found);
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::boxes::Boxes;
 use super::scoring::{CurveBank, Scoring};
+use super::segments::Boxes;
 
 /// Lower peaks are not kept: no threshold that anybody sets is as low, and there are very many.
 pub const FLOOR: f32 = 2e-3;

@@ -1,6 +1,6 @@
 //! What a tracker tells of its events: plain data; times are sample indices.
 
-use super::edges::Edge;
+use super::boundaries::Edge;
 use crate::event::EndReason;
 
 /// What happened to an event; times are sample indices.

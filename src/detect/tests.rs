@@ -21,7 +21,7 @@ fn rules(names: &str) -> Vec<Rule> {
 fn a_rule_that_comes_later_has_its_events_where_they_are_and_the_others_keep_theirs() {
     let detection = manifest::Detection::of_tests();
     let scoring = Arc::new(Scoring::new(&detection, RATE_HZ));
-    let mut detector = Detector::new(rules("\"Alarm\""), scoring, Arc::new(Kinship::new(&labels())), RATE_HZ);
+    let mut detector = Detector::new(rules("\"Alarm\""), scoring, Arc::new(LabelHierarchy::new(&labels())), RATE_HZ);
     let mut meter = LevelMeter::new(RATE_HZ);
     let mut found = Vec::new();
     for hop in 1..=400u64 {

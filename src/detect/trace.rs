@@ -1,7 +1,7 @@
 //! What a detector heard and why it decided as it did, kept for whoever asks afterwards. It decides nothing.
 
 use super::Glance;
-use super::edges::Sharp;
+use super::boundaries::Sharp;
 use super::standing::Fate;
 
 /// Boxes with a lower peak leave no trace.

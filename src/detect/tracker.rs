@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-use super::edges::{Edge, Sharp};
+use super::boundaries::{Edge, Sharp};
 use super::standing::{Fate, Standing};
 use super::step::{Heard, Step, Told};
-use crate::config::Gate;
+use crate::detect::rule::Gate;
 use crate::event::EndReason;
 
 /// How much a peak must rise to be told.

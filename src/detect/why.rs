@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::standing::Standing;
-use crate::config::Gate;
+use crate::detect::rule::Gate;
 use crate::event::Subject;
 
 /// Why a label is an event just now, or why not.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::labels::did_you_mean;
+use crate::text::did_you_mean;
 
 /// Why a model, or the ONNX Runtime that it needs, cannot be used. None of them is helped by trying again.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
-use super::labels::{Labels, nearest};
+use super::labels::Labels;
+use crate::text::nearest;
 
 mod check;
 
@@ -192,7 +193,7 @@ pub enum OutputKind {
     Logits,
 }
 
-/// Which windows the model is given, and how their scores become a curve and its boxes; see `detect::scoring` and `detect::boxes`.
+/// Which windows the model is given, and how their scores become a curve and its boxes; see `detect::scoring` and `detect::segments`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {

@@ -14,14 +14,15 @@ use jiff::tz::TimeZone;
 
 use crate::analysis::{Analysis, Command, Now, Outcome};
 use crate::capture::CaptureError;
+use crate::capture::source::SourceConfig;
 use crate::config::stamp::Stamp;
-use crate::config::{Config, QuietHours, Raw, SourceConfig};
+use crate::config::{Config, QuietHours, Raw};
 use crate::event::{EndReason, Pause, Report};
 use crate::inference::Inference;
 use crate::limits;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
-use crate::publish::server::Directory;
+use crate::publish::shared::Directory;
 use crate::publish::socket;
 use crate::publish::wire::{self, ModelInfo};
 use crate::stats::Stats;

@@ -9,13 +9,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::SinksConfig;
 use crate::control::Control;
 use crate::event::Report;
 use crate::publish::hub::Hub;
-use crate::publish::server::{Directory, Shared, max_clients, serve};
+use crate::publish::settings::SinksConfig;
+use crate::publish::shared::{Directory, Shared, max_clients};
 use crate::publish::sinks;
 use crate::publish::socket::Bound;
+use crate::publish::socket::server::serve;
 use crate::stats::Stats;
 
 /// Requests on their way to the pipeline.

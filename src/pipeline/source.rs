@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use crate::analysis::{Attachment, Command};
+use crate::capture::source::SourceConfig;
 use crate::capture::{self, Capture, CaptureError, Notice, Pace};
-use crate::config::SourceConfig;
 use crate::event::{EndReason, Report};
 use crate::stats::{SourceState, SourceStats};
 

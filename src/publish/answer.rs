@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::server::Shared;
+use super::shared::Shared;
 use super::wire::{self, Body, Request};
 use crate::control::{Control, InForce, Mark, SetThresholds, SourceTop, TopLabel, View};
 use crate::detect::why::Why;

@@ -2,7 +2,8 @@
 
 use crate::event::Report;
 use crate::model::Labels;
-use crate::model::labels::{did_you_mean, nearest, shown, slug};
+use crate::model::labels::slug;
+use crate::text::{did_you_mean, nearest, shown};
 
 use super::wire::{self, Request};
 

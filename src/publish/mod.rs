@@ -8,20 +8,15 @@
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
 pub mod access;
-pub mod activation;
 pub mod answer;
-pub mod client;
 pub mod filter;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
-pub mod pretty;
 pub mod secret;
-pub mod server;
+pub mod settings;
+pub mod shared;
 pub mod sinks;
 pub mod socket;
 pub mod subscribe;
 pub mod wire;
-
-#[cfg(test)]
-mod tests;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::server::{Shared, down};
+use super::shared::{Shared, down};
 use super::{http, mqtt};
-use crate::config::SinksConfig;
+use crate::publish::settings::SinksConfig;
 use crate::stats::sink::SinkStats;
 
 /// How long a sink has to say good-bye.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::answer::Refusal;
 use super::filter::Filter;
 use super::hub::{Delivery, Subscription};
-use super::server::Shared;
+use super::shared::Shared;
 use super::wire::{Body, Line, Request};
 
 /// The beginning of a client's stream under a new filter, in the order in which it is sent.

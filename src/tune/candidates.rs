@@ -1,7 +1,7 @@
 //! The thresholds and releases that are tried.
 
-use crate::config::Gate;
-use crate::config::raw::STANDARD_GATE;
+use crate::detect::rule::Gate;
+use crate::detect::rule::STANDARD_GATE;
 
 /// The lowest and the highest threshold that is tried.
 const RANGE: (f64, f64) = (0.003, 0.97);

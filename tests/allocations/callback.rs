@@ -2,7 +2,7 @@
 //! the state of the ring.
 
 use mimid::capture::callback::Callback;
-use mimid::config::Channel;
+use mimid::capture::source::Channel;
 use mimid::ring::ring;
 
 use crate::calls;

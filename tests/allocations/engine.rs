@@ -11,11 +11,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use mimid::analysis::{Analysis, Attachment, Command};
 use mimid::capture::Pace;
-use mimid::config::{Raw, Rule};
+use mimid::config::Raw;
+use mimid::detect::rule::Rule;
 use mimid::detect::step::Step;
 use mimid::ear::Ear;
+use mimid::inference::helpers::helpers;
 use mimid::inference::{Due, Inference};
-use mimid::model::relief::reliefs;
 use mimid::model::{Model, Tagger};
 use mimid::ring::ring;
 use mimid::stats::{SourceStats, Stats};
@@ -92,7 +93,7 @@ fn the_inference_takes_no_memory_but_what_its_runs_take() {
     let (hop, strides) = (model.detection.hop_samples(model.input.sample_rate_hz), &model.detection.strides);
     // One hop of one source at a time, several of one, and several of several: each hop of all is scored.
     for (n_sources, ahead) in [(1, 1), (1, 7), (3, 2)] {
-        let (offers, _reliefs) = reliefs();
+        let (offers, _reliefs) = helpers();
         let mut inference = Inference::new(tagger(&model), offers);
         let mut ears: Vec<Ear> =
             (0..n_sources).map(|_| Ear::new(&model, rules(&model, FAR), model.input.sample_rate_hz).unwrap()).collect();
@@ -135,7 +136,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
     let model = model();
     let cost = cost_of_a_run(&model);
     let (rate_hz, hop) = (model.input.sample_rate_hz, model.detection.hop_samples(model.input.sample_rate_hz));
-    let (offers, _reliefs) = reliefs();
+    let (offers, _reliefs) = helpers();
     let (command, commands) = crossbeam_channel::unbounded();
     let ((reports, told), (outcomes, _ended)) = (crossbeam_channel::bounded(100), crossbeam_channel::bounded(1));
     let (mut writer, reader) = ring(rate_hz as usize);

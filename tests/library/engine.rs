@@ -6,13 +6,14 @@ use std::thread::JoinHandle;
 
 use crate::support::onnx;
 use crate::support::runtime::runtime;
-use mimid::config::{Raw, Rule};
+use mimid::config::Raw;
 use mimid::detect::Detection;
+use mimid::detect::rule::Rule;
 use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
-use mimid::inference::{Due, Inference, relieve};
-use mimid::model::relief::reliefs;
+use mimid::inference::helpers::helpers;
+use mimid::inference::{Due, Inference, run_helper};
 use mimid::model::{Model, Tagger};
 use proptest::prelude::*;
 
@@ -72,27 +73,27 @@ fn hear(mut ear: Ear, inference: &mut Inference, pieces: &[Piece], chunk: usize,
     found
 }
 
-/// A model that costs nothing, and its inference on this thread and `n_reliefs` others.
-fn model(n_reliefs: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
+/// A model that costs nothing, and its inference on this thread and `n_helpers` others.
+fn model(n_helpers: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
     let folder = tempfile::tempdir().unwrap();
     onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| {
         manifest.replace("hop_ms = 100", "hop_ms = 100\nstrides = [1, 3]\nnoise_gate_dbfs = -70.0")
     });
     let model = Model::open(folder.path().to_str().unwrap()).unwrap();
-    let (inference, threads) = inference(&model, n_reliefs);
+    let (inference, threads) = inference(&model, n_helpers);
     (model, inference, threads)
 }
 
-/// The inference on this thread and `n_reliefs` others.
-fn inference(model: &Model, n_reliefs: usize) -> (Inference, Vec<JoinHandle<()>>) {
-    let (offers, reliefs) = reliefs();
+/// The inference on this thread and `n_helpers` others.
+fn inference(model: &Model, n_helpers: usize) -> (Inference, Vec<JoinHandle<()>>) {
+    let (offers, helpers) = helpers();
     let inference = Inference::new(Tagger::open(model, runtime()).unwrap(), offers);
     let mut threads = Vec::new();
-    for started in 0..n_reliefs {
-        let (model, reliefs) = (model.clone(), reliefs.clone());
-        threads.push(std::thread::spawn(move || relieve(&model, runtime(), reliefs)));
+    for started in 0..n_helpers {
+        let (model, helpers) = (model.clone(), helpers.clone());
+        threads.push(std::thread::spawn(move || run_helper(&model, runtime(), helpers)));
         // A model's folder may be gone when this returns, so each must have opened its graph.
-        while inference.n_reliefs() <= started {
+        while inference.n_helpers() <= started {
             std::thread::yield_now();
         }
     }
@@ -110,9 +111,9 @@ proptest! {
         rate in prop::sample::select(vec![16_000u32, 44_100, 48_000]),
         chunk in 1usize..5_000,
         batch in 1usize..33,
-        n_reliefs in 0usize..3,
+        n_helpers in 0usize..3,
     ) {
-        let (model, mut inference, threads) = model(n_reliefs);
+        let (model, mut inference, threads) = model(n_helpers);
         let ear = || Ear::new(&model, rules(&model, 0.5), rate).unwrap();
         let first = hear(ear(), &mut inference, &pieces, 4_096, 1);
         let second = hear(ear(), &mut inference, &pieces, chunk, batch);
@@ -195,8 +196,8 @@ fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_t
         [(16_000, &[(1, 32, 0), (997, 7, 1), (8_192, 32, 2)][..]), (44_100, &[(313, 32, 1), (4_800, 3, 0), (2_048, 20, 2)][..])]
     {
         let sound = [Piece::Samples(scene(rate_hz))];
-        let hear = |chunk: usize, batch: usize, n_reliefs: usize| {
-            let (mut inference, threads) = inference(&model, n_reliefs);
+        let hear = |chunk: usize, batch: usize, n_helpers: usize| {
+            let (mut inference, threads) = inference(&model, n_helpers);
             let ear = Ear::new(&model, rules(&model, 0.1), rate_hz).unwrap();
             let found = hear(ear, &mut inference, &sound, chunk, batch);
             let n_windows = inference.n_windows();
@@ -214,9 +215,9 @@ fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_t
         assert!(n(|step| matches!(step, Step::Update(_))) > 0, "{found:?}");
         assert!(found.iter().any(|detection| sharp(&detection.step)), "{found:?}");
         assert!((60..200).contains(&n_windows), "{n_windows}");
-        for (chunk, batch, n_reliefs) in ways {
-            let (n_again, again) = hear(*chunk, *batch, *n_reliefs);
-            let way = format!("{rate_hz} Hz in chunks of {chunk}, {batch} hops at a time, {n_reliefs} reliefs");
+        for (chunk, batch, n_helpers) in ways {
+            let (n_again, again) = hear(*chunk, *batch, *n_helpers);
+            let way = format!("{rate_hz} Hz in chunks of {chunk}, {batch} hops at a time, {n_helpers} helpers");
             assert_eq!(n_again, n_windows, "{way}");
             assert_eq!(again, found, "{way}");
         }

@@ -1,8 +1,8 @@
 //! What was found out about a recording: the events that were told, and what became of every rise of a curve. Times are seconds.
 
-use crate::config::Rule;
 use crate::detect::Glance;
-use crate::detect::edges::Edge;
+use crate::detect::boundaries::Edge;
+use crate::detect::rule::Rule;
 use crate::detect::standing::Fate;
 use crate::detect::step::Heard;
 use crate::detect::trace::{Hop, Traced};

@@ -6,15 +6,17 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::recording::{self, Engine, RecordingError};
 use super::{ConfigArg, Failure, exit, load_raw, say};
+use crate::cli::progress::progress;
+use crate::config::Raw;
 use crate::config::origin::{Origin, Reported};
-use crate::config::{Raw, Rule};
 use crate::detect::Detection;
+use crate::detect::rule::Rule;
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
+use crate::recording::{self, Engine, RecordingError};
 
 mod findings;
 mod picture;
@@ -134,12 +136,18 @@ fn hear(
     let to = if args.plot.is_some() || args.at.is_some() { to } else { 0 };
     let asked = args.at.map(samples);
     ear.keep_trace(Trace::new(from, to, asked));
-    let progress = recording::progress(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), decoder.n_frames());
+    let progress = progress(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), decoder.n_frames());
     let mut told = Vec::new();
-    let heard = engine.hear(path, &mut decoder, &mut ear, &progress, |_, detection| {
-        note(&mut told, detection);
-        Ok(())
-    });
+    let heard = engine.hear(
+        path,
+        &mut decoder,
+        &mut ear,
+        |n| progress.inc(n),
+        |_, detection| {
+            note(&mut told, detection);
+            Ok(())
+        },
+    );
     progress.finish_and_clear();
     match heard {
         // What a truncated recording holds is explained; that it is truncated is said.

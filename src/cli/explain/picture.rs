@@ -6,12 +6,12 @@ use super::findings::Findings;
 use super::plot::{self, Mark, Panel, Picture, Spectrogram};
 use super::{AROUND_S, Failure, LONGEST_PICTURE_S, exit};
 use crate::capture::file::Status;
-use crate::cli::recording;
 use crate::detect::standing::Fate;
 use crate::ear::MAX_PUSH;
 use crate::features::LogMel;
 use crate::features::mel::band_centres_hz;
 use crate::model::Model;
+use crate::recording;
 use crate::resample::Resampler;
 
 /// How many labels have a panel where none is named.

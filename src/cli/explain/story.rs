@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::findings::{Findings, Told};
-use crate::config::Gate;
+use crate::detect::rule::Gate;
 use crate::detect::standing::Fate;
 use crate::detect::trace::Traced;
 use crate::event::EndReason;
-use crate::publish::pretty::visible;
+use crate::text::visible;
 
 /// How many rises of curves are told of where no label is named, the highest first.
 const MOST_RISES: usize = 12;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Failure, RecordingError, exit};
+use super::RecordingError;
 use crate::detect::curves::Painted;
 use crate::ear::Ear;
 use crate::model::Model;
@@ -72,5 +72,5 @@ impl CurveFile {
 }
 
 fn failed(path: &Path, error: io::Error) -> RecordingError {
-    RecordingError::Fatal(Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))
+    RecordingError::File(format!("{} cannot be written: {error}", path.display()))
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::event::{EndReason, Subject};
-use crate::publish::pretty::visible;
 use crate::publish::wire;
+use crate::text::visible;
 
 /// The formats of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -13,11 +13,11 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::super::Failure;
-use super::super::recording::{Engine, RecordingError};
-use crate::inference::{Inference, relieve};
+use crate::inference::helpers::{Helpers, Offers, helpers};
+use crate::inference::{Inference, run_helper};
 use crate::model::onnx::Runtime;
-use crate::model::relief::{Offers, Reliefs, reliefs};
 use crate::model::{Model, Tagger};
+use crate::recording::{Engine, RecordingError};
 
 /// So much of what is found is handed on at a time, in bytes.
 const PIECE: usize = 8_192;
@@ -73,7 +73,7 @@ pub(super) fn run(
     mut fault: impl FnMut(&str),
 ) -> Result<(), Failure> {
     let n_lanes = threads.min(files.len());
-    let (offers, reliefs) = reliefs();
+    let (offers, helpers) = helpers();
     let (tell, told): (Vec<Sender<Told>>, Vec<Receiver<Told>>) = files.iter().map(|_| bounded(PIECES)).unzip();
     // Taken by the lane that hears the recording; when it is done with it, the printing goes on to the next.
     let tell: Vec<_> = tell.into_iter().map(|tell| Mutex::new(Some(tell))).collect();
@@ -83,12 +83,12 @@ pub(super) fn run(
         let tell = tell.get(file)?.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()?;
         Some((&files[file], tell))
     };
-    let lane = |offers: Offers, reliefs: Reliefs| {
+    let lane = |offers: Offers, helpers: Helpers| {
         let mut engine = match Tagger::open(model, runtime) {
             Ok(tagger) => Engine::new(Inference::new(tagger, offers)),
             Err(error) => {
                 if let Some((_, tell)) = claim() {
-                    let _ = tell.send(Told::Failed(RecordingError::Fatal(error.into())));
+                    let _ = tell.send(Told::Failed(error.into()));
                 }
                 return;
             }
@@ -102,17 +102,17 @@ pub(super) fn run(
                 let _ = tell.send(Told::Failed(error));
             }
         }
-        reliefs.relieve(&mut engine.into_tagger());
+        helpers.help(&mut engine.into_tagger());
     };
     thread::scope(|scope| {
         for _ in n_lanes..threads {
-            let reliefs = reliefs.clone();
+            let helpers = helpers.clone();
             // Where there is no such thread, it only takes longer.
-            let _ = thread::Builder::new().spawn_scoped(scope, || relieve(model, runtime, reliefs));
+            let _ = thread::Builder::new().spawn_scoped(scope, || run_helper(model, runtime, helpers));
         }
         for n_started in 0..n_lanes {
-            let (offers, reliefs) = (offers.clone(), reliefs.clone());
-            match thread::Builder::new().spawn_scoped(scope, || lane(offers, reliefs)) {
+            let (offers, helpers) = (offers.clone(), helpers.clone());
+            match thread::Builder::new().spawn_scoped(scope, || lane(offers, helpers)) {
                 Err(error) if n_started == 0 => return Err(Failure::no_thread(error)),
                 // Fewer lanes hear the same recordings.
                 Ok(_) | Err(_) => {}
@@ -132,11 +132,11 @@ fn print(told: Vec<Receiver<Told>>, out: &mut impl Write, fault: &mut impl FnMut
         for told in told {
             match told {
                 Told::Found(piece) => out.write_all(&piece)?,
-                Told::Failed(RecordingError::Fatal(failure)) => return Err(failure),
-                Told::Failed(RecordingError::Recording(sentence)) => {
+                Told::Failed(error) if error.is_fatal() => return Err(error.into()),
+                Told::Failed(error) => {
                     // What was found is printed before the sentence about its recording.
                     out.flush()?;
-                    fault(&sentence);
+                    fault(&error.to_string());
                 }
             }
         }

@@ -5,14 +5,15 @@
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use super::recording::{self, Engine, RecordingError};
 use super::{ConfigArg, Failure, exit, load, say};
-use crate::config::Rule;
+use crate::cli::progress::progress;
 use crate::detect::Detection;
+use crate::detect::rule::Rule;
 use crate::ear::Ear;
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
+use crate::recording::{self, Engine, RecordingError};
 
 mod curve;
 mod format;
@@ -97,7 +98,7 @@ impl Scanner {
             ear.keep_curves(self.model.labels.len());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let progress = self.bars.add(recording::progress(name, decoder.n_frames()));
+        let progress = self.bars.add(progress(name, decoder.n_frames()));
         let print = |ear: &mut Ear, detections: &mut Vec<Detection>| {
             if out.is_over() {
                 return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
@@ -109,8 +110,8 @@ impl Scanner {
             }
             Ok(())
         };
-        let heard = engine.hear_piecewise(path, &mut decoder, &mut ear, &progress, print);
-        if matches!(heard, Err(RecordingError::Fatal(_))) {
+        let heard = engine.hear_piecewise(path, &mut decoder, &mut ear, |n| progress.inc(n), print);
+        if heard.as_ref().is_err_and(RecordingError::is_fatal) {
             return heard;
         }
         progress.finish_and_clear();

@@ -7,8 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use super::session::Happening;
-use crate::cli::Failure;
-use crate::cli::listen::Daemon;
+use crate::cli::client::{ClientError, Daemon};
 use crate::publish::wire::Line;
 
 /// How long to wait before the first new try, and at most.
@@ -28,7 +27,7 @@ pub enum FromDaemon {
 /// Reads from `daemon`, and from those that come after it, until nobody takes what is read.
 pub fn read(daemon: Daemon, socket: Option<PathBuf>, happenings: &Sender<Happening>) {
     let tell = |what| happenings.send(Happening::Daemon(what)).is_ok();
-    let mut next: Result<Daemon, Failure> = Ok(daemon);
+    let mut next: Result<Daemon, ClientError> = Ok(daemon);
     let mut wait = WAIT.0;
     loop {
         let why = match next {
@@ -36,7 +35,7 @@ pub fn read(daemon: Daemon, socket: Option<PathBuf>, happenings: &Sender<Happeni
                 Some(why) => why,
                 None => return,
             },
-            Err(failure) => failure.message,
+            Err(error) => error.to_string(),
         };
         if !tell(FromDaemon::Lost(why)) {
             return;
@@ -51,7 +50,7 @@ pub fn read(daemon: Daemon, socket: Option<PathBuf>, happenings: &Sender<Happeni
 fn converse(mut daemon: Daemon, tell: &impl Fn(FromDaemon) -> bool, wait: &mut Duration) -> Option<String> {
     let writer = match daemon.writer() {
         Ok(writer) => writer,
-        Err(failure) => return Some(failure.message),
+        Err(error) => return Some(error.to_string()),
     };
     if !tell(FromDaemon::Connected(Box::new(daemon.hello.clone()), writer)) {
         return None;
@@ -65,7 +64,7 @@ fn converse(mut daemon: Daemon, tell: &impl Fn(FromDaemon) -> bool, wait: &mut D
                 }
             }
             Ok(None) => return Some("it closed the connection".to_owned()),
-            Err(failure) => return Some(failure.message),
+            Err(error) => return Some(error.to_string()),
         }
     }
 }

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use super::listen::{Daemon, closed};
+use super::client::{ClientError, Daemon};
 use super::{Failure, exit};
-use crate::model::labels::nearest;
 use crate::publish::wire::{Body, Request};
+use crate::text::nearest;
 
+mod ansi16;
 mod changes;
 mod detail;
 mod dots;
@@ -32,7 +33,6 @@ mod proposal;
 mod rows;
 mod screen;
 mod session;
-mod sixteen;
 mod source;
 mod state;
 #[cfg(test)]
@@ -106,7 +106,7 @@ fn find(name: &str, sources: &[String]) -> Result<usize, Failure> {
 fn once(mut daemon: Daemon, k: usize, args: &Args) -> Result<(), Failure> {
     daemon.ask(&Request::Top { k })?;
     loop {
-        let Some((line, json)) = daemon.read()? else { return Err(closed()) };
+        let Some((line, json)) = daemon.read()? else { return Err(ClientError::Closed.into()) };
         let mut out = io::stdout().lock();
         match &line.body {
             Body::Top { .. } if args.json => writeln!(out, "{json}")?,

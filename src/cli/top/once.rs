@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::publish::pretty::visible;
 use crate::publish::wire::{Top, TopLabel};
+use crate::text::visible;
 
 /// Prints what a source hears.
 pub fn table(top: &Top, out: &mut impl Write) -> io::Result<()> {

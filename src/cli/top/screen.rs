@@ -10,7 +10,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::layout::Rect;
 
-use super::sixteen::Sixteen;
+use super::ansi16::Sixteen;
 
 /// The terminal while it is taken over; dropping this gives it back.
 pub struct Screen {

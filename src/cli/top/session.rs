@@ -17,7 +17,7 @@ use super::proposal::Proposal;
 use super::screen::Screen;
 use super::state::{Mode, State};
 use super::view;
-use crate::cli::listen::Daemon;
+use crate::cli::client::Daemon;
 use crate::cli::{Failure, exit};
 
 /// Pictures follow each other no faster than this.

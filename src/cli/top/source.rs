@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::history::{History, Stretch};
 use crate::detect::why::Why;
-use crate::publish::pretty::visible;
 use crate::publish::wire::{OpenEvent, Top, TopLabel};
+use crate::text::visible;
 
 /// So much of the past is drawn, in seconds.
 pub const MINUTE_S: u64 = 60;

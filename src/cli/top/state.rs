@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 use super::changes::{Asked, Changes, Thresholds};
 use super::proposal::Proposal;
 use super::source::{Label, Source};
-use crate::publish::pretty::visible;
 use crate::publish::wire::{Body, Line, Request};
+use crate::text::visible;
 
 mod hear;
 

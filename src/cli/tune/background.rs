@@ -9,12 +9,14 @@ use jiff::tz::TimeZone;
 
 use super::outcome::{self, Unwritten};
 use super::{Args, live};
-use crate::cli::recording::{self, Engine, RecordingError};
+use crate::cli::progress::progress;
 use crate::cli::{Failure, exit, load, say};
 use crate::config::edit::{self, Assignment, EditError};
-use crate::config::{Config, Gate, Raw, Rule};
+use crate::config::{Config, Raw};
+use crate::detect::rule::{Gate, Rule};
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
+use crate::recording::{self, Engine, RecordingError};
 use crate::tune::background::choice::{Advice, Choice, advise};
 use crate::tune::background::report;
 use crate::tune::background::state::{self, StateError};
@@ -105,10 +107,10 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) 
                 all.merge(&heard);
                 state.save(all, model)?;
             }
-            Err(RecordingError::Fatal(failure)) => return Err(failure),
-            Err(RecordingError::Recording(sentence)) => {
+            Err(error) if error.is_fatal() => return Err(error.into()),
+            Err(error) => {
                 failed += 1;
-                say(format_args!("mimid: {sentence}"));
+                say(format_args!("mimid: {error}"));
             }
         }
     }
@@ -124,15 +126,21 @@ fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, R
     let rate_hz = u64::from(ear.model_rate_hz());
     let milliseconds = |samples: u64| samples * 1_000 / rate_hz;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let progress = recording::progress(name, decoder.n_frames());
+    let progress = progress(name, decoder.n_frames());
     let (mut gatherer, place) = (Gatherer::default(), Place::Recording(path.display().to_string().into()));
-    engine.hear_piecewise(path, &mut decoder, &mut ear, &progress, |ear, _| {
-        for peak in ear.take_peaks() {
-            let at_ms = milliseconds(peak.at) as i64;
-            gatherer.peak((peak.label, peak.kind), peak.score, Moment { place: place.clone(), at_ms });
-        }
-        Ok(())
-    })?;
+    engine.hear_piecewise(
+        path,
+        &mut decoder,
+        &mut ear,
+        |n| progress.inc(n),
+        |ear, _| {
+            for peak in ear.take_peaks() {
+                let at_ms = milliseconds(peak.at) as i64;
+                gatherer.peak((peak.label, peak.kind), peak.score, Moment { place: place.clone(), at_ms });
+            }
+            Ok(())
+        },
+    )?;
     progress.finish_and_clear();
     gatherer.heard(milliseconds(ear.end_of_input().unwrap_or(0)));
     Ok(gatherer.finish())

@@ -11,7 +11,7 @@ use super::subjects::Subjects;
 use super::{Args, hear};
 use crate::cli::{Failure, exit, load_raw};
 use crate::config::edit;
-use crate::detect::family::Kinship;
+use crate::model::hierarchy::LabelHierarchy;
 use crate::model::onnx::{self, Runtime};
 use crate::tune::choose::Goal;
 use crate::tune::matching::Rule;
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => String::new(),
     };
     let mut recordings = recordings::read(&args.truth, &args.files, labels).map_err(wrong)?;
-    let subjects = Subjects::new(&raw, &config, labels, &Kinship::new(labels), &recordings);
+    let subjects = Subjects::new(&raw, &config, labels, &LabelHierarchy::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let observed = hear::hear(&model, &runtime, config.model.n_threads(), &subjects.tuned, &gates, &recordings)?;

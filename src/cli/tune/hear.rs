@@ -7,12 +7,13 @@ use indicatif::ProgressBar;
 
 use super::recordings::Labelled;
 use super::subjects::Tuned;
-use crate::cli::recording::{self, Engine, RecordingError};
+use crate::cli::progress::progress;
 use crate::cli::{Failure, exit};
-use crate::config::{Gate, Rule};
+use crate::detect::rule::{Gate, Rule};
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::Runtime;
+use crate::recording::{self, Engine, RecordingError};
 use crate::tune::matching::{Span, united};
 
 /// What one rule heard in one recording.
@@ -52,7 +53,7 @@ pub fn hear(
         .flat_map(|(tuned, gates)| gates.iter().map(|gate| Rule { gate: *gate, merge: false, ..tuned.rule.clone() }))
         .collect();
     let n_frames = recordings.iter().map(|recording| recording.n_frames).sum::<Option<u64>>();
-    let progress = recording::progress(format!("{} recordings", recordings.len()), n_frames);
+    let progress = progress(format!("{} recordings", recordings.len()), n_frames);
     let next = AtomicUsize::new(0);
     let observed = Mutex::new(vec![None; recordings.len()]);
     let work = || -> Result<(), Failure> {
@@ -62,11 +63,11 @@ pub fn hear(
             let Some(recording) = recordings.get(at) else { return Ok(()) };
             let heard = match one(&mut engine, model, &rules, recording, &progress) {
                 Ok(heard) => Ok(heard),
-                Err(RecordingError::Recording(sentence)) => Err(sentence),
-                Err(RecordingError::Fatal(failure)) => {
+                Err(error) if error.is_fatal() => {
                     next.store(recordings.len(), Ordering::Relaxed);
-                    return Err(failure);
+                    return Err(error.into());
                 }
+                Err(error) => Err(error.to_string()),
             };
             observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[at] = Some(heard);
         }
@@ -107,16 +108,22 @@ fn one(
     let mut decoder = recording::open(path)?;
     let mut ear = recording::ear(path, &decoder, model, rules.to_vec())?;
     let mut heard = vec![Heard::default(); rules.len()];
-    engine.hear(path, &mut decoder, &mut ear, progress, |ear, detection| {
-        if let Some(ended) = recording::ended(ear, &detection) {
-            let heard = &mut heard[detection.rule];
-            match ended.reason {
-                EndReason::Unconfirmed => heard.n_taken_back += 1,
-                _ => heard.events.push(Span { onset_s: ended.onset_s, offset_s: ended.offset_s }),
+    engine.hear(
+        path,
+        &mut decoder,
+        &mut ear,
+        |n| progress.inc(n),
+        |ear, detection| {
+            if let Some(ended) = recording::ended(ear, &detection) {
+                let heard = &mut heard[detection.rule];
+                match ended.reason {
+                    EndReason::Unconfirmed => heard.n_taken_back += 1,
+                    _ => heard.events.push(Span { onset_s: ended.onset_s, offset_s: ended.offset_s }),
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     for heard in &mut heard {
         heard.events = united(std::mem::take(&mut heard.events));
     }

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::background::State;
-use crate::cli::listen::{self, Daemon};
+use crate::cli::client::{ClientError, Daemon};
 use crate::cli::{Failure, exit};
-use crate::config::Rule;
 use crate::detect::peaks::{FLOOR, Kind};
+use crate::detect::rule::Rule;
 use crate::model::Model;
 use crate::publish::wire::{Body, Peaks, Request};
 use crate::tune::background::report::duration;
@@ -120,7 +120,7 @@ struct Link {
 impl Link {
     /// Connects to a daemon with this model, which keeps peaks from now on.
     fn open(socket: Option<&Path>, model: &Model) -> Result<Self, Break> {
-        let away = |failure: Failure| Break::Away(failure.message);
+        let away = |error: ClientError| Break::Away(error.to_string());
         let mut daemon = Daemon::connect(socket).map_err(away)?;
         daemon.set_patience(PATIENCE).map_err(away)?;
         if let Body::Hello { model: theirs, .. } = &daemon.hello.body
@@ -149,10 +149,10 @@ impl Link {
     }
 
     fn request(&mut self, since: Option<u64>) -> Result<Peaks, Break> {
-        let away = |failure: Failure| Break::Away(failure.message);
+        let away = |error: ClientError| Break::Away(error.to_string());
         self.daemon.ask(&Request::Peaks { since, floor: FLOOR.into() }).map_err(away)?;
         loop {
-            let line = self.daemon.read().map_err(away)?.ok_or_else(|| away(listen::closed()))?.0;
+            let line = self.daemon.read().map_err(away)?.ok_or_else(|| away(ClientError::Closed))?.0;
             match line.body {
                 Body::Peaks(peaks) => return Ok(peaks),
                 Body::Error { code, message } if code == "bad_request" => {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::truth::{self, Row};
-use crate::cli::recording::{self, RecordingError};
 use crate::config::Fault;
 use crate::model::Labels;
+use crate::recording;
 use crate::tune::matching::Span;
 
 /// An event may end so much after its recording does, for times are rounded, in seconds.
@@ -74,8 +74,7 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
                 recording.n_frames = decoder.n_frames();
                 recording.lasts_s = decoder.n_frames().unwrap_or(0) as f64 / f64::from(decoder.rate_hz());
             }
-            Err(RecordingError::Recording(sentence)) => wrong.recordings.push(sentence),
-            Err(RecordingError::Fatal(failure)) => wrong.recordings.push(failure.message),
+            Err(error) => wrong.recordings.push(error.to_string()),
         }
         recordings.push(recording);
         places.push(place);

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::outcome::Outcome;
-use crate::config::Gate;
 use crate::config::edit::{self, Assignment};
+use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 use crate::tune::matching::Counts;

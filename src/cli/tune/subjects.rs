@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::recordings::Labelled;
+use crate::config::Config;
 use crate::config::raw::Raw;
-use crate::config::{Config, Rule};
-use crate::detect::family::Kinship;
+use crate::detect::rule::Rule;
 use crate::model::Labels;
+use crate::model::hierarchy::LabelHierarchy;
 use crate::tune::matching::{Span, united};
 
 /// A label or a group that is tuned.
@@ -42,10 +43,10 @@ pub struct Subjects {
 
 impl Subjects {
     /// What of the configuration, and beyond it, these recordings speak of.
-    pub fn new(raw: &Raw, config: &Config, labels: &Labels, kinship: &Kinship, recordings: &[Labelled]) -> Self {
+    pub fn new(raw: &Raw, config: &Config, labels: &Labels, hierarchy: &LabelHierarchy, recordings: &[Labelled]) -> Self {
         let named: BTreeSet<usize> = recordings.iter().flat_map(|r| r.events.iter().map(|event| event.label)).collect();
         let from = |rule: &Rule| -> Vec<usize> {
-            named.iter().copied().filter(|label| kinship.covers(&rule.members, &[*label])).collect()
+            named.iter().copied().filter(|label| hierarchy.covers(&rule.members, &[*label])).collect()
         };
         let tuned = |rule: &Rule, is_reported| Tuned { rule: rule.clone(), is_reported, from: from(rule) };
         let is_heard = |label: usize| config.rules.iter().any(|rule| rule.members.contains(&label));
@@ -58,7 +59,7 @@ impl Subjects {
             low.is_reported
                 && high.is_reported
                 && low.rule.members != high.rule.members
-                && kinship.covers(&high.rule.members, &low.rule.members)
+                && hierarchy.covers(&high.rule.members, &low.rule.members)
         };
         let below = |high: usize| (0..all.len()).filter(|low| is_below(*low, high)).count();
         // The truth is complete for what it names, and so for what is below that; of other kin it says nothing.
@@ -130,7 +131,7 @@ mod tests {
         let events = events.iter().map(known).collect();
         let recording = Labelled { path: "a.wav".into(), n_frames: None, lasts_s: 60.0, events };
         let config = raw.validate(&labels).unwrap().config;
-        let subjects = Subjects::new(&raw, &config, &labels, &Kinship::new(&labels), std::slice::from_ref(&recording));
+        let subjects = Subjects::new(&raw, &config, &labels, &LabelHierarchy::new(&labels), std::slice::from_ref(&recording));
         (subjects, recording)
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::labels::nearest;
+use crate::text::nearest;
 
 /// The columns of a DCASE table that are read, in any order; others are passed over.
 const COLUMNS: [&str; 4] = ["filename", "onset", "offset", "event_label"];

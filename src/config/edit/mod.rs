@@ -11,7 +11,7 @@ use similar::TextDiff;
 use super::print::quoted;
 use super::{find, user_file};
 use crate::model::Labels;
-use crate::model::labels::did_you_mean;
+use crate::text::did_you_mean;
 
 mod replace;
 mod splice;

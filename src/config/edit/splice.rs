@@ -8,7 +8,7 @@ use toml_edit::{Array, Document, Item, Key, TableLike, Value};
 
 use super::EditError;
 use crate::config::print::quoted;
-use crate::model::labels::nearest;
+use crate::text::nearest;
 
 /// Sets a number of the label whose name in the file `is_it`; a label that has no table gets one under its display name.
 pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: &str, value: &str) -> Result<String, EditError> {

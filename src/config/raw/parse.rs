@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
-use crate::model::labels::{did_you_mean, nearest};
+use crate::text::{did_you_mean, nearest};
 
 impl Raw {
     /// Reads the text of a file; what is wrong with it is in `faults`.

@@ -1,9 +1,10 @@
 //! A gate: the numbers of one table, each from where it is set nearest.
 
 use super::Check;
-use crate::config::Gate;
-use crate::config::raw::{RawGate, STANDARD_GATE};
+use crate::config::raw::RawGate;
 use crate::config::table::At;
+use crate::detect::rule::Gate;
+use crate::detect::rule::STANDARD_GATE;
 use crate::model::labels::Thresholds;
 
 /// The most windows that `confirm` may look back.

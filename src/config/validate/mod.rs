@@ -2,10 +2,11 @@
 
 use super::raw::Raw;
 use super::table::At;
-use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, QuietHours, SocketConfig};
+use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, QuietHours};
 use crate::model::Labels;
-use crate::model::labels::{did_you_mean, nearest};
 use crate::model::manifest::DetectionOverride;
+use crate::publish::settings::SocketConfig;
+use crate::text::{did_you_mean, nearest};
 
 mod gate;
 mod odd;

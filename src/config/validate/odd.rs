@@ -1,8 +1,10 @@
 //! What is legal but surely not meant. None of it keeps a configuration from being put in force.
 
 use super::{Check, pick};
-use crate::config::raw::{Raw, RawGate, STANDARD_GATE};
-use crate::config::{Fault, Gate, Rule};
+use crate::config::Fault;
+use crate::config::raw::{Raw, RawGate};
+use crate::detect::rule::STANDARD_GATE;
+use crate::detect::rule::{Gate, Rule};
 use crate::model::manifest::Detection;
 
 impl<'a> Check<'a> {

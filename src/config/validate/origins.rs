@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::Check;
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
-use crate::config::raw::STANDARD_GATE;
 use crate::config::table::At;
-use crate::config::{Gate, Rule};
+use crate::detect::rule::STANDARD_GATE;
+use crate::detect::rule::{Gate, Rule};
 use crate::model::labels::Thresholds;
 
 impl Check<'_> {

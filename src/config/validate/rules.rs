@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::Check;
 use crate::config::raw::{Named, RawGate, STANDARD_PRESET};
-use crate::config::{Gate, Origin, Rule, preset};
+use crate::config::{Origin, preset};
+use crate::detect::rule::{Gate, Rule};
 use crate::event::Subject;
-use crate::model::labels::{did_you_mean, nearest, slug};
+use crate::model::labels::slug;
+use crate::text::{did_you_mean, nearest};
 
 impl Check<'_> {
     /// The labels of a list by their index; what is not there is a fault.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::Check;
-use crate::config::sinks::{HttpConfig, Listen, MqttConfig, MqttVersion, SinksConfig};
 use crate::config::table::At;
+use crate::publish::settings::{HttpConfig, Listen, MqttConfig, MqttVersion, SinksConfig};
 
 impl Check<'_> {
     pub(super) fn sinks(&mut self) -> SinksConfig {

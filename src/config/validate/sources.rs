@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::Check;
 use crate::capture::parse_input;
+use crate::capture::source::{Channel, Input, SourceConfig};
 use crate::config::raw::{MAX_SILENT_AFTER_S, RawChannel, RawSource};
-use crate::config::{Channel, Input, SourceConfig};
-use crate::model::labels::{did_you_mean, nearest};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::text::{did_you_mean, nearest};
 
 impl Check<'_> {
     pub(super) fn sources(&mut self) -> Vec<SourceConfig> {

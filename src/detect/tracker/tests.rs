@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::detect::boxes::{Boxes, Stretch};
+use crate::detect::segments::{Boxes, Stretch};
 use crate::detect::standing::{Fate, Standing};
 
 /// Ten hops a second at 1,000 samples a second, so that times are milliseconds.

@@ -3,7 +3,7 @@
 //! A model's folder may come from anywhere, so nothing here rests on what a sensible model would say.
 
 use super::{Axis, AxisName, Detection, FORMAT, Input, InputKind, LogMelParameters, Manifest};
-use crate::inference::MAX_HOPS;
+use crate::model::MAX_HOPS;
 
 /// So many numbers are held of a source at most: those of the longest window, and of the hops that may wait behind it.
 const MOST_HELD: usize = 1 << 24;

@@ -21,7 +21,7 @@ use super::recent::Recent;
 use super::tally::Tally;
 use crate::config::print;
 use crate::publish::hub::Delivery;
-use crate::publish::server::Shared;
+use crate::publish::shared::Shared;
 use crate::publish::wire::{Body, Line, Request};
 use crate::stats::sink::SinkStats;
 

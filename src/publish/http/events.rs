@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::server::Place;
 use super::websocket;
 use crate::publish::hub::{Delivery, Subscription};
-use crate::publish::server::down;
+use crate::publish::shared::down;
 use crate::publish::subscribe::StreamStart;
 use crate::publish::wire::Request;
 

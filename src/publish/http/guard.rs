@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 use super::server::Peer;
 use super::sessions::{self, COOKIE, Hash, Sessions, hash};
-use crate::config::sinks::{HttpConfig, Listen};
 use crate::publish::access::Access;
+use crate::publish::settings::{HttpConfig, Listen};
 
 /// The shortest token that is one.
 const MIN_TOKEN: usize = 16;

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use crate::config::Raw;
 use crate::config::edit::{self, Assignment, EditError, Key};
 use crate::event::Subject;
-use crate::publish::server::Directory;
+use crate::publish::shared::Directory;
 use crate::publish::wire::{Request, score};
 
 /// The answer to `GET /api/v1/labels`.

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::server::Place;
 use super::websocket::{REST, hold};
 use crate::control::{Mark, Shape, View};
-use crate::publish::server::down;
+use crate::publish::shared::down;
 use crate::publish::wire::{Live, LiveStart};
 
 /// How many may look at a time: each look costs the analysis a little.

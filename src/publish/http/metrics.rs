@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::api::Api;
 use super::problem::Problem;
-use crate::publish::server::Shared;
+use crate::publish::shared::Shared;
 use crate::stats::sink::SinkState;
 use crate::stats::{SourceState, SourceStats};
 

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::secret;
-use super::server::down;
+use super::shared::down;
 use super::sinks::Context;
-use crate::config::sinks::HttpConfig;
+use crate::publish::settings::HttpConfig;
 
 mod api;
 mod events;

@@ -25,9 +25,9 @@ use tokio::task::JoinSet;
 
 use super::patient::Patient;
 use super::problem::Problem;
-use crate::config::SocketConfig;
-use crate::config::sinks::Listen;
-use crate::publish::server::{down, max_clients};
+use crate::publish::settings::Listen;
+use crate::publish::settings::SocketConfig;
+use crate::publish::shared::{down, max_clients};
 use crate::publish::socket::{self, Bound};
 use crate::stats::sink::SinkStats;
 

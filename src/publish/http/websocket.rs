@@ -12,9 +12,9 @@ use super::api::Api;
 use super::problem::Problem;
 use super::server::{CLOSING, Place};
 use crate::publish::answer::Refusal;
-use crate::publish::client::MAX_LINE;
 use crate::publish::hub::{Delivery, Subscription};
-use crate::publish::server::down;
+use crate::publish::shared::down;
+use crate::publish::socket::connection::MAX_LINE;
 use crate::publish::subscribe::StreamStart;
 use crate::publish::wire::{Body, Line, Request};
 

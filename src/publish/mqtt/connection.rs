@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::queue::{Kind, Message};
-use crate::config::sinks::{MqttConfig, MqttVersion};
+use crate::publish::settings::{MqttConfig, MqttVersion};
 
 /// The broker takes a silent daemon for gone after one and a half times this.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -193,7 +193,7 @@ fn class(key: &str) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::sinks::{MqttConfig, MqttVersion};
+    use crate::publish::settings::{MqttConfig, MqttVersion};
 
     pub fn topics() -> Topics {
         Topics::new(&MqttConfig {

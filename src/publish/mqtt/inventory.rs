@@ -1,7 +1,7 @@
 //! What there is to tell of: the sources and the labels that are reported, with their thresholds.
 
 use super::topics::key;
-use crate::publish::server::Shared;
+use crate::publish::shared::Shared;
 use crate::publish::wire::score;
 
 /// What there is to tell of.

@@ -10,11 +10,11 @@ use super::queue::Outbox;
 use super::states::{self, States};
 use super::topics::Topics;
 use super::{commands, discovery};
-use crate::config::sinks::MqttConfig;
 use crate::control::SourceTop;
 use crate::event::{Report, SoundEvent};
 use crate::publish::hub::{Delivery, Published};
-use crate::publish::server::Shared;
+use crate::publish::settings::MqttConfig;
+use crate::publish::shared::Shared;
 use crate::publish::wire::SourceStatus;
 
 /// What is told, and to whom it was.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::sinks::MqttConfig;
 use crate::event::Subject;
 use crate::model::labels::slug;
+use crate::publish::settings::MqttConfig;
 
 /// What stands beside the sources in the topics, so that no source may be called so there.
 const RESERVED: [&str; 5] = ["availability", "health", "problem", "pause", "threshold"];

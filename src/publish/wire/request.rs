@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::labels::nearest;
+use crate::text::nearest;
 
 /// How many entries a list of a filter may have: more than there are labels, and few enough to be looked through for each event.
 const MAX_ENTRIES: usize = 1_024;

@@ -6,8 +6,8 @@
 
 use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
-use crate::config::Rule;
 use crate::detect::peaks::Kind;
+use crate::detect::rule::Rule;
 use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::choice::{Advice, Choice, Number};
 use super::statistics::{Alarm, Place, Statistics};
-use crate::config::Rule;
-use crate::publish::pretty::visible;
+use crate::detect::rule::Rule;
 use crate::publish::wire;
+use crate::text::visible;
 
 /// So many labels are listed that would have fired most.
 const MOST: usize = 10;

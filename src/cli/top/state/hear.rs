@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::super::changes::Thresholds;
 use super::{Asking, State};
-use crate::publish::pretty::{clock_stepped, gap, paused, resumed, visible};
+use crate::cli::pretty::{clock_stepped, gap, paused, resumed};
 use crate::publish::wire::{Body, Line, Status, Top};
+use crate::text::visible;
 
 impl State {
     /// Takes a line of the daemon.

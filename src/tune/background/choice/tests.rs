@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::statistics::{Gatherer, Moment, Place};
 use super::*;
-use crate::config::Gate;
+use crate::detect::rule::Gate;
 use crate::event::Subject;
 
 fn rule(label: usize, threshold: f32) -> Rule {

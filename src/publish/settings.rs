@@ -1,8 +1,19 @@
-//! What a checked configuration says of the sinks: where each sends. What they send is `publish`'s part.
+//! The settings of the socket and the sinks: where each listens or sends. Plain data; the configuration fills it.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// Where and for whom the socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketConfig {
+    /// The socket's path; `None` means the place that `publish::socket::default_path` finds.
+    pub path: Option<PathBuf>,
+    /// The socket's permission bits, such as 0o660.
+    pub mode: u32,
+    /// The group that the socket belongs to and whose members may change the daemon.
+    pub group: Option<String>,
+}
 
 /// The sinks that are on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-use super::socket::BindError;
+use super::BindError;
 
 /// The socket that this process was handed, and its path; `None` where it was handed nothing.
 pub fn handed() -> Result<Option<(UnixListener, PathBuf)>, BindError> {

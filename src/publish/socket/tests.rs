@@ -15,15 +15,18 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::client::{Connection, MAX_LINE};
-use super::hub::{Hub, REPLAY};
-use super::server::{Directory, Shared, serve};
-use super::socket::{self, Bound};
-use super::wire::ModelInfo;
-use crate::config::{Raw, SocketConfig};
+use super::Bound;
+use super::connection::{Connection, MAX_LINE};
+use super::server::serve;
+use crate::config::Raw;
 use crate::control::{Control, HeardPeaks, InForce};
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
+use crate::publish::hub::{Hub, REPLAY};
+use crate::publish::settings::SocketConfig;
+use crate::publish::shared::{Directory, Shared};
+use crate::publish::socket;
+use crate::publish::wire::ModelInfo;
 use crate::stats::Stats;
 
 /// How long anything may take that does not wait for a clock.

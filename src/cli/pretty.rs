@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::wire::{Body, Event, Line, pause_reason};
 use crate::event::{Pause, PauseReason};
+use crate::publish::wire::{Body, Event, Line, pause_reason};
+use crate::text::visible;
 
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,11 +108,6 @@ fn local(time: &str, zone: &TimeZone) -> String {
         Ok(time) => time.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S%.3f").to_string(),
         Err(_) => visible(time),
     }
-}
-
-/// A text without control characters: a name from a configuration or a file does not rule the terminal.
-pub fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn paint(style: Style, code: &str, text: &str) -> String {

@@ -11,7 +11,7 @@ mod steady;
 
 use std::cell::RefCell;
 
-use super::boxes::VANISHED;
+use super::segments::VANISHED;
 use crate::features::LogMel;
 use heard::{Heard, Room};
 

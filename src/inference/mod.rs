@@ -5,15 +5,14 @@
 //! nothing but the window, so it does not matter what it shares a batch with, or which thread scores it. Nothing here decides events,
 //! and nothing allocates once every buffer has been used.
 
+pub mod helpers;
+
 use std::thread::JoinHandle;
 
 use crate::ear::{Ear, Need};
 use crate::model::onnx::{MAX_BATCH, Runtime};
-use crate::model::relief::{Batch, Offers, Reliefs, Scored, Share, reliefs};
-use crate::model::{Model, ModelError, Tagger};
-
-/// The most hops that can be scored together.
-pub const MAX_HOPS: usize = 64;
+use crate::model::{MAX_HOPS, Model, ModelError, Tagger};
+use helpers::{Batch, Helpers, Offers, Scored, Share, helpers};
 
 /// A hop that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub struct Inference {
     same: Vec<usize>,
     /// The hops of which a window of each length is to be scored.
     wanted: Vec<Vec<usize>>,
-    /// Buffers that reliefs have given back, and the hops that they hold.
+    /// Buffers that helpers have given back, and the hops that they hold.
     spare: Vec<Batch>,
     offered: Vec<Vec<usize>>,
     n_windows: u64,
@@ -50,7 +49,7 @@ pub struct Inference {
 struct Reserve {
     model: Model,
     runtime: Runtime,
-    reliefs: Reliefs,
+    helpers: Helpers,
     left: usize,
     started: Vec<JoinHandle<()>>,
 }
@@ -84,10 +83,10 @@ impl Inference {
 
     /// Scores on this thread, and on up to `threads` in all once one does not keep up.
     pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
-        let (offers, reliefs) = reliefs();
+        let (offers, helpers) = helpers();
         let mut inference = Self::new(Tagger::open(model, runtime)?, offers);
         let left = threads.saturating_sub(1);
-        inference.reserve = Some(Reserve { model: model.clone(), runtime: runtime.clone(), reliefs, left, started: Vec::new() });
+        inference.reserve = Some(Reserve { model: model.clone(), runtime: runtime.clone(), helpers, left, started: Vec::new() });
         Ok(inference)
     }
 
@@ -97,8 +96,8 @@ impl Inference {
     }
 
     /// How many other threads take batches just now.
-    pub fn n_reliefs(&self) -> usize {
-        self.share.n_reliefs()
+    pub fn n_helpers(&self) -> usize {
+        self.share.n_helpers()
     }
 
     /// How many labels a window is scored for.
@@ -120,7 +119,7 @@ impl Inference {
         spread: u64,
     ) -> Result<(), ModelError> {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
-        self.call_relief(due.len());
+        self.call_helper(due.len());
         self.same.clear();
         for (hop, Due { source, ahead }) in due.iter().enumerate() {
             let ear = ear(&mut sources[*source]);
@@ -238,7 +237,7 @@ impl Inference {
 
     /// How many windows a batch holds of so many of a length: as many batches for each thread, and all of a size.
     fn batch(&self, length: usize, n_windows: usize) -> usize {
-        let threads = self.share.n_reliefs() + 1;
+        let threads = self.share.n_helpers() + 1;
         let n_batches = n_windows.div_ceil(self.tagger.max_batch(length)).next_multiple_of(threads);
         n_windows.div_ceil(n_batches.max(1)).max(1)
     }
@@ -261,11 +260,11 @@ impl Inference {
 
     /// Starts another thread of the reserve where more hops are due than one batch holds. It opens a tagger of its own first, and
     /// nobody waits for that.
-    fn call_relief(&mut self, n_due: usize) {
+    fn call_helper(&mut self, n_due: usize) {
         let Some(reserve) = self.reserve.as_mut().filter(|reserve| n_due > MAX_BATCH && reserve.left > 0) else { return };
         reserve.left -= 1;
-        let (model, runtime, reliefs) = (reserve.model.clone(), reserve.runtime.clone(), reserve.reliefs.clone());
-        let work = move || relieve(&model, &runtime, reliefs);
+        let (model, runtime, helpers) = (reserve.model.clone(), reserve.runtime.clone(), reserve.helpers.clone());
+        let work = move || run_helper(&model, &runtime, helpers);
         match std::thread::Builder::new().name("inference".to_owned()).spawn(work) {
             Ok(thread) => reserve.started.push(thread),
             Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
@@ -274,9 +273,9 @@ impl Inference {
 }
 
 /// Opens a tagger for this thread and takes what is offered. One that cannot be had is not there: the others do its work.
-pub fn relieve(model: &Model, runtime: &Runtime, reliefs: Reliefs) {
+pub fn run_helper(model: &Model, runtime: &Runtime, helpers: Helpers) {
     match Tagger::open(model, runtime) {
-        Ok(mut tagger) => reliefs.relieve(&mut tagger),
+        Ok(mut tagger) => helpers.help(&mut tagger),
         Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
     }
 }

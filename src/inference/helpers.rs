@@ -1,6 +1,6 @@
 //! Other threads take a share of the batches: a thread that scores offers what it need not do itself, and whoever is idle takes it.
 //!
-//! A relief is a thread with a tagger of its own. Nobody waits for one to begin: what none has taken yet when its owner has nothing
+//! A helper is a thread with a tagger of its own. Nobody waits for one to begin: what none has taken yet when its owner has nothing
 //! else to do, the owner does itself. It decides nothing about what is scored, and the scores are the same whoever makes them.
 
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{ModelError, Tagger};
+use crate::model::{ModelError, Tagger};
 
-/// So many batches may be offered at a time for each relief: the one that it works on and the one that it goes on with.
-const OFFERS_A_RELIEF: usize = 2;
+/// So many batches may be offered at a time for each helper: the one that it works on and the one that it goes on with.
+const OFFERS_PER_HELPER: usize = 2;
 /// The most batches that are offered at a time, for the largest number of threads that a configuration may ask for.
-const MOST: usize = 64 * OFFERS_A_RELIEF;
+const MOST: usize = 64 * OFFERS_PER_HELPER;
 
-/// A batch on its way to a relief and back; its buffers are used again.
+/// A batch on its way to a helper and back; its buffers are used again.
 #[derive(Debug)]
 pub struct Batch {
     /// The index of the windows' length.
@@ -33,7 +33,7 @@ pub struct Batch {
 /// What became of a batch: the batch with its scores, or why there are none.
 pub type Scored = Result<Batch, ModelError>;
 
-/// A batch with the way back to whom it belongs. One whose relief dies goes back as lost, for its owner waits.
+/// A batch with the way back to whom it belongs. One whose helper dies goes back as lost, for its owner waits.
 struct Offer {
     batch: Option<Batch>,
     back: Sender<Option<Scored>>,
@@ -57,26 +57,26 @@ impl Drop for Offer {
     }
 }
 
-/// The end at which batches are offered. When every one of them is gone the reliefs end.
+/// The end at which batches are offered. When every one of them is gone the helpers end.
 #[derive(Clone)]
 pub struct Offers {
     offers: Sender<Offer>,
-    reliefs: Reliefs,
+    helpers: Helpers,
 }
 
 /// The end at which they are taken.
 #[derive(Clone)]
-pub struct Reliefs {
+pub struct Helpers {
     offers: Receiver<Offer>,
     /// How many threads take them.
     count: Arc<AtomicUsize>,
 }
 
 /// Both ends.
-pub fn reliefs() -> (Offers, Reliefs) {
+pub fn helpers() -> (Offers, Helpers) {
     let (offers, taken) = bounded(MOST);
-    let reliefs = Reliefs { offers: taken, count: Arc::new(AtomicUsize::new(0)) };
-    (Offers { offers, reliefs: reliefs.clone() }, reliefs)
+    let helpers = Helpers { offers: taken, count: Arc::new(AtomicUsize::new(0)) };
+    (Offers { offers, helpers: helpers.clone() }, helpers)
 }
 
 /// One thread more, for as long as it lives.
@@ -95,9 +95,9 @@ impl Drop for Counted<'_> {
     }
 }
 
-impl Reliefs {
+impl Helpers {
     /// Scores with `tagger` what is offered, until nobody is left who could offer anything.
-    pub fn relieve(self, tagger: &mut Tagger) {
+    pub fn help(self, tagger: &mut Tagger) {
         self.serve(|batch| score_with(tagger, batch));
     }
 
@@ -130,17 +130,17 @@ impl Share {
         Self { offers, back, scored, pending: 0 }
     }
 
-    /// How many reliefs there are just now.
-    pub fn n_reliefs(&self) -> usize {
-        self.offers.reliefs.count.load(Relaxed)
+    /// How many helpers there are just now.
+    pub fn n_helpers(&self) -> usize {
+        self.offers.helpers.count.load(Relaxed)
     }
 
-    /// Whether the reliefs have too little to do, so that the next batch should be offered.
+    /// Whether the helpers have too little to do, so that the next batch should be offered.
     pub fn is_wanted(&self) -> bool {
-        self.pending < MOST.min(self.n_reliefs() * OFFERS_A_RELIEF)
+        self.pending < MOST.min(self.n_helpers() * OFFERS_PER_HELPER)
     }
 
-    /// Hands a batch to whichever relief is the first to be idle. One that there is no room for beside those of other owners is scored
+    /// Hands a batch to whichever helper is the first to be idle. One that there is no room for beside those of other owners is scored
     /// here and now, with `tagger`.
     pub fn offer(&mut self, batch: Batch, tagger: &mut Tagger) {
         self.offer_or(batch, |batch| score_with(tagger, batch));
@@ -154,13 +154,13 @@ impl Share {
         }
     }
 
-    /// Scores a batch with `tagger` that no relief has begun yet, this owner's or another's; `false` where there is none.
+    /// Scores a batch with `tagger` that no helper has begun yet, this owner's or another's; `false` where there is none.
     pub fn help(&self, tagger: &mut Tagger) -> bool {
         self.serve_one(|batch| score_with(tagger, batch))
     }
 
     fn serve_one(&self, score: impl FnMut(&mut Batch) -> Result<(), ModelError>) -> bool {
-        self.offers.reliefs.offers.try_recv().map(|offer| offer.serve(score)).is_ok()
+        self.offers.helpers.offers.try_recv().map(|offer| offer.serve(score)).is_ok()
     }
 
     /// A batch that has come back, if any has by now.
@@ -170,7 +170,7 @@ impl Share {
         Some(scored.unwrap_or(Err(ModelError::Lost)))
     }
 
-    /// The next batch that comes back; `None` where none is offered. It waits for as long as a relief works on it, so it is for those
+    /// The next batch that comes back; `None` where none is offered. It waits for as long as a helper works on it, so it is for those
     /// who have [helped](Self::help) as far as they can.
     pub fn take_back(&mut self) -> Option<Scored> {
         self.pending = self.pending.checked_sub(1)?;
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// What a relief does with a batch.
+    /// What a helper does with a batch.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Fate {
         Scored,
@@ -204,7 +204,7 @@ mod tests {
             }
             1 => Err(ModelError::NoRuntime { searched: Vec::new() }),
             // As a panic would, but without a word on standard error.
-            _ => std::panic::resume_unwind(Box::new("the relief dies")),
+            _ => std::panic::resume_unwind(Box::new("the helper dies")),
         }
     }
 
@@ -222,8 +222,8 @@ mod tests {
         lost: usize,
     }
 
-    /// An owner of batches with these fates, who takes back what it has offered after every `round` of them, and scores what no relief
-    /// has begun by then itself. What a relief would die of it refuses.
+    /// An owner of batches with these fates, who takes back what it has offered after every `round` of them, and scores what no helper
+    /// has begun by then itself. What a helper would die of it refuses.
     fn own(offers: Offers, owner: usize, fates: &[Fate], round: usize) -> (Returned, Returned) {
         let (mut share, mut expected, mut returned) = (Share::new(offers), Returned::default(), Returned::default());
         for (start, fates) in fates.chunks(round).enumerate().map(|(index, fates)| (index * round, fates)) {
@@ -261,7 +261,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 3, ..ProptestConfig::default() })]
         #[test]
         fn every_batch_that_is_offered_comes_back_once_whoever_scores_it_and_whoever_dies(
-            n_reliefs in 0usize..5,
+            n_helpers in 0usize..5,
             owners in prop::collection::vec(
                 prop::collection::vec(
                     prop_oneof![12 => Just(Fate::Scored), 1 => Just(Fate::Refused), 1 => Just(Fate::Dies)],
@@ -271,14 +271,14 @@ mod tests {
             ),
             round in 1usize..20,
         ) {
-            let (offers, reliefs) = reliefs();
-            let relieving: Vec<_> = (0..n_reliefs)
+            let (offers, helpers) = helpers();
+            let relieving: Vec<_> = (0..n_helpers)
                 .map(|_| {
-                    let reliefs = reliefs.clone();
-                    std::thread::spawn(move || reliefs.serve(score))
+                    let helpers = helpers.clone();
+                    std::thread::spawn(move || helpers.serve(score))
                 })
                 .collect();
-            while offers.reliefs.count.load(Relaxed) < n_reliefs {
+            while offers.helpers.count.load(Relaxed) < n_helpers {
                 std::thread::yield_now();
             }
             let (tell, told) = bounded(owners.len());
@@ -295,8 +295,8 @@ mod tests {
                 prop_assert_eq!(expected.scored, returned.scored);
                 prop_assert_eq!(expected.refused + expected.lost, returned.refused + returned.lost);
             }
-            // Nobody waits for a relief that is not there, and the reliefs end with the last of those who could offer anything.
-            prop_assert!(n_reliefs > 0 || n_returned == 0);
+            // Nobody waits for a helper that is not there, and the helpers end with the last of those who could offer anything.
+            prop_assert!(n_helpers > 0 || n_returned == 0);
             let n_died = relieving.into_iter().map(|thread| usize::from(thread.join().is_err())).sum::<usize>();
             prop_assert_eq!(n_died, n_lost);
         }
@@ -308,10 +308,10 @@ mod tests {
 
     #[test]
     fn without_a_relief_nothing_is_wanted_and_with_one_two_batches_are() {
-        let (offers, reliefs) = reliefs();
+        let (offers, helpers) = helpers();
         let mut share = Share::new(offers);
         assert!(!share.is_wanted());
-        let _counted = Counted::new(&reliefs.count);
+        let _counted = Counted::new(&helpers.count);
         for tag in 0..2 {
             assert!(share.is_wanted());
             share.offer_or(batch(tag), score);
@@ -321,9 +321,9 @@ mod tests {
 
     #[test]
     fn what_no_relief_begins_is_scored_by_its_owner() {
-        // Of the reliefs that are counted none does anything.
-        let (offers, reliefs) = reliefs();
-        let _counted = Counted::new(&reliefs.count);
+        // Of the helpers that are counted none does anything.
+        let (offers, helpers) = helpers();
+        let _counted = Counted::new(&helpers.count);
         let mut share = Share::new(offers);
         share.offer_or(batch(7), score);
         assert!(share.try_take_back().is_none());
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_is_scored_at_once() {
-        let (offers, _reliefs) = reliefs();
+        let (offers, _reliefs) = helpers();
         let (mut first, mut second) = (Share::new(offers.clone()), Share::new(offers));
         (0..MOST).for_each(|tag| first.offer_or(batch(tag), score));
         second.offer_or(batch(7), score);

@@ -1,11 +1,12 @@
 use super::*;
 use crate::config::Raw;
-use crate::detect::edges::Edge;
+use crate::detect::boundaries::Edge;
+use crate::model::Labels;
 use crate::model::labels::Node;
 
 const NAMES: [&str; 5] = ["Animal", "Dog", "Bark", "Howl", "Music"];
 
-fn families(report: &str) -> Families {
+fn merger(report: &str) -> EventMerger {
     let node = |index: usize, parents: &[&str]| Node {
         id: format!("/m/{index}"),
         name: NAMES[index].to_owned(),
@@ -17,9 +18,9 @@ fn families(report: &str) -> Families {
     let pairs = NAMES.iter().enumerate().map(|(index, name)| (format!("/m/{index}"), (*name).to_owned()));
     let labels = Labels::new(pairs, nodes);
     let rules = Raw::parse(&format!("[report]\n{report}"), None).validate(&labels).unwrap().config.rules;
-    let mut families = Families::new(1_000);
-    families.set_rules(&rules, &Kinship::new(&labels));
-    families
+    let mut merger = EventMerger::new(1_000);
+    merger.set_rules(&rules, &LabelHierarchy::new(&labels));
+    merger
 }
 
 fn heard(onset: u64) -> Heard {
@@ -32,11 +33,11 @@ fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
 }
 
 /// What is told of `(now, rule, number, step)`, one line a detection.
-fn tell(families: &mut Families, steps: &[(u64, usize, u64, Step)]) -> Vec<String> {
+fn tell(merger: &mut EventMerger, steps: &[(u64, usize, u64, Step)]) -> Vec<String> {
     let meter = LevelMeter::new(1_000);
     let mut found = Vec::new();
     for (now, rule, number, step) in steps {
-        families.relate(*now, std::iter::once((*rule, *number, *step)), &meter, &mut found);
+        merger.relate(*now, std::iter::once((*rule, *number, *step)), &meter, &mut found);
     }
     let line = |detection: &Detection| {
         let what = match detection.step {
@@ -62,7 +63,7 @@ fn a_bark_is_one_event_with_its_most_specific_name() {
         (4_100, 1, 1, end(1_000, 1_500, EndReason::Decay)),
         (4_200, 0, 0, end(1_000, 1_500, EndReason::Decay)),
     ];
-    let told = tell(&mut families(ALL), &steps);
+    let told = tell(&mut merger(ALL), &steps);
     assert_eq!(told, ["0 Dog start []", "0 Bark update [\"Dog\", \"Animal\"]", "0 Bark end 1500 Decay [\"Dog\", \"Animal\"]"]);
 }
 
@@ -73,7 +74,7 @@ fn what_is_not_kin_is_told_by_itself() {
         (1_100, 4, 1, Step::Start(heard(1_000))),
         (1_100, 3, 2, Step::Start(heard(1_000))),
     ];
-    assert_eq!(tell(&mut families(ALL), &steps), ["0 Bark start []", "1 Music start []", "2 Howl start []"]);
+    assert_eq!(tell(&mut merger(ALL), &steps), ["0 Bark start []", "1 Music start []", "2 Howl start []"]);
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_child_that_is_not_confirmed_leaves_the_event_to_its_parent() {
         (3_000, 2, 0, end(1_000, 1_500, EndReason::Unconfirmed)),
         (4_000, 1, 1, end(1_000, 1_500, EndReason::Decay)),
     ];
-    assert_eq!(tell(&mut families(ALL), &steps), ["0 Bark start []", "0 Dog end 1500 Decay []"]);
+    assert_eq!(tell(&mut merger(ALL), &steps), ["0 Bark start []", "0 Dog end 1500 Decay []"]);
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_parent_that_goes_on_long_after_its_child_is_told_by_itself() {
         (8_000, 4, 2, Step::Start(heard(7_900))),
         (20_000, 0, 0, end(1_000, 17_000, EndReason::Decay)),
     ];
-    let told = tell(&mut families(ALL), &steps);
+    let told = tell(&mut merger(ALL), &steps);
     assert_eq!(
         told,
         [
@@ -113,7 +114,7 @@ fn a_parent_that_goes_on_long_after_its_child_is_told_by_itself() {
 #[test]
 fn without_merging_everything_is_told() {
     let steps = [(1_100, 1, 0, Step::Start(heard(1_000))), (1_100, 2, 1, Step::Start(heard(1_000)))];
-    assert_eq!(tell(&mut families("preset = \"all\""), &steps), ["0 Dog start []", "1 Bark start []"]);
+    assert_eq!(tell(&mut merger("preset = \"all\""), &steps), ["0 Dog start []", "1 Bark start []"]);
 }
 
 #[test]
@@ -122,15 +123,15 @@ fn a_label_is_no_less_sure_than_what_is_below_it() {
         [("/a", "Animal"), ("/b", "Bark")].map(|(id, name)| (id.to_owned(), name.to_owned())),
         vec![Node { id: "/b".to_owned(), name: "Bark".to_owned(), parents: vec!["/a".to_owned()] }],
     );
-    let kinship = Kinship::new(&labels);
+    let hierarchy = LabelHierarchy::new(&labels);
     for (scores, expected) in [([0.1, 0.7], [0.7, 0.7]), ([0.8, 0.2], [0.8, 0.2])] {
-        let mut lifted = [0.0; 2];
-        kinship.lift(&scores, &mut lifted);
-        assert_eq!(lifted, expected);
+        let mut propagated = [0.0; 2];
+        hierarchy.propagate_to_ancestors(&scores, &mut propagated);
+        assert_eq!(propagated, expected);
     }
     for (starts, expected) in [([0.1, 0.7], [0.1, 0.1]), ([0.8, 0.2], [0.8, 0.2])] {
         let mut lowest = [0.0; 2];
-        kinship.hand_down(&starts, &mut lowest);
+        hierarchy.propagate_to_descendants(&starts, &mut lowest);
         assert_eq!(lowest, expected);
     }
 }

@@ -1,92 +1,27 @@
 //! One event of what is one sound: Bark, Dog, Animal and Domestic animals at once are told as Bark, and also the others.
 //!
 //! Rules are kin where every label of one is the other's own, above it or below it in the ontology. The event has the name of its
-//! most specific kin that is sure; a parent that lasts long after its child is told by itself. Without kinship everything passes
+//! most specific kin that is sure; a parent that lasts long after its child is told by itself. Without hierarchy everything passes
 //! as it is.
-
-use std::collections::HashMap;
 
 use super::Detection;
 use super::level::LevelMeter;
 use super::step::{Heard, Step};
-use crate::config::Rule;
+use crate::detect::rule::Rule;
 use crate::event::EndReason;
-use crate::model::Labels;
+use crate::model::hierarchy::LabelHierarchy;
 
 /// A parent that goes on for so long after its child, or for as long again as the child lasted, is an event of its own, in seconds.
 const LONGER_S: u64 = 6;
 
-/// Which labels stand above which in the ontology.
-#[derive(Debug, Default)]
-pub struct Kinship {
-    /// For each label, the labels above it.
-    above: Vec<Vec<usize>>,
-    /// The same as pairs of a label and one above it.
-    pairs: Vec<(usize, usize)>,
-}
-
-impl Kinship {
-    /// The kinship of a model's labels; abstract nodes of the ontology count as steps between labels.
-    pub fn new(labels: &Labels) -> Self {
-        let nodes: HashMap<&str, &[String]> =
-            labels.ontology().iter().map(|node| (node.id.as_str(), node.parents.as_slice())).collect();
-        let index: HashMap<&str, usize> =
-            labels.subjects().iter().enumerate().map(|(index, subject)| (subject.id.as_str(), index)).collect();
-        let above = labels.subjects().iter().map(|subject| {
-            let mut found = Vec::new();
-            let mut todo: Vec<&str> = nodes.get(subject.id.as_str()).iter().flat_map(|p| p.iter()).map(String::as_str).collect();
-            let mut seen: Vec<&str> = Vec::new();
-            while let Some(id) = todo.pop() {
-                if seen.contains(&id) {
-                    continue;
-                }
-                seen.push(id);
-                found.extend(index.get(id).copied());
-                todo.extend(nodes.get(id).iter().flat_map(|parents| parents.iter()).map(String::as_str));
-            }
-            found
-        });
-        let above: Vec<Vec<usize>> = above.collect();
-        let pairs = above.iter().enumerate().flat_map(|(low, above)| above.iter().map(move |high| (low, *high))).collect();
-        Self { above, pairs }
-    }
-
-    /// How many labels there are.
-    pub fn n_labels(&self) -> usize {
-        self.above.len()
-    }
-
-    /// Gives each label the highest score among its own and those of the labels below it: a bark is a dog, and an animal, whatever the
-    /// model says of dogs.
-    pub fn lift(&self, scores: &[f32], lifted: &mut [f32]) {
-        lifted.copy_from_slice(scores);
-        for (low, high) in &self.pairs {
-            lifted[*high] = lifted[*high].max(scores[*low]);
-        }
-    }
-
-    /// Gives each label the lowest of its own number and those of the labels above it: what a dog or an animal may start at, a bark may.
-    pub fn hand_down(&self, own: &[f32], lowest: &mut [f32]) {
-        lowest.copy_from_slice(own);
-        for (low, high) in &self.pairs {
-            lowest[*low] = lowest[*low].min(own[*high]);
-        }
-    }
-
-    /// Whether every label of `low` is one of `high`, or below one of them.
-    pub fn covers(&self, high: &[usize], low: &[usize]) -> bool {
-        low.iter().all(|label| high.contains(label) || self.above[*label].iter().any(|up| high.contains(up)))
-    }
-
-    /// Whether the rule `low` is below the rule `high`.
-    fn is_below(&self, low: &Rule, high: &Rule) -> bool {
-        low.members != high.members && self.covers(&high.members, &low.members)
-    }
+/// Whether the rule `low` is below the rule `high`.
+fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
+    low.members != high.members && hierarchy.covers(&high.members, &low.members)
 }
 
 /// The open events of one source, kin with kin.
 #[derive(Debug)]
-pub struct Families {
+pub struct EventMerger {
     /// For each rule, the rules above it.
     above: Vec<Vec<usize>>,
     open: Vec<Event>,
@@ -115,16 +50,16 @@ struct Part {
     end: Option<Step>,
 }
 
-impl Families {
+impl EventMerger {
     /// No open event yet; times are counted at `sample_rate_hz`.
     pub fn new(sample_rate_hz: u32) -> Self {
         Self { above: Vec::new(), open: Vec::new(), longer: LONGER_S * u64::from(sample_rate_hz) }
     }
 
     /// Learns how the rules are related; rules that are not to be merged have no kin.
-    pub fn set_rules(&mut self, rules: &[Rule], kinship: &Kinship) {
+    pub fn set_rules(&mut self, rules: &[Rule], hierarchy: &LabelHierarchy) {
         let above = |low: &Rule| {
-            let kin = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && kinship.is_below(low, high));
+            let kin = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && is_below(low, high, hierarchy));
             kin.map(|(index, _)| index).collect()
         };
         self.above = rules.iter().map(above).collect();

@@ -9,18 +9,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 thread_local! {
-    static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
+    static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does the work. What it was at when it panicked must not be used again.
 ///
 /// # Errors
 /// What it said when it panicked. The process's panic hook, which may well end the process, is not told.
-pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     pass_over_the_hook();
-    let outside = IS_CONTAINED.replace(true);
+    let outside = IS_CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
-    IS_CONTAINED.set(outside);
+    IS_CAUGHT.set(outside);
     done.map_err(|panic| said(&*panic))
 }
 
@@ -30,7 +30,7 @@ fn pass_over_the_hook() {
     ONCE.call_once(|| {
         let hook = take_hook();
         set_hook(Box::new(move |panic| {
-            if !IS_CONTAINED.get() {
+            if !IS_CAUGHT.get() {
                 hook(panic);
             }
         }));
@@ -49,16 +49,16 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_that_says_what_the_panic_said() {
         let empty: Vec<u8> = Vec::new();
-        assert_eq!(contained(|| 7), Ok(7));
-        assert_eq!(contained(|| panic!("a {}", "word")), Err::<(), _>("a word".to_owned()));
-        assert!(contained(|| empty[empty.len()]).unwrap_err().starts_with("index out of bounds"));
-        assert_eq!(contained(|| std::panic::panic_any(7)), Err::<(), _>("no reason given".to_owned()));
+        assert_eq!(catch_panic(|| 7), Ok(7));
+        assert_eq!(catch_panic(|| panic!("a {}", "word")), Err::<(), _>("a word".to_owned()));
+        assert!(catch_panic(|| empty[empty.len()]).unwrap_err().starts_with("index out of bounds"));
+        assert_eq!(catch_panic(|| std::panic::panic_any(7)), Err::<(), _>("no reason given".to_owned()));
     }
 
     #[test]
     fn what_is_contained_in_what_is_contained_leaves_the_outer_one_contained() {
-        let inner = contained(|| contained(|| panic!("inner")).map_err(|what: String| (what, IS_CONTAINED.get())));
+        let inner = catch_panic(|| catch_panic(|| panic!("inner")).map_err(|what: String| (what, IS_CAUGHT.get())));
         assert_eq!(inner, Ok(Err::<(), _>(("inner".to_owned(), true))));
-        assert!(!IS_CONTAINED.get());
+        assert!(!IS_CAUGHT.get());
     }
 }

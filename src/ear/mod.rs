@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-mod attention;
+mod scheduler;
 
-use attention::Attention;
-pub use attention::Need;
+pub use scheduler::Need;
+use scheduler::Scheduler;
 
-use crate::config::Rule;
+use crate::detect::boundaries::Edges;
 use crate::detect::curves::{Curves, Painted};
-use crate::detect::edges::Edges;
-use crate::detect::family::Kinship;
 use crate::detect::level::LevelMeter;
 use crate::detect::peaks::{Peak, Peaks};
+use crate::detect::rule::Rule;
 use crate::detect::scoring::{Scoring, causal};
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
@@ -23,6 +22,7 @@ use crate::detect::{Detection, Detector, Senses};
 use crate::event::EndReason;
 use crate::features::{FrontEnd, LogMel};
 use crate::model::Model;
+use crate::model::hierarchy::LabelHierarchy;
 use crate::resample::{ResampleError, Resampler};
 
 /// The most hops that may be due of a live source: so many may wait for their scores while more sound comes.
@@ -48,12 +48,12 @@ pub struct Ear {
     /// The peaks of every label, where they are asked for.
     peaks: Option<Peaks>,
     scoring: Arc<Scoring>,
-    kinship: Arc<Kinship>,
-    attention: Attention,
+    hierarchy: Arc<LabelHierarchy>,
+    scheduler: Scheduler,
     /// The newest scores of the first window as the model gave them, `[labels]`.
     first_scores: Vec<f32>,
     /// The newest scores of each window, each label's no lower than those of the labels below it.
-    lifted: Vec<f32>,
+    propagated: Vec<f32>,
     max_due: usize,
     input_rate_hz: u32,
     model_rate_hz: u32,
@@ -80,10 +80,10 @@ impl Ear {
         let model_rate_hz = model.input.sample_rate_hz;
         let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz));
         let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
-        let kinship = Arc::new(Kinship::new(&model.labels));
+        let hierarchy = Arc::new(LabelHierarchy::new(&model.labels));
         let log_mel = model.input.log_mel.as_ref();
-        let mut attention = Attention::new(&model.detection, kinship.n_labels());
-        attention.follow(&rules, &kinship);
+        let mut scheduler = Scheduler::new(&model.detection, hierarchy.n_labels());
+        scheduler.follow(&rules, &hierarchy);
         let ratio = f64::from(model_rate_hz) / f64::from(input_rate_hz);
         let most_resampled = (MAX_PUSH as f64 * ratio).ceil() as usize + 4_096;
         let ahead = max_due * hop + most_resampled;
@@ -94,11 +94,11 @@ impl Ear {
             front: FrontEnd::new(&model.input, window + ahead),
             meter: LevelMeter::new(model_rate_hz),
             edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
-            detector: Detector::new(rules, scoring.clone(), kinship.clone(), model_rate_hz),
-            attention,
-            first_scores: vec![0.0; kinship.n_labels()],
-            lifted: vec![0.0; model.detection.windows_ms.len() * kinship.n_labels()],
-            kinship,
+            detector: Detector::new(rules, scoring.clone(), hierarchy.clone(), model_rate_hz),
+            scheduler,
+            first_scores: vec![0.0; hierarchy.n_labels()],
+            propagated: vec![0.0; model.detection.windows_ms.len() * hierarchy.n_labels()],
+            hierarchy,
             curves: None,
             peaks: None,
             max_due,
@@ -192,11 +192,11 @@ impl Ear {
         let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
         let end = self.next_end + ahead as u64 * hop;
         let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
-        let is_silent = self.meter.is_quiet(from, end + reach, self.attention.gate());
+        let is_silent = self.meter.is_quiet(from, end + reach, self.scheduler.gate());
         // What comes into the window must be like what is in it, and so must what goes out of it.
         let begin = end.saturating_sub(self.scoring.windows_samples()[length]);
         let is_steady = || self.edges.as_ref().is_some_and(|edges| edges.is_steady(end) && edges.is_steady(begin + hop));
-        self.attention.need(length, end / hop, is_silent, is_steady, spread)
+        self.scheduler.need(length, end / hop, is_silent, is_steady, spread)
     }
 
     /// The newest scores of the first window, `[labels]`.
@@ -207,7 +207,7 @@ impl Ear {
     /// Takes the scores of the next hop, `[lengths, labels]`, all of them or those of the first window alone, and says whether these
     /// ask for the other windows as well.
     pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
-        self.attention.is_raised(scores, is_complete)
+        self.scheduler.is_raised(scores, is_complete)
     }
 
     /// Writes the window of this length that is due after `ahead` others into `out`, in the model's layout.
@@ -224,20 +224,20 @@ impl Ear {
             edges.decide_at(self.next_end);
         }
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
-        let n_labels = self.kinship.n_labels().max(1);
+        let n_labels = self.hierarchy.n_labels().max(1);
         if is_fresh[0] {
             self.first_scores.copy_from_slice(&scores[..n_labels]);
         }
-        let rows = scores.chunks_exact(n_labels).zip(self.lifted.chunks_exact_mut(n_labels)).zip(is_fresh);
-        for ((scores, lifted), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
-            self.kinship.lift(scores, lifted);
+        let rows = scores.chunks_exact(n_labels).zip(self.propagated.chunks_exact_mut(n_labels)).zip(is_fresh);
+        for ((scores, propagated), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
+            self.hierarchy.propagate_to_ancestors(scores, propagated);
         }
-        self.detector.push(self.next_end, &self.lifted, is_fresh, senses, found);
+        self.detector.push(self.next_end, &self.propagated, is_fresh, senses, found);
         if let Some(curves) = &mut self.curves {
-            curves.push(&self.lifted, is_fresh, self.edges.as_ref());
+            curves.push(&self.propagated, is_fresh, self.edges.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
-            peaks.push(&self.lifted, is_fresh);
+            peaks.push(&self.propagated, is_fresh);
         }
         self.next_end += self.scoring.hop_samples();
         self.clamp(first, found);
@@ -253,7 +253,7 @@ impl Ear {
 
     /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
     fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
-        self.attention.reset();
+        self.scheduler.reset();
         if let Some(edges) = &mut self.edges {
             edges.decide_at(now);
         }
@@ -269,7 +269,7 @@ impl Ear {
 
     /// Puts `rules` in force; see [`Detector::replace_rules`].
     pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
-        self.attention.follow(&rules, &self.kinship);
+        self.scheduler.follow(&rules, &self.hierarchy);
         let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
         self.detector.replace_rules(rules, self.position, senses, found);
     }
@@ -323,7 +323,7 @@ impl Ear {
 
     /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
     pub fn causal(&self, label: usize) -> f32 {
-        causal(self.lifted.chunks_exact(self.kinship.n_labels().max(1)).map(|row| row[label]))
+        causal(self.propagated.chunks_exact(self.hierarchy.n_labels().max(1)).map(|row| row[label]))
     }
 
     /// The newest of the spectrogram; `None` where the model takes the waveform.

@@ -5,8 +5,8 @@
 //! the sound is steady the short one is scored less often, too. A window in which there is nothing but silence has the scores of silence. It looks at the sound and at scores, never at a clock or at how
 //! much there is to do, so that the same samples are scored in the same way live and from a recording.
 
-use crate::config::Rule;
-use crate::detect::family::Kinship;
+use crate::detect::rule::Rule;
+use crate::model::hierarchy::LabelHierarchy;
 use crate::model::manifest::Detection;
 
 /// A label has risen where its score is so many times what it was when all windows were scored last.
@@ -25,9 +25,9 @@ pub enum Need {
     None,
 }
 
-/// What an ear pays attention to.
+/// What an ear pays scheduler to.
 #[derive(Debug)]
-pub struct Attention {
+pub struct Scheduler {
     /// At every so-manieth hop a window of each length is scored.
     strides: Vec<u64>,
     /// The same for the first window while the sound is steady.
@@ -42,7 +42,7 @@ pub struct Attention {
     held: Vec<f32>,
 }
 
-impl Attention {
+impl Scheduler {
     /// What `detection` asks for; [`follow`](Self::follow) says for which rules.
     pub fn new(detection: &Detection, n_labels: usize) -> Self {
         let mut strides: Vec<u64> = detection.strides.iter().map(|stride| *stride as u64).collect();
@@ -60,14 +60,14 @@ impl Attention {
     }
 
     /// From now on these rules are in force.
-    pub fn follow(&mut self, rules: &[Rule], kinship: &Kinship) {
+    pub fn follow(&mut self, rules: &[Rule], hierarchy: &LabelHierarchy) {
         let mut own = vec![f32::INFINITY; self.starts.len()];
         for rule in rules {
             for label in &rule.members {
                 own[*label] = own[*label].min(rule.gate.start_threshold);
             }
         }
-        kinship.hand_down(&own, &mut self.starts);
+        hierarchy.propagate_to_descendants(&own, &mut self.starts);
     }
 
     /// The mean square that silence stays at or below.
@@ -124,7 +124,7 @@ impl Attention {
 mod tests {
     use super::*;
 
-    fn attention(start: f32) -> Attention {
+    fn scheduler(start: f32) -> Scheduler {
         let detection = Detection {
             windows_ms: vec![960, 2_880],
             strides: vec![1, 4],
@@ -134,15 +134,15 @@ mod tests {
             median: 3,
             ..Detection::of_tests()
         };
-        let mut attention = Attention::new(&detection, 2);
-        attention.starts[1] = start;
-        attention
+        let mut scheduler = Scheduler::new(&detection, 2);
+        scheduler.starts[1] = start;
+        scheduler
     }
 
     #[test]
     fn the_long_window_is_scored_at_every_fourth_hop_and_silence_never() {
-        let attention = attention(0.2);
-        let needs = |length, is_silent| (0..8).map(|hop| attention.need(length, hop, is_silent, || false, 1)).collect::<Vec<_>>();
+        let scheduler = scheduler(0.2);
+        let needs = |length, is_silent| (0..8).map(|hop| scheduler.need(length, hop, is_silent, || false, 1)).collect::<Vec<_>>();
         assert_eq!(needs(0, false), [Need::Inference; 8]);
         let n_long = needs(1, false).iter().filter(|need| **need == Need::Inference).count();
         assert_eq!((needs(1, false)[0], needs(1, false)[4], n_long), (Need::Inference, Need::Inference, 2));
@@ -151,31 +151,31 @@ mod tests {
 
     #[test]
     fn in_a_steady_sound_the_short_window_is_scored_less_often_and_the_long_one_as_ever() {
-        let attention = attention(0.2);
-        let scored = |length, hop| attention.need(length, hop, false, || true, 1) == Need::Inference;
+        let scheduler = scheduler(0.2);
+        let scored = |length, hop| scheduler.need(length, hop, false, || true, 1) == Need::Inference;
         assert_eq!((0..6).filter(|hop| scored(0, *hop)).collect::<Vec<u64>>(), [0, 2, 4]);
         assert_eq!((0..6).filter(|hop| scored(1, *hop)).collect::<Vec<u64>>(), [0, 4]);
     }
 
     #[test]
     fn a_spread_widens_every_grid_alike() {
-        let attention = attention(0.2);
+        let scheduler = scheduler(0.2);
         for (length, hops) in [(0, vec![0, 2, 4, 6]), (1, vec![0, 8])] {
-            let scored = |hop: &u64| attention.need(length, *hop, false, || false, 2) == Need::Inference;
+            let scored = |hop: &u64| scheduler.need(length, *hop, false, || false, 2) == Need::Inference;
             assert_eq!((0..9).filter(scored).filter(|hop| length == 1 || *hop < 8).collect::<Vec<u64>>(), hops);
         }
     }
 
     #[test]
     fn a_rise_above_the_start_threshold_asks_for_the_long_window_once() {
-        let mut attention = attention(0.2);
-        let mut is_raised = |short: [f32; 2]| attention.is_raised(&[short[0], short[1], 0.0, 0.0], false);
+        let mut scheduler = scheduler(0.2);
+        let mut is_raised = |short: [f32; 2]| scheduler.is_raised(&[short[0], short[1], 0.0, 0.0], false);
         assert!(!is_raised([0.9, 0.01]), "nobody asks for the first label");
         assert!(is_raised([0.0, 0.3]));
         assert!(!is_raised([0.0, 0.4]), "it has been seen");
         assert!(is_raised([0.0, 0.6]));
-        assert!(!attention.is_raised(&[0.0, 0.1, 0.0, 0.3], true), "all windows are scored already");
-        assert!(attention.is_raised(&[0.0, 0.2, 0.0, 0.0], false) == (0.2 * 0.3 < 0.2f32 * 0.2));
-        assert!(!attention.is_raised(&[0.0, 0.9, 0.0, 0.0], false), "the long window from before announces it");
+        assert!(!scheduler.is_raised(&[0.0, 0.1, 0.0, 0.3], true), "all windows are scored already");
+        assert!(scheduler.is_raised(&[0.0, 0.2, 0.0, 0.0], false) == (0.2 * 0.3 < 0.2f32 * 0.2));
+        assert!(!scheduler.is_raised(&[0.0, 0.9, 0.0, 0.0], false), "the long window from before announces it");
     }
 }

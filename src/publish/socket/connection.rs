@@ -13,11 +13,11 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::answer::Refusal;
-use super::hub::{Delivery, Subscription};
-use super::server::{Shared, down};
-use super::subscribe::StreamStart;
-use super::wire::{Body, Line, Request};
+use crate::publish::answer::Refusal;
+use crate::publish::hub::{Delivery, Subscription};
+use crate::publish::shared::{Shared, down};
+use crate::publish::subscribe::StreamStart;
+use crate::publish::wire::{Body, Line, Request};
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;

@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{Gid, Uid};
 
-use super::access::{Access, find_group};
 use super::activation;
-use crate::config::SocketConfig;
+use crate::publish::access::{Access, find_group};
+use crate::publish::settings::SocketConfig;
 
 /// The longest path that the system takes, in bytes.
 const MAX_PATH: usize = 107;

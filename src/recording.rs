@@ -1,69 +1,69 @@
-//! A recording through the engine, faster than real time: what every command over recordings shares.
+//! The engine over recordings: decodes a recording, scores its windows in batches, and hands each detection on as it comes.
 //!
-//! It decodes, infers in batches and hands each detection on as it comes; memory is bounded whatever a recording's length. It never
-//! decides what is done with a detection.
+//! `scan`, `explain` and `tune` share it. Memory is bounded whatever a recording's length. It reads no clock and never decides what
+//! becomes of a detection.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::{Failure, exit};
 use crate::capture::file::{Decoder, Status};
-use crate::config::{Channel, Rule};
+use crate::capture::source::Channel;
 use crate::detect::Detection;
-use crate::detect::edges::Edge;
+use crate::detect::boundaries::Edge;
+use crate::detect::rule::Rule;
 use crate::detect::step::{Heard, Step};
 use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::EndReason;
-use crate::inference::{Due, Inference, MAX_HOPS};
+use crate::inference::{Due, Inference};
 use crate::model::onnx::Runtime;
-use crate::model::{Model, ModelError, Tagger};
+use crate::model::{MAX_HOPS, Model, ModelError, Tagger};
 
 /// What the end of a recording cuts down to less than this is a click and no sound, in seconds.
 const SHORTEST_S: f64 = 0.02;
 
 /// Why a recording was not heard whole.
-#[derive(Debug)]
-pub(crate) enum RecordingError {
-    /// Something is wrong with the recording; others can still be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// Something is wrong with the recording; other recordings can still be heard.
+    #[error("{0}")]
     Recording(String),
-    /// The output cannot be written, or the model failed: going on makes no sense.
-    Fatal(Failure),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The caller's own output cannot be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    /// A file of the caller's cannot be written; the sentence names it.
+    #[error("{0}")]
+    File(String),
 }
 
-impl From<io::Error> for RecordingError {
-    fn from(error: io::Error) -> Self {
-        RecordingError::Fatal(error.into())
-    }
-}
-
-impl From<RecordingError> for Failure {
-    /// Where there is one recording only, what is wrong with it ends the command.
-    fn from(error: RecordingError) -> Self {
-        match error {
-            RecordingError::Recording(sentence) => Failure::new(sentence, exit::FAILED),
-            RecordingError::Fatal(failure) => failure,
-        }
+impl RecordingError {
+    /// Whether going on with another recording makes no sense.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, RecordingError::Recording(_))
     }
 }
 
 /// Opens a recording; its channels are mixed.
-pub(crate) fn open(path: &Path) -> Result<Decoder, RecordingError> {
+pub fn open(path: &Path) -> Result<Decoder, RecordingError> {
     Decoder::open(path, Channel::Mix, 0.0).map_err(|error| RecordingError::Recording(error.to_string()))
 }
 
 /// An ear for a recording with `rules` in force; it has room for as many hops as can be scored together.
-pub(crate) fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> Result<Ear, RecordingError> {
+pub fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> Result<Ear, RecordingError> {
     Ear::with_room(model, rules, decoder.rate_hz(), MAX_HOPS)
         .map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))
 }
 
 /// An event of a recording that has ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
+pub struct Ended {
+    /// The event as it was, its onset refined.
     pub heard: Heard,
+    /// When the sound ended.
     pub offset: Edge,
+    /// Why the event ended.
     pub reason: EndReason,
     /// When it began, in seconds from the recording's start.
     pub onset_s: f64,
@@ -72,7 +72,7 @@ pub(crate) struct Ended {
 }
 
 /// The event that `detection` ends; `None` for its other steps, and for a click.
-pub(crate) fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
+pub fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
     let Step::End { heard, offset, reason } = detection.step else { return None };
     let seconds = |samples: u64| samples as f64 / f64::from(ear.model_rate_hz());
     let is_click = seconds(offset.at.saturating_sub(heard.onset.at)) < SHORTEST_S;
@@ -81,7 +81,7 @@ pub(crate) fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
 }
 
 /// The engine's inference over recordings, with its buffers.
-pub(crate) struct Engine {
+pub struct Engine {
     inference: Inference,
     samples: Vec<f32>,
     due: Vec<Due>,
@@ -113,7 +113,7 @@ impl Engine {
         path: &Path,
         decoder: &mut Decoder,
         ear: &mut Ear,
-        progress: &ProgressBar,
+        progress: impl Fn(u64),
         mut take: impl FnMut(&Ear, Detection) -> Result<(), RecordingError>,
     ) -> Result<(), RecordingError> {
         self.hear_piecewise(path, decoder, ear, progress, |ear, found| {
@@ -127,7 +127,7 @@ impl Engine {
         path: &Path,
         decoder: &mut Decoder,
         ear: &mut Ear,
-        progress: &ProgressBar,
+        progress: impl Fn(u64),
         mut after: impl FnMut(&mut Ear, &mut Vec<Detection>) -> Result<(), RecordingError>,
     ) -> Result<(), RecordingError> {
         let mut fault = None;
@@ -153,7 +153,7 @@ impl Engine {
                 }
             }
             self.samples = samples;
-            progress.inc(self.samples.len() as u64);
+            progress(self.samples.len() as u64);
             after(ear, &mut self.found)?;
         }
         ear.end_input();
@@ -174,23 +174,11 @@ impl Engine {
     fn infer(&mut self, ear: &mut Ear) -> Result<(), RecordingError> {
         self.due.clear();
         self.due.extend((0..ear.n_due().min(MAX_HOPS)).map(|ahead| Due { source: 0, ahead }));
-        let scored = self.inference.score(&mut [&mut *ear], |ear| ear, &self.due, 1);
-        scored.map_err(|error| RecordingError::Fatal(error.into()))?;
+        self.inference.score(&mut [&mut *ear], |ear| ear, &self.due, 1)?;
         for hop in 0..self.due.len() {
             let (scores, is_fresh) = self.inference.scores(hop);
             ear.take_scores(scores, is_fresh, &mut self.found);
         }
         Ok(())
     }
-}
-
-/// A progress bar over `n_frames` on a terminal, nothing elsewhere.
-pub(crate) fn progress(message: String, n_frames: Option<u64>) -> ProgressBar {
-    let Some(n_frames) = n_frames.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
-    let bar = ProgressBar::new(n_frames);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} % {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_message(message);
-    bar
 }

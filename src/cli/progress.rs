@@ -1,0 +1,16 @@
+//! The progress bar of the commands that work through recordings.
+
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A progress bar over `n_frames` on a terminal, nothing elsewhere.
+pub(super) fn progress(message: String, n_frames: Option<u64>) -> ProgressBar {
+    let Some(n_frames) = n_frames.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
+    let bar = ProgressBar::new(n_frames);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} % {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(message);
+    bar
+}
