@@ -11,7 +11,7 @@ window's scores do not depend on its batch: each token at a step of its own, fro
 
 A channel that is often far larger than the others would make that step coarse for all.  Behind a LayerNormalization it is divided by a
 small whole number, which that does for nothing; its row of weights is multiplied by the number, in as many rows as int8 needs.  So
-no weight's value is touched here either.  The divisors are those of roundings.tsv, which calibrate.py writes.
+no weight's value is touched here either.  The divisors are those of roundings.tsv, which tools/calibrate.py writes.
 """
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, parser
@@ -342,5 +342,5 @@ def quantised(weights, divided):
 
 
 def plain(weights, also=()):
-    """The same network in f32: the ruler for the other one, and what calibrate.py looks into."""
+    """The same network in f32: the ruler for the other one, and what tools/calibrate.py looks into."""
     return Plain(weights).model(also)

@@ -31,7 +31,7 @@ def sha256(data):
 
 
 def read_roundings(path):
-    """The table that calibrate.py writes, one line a product behind a LayerNormalization: the channels of that one that are divided."""
+    """The table that tools/calibrate.py writes, one line a product behind a LayerNormalization: the channels of that one that are divided."""
     with open(path, newline="", encoding="utf-8") as f:
         rows = csv.DictReader(f, delimiter="\t")
         return {row["product"]: encoder.Divided(tuple(map(int, pair.split(":"))) for pair in row["divided"].split()) for row in rows}

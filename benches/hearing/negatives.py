@@ -4,7 +4,7 @@
 usage: negatives.py OUT [--minutes 60] [--seed 1]
 
 A third is speech by espeak-ng (which must be installed), a third synthesised music, a third noise. OUT gets mono 16-bit WAV
-files of at most five minutes, at 16 and at 48 kHz, and a truth.tsv that says what they do hold, for models/thresholds.py. The same
+files of at most five minutes, at 16 and at 48 kHz, and a truth.tsv that says what they do hold, for models/tools/thresholds.py. The same
 seed makes the same files, given the same versions of espeak-ng and of the packages. Levels are root mean squares in dBFS.
 """
 import argparse

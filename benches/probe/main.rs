@@ -1,5 +1,5 @@
 //! What `benches/cost` measures from inside: parts of mimid in this process, and a thousand subscribers of a running daemon;
-//! and the scores that `models/agree.py` compares.
+//! and the scores that `models/tools/agree.py` compares.
 //!
 //! Each command prints one JSON object; the scripts run the command and make tables of what it says. Nothing here judges.
 

@@ -19,13 +19,12 @@ import numpy as np
 import onnx
 import onnxruntime
 
-import encoder
-import sounds
-
-MODELS = pathlib.Path(__file__).resolve().parent
+MODELS = pathlib.Path(__file__).resolve().parent.parent
 PREPARED = MODELS / "ced-tiny" / "model.onnx"
-sys.path.append(str(MODELS.parent / "benches" / "cost"))
-import probe  # It lies there.
+sys.path += [str(MODELS), str(MODELS.parent / "benches" / "cost")]
+import encoder  # It lies in models/,
+import probe  # and this one in benches/cost/.
+import sounds
 
 BATCH, ROUNDS = 8, 15
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Writes how high each label's score can plausibly become into the column `highest` of the table of thresholds.
 
-usage: models/.venv/bin/python models/highest.py
+usage: models/.venv/bin/python models/tools/highest.py
 
 The graph ends in LayerNorm (z, of length sqrt(n), then gain g and bias b) and one row of weights w a label.  So a label's logit is
     |w*g| * sqrt(n) * cos + (w.b + bias),   cos the cosine between z and w*g, both without their means,
-and only cos depends on the sound.  In 5,901 windows of 290 recordings (README.md names them) no
+and only cos depends on the sound.  In 5,901 windows of 290 recordings (models/README.md names them) no
 label's cos exceeded 0.279, and no score 0.970.  What would need more than that is taken to be out of reach.  A label is no less sure than
 what is below it in the ontology, so it gets the highest of these.
 """
+import argparse
 import csv
 import pathlib
 
@@ -16,12 +17,13 @@ import numpy as np
 import onnx
 from onnx.numpy_helper import to_array
 
-MODEL = pathlib.Path(__file__).resolve().parent / "ced-tiny"
+MODEL = pathlib.Path(__file__).resolve().parent.parent / "ced-tiny"
 HIGHEST_COS = 0.28
 HIGHEST_SCORE = 0.97
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     weights = {tensor.name: to_array(tensor) for tensor in onnx.load(MODEL / "model.onnx").graph.initializer}
     gain, bias = weights["model.outputlayer.0.weight"], weights["model.outputlayer.0.bias"]
     rows, biases = weights["model.outputlayer.1.weight"], weights["model.outputlayer.1.bias"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/golden/logmel.json: a few short signals, and the log-mel spectrograms that the Rust features must give for them.
 
-usage: python3 models/golden.py > tests/golden/logmel.json.tmp && mv tests/golden/logmel.json.tmp tests/golden/logmel.json
+usage: python3 models/tools/golden.py > tests/golden/logmel.json.tmp && mv tests/golden/logmel.json.tmp tests/golden/logmel.json
 
 It needs numpy alone.  The definition is followed in float64 and written for clarity, with matrices and without streaming, so
 that it shares no trick, and no mistake, with the daemon's code.  The parameters are those of models/ced-tiny/manifest.toml.
@@ -10,6 +10,7 @@ The file holds {"parameters": {...}, "cases": [{"name", "about", "samples", "log
 (a sample of 1.0 would be 32768), so that no two languages have to agree on a sine.  `log_mel_db` is [n_frames][n_mels] in dB,
 rounded to 4 decimals; n_frames = n_samples / 160 + 1, and what lies before and after the signal is digital silence.
 """
+import argparse
 import json
 
 import numpy as np
@@ -69,6 +70,7 @@ def signals():
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     parameters = {
         "sample_rate_hz": SAMPLE_RATE_HZ, "n_fft": N_FFT, "win_length": N_FFT, "hop_length": HOP, "window": "hann-periodic", "center": True,
         "n_mels": N_MELS, "mel_scale": "htk", "f_min_hz": F_MIN_HZ, "f_max_hz": F_MAX_HZ, "power": 2.0, "amin": AMIN,

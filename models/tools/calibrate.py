@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Writes ced-tiny/roundings.tsv: which channels of each LayerNormalization are divided before they are rounded to 8 bits.  For
-maintainers; set-up takes the table as it is.
+"""Writes models/ced-tiny/roundings.tsv: which channels of each LayerNormalization are divided before they are rounded to 8 bits.
 
 usage: calibrate.py --graph tiny.onnx RECORDING_OR_FOLDER…
 
@@ -10,15 +9,18 @@ least mean square error at the product's output, with at most FURTHER_ROWS rows 
 """
 import argparse
 import pathlib
+import sys
 
 import numpy as np
 import onnx
 import onnxruntime
 
-import encoder
+MODELS = pathlib.Path(__file__).resolve().parent.parent
+TABLE = MODELS / "ced-tiny" / "roundings.tsv"
+sys.path.append(str(MODELS))
+import encoder  # It lies there.
 import sounds
 
-TABLE = pathlib.Path(__file__).resolve().parent / "ced-tiny" / "roundings.tsv"
 FURTHER_ROWS, MOST_DIVISOR = 4, 4
 TOKENS_OF_A_BATCH = 24
 
