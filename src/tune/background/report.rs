@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::choice::{Advice, Choice, Number};
 use super::statistics::{Alarm, Place, Statistics};
 use crate::detect::rule::Rule;
-use crate::publish::wire;
 use crate::text::visible;
 
 /// So many labels are listed that would have fired most.
@@ -135,7 +134,7 @@ pub fn json(advice: &Advice, statistics: &Statistics, rules: &[Rule]) -> Value {
         match &alarm.moment.place {
             Place::Recording(path) => json!({"score": score, "file": **path, "at_s": at_ms as f64 / 1_000.0}),
             Place::Source(name) => {
-                let at = Timestamp::from_millisecond(at_ms).map(wire::time).unwrap_or_default();
+                let at = Timestamp::from_millisecond(at_ms).map(|at| format!("{at:.3}")).unwrap_or_default();
                 json!({"score": score, "source": **name, "at": at})
             }
         }
