@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::detect::peaks::Kind;
+use crate::detect::peaks::CurveKind;
 use crate::detect::why::Why;
 use crate::event::Subject;
 
@@ -231,7 +231,7 @@ pub struct HeardPeak {
     /// The label.
     pub subject: Arc<Subject>,
     /// Which of the label's curves.
-    pub kind: Kind,
+    pub kind: CurveKind,
     /// How high, 0…1.
     pub score: f32,
     /// When the curve was highest.

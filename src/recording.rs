@@ -9,9 +9,9 @@ use std::path::Path;
 use crate::capture::file::{Decoder, Status};
 use crate::capture::source::Channel;
 use crate::detect::Detection;
-use crate::detect::boundaries::Edge;
+use crate::detect::boundaries::Boundary;
 use crate::detect::rule::Rule;
-use crate::detect::step::{Heard, Step};
+use crate::detect::step::{EventSoFar, Step};
 use crate::ear::{Ear, MAX_PUSH, Settling};
 use crate::event::EndReason;
 use crate::inference::{Due, Inference};
@@ -60,9 +60,9 @@ pub fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> R
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
     /// The event as it was, its onset refined.
-    pub heard: Heard,
+    pub heard: EventSoFar,
     /// When the sound ended.
-    pub offset: Edge,
+    pub offset: Boundary,
     /// Why the event ended.
     pub reason: EndReason,
     /// When it began, in seconds from the recording's start.

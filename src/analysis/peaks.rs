@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::control::{HeardPeak, HeardPeaks};
-use crate::detect::peaks::Kind;
+use crate::detect::peaks::CurveKind;
 use crate::model::Labels;
 
 /// So long after the last request peaks are no longer kept.
@@ -27,7 +27,7 @@ const MOST_NAMES: usize = 96 * 1024;
 pub(super) struct Stored {
     pub source: Arc<str>,
     pub label: usize,
-    pub kind: Kind,
+    pub kind: CurveKind,
     pub score: f32,
     pub at: Timestamp,
 }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn peak(score: f32, source: &Arc<str>) -> Stored {
-        Stored { source: source.clone(), label: 1, kind: Kind::Causal, score, at: Timestamp::UNIX_EPOCH }
+        Stored { source: source.clone(), label: 1, kind: CurveKind::Causal, score, at: Timestamp::UNIX_EPOCH }
     }
 
     fn filled(n: usize, source: &str) -> PeakRing {

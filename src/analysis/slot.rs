@@ -16,10 +16,10 @@ use super::peaks::{PeakRing, Stored};
 use super::silence::Silence;
 use crate::capture::Pace;
 use crate::detect::Detection;
-use crate::detect::boundaries::Edge;
-use crate::detect::peaks::Peak;
+use crate::detect::boundaries::Boundary;
+use crate::detect::peaks::ScorePeak;
 use crate::detect::rule::Rule;
-use crate::detect::step::{Heard, Step};
+use crate::detect::step::{EventSoFar, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
 use crate::ring::Reader;
@@ -176,14 +176,14 @@ impl Slot {
     pub fn report(&mut self, detection: &Detection, rules: &[Rule], wall_offset_ns: i64) -> Option<Report> {
         let rate_hz = self.ear.model_rate_hz();
         let rule = rules.get(detection.rule)?;
-        let milliseconds = |edge: Edge| edge.uncertainty * 1_000 / u64::from(rate_hz);
+        let milliseconds = |boundary: Boundary| boundary.uncertainty * 1_000 / u64::from(rate_hz);
         let wall_offset_ns = self.open.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
         let clock = &self.clock;
-        let event = |heard: &Heard, id: Uuid, offset: Option<Edge>| {
+        let event = |heard: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
             let onset = clock.time(heard.onset.at, rate_hz, wall_offset_ns)?;
             // How long it lasts is a count of samples, whatever the clocks did meanwhile.
             let lasted =
-                |offset: Edge| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(heard.onset.at), rate_hz));
+                |offset: Boundary| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(heard.onset.at), rate_hz));
             Some(SoundEvent {
                 id,
                 subject: rule.subject.clone(),
@@ -240,7 +240,7 @@ impl Slot {
     /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.
     pub fn store_peaks(&mut self, ring: &mut PeakRing, wall_offset_ns: i64) {
         let (source, rate_hz) = (&self.source, self.ear.model_rate_hz());
-        for Peak { label, kind, at, score } in self.ear.take_peaks() {
+        for ScorePeak { label, kind, at, score } in self.ear.take_peaks() {
             if let Some(at) = self.clock.time(at, rate_hz, wall_offset_ns) {
                 ring.push(Stored { source: source.clone(), label, kind, score, at });
             }

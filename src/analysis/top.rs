@@ -58,7 +58,7 @@ impl Entry {
     /// The newest causal score, and the newest of both sides where there is one.
     pub(super) fn scores(&self, ear: &Ear) -> (f32, Option<f32>) {
         match self {
-            Entry::Rule(rule) => ear.detector().glance(*rule).map_or((0.0, None), |glance| (glance.causal, glance.two_sided)),
+            Entry::Rule(rule) => ear.detector().glance(*rule).map_or((0.0, None), |glance| (glance.causal, glance.confirmed)),
             Entry::Label(label) => (ear.causal(*label), None),
         }
     }
@@ -104,7 +104,7 @@ pub(super) fn in_force(rule: &Rule) -> InForce {
 
 /// The open events of a source.
 fn open(slot: &Slot) -> Vec<OpenEvent> {
-    let confirmed = slot.ear.detector().confirmed();
+    let confirmed = slot.ear.detector().confirmed_events();
     let events = slot.open().into_iter().map(|(number, event)| OpenEvent {
         id: event.id,
         subject: event.subject.clone(),

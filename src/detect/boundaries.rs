@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use super::segments::VANISHED;
 use crate::features::LogMel;
-use heard::{Heard, Room};
+use heard::{EventEnergy, Workspace};
 
 /// Frames of the log-mel that are averaged into one of ours.
 const FRAMES: u64 = 2;
@@ -56,7 +56,7 @@ const LOOK_S: f64 = 5.0;
 
 /// The level of each band over the recent past, and where sounds begin and end in it.
 #[derive(Debug)]
-pub struct Edges {
+pub struct BoundaryRefiner {
     n_bands: usize,
     samples_per_frame: u64,
     /// The newest frames in dB, `[n_bands, capacity]`, frame t in column t % capacity.
@@ -76,12 +76,12 @@ pub struct Edges {
     /// Whether the sound is over: the silence after it says nothing of its noise.
     is_over: bool,
     sorted: Vec<f32>,
-    /// Room to work in, so that nothing is allocated for each box.
-    room: RefCell<Room>,
+    /// Workspace to work in, so that nothing is allocated for each box.
+    room: RefCell<Workspace>,
 }
 
 /// A box and what the curve says around it; times are sample indices.
-pub struct Coarse<'a> {
+pub struct CoarseSegment<'a> {
     /// Where the box begins.
     pub onset: u64,
     /// Where it ends.
@@ -94,15 +94,15 @@ pub struct Coarse<'a> {
     pub vanished: u64,
 }
 
-impl std::fmt::Debug for Coarse<'_> {
+impl std::fmt::Debug for CoarseSegment<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Coarse").field("onset", &self.onset).field("offset", &self.offset).finish_non_exhaustive()
+        f.debug_struct("CoarseSegment").field("onset", &self.onset).field("offset", &self.offset).finish_non_exhaustive()
     }
 }
 
 /// An edge of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Edge {
+pub struct Boundary {
     /// Where it is, as a sample index.
     pub at: u64,
     /// How far it may be from there, in samples.
@@ -111,16 +111,16 @@ pub struct Edge {
 
 /// A sharpened box.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sharp {
+pub struct SegmentBounds {
     /// When the sound began.
-    pub onset: Edge,
+    pub onset: Boundary,
     /// When it ended; after its onset.
-    pub offset: Edge,
+    pub offset: Boundary,
     /// How far the event exceeds the noise floor in its own bands, in dB; `None` where that is not known.
     pub snr_db: Option<f32>,
 }
 
-impl Edges {
+impl BoundaryRefiner {
     /// Remembers the newest levels of a log-mel with `n_bands` bands and a hop of `hop` samples. At most `ahead` samples come between
     /// a moment and its decision.
     pub fn new(n_bands: usize, hop: usize, sample_rate_hz: u32, ahead: u64) -> Self {
@@ -209,39 +209,41 @@ impl Edges {
     }
 
     /// Sharpens a box. Where an edge cannot be heard, the box's own stays, with `grain` samples of uncertainty.
-    pub fn sharpen(&self, coarse: &Coarse, grain: u64) -> Sharp {
+    pub fn refine(&self, coarse: &CoarseSegment, grain: u64) -> SegmentBounds {
         let mut room = self.room.take();
-        let sharp = self.sharpen_in(&mut room, coarse, grain);
+        let bounds = self.refine_in(&mut room, coarse, grain);
         self.room.replace(room);
-        sharp
+        bounds
     }
 
-    fn sharpen_in(&self, room: &mut Room, coarse: &Coarse, grain: u64) -> Sharp {
-        let rough = |at| Edge { at, uncertainty: grain };
-        let mut sharp = Sharp { onset: rough(coarse.onset), offset: rough(coarse.offset), snr_db: None };
+    fn refine_in(&self, room: &mut Workspace, coarse: &CoarseSegment, grain: u64) -> SegmentBounds {
+        let rough = |at| Boundary { at, uncertainty: grain };
+        let mut bounds = SegmentBounds { onset: rough(coarse.onset), offset: rough(coarse.offset), snr_db: None };
         let (from, to) = (self.frame_at(coarse.onset), self.frame_at(coarse.offset));
         let look = self.frames_in(LOOK_S);
         // Of a long event each edge is compared with the nearest part of it only.
-        let Room { early, late, weights, sorted, runs } = room;
+        let Workspace { early, late, weights, sorted, runs } = room;
         let near_onset = self.hear(early, from, to.min(from + look), weights, sorted).then_some(&*early);
         let is_long = to - from > look;
         let near_offset = (is_long && self.hear(late, to - look, to, weights, sorted)).then_some(&*late);
         if let Some(heard) = near_onset {
-            sharp.snr_db = Some(heard.excess_db);
-            if let Some(edge) = self.onset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Onset)) {
-                sharp.onset = edge;
+            bounds.snr_db = Some(heard.excess_db);
+            if let Some(boundary) = self.onset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Onset))
+            {
+                bounds.onset = boundary;
             }
         }
         if let Some(heard) = near_offset.or(near_onset)
-            && let Some(edge) = self.offset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Offset))
+            && let Some(boundary) =
+                self.offset(heard, from, to, coarse, runs).or_else(|| self.step(heard, from, to, Side::Offset))
         {
-            sharp.offset = edge;
+            bounds.offset = boundary;
         }
-        if sharp.offset.at <= sharp.onset.at + self.samples_per_frame * 2 {
-            sharp.onset = rough(coarse.onset);
-            sharp.offset = rough(coarse.offset.max(coarse.onset + 1));
+        if bounds.offset.at <= bounds.onset.at + self.samples_per_frame * 2 {
+            bounds.onset = rough(coarse.onset);
+            bounds.offset = rough(coarse.offset.max(coarse.onset + 1));
         }
-        sharp
+        bounds
     }
 
     /// Where the sound that is heard at the sample index `now` began, at most `most` samples ago.
@@ -252,9 +254,9 @@ impl Edges {
         began
     }
 
-    fn began_in(&self, room: &mut Room, now: u64, most: u64) -> Option<u64> {
+    fn began_in(&self, room: &mut Workspace, now: u64, most: u64) -> Option<u64> {
         let to = self.frame_at(now).min(self.known);
-        let Room { early: heard, weights, sorted, runs, .. } = room;
+        let Workspace { early: heard, weights, sorted, runs, .. } = room;
         if !self.hear(heard, to.saturating_sub(self.frames_in(0.2)), to, weights, sorted) {
             return None;
         }
@@ -300,7 +302,7 @@ impl Edges {
 
     /// Puts the energy of the event between the frames `from` and `to` in its own bands, around it, into `heard`; says whether it is
     /// heard at all.
-    fn hear(&self, heard: &mut Heard, from: u64, to: u64, weights: &mut Vec<f32>, sorted: &mut Vec<f32>) -> bool {
+    fn hear(&self, heard: &mut EventEnergy, from: u64, to: u64, weights: &mut Vec<f32>, sorted: &mut Vec<f32>) -> bool {
         let (oldest, floors) = (self.oldest(self.known), self.floors());
         let from = from.max(oldest);
         let to = to.max(from + 3).min(self.known);
@@ -336,7 +338,14 @@ impl Edges {
         heard.excess_db >= LEAST_EXCESS_DB
     }
 
-    fn onset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse, runs: &mut Vec<(usize, usize)>) -> Option<Edge> {
+    fn onset(
+        &self,
+        heard: &EventEnergy,
+        from: u64,
+        to: u64,
+        coarse: &CoarseSegment,
+        runs: &mut Vec<(usize, usize)>,
+    ) -> Option<Boundary> {
         self.runs_inside(heard, from, to, runs);
         let at = heard.first + runs.first()?.0 as u64;
         let sample = at * self.samples_per_frame;
@@ -344,10 +353,17 @@ impl Edges {
             at < from && from - at <= self.frames_in(OUTSIDE_S) && (coarse.curve)(sample, coarse.onset) >= VANISHED * coarse.peak
         };
         let rise = heard.energies[(at - heard.first) as usize..].iter().take_while(|db| **db < heard.excess_db / 2.0).count();
-        taken.then(|| self.edge(at, rise))
+        taken.then(|| self.boundary(at, rise))
     }
 
-    fn offset(&self, heard: &Heard, from: u64, to: u64, coarse: &Coarse, runs: &mut Vec<(usize, usize)>) -> Option<Edge> {
+    fn offset(
+        &self,
+        heard: &EventEnergy,
+        from: u64,
+        to: u64,
+        coarse: &CoarseSegment,
+        runs: &mut Vec<(usize, usize)>,
+    ) -> Option<Boundary> {
         self.runs_inside(heard, from, to, runs);
         let at = heard.first + runs.last()?.1 as u64;
         let sample = at * self.samples_per_frame;
@@ -359,11 +375,11 @@ impl Edges {
         };
         let before = &heard.energies[..(at - heard.first) as usize];
         let fall = before.iter().rev().take_while(|db| **db < heard.excess_db / 2.0).count();
-        (taken && is_over).then(|| self.edge(at, fall))
+        (taken && is_over).then(|| self.boundary(at, fall))
     }
 
     /// The highest step of the energy near one side of the box: a sound that begins or ends in another that goes on.
-    fn step(&self, heard: &Heard, from: u64, to: u64, side: Side) -> Option<Edge> {
+    fn step(&self, heard: &EventEnergy, from: u64, to: u64, side: Side) -> Option<Boundary> {
         let (inside, outside) = (self.frames_in(STEP_REACH_S.0), self.frames_in(STEP_REACH_S.1));
         let half = self.frames_in(STEP_S);
         if to - from < self.frames_in(STEP_BOX_S) {
@@ -382,11 +398,11 @@ impl Edges {
             .map(|at| (at, sign * (mean(at, at + half) - mean(at - half, at))))
             .filter(|(_, height)| *height >= STEP_PART * heard.excess_db)
             .max_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(at, _)| self.edge(at, half as usize))
+            .map(|(at, _)| self.boundary(at, half as usize))
     }
 
     /// The runs of sound that lie in the box by more than its rim.
-    fn runs_inside(&self, heard: &Heard, from: u64, to: u64, runs: &mut Vec<(usize, usize)>) {
+    fn runs_inside(&self, heard: &EventEnergy, from: u64, to: u64, runs: &mut Vec<(usize, usize)>) {
         let (from, to) = (from.saturating_sub(heard.first) as usize, to.saturating_sub(heard.first) as usize);
         heard.runs(self.frames_in(PAUSE_S) as usize, runs);
         runs.retain(|(begin, end)| *begin < to && *end > from);
@@ -404,8 +420,8 @@ impl Edges {
     }
 
     /// An edge at frame `at` that takes `slope` frames: the sound may have been there, unheard, for as long as it takes to rise.
-    fn edge(&self, at: u64, slope: usize) -> Edge {
-        Edge { at: at * self.samples_per_frame, uncertainty: self.samples_per_frame * (2 + slope as u64).min(25) }
+    fn boundary(&self, at: u64, slope: usize) -> Boundary {
+        Boundary { at: at * self.samples_per_frame, uncertainty: self.samples_per_frame * (2 + slope as u64).min(25) }
     }
 }
 

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use super::boundaries::Edges;
+use super::boundaries::BoundaryRefiner;
+use super::refine;
 use super::scoring::{CurveBank, Scoring};
-use super::segments::{Boxes, FLOOR, Stretch};
-use super::sharpen;
+use super::segments::{FLOOR, Segment, SegmentFinder};
 
-/// Boxes with a lower peak keep their coarse edges.
-const SHARPENED: f32 = 2e-3;
+/// SegmentFinder with a lower peak keep their coarse edges.
+const REFINED: f32 = 2e-3;
 
 /// A pause up to this length between two boxes of a label is bridged at the lower of their scores, as hangover bridges it in a
 /// tracker, in milliseconds.
@@ -21,23 +21,23 @@ const PAUSE_MS: u64 = 600;
 pub struct Curves {
     scoring: Arc<Scoring>,
     bank: CurveBank,
-    labels: Vec<Row>,
-    painted: Vec<Painted>,
+    labels: Vec<LabelCurve>,
+    spans: Vec<ScoredSpan>,
     base: u64,
     pause: u64,
 }
 
 /// The way of one label from its curve to boxes.
 #[derive(Debug, Clone)]
-struct Row {
-    boxes: Boxes,
+struct LabelCurve {
+    finder: SegmentFinder,
     /// The box before this one.
-    last: Option<Painted>,
+    last: Option<ScoredSpan>,
 }
 
 /// A box of a label's curve; times are sample indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Painted {
+pub struct ScoredSpan {
     /// The label, by its index among the model's outputs.
     pub label: usize,
     /// Where it begins.
@@ -53,59 +53,59 @@ impl Curves {
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, sample_rate_hz: u32) -> Self {
         let pause = PAUSE_MS * u64::from(sample_rate_hz) / 1_000;
         let bank = CurveBank::new(&scoring, n_labels);
-        Self { bank, labels: vec![Row::new(&scoring); n_labels], painted: Vec::new(), base: 0, scoring, pause }
+        Self { bank, labels: vec![LabelCurve::new(&scoring); n_labels], spans: Vec::new(), base: 0, scoring, pause }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
-    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], edges: Option<&Edges>) {
+    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], refiner: Option<&BoundaryRefiner>) {
         let n_labels = self.labels.len();
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for label in 0..n_labels {
-            let Some(value) = self.bank.two_sided().map(|values| values[label]) else { return };
-            if let Some(stretch) = self.labels[label].boxes.push(value).closed {
-                self.paint(label, stretch, edges);
+            let Some(value) = self.bank.confirmed().map(|values| values[label]) else { return };
+            if let Some(segment) = self.labels[label].finder.push(value).closed {
+                self.add(label, segment, refiner);
             }
         }
     }
 
     /// Ends every box that goes on; the next window ends a hop after the sample index `base`.
-    pub fn finish(&mut self, base: u64, edges: Option<&Edges>) {
+    pub fn finish(&mut self, base: u64, refiner: Option<&BoundaryRefiner>) {
         for label in 0..self.labels.len() {
-            if let Some(stretch) = self.labels[label].boxes.finish() {
-                self.paint(label, stretch, edges);
+            if let Some(segment) = self.labels[label].finder.finish() {
+                self.add(label, segment, refiner);
             }
-            self.labels[label] = Row::new(&self.scoring);
+            self.labels[label] = LabelCurve::new(&self.scoring);
         }
         self.bank.reset();
         self.base = base;
     }
 
     /// The boxes so far.
-    pub fn painted(&self) -> &[Painted] {
-        &self.painted
+    pub fn spans(&self) -> &[ScoredSpan] {
+        &self.spans
     }
 
-    fn paint(&mut self, label: usize, stretch: Stretch, edges: Option<&Edges>) {
-        if stretch.peak < FLOOR {
+    fn add(&mut self, label: usize, segment: Segment, refiner: Option<&BoundaryRefiner>) {
+        if segment.peak < FLOOR {
             return;
         }
         let row = &mut self.labels[label];
         // The edges of what is hardly there matter to nobody, and there is much of it.
-        let edges = edges.filter(|_| stretch.peak >= SHARPENED);
-        let sharp = sharpen(&stretch, &row.boxes, self.base, self.scoring.hop_samples(), edges);
-        let new = Painted { label, onset: sharp.onset.at, offset: sharp.offset.at, score: stretch.peak };
+        let refiner = refiner.filter(|_| segment.peak >= REFINED);
+        let bounds = refine(&segment, &row.finder, self.base, self.scoring.hop_samples(), refiner);
+        let new = ScoredSpan { label, onset: bounds.onset.at, offset: bounds.offset.at, score: segment.peak };
         if let Some(last) = row.last.replace(new)
             && last.offset < new.onset
             && new.onset - last.offset <= self.pause
         {
-            self.painted.push(Painted { label, onset: last.offset, offset: new.onset, score: last.score.min(new.score) });
+            self.spans.push(ScoredSpan { label, onset: last.offset, offset: new.onset, score: last.score.min(new.score) });
         }
-        self.painted.push(new);
+        self.spans.push(new);
     }
 }
 
-impl Row {
+impl LabelCurve {
     fn new(scoring: &Scoring) -> Self {
-        Self { boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), last: None }
+        Self { finder: SegmentFinder::new(scoring.extent(), scoring.valley(), 0.0), last: None }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::Detection;
 use super::level::LevelMeter;
-use super::step::{Heard, Step};
+use super::step::{EventSoFar, Step};
 use crate::detect::rule::Rule;
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
@@ -24,13 +24,13 @@ fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
 pub struct EventMerger {
     /// For each rule, the rules above it.
     above: Vec<Vec<usize>>,
-    open: Vec<Event>,
+    open: Vec<MergedEvent>,
     longer: u64,
 }
 
 /// One told event and what is part of it.
 #[derive(Debug, Clone)]
-struct Event {
+struct MergedEvent {
     number: u64,
     /// The rule under whose name it was told last; `None` once its end was told, while parts of it still go on.
     told: Option<usize>,
@@ -46,7 +46,7 @@ struct Event {
 struct Part {
     rule: usize,
     number: u64,
-    heard: Heard,
+    heard: EventSoFar,
     end: Option<Step>,
 }
 
@@ -113,13 +113,13 @@ impl EventMerger {
         self.above[a].contains(&b) || self.above[b].contains(&a)
     }
 
-    fn start(&mut self, rule: usize, number: u64, heard: Heard, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) {
+    fn start(&mut self, rule: usize, number: u64, heard: EventSoFar, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) {
         let part = Part { rule, number, heard, end: None };
         let kin = self.open.iter().position(|event| {
             event.told.is_some() && event.parts.iter().all(|other| self.are_kin(rule, other.rule) && other.end.is_none())
         });
         let Some(at) = kin else {
-            self.open.push(Event { number, told: Some(rule), parts: vec![part], ended: 0, lasted: 0 });
+            self.open.push(MergedEvent { number, told: Some(rule), parts: vec![part], ended: 0, lasted: 0 });
             found.push(detection(rule, number, Step::Start(heard), now, meter, Vec::new()));
             return;
         };
@@ -131,11 +131,11 @@ impl EventMerger {
             event.told = Some(rule);
             let onset = event.parts[0].heard.onset;
             let also = others(event, rule);
-            found.push(detection(rule, event.number, Step::Update(Heard { onset, ..heard }), now, meter, also));
+            found.push(detection(rule, event.number, Step::Update(EventSoFar { onset, ..heard }), now, meter, also));
         }
     }
 
-    fn update(&mut self, rule: usize, number: u64, heard: Heard, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) {
+    fn update(&mut self, rule: usize, number: u64, heard: EventSoFar, now: u64, meter: &LevelMeter, found: &mut Vec<Detection>) {
         let Some((event, part)) = self.find(rule, number) else { return };
         event.parts[part].heard = heard;
         if event.told == Some(rule) {
@@ -150,7 +150,7 @@ impl EventMerger {
         &mut self,
         rule: usize,
         number: u64,
-        heard: Heard,
+        heard: EventSoFar,
         step: Step,
         now: u64,
         meter: &LevelMeter,
@@ -190,7 +190,7 @@ impl EventMerger {
             Step::End { heard, offset, reason } => {
                 event.ended = offset.at;
                 event.lasted = offset.at.saturating_sub(heard.onset.at);
-                Step::End { heard: Heard { announced, ..heard }, offset, reason }
+                Step::End { heard: EventSoFar { announced, ..heard }, offset, reason }
             }
             other => other,
         };
@@ -213,7 +213,7 @@ impl EventMerger {
                     event.told = Some(part.rule);
                     event.number = part.number;
                     event.parts.retain(|part| part.end.is_none());
-                    let heard = Heard { announced: now, ..part.heard };
+                    let heard = EventSoFar { announced: now, ..part.heard };
                     found.push(detection(
                         part.rule,
                         part.number,
@@ -229,7 +229,7 @@ impl EventMerger {
         }
     }
 
-    fn find(&mut self, rule: usize, number: u64) -> Option<(&mut Event, usize)> {
+    fn find(&mut self, rule: usize, number: u64) -> Option<(&mut MergedEvent, usize)> {
         self.open.iter_mut().find_map(|event| {
             let part = event.parts.iter().position(|part| part.rule == rule && part.number == number)?;
             Some((event, part))
@@ -237,7 +237,7 @@ impl EventMerger {
     }
 }
 
-fn others(event: &Event, rule: usize) -> Vec<usize> {
+fn others(event: &MergedEvent, rule: usize) -> Vec<usize> {
     event.parts.iter().map(|part| part.rule).filter(|other| *other != rule).collect()
 }
 

@@ -30,16 +30,16 @@ use crate::detect::rule::Rule;
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
 
-use boundaries::{Coarse, Edge, Edges, Sharp};
+use boundaries::{Boundary, BoundaryRefiner, CoarseSegment, SegmentBounds};
 use level::LevelMeter;
 use members::Members;
 use merger::EventMerger;
 use scoring::{CurveBank, Scoring};
-use segments::{Boxes, Found, Stretch};
+use segments::{Segment, SegmentFinder, SegmentUpdate};
 use standing::{Fate, Standing};
 use step::Step;
-use trace::{Trace, Traced};
-use tracker::{Boxed, Causal, Tracker};
+use trace::{Trace, TracedSegment};
+use tracker::{CausalScore, PlacedSegment, Tracker};
 
 /// How far back a sound that is heard now may have begun, in seconds.
 const FURTHEST_ONSET_S: u64 = 1;
@@ -48,7 +48,7 @@ const USUAL_RISE_MS: u64 = 300;
 /// How loud it is now is measured over so long, in milliseconds.
 const LOUDNESS_MS: u64 = 300;
 /// A box that has lasted so many values has its onset sharpened, before the sound at it is forgotten.
-const LONG_BOX: u64 = 50;
+const LONG_SEGMENT: u64 = 50;
 
 /// What a detector says of one event of one rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,7 @@ pub struct Glance {
     /// The newest causal score, 0…1.
     pub causal: f32,
     /// The newest value of the two-sided curve, 0…1; `None` before the first.
-    pub two_sided: Option<f32>,
+    pub confirmed: Option<f32>,
     /// How it stands.
     pub standing: Standing,
     /// The rule under whose name its open event is told; `None` where none is open.
@@ -80,20 +80,20 @@ pub struct Glance {
 
 /// What a detector hears with.
 #[derive(Debug, Clone, Copy)]
-pub struct Senses<'a> {
+pub struct SoundMeasures<'a> {
     /// How loud it is.
     pub meter: &'a LevelMeter,
     /// Where sounds begin and end; `None` where there is no log-mel.
-    pub edges: Option<&'a Edges>,
+    pub refiner: Option<&'a BoundaryRefiner>,
 }
 
 /// One rule's way from the curve of its scores to steps.
 #[derive(Debug, Clone)]
-struct Listener {
-    boxes: Boxes,
+struct RuleDetector {
+    finder: SegmentFinder,
     tracker: Tracker,
     /// The sharpened onset of a long box that goes on.
-    long_onset: Option<Edge>,
+    early_onset: Option<Boundary>,
 }
 
 /// The detector of one source: one tracker a rule.
@@ -104,7 +104,7 @@ pub struct Detector {
     members: Members,
     /// The curves of the rules.
     curves: CurveBank,
-    listeners: Vec<Listener>,
+    detectors: Vec<RuleDetector>,
     merger: EventMerger,
     hierarchy: Arc<LabelHierarchy>,
     sample_rate_hz: u32,
@@ -129,7 +129,7 @@ impl Detector {
         let mut detector = Self {
             members: Members::new(&rules),
             curves: CurveBank::new(&scoring, rules.len()),
-            listeners: Vec::new(),
+            detectors: Vec::new(),
             merger: EventMerger::new(sample_rate_hz),
             n_labels: hierarchy.n_labels(),
             scoring,
@@ -141,7 +141,7 @@ impl Detector {
             trace: None,
             rules,
         };
-        detector.listeners = detector.rules.iter().map(|rule| detector.listener(rule)).collect();
+        detector.detectors = detector.rules.iter().map(|rule| detector.detector(rule)).collect();
         detector.merger.set_rules(&detector.rules, &detector.hierarchy);
         detector
     }
@@ -153,38 +153,43 @@ impl Detector {
 
     /// Takes the scores of the windows that end at the sample index `end`, `[windows, labels]`, as far as `is_fresh` says that they
     /// are theirs, and appends what follows from them to `found`.
-    pub fn push(&mut self, end: u64, scores: &[f32], is_fresh: &[bool], senses: Senses, found: &mut Vec<Detection>) {
+    pub fn push(&mut self, end: u64, scores: &[f32], is_fresh: &[bool], measures: SoundMeasures, found: &mut Vec<Detection>) {
         let hop = self.scoring.hop_samples();
-        let loudness = self.loudness_dbfs(end, senses.meter);
+        let loudness = self.loudness_dbfs(end, measures.meter);
         let usual = end.saturating_sub(self.samples(USUAL_RISE_MS)).max(self.base);
         let furthest = FURTHEST_ONSET_S * u64::from(self.sample_rate_hz);
         // Where it began is the same for every rule that hears it now.
         let beginning = OnceCell::new();
         let began = || {
-            *beginning.get_or_init(|| match senses.edges.and_then(|edges| edges.began(end, furthest)) {
-                Some(at) => Edge { at: at.max(self.base), uncertainty: usual.abs_diff(at).max(hop) },
-                None => Edge { at: usual, uncertainty: hop * 5 },
+            *beginning.get_or_init(|| match measures.refiner.and_then(|refiner| refiner.began(end, furthest)) {
+                Some(at) => Boundary { at: at.max(self.base), uncertainty: usual.abs_diff(at).max(hop) },
+                None => Boundary { at: usual, uncertainty: hop * 5 },
             })
         };
         let (members, n_labels) = (&self.members, self.n_labels);
         self.curves.push(&self.scoring, is_fresh, |window, row| members.score(&scores[window * n_labels..][..n_labels], row));
-        let two_sided = self.curves.two_sided();
+        let confirmed = self.curves.confirmed();
         let mut steps = std::mem::take(&mut self.steps);
-        for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
+        for (index, (rule, detector)) in self.rules.iter().zip(&mut self.detectors).enumerate() {
             let causal = self.curves.causal()[index];
             let is_loud = rule.is_loud(|| loudness);
             let mut tell = |(event, step)| steps.push((index, event, step));
-            listener.tracker.hear(Causal { now: end, score: causal, is_loud }, began, &mut self.next_event, &mut tell);
-            let Some(value) = two_sided.map(|values| values[index]) else { continue };
-            let found = listener.boxes.push(value);
+            detector.tracker.push_causal(
+                CausalScore { now: end, score: causal, is_loud },
+                began,
+                &mut self.next_event,
+                &mut tell,
+            );
+            let Some(value) = confirmed.map(|values| values[index]) else { continue };
+            let found = detector.finder.push(value);
             let until = (end + hop).saturating_sub(self.scoring.lag_samples());
-            let (closed, going) = listener.boxed(found, rule, self.base, hop, senses);
-            let fate = listener.tracker.refine(end, until, closed, going, &mut self.next_event, &mut tell);
-            if let Some((trace, stretch)) = self.trace.as_mut().zip(found.closed) {
-                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            let (closed, going) = detector.placed(found, rule, self.base, hop, measures);
+            let fate = detector.tracker.push_confirmed(end, until, closed, going, &mut self.next_event, &mut tell);
+            if let Some((trace, segment)) = self.trace.as_mut().zip(found.closed) {
+                trace.segments.extend(traced(index, &segment, closed, fate, self.base, hop, measures));
             }
         }
-        self.tell(end, &mut steps, senses.meter, found);
+        self.tell(end, &mut steps, measures.meter, found);
         self.steps = steps;
         if let Some(mut trace) = self.trace.take() {
             trace.hop(end, loudness, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
@@ -194,55 +199,61 @@ impl Detector {
 
     /// Ends every open event at the sample index `now` at the latest, and forgets what was heard: the next window ends a hop after
     /// `base`.
-    pub fn finish(&mut self, now: u64, base: u64, reason: EndReason, senses: Senses, found: &mut Vec<Detection>) {
+    pub fn finish(&mut self, now: u64, base: u64, reason: EndReason, measures: SoundMeasures, found: &mut Vec<Detection>) {
         let hop = self.scoring.hop_samples();
         let mut steps = std::mem::take(&mut self.steps);
-        for (index, (rule, listener)) in self.rules.iter().zip(&mut self.listeners).enumerate() {
+        for (index, (rule, detector)) in self.rules.iter().zip(&mut self.detectors).enumerate() {
             let mut tell = |(event, step)| steps.push((index, event, step));
-            let last = listener.boxes.finish();
-            let (closed, _) = listener.boxed(Found { closed: last, open: None }, rule, self.base, hop, senses);
-            let fate = listener.tracker.refine(now, 0, closed, None, &mut self.next_event, &mut tell);
-            if let Some((trace, stretch)) = self.trace.as_mut().zip(last) {
-                trace.boxes.extend(traced(index, &stretch, closed, fate, self.base, hop, senses));
+            let last = detector.finder.finish();
+            let (closed, _) = detector.placed(SegmentUpdate { closed: last, open: None }, rule, self.base, hop, measures);
+            let fate = detector.tracker.push_confirmed(now, 0, closed, None, &mut self.next_event, &mut tell);
+            if let Some((trace, segment)) = self.trace.as_mut().zip(last) {
+                trace.segments.extend(traced(index, &segment, closed, fate, self.base, hop, measures));
             }
-            listener.tracker.finish(now, reason, &mut tell);
-            listener.boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
-            listener.long_onset = None;
+            detector.tracker.finish(now, reason, &mut tell);
+            detector.finder = SegmentFinder::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
+            detector.early_onset = None;
         }
         self.curves.reset();
         self.base = base;
-        self.tell(now, &mut steps, senses.meter, found);
-        self.merger.finish(now, senses.meter, found);
+        self.tell(now, &mut steps, measures.meter, found);
+        self.merger.finish(now, measures.meter, found);
         self.steps = steps;
     }
 
     /// Puts `rules` in force from now on. A rule whose name and labels stay keeps what it heard, and its open events as far as its new
     /// numbers would have told them; all other open events end with `Paused`.
-    pub fn replace_rules(&mut self, rules: impl Into<Arc<[Rule]>>, now: u64, senses: Senses, found: &mut Vec<Detection>) {
+    pub fn replace_rules(
+        &mut self,
+        rules: impl Into<Arc<[Rule]>>,
+        now: u64,
+        measures: SoundMeasures,
+        found: &mut Vec<Detection>,
+    ) {
         let rules = rules.into();
         let is_same = |old: &Rule, new: &Rule| old.subject == new.subject && old.members == new.members;
         let kept: Vec<Option<usize>> = rules.iter().map(|rule| self.rules.iter().position(|old| is_same(old, rule))).collect();
         let mut steps = std::mem::take(&mut self.steps);
-        for (index, listener) in self.listeners.iter_mut().enumerate() {
+        for (index, detector) in self.detectors.iter_mut().enumerate() {
             let mut tell = |(event, step)| steps.push((index, event, step));
             match kept.iter().position(|kept| *kept == Some(index)) {
                 Some(new) if rules[new].gate != self.rules[index].gate => {
-                    listener.boxes.set_release(rules[new].gate.release);
-                    listener.tracker.set_gate(rules[new].gate, self.sample_rate_hz, now, &mut tell);
+                    detector.finder.set_release(rules[new].gate.release);
+                    detector.tracker.set_gate(rules[new].gate, self.sample_rate_hz, now, &mut tell);
                 }
                 Some(_) => {}
-                None => listener.tracker.finish(now, EndReason::Paused, &mut tell),
+                None => detector.tracker.finish(now, EndReason::Paused, &mut tell),
             }
         }
         // The ends of what is closed are told under the old rules.
-        self.tell(now, &mut steps, senses.meter, found);
+        self.tell(now, &mut steps, measures.meter, found);
         self.steps = steps;
-        self.listeners = rules
+        self.detectors = rules
             .iter()
             .zip(&kept)
             .map(|(rule, kept)| match kept {
-                Some(old) => self.listeners[*old].clone(),
-                None => self.listener(rule),
+                Some(old) => self.detectors[*old].clone(),
+                None => self.detector(rule),
             })
             .collect();
         self.curves = self.curves.rearranged(&kept);
@@ -254,24 +265,24 @@ impl Detector {
 
     /// What a rule hears just now; `None` where there is no such rule.
     pub fn glance(&self, rule: usize) -> Option<Glance> {
-        let listener = self.listeners.get(rule)?;
-        let standing = listener.tracker.standing();
+        let detector = self.detectors.get(rule)?;
+        let standing = detector.tracker.standing();
         let told_as = match standing {
             Standing::Open { event, .. } => self.merger.told_as(rule, event).map(|(told, _)| told),
             _ => None,
         };
-        let causal = listener.tracker.last().map_or(0.0, |last| last.score);
-        let two_sided = self.curves.two_sided().map(|values| values[rule]);
-        Some(Glance { causal, two_sided, standing, told_as })
+        let causal = detector.tracker.last().map_or(0.0, |last| last.score);
+        let confirmed = self.curves.confirmed().map(|values| values[rule]);
+        Some(Glance { causal, confirmed, standing, told_as })
     }
 
     /// The numbers of the open events of which the two-sided score has borne out a part, in no order.
-    pub fn confirmed(&self) -> Vec<u64> {
+    pub fn confirmed_events(&self) -> Vec<u64> {
         let parts = self
-            .listeners
+            .detectors
             .iter()
             .enumerate()
-            .flat_map(|(rule, listener)| listener.tracker.confirmed().map(move |number| (rule, number)));
+            .flat_map(|(rule, detector)| detector.tracker.confirmed_events().map(move |number| (rule, number)));
         parts.filter_map(|(rule, number)| self.merger.told_as(rule, number)).map(|(_, event)| event).collect()
     }
 
@@ -290,12 +301,12 @@ impl Detector {
         meter.level_dbfs(now.saturating_sub(self.samples(LOUDNESS_MS)), now)
     }
 
-    fn listener(&self, rule: &Rule) -> Listener {
-        let mut boxes = Boxes::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
+    fn detector(&self, rule: &Rule) -> RuleDetector {
+        let mut finder = SegmentFinder::new(self.scoring.extent(), self.scoring.valley(), rule.gate.release);
         // The curves of a rule that comes later have as many values as all others.
-        boxes.skip_to(self.curves.n_values());
+        finder.skip_to(self.curves.n_values());
         let tracker = Tracker::new(rule.gate, self.scoring.hop_samples(), self.sample_rate_hz);
-        Listener { boxes, tracker, long_onset: None }
+        RuleDetector { finder, tracker, early_onset: None }
     }
 
     fn samples(&self, milliseconds: u64) -> u64 {
@@ -307,32 +318,39 @@ impl Detector {
     }
 }
 
-impl Listener {
+impl RuleDetector {
     /// The boxes that the newest value of the curve closed and left open, with their places in time.
-    fn boxed(&mut self, found: Found, rule: &Rule, base: u64, hop: u64, senses: Senses) -> (Option<Boxed>, Option<Boxed>) {
-        let worth = |stretch: &Stretch| stretch.peak >= rule.gate.threshold;
-        let closed = found.closed.filter(worth).map(|stretch| {
-            let mut sharp = sharpen(&stretch, &self.boxes, base, hop, senses.edges);
-            if let Some(onset) = self.long_onset.take().filter(|_| stretch.offset - stretch.onset >= LONG_BOX) {
-                sharp.onset = onset;
+    fn placed(
+        &mut self,
+        found: SegmentUpdate,
+        rule: &Rule,
+        base: u64,
+        hop: u64,
+        measures: SoundMeasures,
+    ) -> (Option<PlacedSegment>, Option<PlacedSegment>) {
+        let worth = |segment: &Segment| segment.peak >= rule.gate.threshold;
+        let closed = found.closed.filter(worth).map(|segment| {
+            let mut bounds = refine(&segment, &self.finder, base, hop, measures.refiner);
+            if let Some(onset) = self.early_onset.take().filter(|_| segment.offset - segment.onset >= LONG_SEGMENT) {
+                bounds.onset = onset;
             }
-            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at));
-            let is_clear = sharp.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
-            Boxed { sharp, peak: stretch.peak, is_loud, is_clear }
+            let is_loud = rule.is_loud(|| measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at));
+            let is_clear = bounds.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
+            PlacedSegment { bounds, peak: segment.peak, is_loud, is_clear }
         });
-        let going = found.open.filter(worth).map(|stretch| {
-            if self.long_onset.is_none() && stretch.offset - stretch.onset >= LONG_BOX {
-                self.long_onset = Some(sharpen(&stretch, &self.boxes, base, hop, senses.edges).onset);
+        let going = found.open.filter(worth).map(|segment| {
+            if self.early_onset.is_none() && segment.offset - segment.onset >= LONG_SEGMENT {
+                self.early_onset = Some(refine(&segment, &self.finder, base, hop, measures.refiner).onset);
             }
-            let (from, to) = (base + stretch.onset * hop, base + stretch.offset * hop);
-            let rough = |at| Edge { at, uncertainty: hop * 3 };
-            let sharp = Sharp { onset: self.long_onset.unwrap_or(rough(from)), offset: rough(to), snr_db: None };
+            let (from, to) = (base + segment.onset * hop, base + segment.offset * hop);
+            let rough = |at| Boundary { at, uncertainty: hop * 3 };
+            let bounds = SegmentBounds { onset: self.early_onset.unwrap_or(rough(from)), offset: rough(to), snr_db: None };
             // How far it exceeds the floor is asked when it ends, or has lasted long: before that the floor is not sure.
-            let is_loud = rule.is_loud(|| senses.meter.level_dbfs(from, to));
-            Boxed { sharp, peak: stretch.peak, is_loud, is_clear: true }
+            let is_loud = rule.is_loud(|| measures.meter.level_dbfs(from, to));
+            PlacedSegment { bounds, peak: segment.peak, is_loud, is_clear: true }
         });
         if found.open.is_none() {
-            self.long_onset = None;
+            self.early_onset = None;
         }
         (closed, going)
     }
@@ -341,32 +359,35 @@ impl Listener {
 /// A box that ended and what became of it, if it is worth a trace.
 fn traced(
     rule: usize,
-    stretch: &Stretch,
-    closed: Option<Boxed>,
+    segment: &Segment,
+    closed: Option<PlacedSegment>,
     fate: Option<Fate>,
     base: u64,
     hop: u64,
-    senses: Senses,
-) -> Option<Traced> {
-    if stretch.peak < trace::LEAST_PEAK {
+    measures: SoundMeasures,
+) -> Option<TracedSegment> {
+    if segment.peak < trace::LEAST_PEAK {
         return None;
     }
-    let rough = |value: u64| Edge { at: base + value * hop, uncertainty: hop * 3 };
-    let rough = Sharp { onset: rough(stretch.onset), offset: rough(stretch.offset), snr_db: None };
-    let sharp = closed.map_or(rough, |boxed| boxed.sharp);
-    let level_dbfs = senses.meter.level_dbfs(sharp.onset.at, sharp.offset.at);
+    let rough = |value: u64| Boundary { at: base + value * hop, uncertainty: hop * 3 };
+    let rough = SegmentBounds { onset: rough(segment.onset), offset: rough(segment.offset), snr_db: None };
+    let bounds = closed.map_or(rough, |placed| placed.bounds);
+    let level_dbfs = measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at);
     // A box below the threshold does not come to the tracker.
-    Some(Traced { rule, sharp, peak: stretch.peak, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
+    Some(TracedSegment { rule, bounds, peak: segment.peak, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
 }
 
 /// A stretch of a curve as a stretch of time, its edges sharpened by the sound where that is known.
-fn sharpen(stretch: &Stretch, boxes: &Boxes, base: u64, hop: u64, edges: Option<&Edges>) -> Sharp {
-    let (onset, offset) = (base + stretch.onset * hop, base + stretch.offset * hop);
-    let rough = |at| Edge { at, uncertainty: hop * 3 };
-    let Some(edges) = edges else { return Sharp { onset: rough(onset), offset: rough(offset), snr_db: None } };
+fn refine(segment: &Segment, finder: &SegmentFinder, base: u64, hop: u64, refiner: Option<&BoundaryRefiner>) -> SegmentBounds {
+    let (onset, offset) = (base + segment.onset * hop, base + segment.offset * hop);
+    let rough = |at| Boundary { at, uncertainty: hop * 3 };
+    let Some(refiner) = refiner else { return SegmentBounds { onset: rough(onset), offset: rough(offset), snr_db: None } };
     let value = |sample: u64| sample.saturating_sub(base) / hop;
-    let curve = |from: u64, to: u64| boxes.median(value(from), (to.saturating_sub(base)).div_ceil(hop));
-    edges.sharpen(&Coarse { onset, offset, peak: stretch.peak, curve: &curve, vanished: base + stretch.vanished * hop }, hop * 3)
+    let curve = |from: u64, to: u64| finder.median(value(from), (to.saturating_sub(base)).div_ceil(hop));
+    refiner.refine(
+        &CoarseSegment { onset, offset, peak: segment.peak, curve: &curve, vanished: base + segment.vanished * hop },
+        hop * 3,
+    )
 }
 
 #[cfg(test)]

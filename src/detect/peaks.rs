@@ -1,32 +1,32 @@
 //! The peaks of every label's curves, whatever is reported: what `mimid tune --background` counts.
 //!
-//! A peak of the two-sided curve is the score that an event would have, a peak of the causal curve what would announce one. Peaks
+//! A peak of the two-sided curve is the score that an event would have, a peak of the causal curve what would announce one. PeakFinder
 //! are numbers only; no sound can be made of them.
 
 use std::sync::Arc;
 
 use super::scoring::{CurveBank, Scoring};
-use super::segments::Boxes;
+use super::segments::SegmentFinder;
 
 /// Lower peaks are not kept: no threshold that anybody sets is as low, and there are very many.
 pub const FLOOR: f32 = 2e-3;
 
 /// Which of a label's curves a peak is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum CurveKind {
     /// The curve that looks at every moment from both sides, and decides whether there was an event.
-    TwoSided,
+    Confirmed,
     /// The curve that is known at once, and announces events.
     Causal,
 }
 
 /// A peak of a label's curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Peak {
+pub struct ScorePeak {
     /// The label, by its index among the model's outputs.
     pub label: usize,
     /// Which of its curves.
-    pub kind: Kind,
+    pub kind: CurveKind,
     /// Where the curve is highest, as a sample index.
     pub at: u64,
     /// How high, 0…1.
@@ -35,37 +35,37 @@ pub struct Peak {
 
 /// Finds the peaks of every label's curves as they come.
 #[derive(Debug)]
-pub struct Peaks {
+pub struct PeakFinder {
     scoring: Arc<Scoring>,
     bank: CurveBank,
-    labels: Vec<Row>,
-    found: Vec<Peak>,
+    labels: Vec<LabelPeaks>,
+    found: Vec<ScorePeak>,
     /// Where value 0 of the curves begins, as a sample index.
     base: u64,
 }
 
 /// The way of one label from its curves to peaks.
 #[derive(Debug, Clone)]
-struct Row {
-    two_sided: Summit,
-    causal: Summit,
+struct LabelPeaks {
+    confirmed: CurvePeaks,
+    causal: CurvePeaks,
 }
 
 /// The boxes of one curve, and where the peak of the one that goes on lies.
 #[derive(Debug, Clone)]
-struct Summit {
-    boxes: Boxes,
+struct CurvePeaks {
+    finder: SegmentFinder,
     n_values: u64,
     at: u64,
     /// How high it is; 0 between two boxes.
     peak: f32,
 }
 
-impl Peaks {
+impl PeakFinder {
     /// No peaks yet, of `n_labels` labels; the next window ends a hop after the sample index `base`.
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64) -> Self {
         let bank = CurveBank::new(&scoring, n_labels);
-        Self { bank, labels: vec![Row::new(&scoring); n_labels], found: Vec::new(), base, scoring }
+        Self { bank, labels: vec![LabelPeaks::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
@@ -74,14 +74,14 @@ impl Peaks {
         let hop = self.scoring.hop_samples();
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
         for (label, row) in self.labels.iter_mut().enumerate() {
-            let two_sided = self.bank.two_sided().map(|values| values[label]);
+            let confirmed = self.bank.confirmed().map(|values| values[label]);
             let peaks = [
-                (Kind::Causal, row.causal.push(self.bank.causal()[label])),
-                (Kind::TwoSided, two_sided.and_then(|value| row.two_sided.push(value))),
+                (CurveKind::Causal, row.causal.push(self.bank.causal()[label])),
+                (CurveKind::Confirmed, confirmed.and_then(|value| row.confirmed.push(value))),
             ];
             for (kind, peak) in peaks {
                 if let Some((at, score)) = peak {
-                    self.found.push(Peak { label, kind, at: self.base + at * hop, score });
+                    self.found.push(ScorePeak { label, kind, at: self.base + at * hop, score });
                 }
             }
         }
@@ -91,37 +91,38 @@ impl Peaks {
     pub fn finish(&mut self, base: u64) {
         let hop = self.scoring.hop_samples();
         for (label, row) in self.labels.iter_mut().enumerate() {
-            for (kind, peak) in [(Kind::Causal, row.causal.finish()), (Kind::TwoSided, row.two_sided.finish())] {
+            for (kind, peak) in [(CurveKind::Causal, row.causal.finish()), (CurveKind::Confirmed, row.confirmed.finish())] {
                 if let Some((at, score)) = peak {
-                    self.found.push(Peak { label, kind, at: self.base + at * hop, score });
+                    self.found.push(ScorePeak { label, kind, at: self.base + at * hop, score });
                 }
             }
-            *row = Row::new(&self.scoring);
+            *row = LabelPeaks::new(&self.scoring);
         }
         self.bank.reset();
         self.base = base;
     }
 
     /// The peaks since they were last taken.
-    pub fn take(&mut self) -> impl Iterator<Item = Peak> {
+    pub fn take(&mut self) -> impl Iterator<Item = ScorePeak> {
         self.found.drain(..)
     }
 }
 
-impl Row {
+impl LabelPeaks {
     fn new(scoring: &Scoring) -> Self {
-        let summit = Summit { boxes: Boxes::new(scoring.extent(), scoring.valley(), 0.0), n_values: 0, at: 0, peak: 0.0 };
-        Self { two_sided: summit.clone(), causal: summit }
+        let summit =
+            CurvePeaks { finder: SegmentFinder::new(scoring.extent(), scoring.valley(), 0.0), n_values: 0, at: 0, peak: 0.0 };
+        Self { confirmed: summit.clone(), causal: summit }
     }
 }
 
-impl Summit {
+impl CurvePeaks {
     /// Takes the next value; where a box ended with it, gives where its peak lies, in values of the curve, and how high it is.
     fn push(&mut self, value: f32) -> Option<(u64, f32)> {
-        let found = self.boxes.push(value);
-        let ended = found.closed.map(|stretch| (self.at, stretch.peak));
+        let found = self.finder.push(value);
+        let ended = found.closed.map(|segment| (self.at, segment.peak));
         let before = if ended.is_some() { 0.0 } else { self.peak };
-        self.peak = found.open.map_or(0.0, |stretch| stretch.peak);
+        self.peak = found.open.map_or(0.0, |segment| segment.peak);
         if self.peak > before {
             self.at = self.n_values;
         }
@@ -131,7 +132,7 @@ impl Summit {
 
     fn finish(&mut self) -> Option<(u64, f32)> {
         let at = self.at;
-        self.boxes.finish().map(|stretch| (at, stretch.peak)).filter(|(_, score)| *score >= FLOOR)
+        self.finder.finish().map(|segment| (at, segment.peak)).filter(|(_, score)| *score >= FLOOR)
     }
 }
 
@@ -160,8 +161,8 @@ mod tests {
     }
 
     /// The peaks of one label beside a silent one, taken after every `chunk` hops.
-    fn peaks(scores: &[f32], base: u64, chunk: usize) -> Vec<Peak> {
-        let (mut peaks, mut found) = (Peaks::new(scoring(), 2, base), Vec::new());
+    fn peaks(scores: &[f32], base: u64, chunk: usize) -> Vec<ScorePeak> {
+        let (mut peaks, mut found) = (PeakFinder::new(scoring(), 2, base), Vec::new());
         for hops in scores.chunks(chunk) {
             hops.iter().for_each(|score| peaks.push(&[1e-4, *score], &[true]));
             found.extend(peaks.take());
@@ -171,12 +172,12 @@ mod tests {
         found
     }
 
-    fn of(kind: Kind, peaks: &[Peak]) -> Vec<(u64, f32)> {
+    fn of(kind: CurveKind, peaks: &[ScorePeak]) -> Vec<(u64, f32)> {
         peaks.iter().filter(|peak| peak.kind == kind).map(|peak| (peak.at, (peak.score * 1e3).round() / 1e3)).collect()
     }
 
     /// Whether each peak lies in the sound from hop 30 to 34, and how high it is.
-    fn hops(kind: Kind, peaks: &[Peak], base: u64) -> Vec<(bool, f32)> {
+    fn hops(kind: CurveKind, peaks: &[ScorePeak], base: u64) -> Vec<(bool, f32)> {
         let is_there = |at: u64| (base + 30 * HOP..=base + 34 * HOP).contains(&at);
         of(kind, peaks).into_iter().map(|(at, score)| (is_there(at), score)).collect()
     }
@@ -186,27 +187,27 @@ mod tests {
         let found = peaks(&scores(&[(30, 34, 0.6)], 100), 0, 7);
         assert!(found.iter().all(|peak| peak.label == 1), "{found:?}");
         // The causal curve is high from the sound on, the two-sided one while it lasts.
-        assert_eq!(of(Kind::Causal, &found), [(30 * HOP, 0.6)]);
-        assert_eq!(hops(Kind::TwoSided, &found, 0), [(true, 0.6)]);
+        assert_eq!(of(CurveKind::Causal, &found), [(30 * HOP, 0.6)]);
+        assert_eq!(hops(CurveKind::Confirmed, &found, 0), [(true, 0.6)]);
     }
 
     #[test]
     fn two_sounds_are_two_peaks_and_what_is_below_the_floor_is_none() {
         let found = peaks(&scores(&[(20, 24, 0.6), (60, 64, 0.3), (120, 124, 0.9 * FLOOR)], 200), 5_000, 200);
-        assert_eq!(of(Kind::TwoSided, &found).iter().map(|(_, score)| *score).collect::<Vec<_>>(), [0.6, 0.3]);
-        assert_eq!(of(Kind::Causal, &found), [(5_000 + 20 * HOP, 0.6), (5_000 + 60 * HOP, 0.3)]);
+        assert_eq!(of(CurveKind::Confirmed, &found).iter().map(|(_, score)| *score).collect::<Vec<_>>(), [0.6, 0.3]);
+        assert_eq!(of(CurveKind::Causal, &found), [(5_000 + 20 * HOP, 0.6), (5_000 + 60 * HOP, 0.3)]);
     }
 
     #[test]
     fn a_sound_that_goes_on_to_the_end_is_a_peak_and_the_next_begins_anew() {
         let scoring = scoring();
-        let mut peaks = Peaks::new(scoring, 1, 0);
+        let mut peaks = PeakFinder::new(scoring, 1, 0);
         scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score], &[true]));
         assert_eq!(peaks.take().count(), 0);
         peaks.finish(9_000);
-        assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 0), [(true, 0.6)]);
+        assert_eq!(hops(CurveKind::Confirmed, &peaks.take().collect::<Vec<_>>(), 0), [(true, 0.6)]);
         scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score], &[true]));
-        assert_eq!(hops(Kind::TwoSided, &peaks.take().collect::<Vec<_>>(), 9_000), [(true, 0.5)]);
+        assert_eq!(hops(CurveKind::Confirmed, &peaks.take().collect::<Vec<_>>(), 9_000), [(true, 0.5)]);
     }
 
     proptest! {
@@ -219,12 +220,12 @@ mod tests {
             let (whole, parts) = (peaks(&scores, 0, scores.len()), peaks(&scores, 0, chunk));
             prop_assert_eq!(&whole, &parts);
             let highest = scores.iter().copied().fold(0.0, f32::max);
-            let found = of(Kind::Causal, &whole).into_iter().map(|(_, score)| score).fold(0.0, f32::max);
+            let found = of(CurveKind::Causal, &whole).into_iter().map(|(_, score)| score).fold(0.0, f32::max);
             // A curve that never falls has no peak until it ends, and the first value can be no rise.
             if highest >= 2.0 * FLOOR && scores[0] < 0.3 * highest {
                 prop_assert!((found - highest).abs() < 2e-3, "{found} {highest}");
             }
-            for kind in [Kind::Causal, Kind::TwoSided] {
+            for kind in [CurveKind::Causal, CurveKind::Confirmed] {
                 prop_assert!(of(kind, &whole).is_sorted_by(|a, b| a.0 < b.0));
             }
         }

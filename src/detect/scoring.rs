@@ -118,7 +118,7 @@ pub struct CurveBank {
     raw: Vec<f32>,
     median: usize,
     causal: Vec<f32>,
-    two_sided: Vec<f32>,
+    confirmed: Vec<f32>,
     /// How many two-sided values each curve has.
     n_values: u64,
 }
@@ -137,7 +137,7 @@ impl CurveBank {
             raw: vec![0.0; scoring.median * n_curves],
             median: scoring.median,
             causal: vec![0.0; n_curves],
-            two_sided: vec![0.0; n_curves],
+            confirmed: vec![0.0; n_curves],
             n_values: 0,
         }
     }
@@ -188,8 +188,8 @@ impl CurveBank {
     }
 
     /// The two-sided values of `lag` hops ago; `None` before the first.
-    pub fn two_sided(&self) -> Option<&[f32]> {
-        (self.n_values > 0).then_some(&self.two_sided)
+    pub fn confirmed(&self) -> Option<&[f32]> {
+        (self.n_values > 0).then_some(&self.confirmed)
     }
 
     /// How many two-sided values each curve has had.
@@ -223,7 +223,7 @@ impl CurveBank {
             trailing: sized(rearrange(&self.trailing), self.memory * self.n_windows),
             raw: sized(rearrange(&self.raw), self.median),
             causal: sized(rearrange(&self.causal), 1),
-            two_sided: sized(rearrange(&self.two_sided), 1),
+            confirmed: sized(rearrange(&self.confirmed), 1),
             scored: self.scored.clone(),
             ..*self
         }
@@ -272,19 +272,19 @@ impl CurveBank {
         scores(low).iter().zip(scores((low + 1).min(newest))).map(move |(low, high)| low + (high - low) * part)
     }
 
-    /// Writes the median of the newest values of each curve into `two_sided`.
+    /// Writes the median of the newest values of each curve into `confirmed`.
     fn take_median(&mut self) {
         let n = self.n_curves;
         match self.median {
             3 => {
                 let (a, rest) = self.raw.split_at(n);
                 let (b, c) = rest.split_at(n);
-                for (((median, a), b), c) in self.two_sided.iter_mut().zip(a).zip(b).zip(c) {
+                for (((median, a), b), c) in self.confirmed.iter_mut().zip(a).zip(b).zip(c) {
                     *median = a.min(*b).max(a.max(*b).min(*c));
                 }
             }
             _ => {
-                for (curve, median) in self.two_sided.iter_mut().enumerate() {
+                for (curve, median) in self.confirmed.iter_mut().enumerate() {
                     *median = middle(self.raw.iter().skip(curve).step_by(n).copied());
                 }
             }

@@ -17,7 +17,7 @@ const MEMORY: usize = 160;
 
 /// A stretch of the curve that belongs to one peak.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stretch {
+pub struct Segment {
     /// Its first value.
     pub onset: u64,
     /// The value after its last.
@@ -30,35 +30,35 @@ pub struct Stretch {
 
 /// What the newest value of the curve decided.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Found {
+pub struct SegmentUpdate {
     /// A stretch that ended.
-    pub closed: Option<Stretch>,
+    pub closed: Option<Segment>,
     /// The stretch that goes on, as far as it is known.
-    pub open: Option<Stretch>,
+    pub open: Option<Segment>,
 }
 
 /// Finds the boxes of one curve as it comes.
 #[derive(Debug, Clone)]
-pub struct Boxes {
+pub struct SegmentFinder {
     extent: f32,
     valley: f32,
     release: f32,
     /// The newest values, the newest last.
     past: VecDeque<f32>,
     n_values: u64,
-    state: State,
+    state: FinderState,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum FinderState {
     /// After a peak, or before the first: the lowest value since, and where it was.
     Falling { low: f32, low_at: u64 },
     /// On a peak: where the rise began, where its box begins and ends so far, the peak, and the lowest value since the peak.
     Rising { began: u64, onset: u64, offset: u64, peak: f32, low: f32, low_at: u64 },
 }
 
-impl Boxes {
-    /// Boxes that reach down to `extent` of their peaks and part at valleys below `valley` of the lower peak; none
+impl SegmentFinder {
+    /// SegmentFinder that reach down to `extent` of their peaks and part at valleys below `valley` of the lower peak; none
     /// reaches below the score `release`.
     pub fn new(extent: f32, valley: f32, release: f32) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Boxes {
             release,
             past: VecDeque::with_capacity(MEMORY + 1),
             n_values: 0,
-            state: State::Falling { low: 0.0, low_at: 0 },
+            state: FinderState::Falling { low: 0.0, low_at: 0 },
         }
     }
 
@@ -75,7 +75,7 @@ impl Boxes {
     pub fn skip_to(&mut self, n_values: u64) {
         self.past.clear();
         self.n_values = n_values;
-        self.state = State::Falling { low: 0.0, low_at: n_values };
+        self.state = FinderState::Falling { low: 0.0, low_at: n_values };
     }
 
     /// From now on no box reaches below the score `release`.
@@ -84,7 +84,7 @@ impl Boxes {
     }
 
     /// Takes the next value of the curve.
-    pub fn push(&mut self, value: f32) -> Found {
+    pub fn push(&mut self, value: f32) -> SegmentUpdate {
         let now = self.n_values;
         self.n_values += 1;
         if self.past.len() == MEMORY {
@@ -93,37 +93,37 @@ impl Boxes {
         self.past.push_back(value);
         let mut closed = None;
         match self.state {
-            State::Falling { low, low_at } => {
+            FinderState::Falling { low, low_at } => {
                 if value < low {
-                    self.state = State::Falling { low: value, low_at: now };
+                    self.state = FinderState::Falling { low: value, low_at: now };
                 } else if value >= FLOOR && low <= self.valley * value {
                     self.rise(low_at, value, now);
                 }
             }
-            State::Rising { began, peak, .. } if value > peak => self.rise(began, value, now),
-            State::Rising { began, onset, offset, peak, low, low_at } => {
+            FinderState::Rising { began, peak, .. } if value > peak => self.rise(began, value, now),
+            FinderState::Rising { began, onset, offset, peak, low, low_at } => {
                 let (low, low_at) = if value < low { (value, now) } else { (low, low_at) };
                 if value >= FLOOR && low <= self.valley * value.min(peak) {
                     let offset = offset.min(low_at).max(onset + 1);
                     // The curve has not vanished: it rises again.
-                    closed = Some(Stretch { onset, offset, vanished: now + PATIENCE / 2, peak });
+                    closed = Some(Segment { onset, offset, vanished: now + PATIENCE / 2, peak });
                     self.rise(low_at, value, now);
                 } else if value < VANISHED * peak || now >= offset + PATIENCE {
-                    closed = Some(Stretch { onset, offset, vanished: now, peak });
-                    self.state = State::Falling { low: value, low_at: now };
+                    closed = Some(Segment { onset, offset, vanished: now, peak });
+                    self.state = FinderState::Falling { low: value, low_at: now };
                 } else {
                     let offset = if value >= self.least(peak) { now + 1 } else { offset };
-                    self.state = State::Rising { began, onset, offset, peak, low, low_at };
+                    self.state = FinderState::Rising { began, onset, offset, peak, low, low_at };
                 }
             }
         }
-        Found { closed, open: self.open() }
+        SegmentUpdate { closed, open: self.open() }
     }
 
     /// Ends the stretch that goes on, because no more values come.
-    pub fn finish(&mut self) -> Option<Stretch> {
+    pub fn finish(&mut self) -> Option<Segment> {
         let open = self.open();
-        self.state = State::Falling { low: 0.0, low_at: self.n_values };
+        self.state = FinderState::Falling { low: 0.0, low_at: self.n_values };
         open
     }
 
@@ -145,18 +145,18 @@ impl Boxes {
         (self.extent * peak).max(self.release.min(peak))
     }
 
-    fn open(&self) -> Option<Stretch> {
+    fn open(&self) -> Option<Segment> {
         match self.state {
-            State::Rising { onset, offset, peak, .. } => Some(Stretch { onset, offset, vanished: self.n_values, peak }),
-            State::Falling { .. } => None,
+            FinderState::Rising { onset, offset, peak, .. } => Some(Segment { onset, offset, vanished: self.n_values, peak }),
+            FinderState::Falling { .. } => None,
         }
     }
 
     /// A new peak, `now`: the box begins after the last value that is below its extent.
     fn rise(&mut self, began: u64, peak: f32, now: u64) {
         let known = match self.state {
-            State::Rising { onset, .. } => onset,
-            State::Falling { .. } => began,
+            FinderState::Rising { onset, .. } => onset,
+            FinderState::Falling { .. } => began,
         };
         let oldest = self.n_values - self.past.len() as u64;
         let least = self.least(peak);
@@ -168,7 +168,7 @@ impl Boxes {
             // The rest is forgotten; it was in the box already.
             onset = known.min(onset);
         }
-        self.state = State::Rising { began, onset, offset: now + 1, peak, low: peak, low_at: now };
+        self.state = FinderState::Rising { began, onset, offset: now + 1, peak, low: peak, low_at: now };
     }
 }
 
@@ -178,30 +178,30 @@ mod tests {
 
     use super::*;
 
-    fn boxes(curve: &[f32], release: f32) -> Vec<(u64, u64, f32)> {
-        let mut boxes = Boxes::new(0.12, 0.3, release);
-        let mut found: Vec<Stretch> = curve.iter().filter_map(|value| boxes.push(*value).closed).collect();
-        found.extend(boxes.finish());
-        found.into_iter().map(|stretch| (stretch.onset, stretch.offset, stretch.peak)).collect()
+    fn segments(curve: &[f32], release: f32) -> Vec<(u64, u64, f32)> {
+        let mut finder = SegmentFinder::new(0.12, 0.3, release);
+        let mut found: Vec<Segment> = curve.iter().filter_map(|value| finder.push(*value).closed).collect();
+        found.extend(finder.finish());
+        found.into_iter().map(|segment| (segment.onset, segment.offset, segment.peak)).collect()
     }
 
     #[test]
     fn a_box_reaches_as_far_as_a_part_of_its_peak() {
-        assert_eq!(boxes(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.105, 0.1, 0.0], 0.0), [(2, 5, 0.9)]);
+        assert_eq!(segments(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.105, 0.1, 0.0], 0.0), [(2, 5, 0.9)]);
         // The same curve at a tenth of the height is the same box: no threshold decides how long an event is.
-        assert_eq!(boxes(&[0.0, 0.005, 0.02, 0.09, 0.03, 0.0105, 0.01, 0.0], 0.0), [(2, 5, 0.09)]);
-        assert_eq!(boxes(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.11, 0.1, 0.0], 0.25), [(3, 5, 0.9)]);
+        assert_eq!(segments(&[0.0, 0.005, 0.02, 0.09, 0.03, 0.0105, 0.01, 0.0], 0.0), [(2, 5, 0.09)]);
+        assert_eq!(segments(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.11, 0.1, 0.0], 0.25), [(3, 5, 0.9)]);
     }
 
     #[test]
     fn a_deep_valley_parts_two_events_and_a_shallow_one_does_not() {
-        assert_eq!(boxes(&[0.0, 0.9, 0.2, 0.8, 0.0], 0.0), [(1, 2, 0.9), (2, 4, 0.8)]);
-        assert_eq!(boxes(&[0.0, 0.9, 0.4, 0.8, 0.0], 0.0), [(1, 4, 0.9)]);
+        assert_eq!(segments(&[0.0, 0.9, 0.2, 0.8, 0.0], 0.0), [(1, 2, 0.9), (2, 4, 0.8)]);
+        assert_eq!(segments(&[0.0, 0.9, 0.4, 0.8, 0.0], 0.0), [(1, 4, 0.9)]);
     }
 
     #[test]
     fn what_is_below_the_floor_is_nothing() {
-        assert!(boxes(&[0.0, 1e-4, 4e-4, 1e-4, 0.0], 0.0).is_empty());
+        assert!(segments(&[0.0, 1e-4, 4e-4, 1e-4, 0.0], 0.0).is_empty());
     }
 
     proptest! {
@@ -213,7 +213,7 @@ mod tests {
             let mut level = -6.0f32;
             let curve: Vec<f32> = steps.iter().map(|step| { level = (level + step).clamp(-12.0, 0.0); level.exp() }).collect();
             let mut before = 0;
-            for (onset, offset, peak) in boxes(&curve, release) {
+            for (onset, offset, peak) in segments(&curve, release) {
                 prop_assert!(before <= onset && onset < offset && offset <= curve.len() as u64);
                 let inside = &curve[onset as usize..offset as usize];
                 prop_assert!(inside.contains(&peak) && inside.iter().all(|value| *value <= peak), "{inside:?} {peak}");

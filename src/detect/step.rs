@@ -1,21 +1,21 @@
 //! What a tracker tells of its events: plain data; times are sample indices.
 
-use super::boundaries::Edge;
+use super::boundaries::Boundary;
 use crate::event::EndReason;
 
 /// What happened to an event; times are sample indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
     /// An event began.
-    Start(Heard),
+    Start(EventSoFar),
     /// Its score rose to a new peak.
-    Update(Heard),
+    Update(EventSoFar),
     /// It ended.
     End {
         /// The event as it was, its onset refined.
-        heard: Heard,
+        heard: EventSoFar,
         /// When the sound ended; after its onset.
-        offset: Edge,
+        offset: Boundary,
         /// Why the event ended.
         reason: EndReason,
     },
@@ -23,9 +23,9 @@ pub enum Step {
 
 /// An event as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Heard {
+pub struct EventSoFar {
     /// When the sound began.
-    pub onset: Edge,
+    pub onset: Boundary,
     /// The newest score, 0…1.
     pub score: f32,
     /// The highest score so far, 0…1; of an event that ended the peak of its two-sided curve.
@@ -38,7 +38,7 @@ pub struct Heard {
 
 impl Step {
     /// The event that it is about.
-    pub fn heard(&self) -> &Heard {
+    pub fn heard(&self) -> &EventSoFar {
         match self {
             Step::Start(heard) | Step::Update(heard) | Step::End { heard, .. } => heard,
         }
@@ -54,4 +54,4 @@ impl Step {
 }
 
 /// A step of one event; its number tells the events of a detector apart.
-pub type Told = (u64, Step);
+pub type TrackerStep = (u64, Step);

@@ -28,9 +28,14 @@ fn a_rule_that_comes_later_has_its_events_where_they_are_and_the_others_keep_the
         meter.push(&[0.1; HOP as usize]);
         // Both sound from hop 200 to 203, and a window of ten hops holds that until hop 212.
         let score = if (200..=212).contains(&hop) { 0.9 } else { 0.001 };
-        detector.push(hop * HOP, &[score, score], &[true], Senses { meter: &meter, edges: None }, &mut found);
+        detector.push(hop * HOP, &[score, score], &[true], SoundMeasures { meter: &meter, refiner: None }, &mut found);
         if hop == 150 {
-            detector.replace_rules(rules("\"Bell\", \"Alarm\""), hop * HOP, Senses { meter: &meter, edges: None }, &mut found);
+            detector.replace_rules(
+                rules("\"Bell\", \"Alarm\""),
+                hop * HOP,
+                SoundMeasures { meter: &meter, refiner: None },
+                &mut found,
+            );
         }
     }
     let ends: Vec<(&str, u64, u64)> = found

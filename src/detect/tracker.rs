@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 
-use super::boundaries::{Edge, Sharp};
+use super::boundaries::{Boundary, SegmentBounds};
 use super::standing::{Fate, Standing};
-use super::step::{Heard, Step, Told};
+use super::step::{EventSoFar, Step, TrackerStep};
 use crate::detect::rule::Gate;
 use crate::event::EndReason;
 
@@ -27,7 +27,7 @@ const MOST_OPEN: usize = 8;
 
 /// What is heard now, before anything of it is sure.
 #[derive(Debug, Clone, Copy)]
-pub struct Causal {
+pub struct CausalScore {
     /// Now, as a sample index.
     pub now: u64,
     /// The causal score, 0…1.
@@ -38,9 +38,9 @@ pub struct Causal {
 
 /// A box of the two-sided curve; times are sample indices.
 #[derive(Debug, Clone, Copy)]
-pub struct Boxed {
+pub struct PlacedSegment {
     /// Where it lies; for one that goes on, its offset is the newest value's end.
-    pub sharp: Sharp,
+    pub bounds: SegmentBounds,
     /// Its peak so far, 0…1.
     pub peak: f32,
     /// Whether it is as loud as the rule asks for.
@@ -84,11 +84,11 @@ pub struct Tracker {
     limits: Limits,
     hop: u64,
     /// The open events, the oldest first.
-    open: VecDeque<Open>,
+    open: VecDeque<TrackedEvent>,
     /// Whether each of the last n windows reached the start threshold.
     recent: VecDeque<bool>,
     /// What was heard last.
-    last: Option<Causal>,
+    last: Option<CausalScore>,
     /// Whether the two-sided curve refused the sound that is heard now: it may not begin another event.
     is_refused: bool,
     /// No event begins before this: the end of the cool-down.
@@ -98,9 +98,9 @@ pub struct Tracker {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct TrackedEvent {
     event: u64,
-    heard: Heard,
+    heard: EventSoFar,
     /// The highest two-sided score; 0 until a box confirms the event.
     confirmed: f32,
     /// Whether a box that ended has given the onset.
@@ -108,17 +108,17 @@ struct Open {
     /// Whether a box of it goes on. Of one rule there is one such event at most.
     is_going: bool,
     /// Where its last box ended that was as loud and as clear as the rule asks for; `None` before the first.
-    ended: Option<Edge>,
+    ended: Option<Boundary>,
     /// When the causal score last spoke for it.
     heard_until: u64,
     told_peak: f32,
     told_at: u64,
 }
 
-impl Open {
+impl TrackedEvent {
     /// Where it ends if it is to end at `now`, which is known to within `uncertainty`.
-    fn offset(&self, now: u64, uncertainty: u64) -> Edge {
-        let now = Edge { at: now, uncertainty };
+    fn offset(&self, now: u64, uncertainty: u64) -> Boundary {
+        let now = Boundary { at: now, uncertainty };
         if self.is_going { now } else { self.ended.unwrap_or(now) }
     }
 }
@@ -146,7 +146,7 @@ impl Tracker {
     }
 
     /// What was heard last; `None` before the first.
-    pub fn last(&self) -> Option<Causal> {
+    pub fn last(&self) -> Option<CausalScore> {
         self.last
     }
 
@@ -159,22 +159,22 @@ impl Tracker {
         let Some(last) = self.last else { return Standing::Below };
         let hits = self.hits();
         match last {
-            Causal { score, .. } if score < self.gate.start_threshold => Standing::Below,
-            Causal { is_loud: false, .. } => Standing::TooQuiet,
+            CausalScore { score, .. } if score < self.gate.start_threshold => Standing::Below,
+            CausalScore { is_loud: false, .. } => Standing::TooQuiet,
             _ if self.is_refused => Standing::Refused,
-            Causal { now, .. } if now < self.quiet_until => Standing::CoolingDown { until: self.quiet_until },
+            CausalScore { now, .. } if now < self.quiet_until => Standing::CoolingDown { until: self.quiet_until },
             _ if hits < self.gate.confirm_k => Standing::Confirming { hits },
             _ => Standing::TooShort,
         }
     }
 
     /// The numbers of the open events that a box has confirmed.
-    pub fn confirmed(&self) -> impl Iterator<Item = u64> {
+    pub fn confirmed_events(&self) -> impl Iterator<Item = u64> {
         self.open.iter().filter(|open| open.confirmed > 0.0).map(|open| open.event)
     }
 
     /// Puts other numbers in force; what was heard stays. An event that they would not have told ends as `Paused`.
-    pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, tell: &mut impl FnMut(Told)) {
+    pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, tell: &mut impl FnMut(TrackerStep)) {
         // Whether a sound was loud, clear or long enough was asked when it was heard, so only the threshold is asked again.
         let Gate { min_level_dbfs, min_snr_db, min_duration_ms, .. } = self.gate;
         let asks_the_same =
@@ -184,8 +184,8 @@ impl Tracker {
         while self.recent.len() > gate.confirm_n {
             self.recent.pop_front();
         }
-        let stays = |open: &Open| asks_the_same && (open.confirmed == 0.0 || open.confirmed >= gate.threshold);
-        let (stay, end): (VecDeque<Open>, Vec<Open>) = (
+        let stays = |open: &TrackedEvent| asks_the_same && (open.confirmed == 0.0 || open.confirmed >= gate.threshold);
+        let (stay, end): (VecDeque<TrackedEvent>, Vec<TrackedEvent>) = (
             self.open.iter().copied().filter(|open| stays(open)).collect(),
             self.open.iter().copied().filter(|open| !stays(open)).collect(),
         );
@@ -200,8 +200,14 @@ impl Tracker {
     }
 
     /// Takes the causal score of now. `began` estimates where the sound that is heard now began; `next` numbers a new event.
-    pub fn hear(&mut self, causal: Causal, began: impl Fn() -> Edge, next: &mut u64, tell: &mut impl FnMut(Told)) {
-        let Causal { now, score, is_loud } = causal;
+    pub fn push_causal(
+        &mut self,
+        causal: CausalScore,
+        began: impl Fn() -> Boundary,
+        next: &mut u64,
+        tell: &mut impl FnMut(TrackerStep),
+    ) {
+        let CausalScore { now, score, is_loud } = causal;
         self.last = Some(causal);
         let is_heard = score >= OVER * self.gate.start_threshold;
         self.is_refused &= is_heard;
@@ -235,14 +241,14 @@ impl Tracker {
 
     /// Takes what the two-sided curve says now that it has come to `until`: the box that just ended, and the one that goes on. Says
     /// what became of the one that ended.
-    pub fn refine(
+    pub fn push_confirmed(
         &mut self,
         now: u64,
         until: u64,
-        closed: Option<Boxed>,
-        going: Option<Boxed>,
+        closed: Option<PlacedSegment>,
+        going: Option<PlacedSegment>,
         next: &mut u64,
-        tell: &mut impl FnMut(Told),
+        tell: &mut impl FnMut(TrackerStep),
     ) -> Option<Fate> {
         // A box belongs to the event that it has prolonged already, whatever else it reaches by now; and an event of which no box goes on
         // any longer has come to its end, also where the box turns out to be too quiet or too faint.
@@ -250,20 +256,20 @@ impl Tracker {
             open.is_going = false;
             open.event
         });
-        let fate = closed.map(|boxed| {
-            let lasted = boxed.sharp.offset.at.saturating_sub(boxed.sharp.onset.at);
-            match self.belongs(&boxed, lasted, going_on.take(), now, next, tell) {
+        let fate = closed.map(|placed| {
+            let lasted = placed.bounds.offset.at.saturating_sub(placed.bounds.onset.at);
+            match self.belongs(&placed, lasted, going_on.take(), now, next, tell) {
                 Ok(at) => {
-                    self.grow(at, &boxed, Some(boxed.sharp.offset));
+                    self.grow(at, &placed, Some(placed.bounds.offset));
                     Fate::Told { event: self.open[at].event }
                 }
                 Err(fate) => fate,
             }
         });
-        if let Some(boxed) = going {
-            let lasted = until.saturating_sub(boxed.sharp.onset.at);
-            if let Ok(at) = self.belongs(&boxed, lasted, going_on, now, next, tell) {
-                self.grow(at, &boxed, None);
+        if let Some(placed) = going {
+            let lasted = until.saturating_sub(placed.bounds.onset.at);
+            if let Ok(at) = self.belongs(&placed, lasted, going_on, now, next, tell) {
+                self.grow(at, &placed, None);
                 Self::update(&mut self.open[at], now, self.limits.update, tell);
             }
         }
@@ -273,11 +279,11 @@ impl Tracker {
     }
 
     /// Ends every open event at the sample index `now` at the latest.
-    pub fn finish(&mut self, now: u64, reason: EndReason, tell: &mut impl FnMut(Told)) {
+    pub fn finish(&mut self, now: u64, reason: EndReason, tell: &mut impl FnMut(TrackerStep)) {
         self.recent.clear();
         while let Some(open) = self.open.pop_front() {
             let offset = open.offset(now, self.hop);
-            let offset = Edge { at: offset.at.min(now), ..offset };
+            let offset = Boundary { at: offset.at.min(now), ..offset };
             tell(self.end(open, offset, reason));
         }
     }
@@ -285,23 +291,23 @@ impl Tracker {
     /// The open event that a box of this length belongs to, which may be `going_on`, or a new one for it; or why it is none.
     fn belongs(
         &mut self,
-        boxed: &Boxed,
+        placed: &PlacedSegment,
         lasted: u64,
         going_on: Option<u64>,
         now: u64,
         next: &mut u64,
-        tell: &mut impl FnMut(Told),
+        tell: &mut impl FnMut(TrackerStep),
     ) -> Result<usize, Fate> {
-        match boxed {
-            boxed if boxed.peak < self.gate.threshold => return Err(Fate::Below),
-            Boxed { is_loud: false, .. } => return Err(Fate::TooQuiet),
-            Boxed { is_clear: false, .. } => return Err(Fate::TooFaint),
+        match placed {
+            placed if placed.peak < self.gate.threshold => return Err(Fate::Below),
+            PlacedSegment { is_loud: false, .. } => return Err(Fate::TooQuiet),
+            PlacedSegment { is_clear: false, .. } => return Err(Fate::TooFaint),
             _ => {}
         }
-        let onset = boxed.sharp.onset.at;
-        let reaches = |open: &Open| match open.ended {
+        let onset = placed.bounds.onset.at;
+        let reaches = |open: &TrackedEvent| match open.ended {
             Some(ended) => onset <= ended.at + self.bridge(&open.heard, ended.at),
-            None => onset <= open.heard.announced && boxed.sharp.offset.at + self.limits.update >= open.heard.onset.at,
+            None => onset <= open.heard.announced && placed.bounds.offset.at + self.limits.update >= open.heard.onset.at,
         };
         let same = going_on.and_then(|event| self.open.iter().position(|open| open.event == event));
         match same.or_else(|| self.open.iter().position(reaches)) {
@@ -310,25 +316,25 @@ impl Tracker {
             None if onset < self.quiet_until && self.limits.cooldown > 0 => {
                 return Err(Fate::CoolingDown { until: self.quiet_until });
             }
-            None if onset < self.quiet_until || boxed.sharp.offset.at <= self.free_from => return Err(Fate::Overlapping),
+            None if onset < self.quiet_until || placed.bounds.offset.at <= self.free_from => return Err(Fate::Overlapping),
             None if self.open.len() == MOST_OPEN => return Err(Fate::Busy),
             None => {}
         }
-        self.begin(boxed.sharp.onset, boxed.peak, now, next, tell);
+        self.begin(placed.bounds.onset, placed.peak, now, next, tell);
         Ok(self.open.len() - 1)
     }
 
     /// A box confirms an event, or prolongs it.
-    fn grow(&mut self, at: usize, boxed: &Boxed, ended: Option<Edge>) {
+    fn grow(&mut self, at: usize, placed: &PlacedSegment, ended: Option<Boundary>) {
         let open = &mut self.open[at];
         if !open.is_bounded {
             // The edges of a box are sharpened when it ends; until then its peak, and with it its beginning, can still move.
-            open.heard.onset = boxed.sharp.onset;
+            open.heard.onset = placed.bounds.onset;
             open.is_bounded = ended.is_some();
         }
         open.heard.onset.at = open.heard.onset.at.max(self.free_from);
-        open.confirmed = open.confirmed.max(boxed.peak);
-        open.heard.peak_score = open.heard.peak_score.max(boxed.peak);
+        open.confirmed = open.confirmed.max(placed.peak);
+        open.heard.peak_score = open.heard.peak_score.max(placed.peak);
         open.is_going = ended.is_none();
         if let Some(ended) = ended.filter(|new| open.ended.is_none_or(|old| new.at >= old.at)) {
             open.ended = Some(ended);
@@ -336,7 +342,7 @@ impl Tracker {
     }
 
     /// Ends the events that the two-sided curve has left behind.
-    fn end_what_is_over(&mut self, until: u64, tell: &mut impl FnMut(Told)) {
+    fn end_what_is_over(&mut self, until: u64, tell: &mut impl FnMut(TrackerStep)) {
         let mut at = 0;
         while at < self.open.len() {
             let open = self.open[at];
@@ -346,7 +352,7 @@ impl Tracker {
                 Some(ended) if until > ended.at + self.bridge(&open.heard, ended.at) => Some((ended, EndReason::Decay)),
                 // Either no box has come, or the only one was none in the end.
                 None if open.confirmed > 0.0 || until >= open.heard.announced + self.limits.patience => {
-                    Some((Edge { at: open.heard_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
+                    Some((Boundary { at: open.heard_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
                 }
                 _ => None,
             };
@@ -362,7 +368,7 @@ impl Tracker {
     }
 
     /// An event that has lasted as long as one may ends; if its sound goes on, the next begins where it ended.
-    fn renew(&mut self, now: u64, until: u64, next: &mut u64, tell: &mut impl FnMut(Told)) {
+    fn renew(&mut self, now: u64, until: u64, next: &mut u64, tell: &mut impl FnMut(TrackerStep)) {
         let Some(max) = self.limits.max else { return };
         for at in 0..self.open.len() {
             let open = self.open[at];
@@ -370,7 +376,7 @@ impl Tracker {
                 continue;
             }
             self.open.remove(at);
-            let boundary = Edge { at: open.heard.onset.at + max, uncertainty: 0 };
+            let boundary = Boundary { at: open.heard.onset.at + max, uncertainty: 0 };
             let quiet_until = self.quiet_until;
             let told = self.end(open, boundary, EndReason::MaxDuration);
             tell(told);
@@ -387,12 +393,12 @@ impl Tracker {
         }
     }
 
-    fn begin(&mut self, onset: Edge, score: f32, now: u64, next: &mut u64, tell: &mut impl FnMut(Told)) {
-        let onset = Edge { at: onset.at.max(self.free_from), ..onset };
-        let heard = Heard { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now };
+    fn begin(&mut self, onset: Boundary, score: f32, now: u64, next: &mut u64, tell: &mut impl FnMut(TrackerStep)) {
+        let onset = Boundary { at: onset.at.max(self.free_from), ..onset };
+        let heard = EventSoFar { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now };
         let event = *next;
         *next += 1;
-        self.open.push_back(Open {
+        self.open.push_back(TrackedEvent {
             event,
             heard,
             confirmed: 0.0,
@@ -406,13 +412,13 @@ impl Tracker {
         tell((event, Step::Start(heard)));
     }
 
-    fn end(&mut self, open: Open, offset: Edge, reason: EndReason) -> Told {
+    fn end(&mut self, open: TrackedEvent, offset: Boundary, reason: EndReason) -> TrackerStep {
         let mut heard = open.heard;
         if open.confirmed > 0.0 {
             heard.peak_score = open.confirmed;
         }
         // However short a sound is, it lasted one hop at least.
-        let offset = Edge { at: offset.at.max(heard.onset.at + self.hop), ..offset };
+        let offset = Boundary { at: offset.at.max(heard.onset.at + self.hop), ..offset };
         if reason == EndReason::Unconfirmed {
             self.is_refused = true;
         } else {
@@ -422,7 +428,7 @@ impl Tracker {
         (open.event, Step::End { heard, offset, reason })
     }
 
-    fn update(open: &mut Open, now: u64, least: u64, tell: &mut impl FnMut(Told)) {
+    fn update(open: &mut TrackedEvent, now: u64, least: u64, tell: &mut impl FnMut(TrackerStep)) {
         if open.heard.peak_score >= open.told_peak + PEAK_STEP && now.saturating_sub(open.told_at) >= least {
             open.told_peak = open.heard.peak_score;
             open.told_at = now;
@@ -431,7 +437,7 @@ impl Tracker {
     }
 
     /// How long a gap is bridged in a sound that lasted until `until`.
-    fn bridge(&self, heard: &Heard, until: u64) -> u64 {
+    fn bridge(&self, heard: &EventSoFar, until: u64) -> u64 {
         let lasted = until.saturating_sub(heard.onset.at);
         (lasted / BRIDGED_PART).clamp(self.limits.hangover, self.limits.longest_bridge)
     }

@@ -10,15 +10,15 @@ mod scheduler;
 pub use scheduler::Need;
 use scheduler::Scheduler;
 
-use crate::detect::boundaries::Edges;
-use crate::detect::curves::{Curves, Painted};
+use crate::detect::boundaries::BoundaryRefiner;
+use crate::detect::curves::{Curves, ScoredSpan};
 use crate::detect::level::LevelMeter;
-use crate::detect::peaks::{Peak, Peaks};
+use crate::detect::peaks::{PeakFinder, ScorePeak};
 use crate::detect::rule::Rule;
 use crate::detect::scoring::{Scoring, causal};
 use crate::detect::step::Step;
 use crate::detect::trace::Trace;
-use crate::detect::{Detection, Detector, Senses};
+use crate::detect::{Detection, Detector, SoundMeasures};
 use crate::event::EndReason;
 use crate::features::{FrontEnd, LogMel};
 use crate::model::Model;
@@ -41,12 +41,12 @@ pub struct Ear {
     resampled: Vec<f32>,
     front: FrontEnd,
     meter: LevelMeter,
-    edges: Option<Edges>,
+    refiner: Option<BoundaryRefiner>,
     detector: Detector,
     /// The curves of every label, where they are asked for.
     curves: Option<Curves>,
     /// The peaks of every label, where they are asked for.
-    peaks: Option<Peaks>,
+    peaks: Option<PeakFinder>,
     scoring: Arc<Scoring>,
     hierarchy: Arc<LabelHierarchy>,
     scheduler: Scheduler,
@@ -93,7 +93,7 @@ impl Ear {
             // The oldest of the windows that are due must still be there when the newest samples of a push have come.
             front: FrontEnd::new(&model.input, window + ahead),
             meter: LevelMeter::new(model_rate_hz),
-            edges: log_mel.map(|log_mel| Edges::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
+            refiner: log_mel.map(|log_mel| BoundaryRefiner::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
             detector: Detector::new(rules, scoring.clone(), hierarchy.clone(), model_rate_hz),
             scheduler,
             first_scores: vec![0.0; hierarchy.n_labels()],
@@ -137,8 +137,8 @@ impl Ear {
         self.finish(self.position, base, EndReason::SourceLost, found);
         self.front.skip_to(target);
         self.meter.skip_to(target);
-        if let Some(edges) = &mut self.edges {
-            edges.skip_to(target);
+        if let Some(refiner) = &mut self.refiner {
+            refiner.skip_to(target);
         }
         self.position = target;
         self.next_end = base + hop;
@@ -151,8 +151,8 @@ impl Ear {
             return;
         }
         self.flush_resampler();
-        if let Some(edges) = &mut self.edges {
-            edges.end_input();
+        if let Some(refiner) = &mut self.refiner {
+            refiner.end_input();
         }
         self.end_of_input = Some(self.position);
     }
@@ -187,16 +187,16 @@ impl Ear {
         (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
     }
 
-    /// What the window of this length needs that is due after `ahead` hops; only every `spread`-th hop is scored at all.
-    pub fn need(&self, length: usize, ahead: usize, spread: u64) -> Need {
+    /// What the window of this length needs that is due after `ahead` hops; only every `hop_stride`-th hop is scored at all.
+    pub fn need(&self, length: usize, ahead: usize, hop_stride: u64) -> Need {
         let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
         let end = self.next_end + ahead as u64 * hop;
         let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
         let is_silent = self.meter.is_quiet(from, end + reach, self.scheduler.gate());
         // What comes into the window must be like what is in it, and so must what goes out of it.
         let begin = end.saturating_sub(self.scoring.windows_samples()[length]);
-        let is_steady = || self.edges.as_ref().is_some_and(|edges| edges.is_steady(end) && edges.is_steady(begin + hop));
-        self.scheduler.need(length, end / hop, is_silent, is_steady, spread)
+        let is_steady = || self.refiner.as_ref().is_some_and(|refiner| refiner.is_steady(end) && refiner.is_steady(begin + hop));
+        self.scheduler.need(length, end / hop, is_silent, is_steady, hop_stride)
     }
 
     /// The newest scores of the first window, `[labels]`.
@@ -220,10 +220,10 @@ impl Ear {
     /// scored at this hop, and appends what follows from them to `found`.
     pub fn take_scores(&mut self, scores: &[f32], is_fresh: &[bool], found: &mut Vec<Detection>) {
         let first = found.len();
-        if let Some(edges) = &mut self.edges {
-            edges.decide_at(self.next_end);
+        if let Some(refiner) = &mut self.refiner {
+            refiner.decide_at(self.next_end);
         }
-        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
+        let measures = SoundMeasures { meter: &self.meter, refiner: self.refiner.as_ref() };
         let n_labels = self.hierarchy.n_labels().max(1);
         if is_fresh[0] {
             self.first_scores.copy_from_slice(&scores[..n_labels]);
@@ -232,9 +232,9 @@ impl Ear {
         for ((scores, propagated), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
             self.hierarchy.propagate_to_ancestors(scores, propagated);
         }
-        self.detector.push(self.next_end, &self.propagated, is_fresh, senses, found);
+        self.detector.push(self.next_end, &self.propagated, is_fresh, measures, found);
         if let Some(curves) = &mut self.curves {
-            curves.push(&self.propagated, is_fresh, self.edges.as_ref());
+            curves.push(&self.propagated, is_fresh, self.refiner.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
             peaks.push(&self.propagated, is_fresh);
@@ -254,13 +254,13 @@ impl Ear {
     /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
     fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
         self.scheduler.reset();
-        if let Some(edges) = &mut self.edges {
-            edges.decide_at(now);
+        if let Some(refiner) = &mut self.refiner {
+            refiner.decide_at(now);
         }
-        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
-        self.detector.finish(now, base, reason, senses, found);
+        let measures = SoundMeasures { meter: &self.meter, refiner: self.refiner.as_ref() };
+        self.detector.finish(now, base, reason, measures, found);
         if let Some(curves) = &mut self.curves {
-            curves.finish(base, self.edges.as_ref());
+            curves.finish(base, self.refiner.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
             peaks.finish(base);
@@ -270,8 +270,8 @@ impl Ear {
     /// Puts `rules` in force; see [`Detector::replace_rules`].
     pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
         self.scheduler.follow(&rules, &self.hierarchy);
-        let senses = Senses { meter: &self.meter, edges: self.edges.as_ref() };
-        self.detector.replace_rules(rules, self.position, senses, found);
+        let measures = SoundMeasures { meter: &self.meter, refiner: self.refiner.as_ref() };
+        self.detector.replace_rules(rules, self.position, measures, found);
     }
 
     /// From now on keeps the curve of every label.
@@ -285,14 +285,14 @@ impl Ear {
     }
 
     /// The curves that were kept, box by box; each box is there once it has ended.
-    pub fn curves(&self) -> &[Painted] {
-        self.curves.as_ref().map_or(&[], Curves::painted)
+    pub fn curves(&self) -> &[ScoredSpan] {
+        self.curves.as_ref().map_or(&[], Curves::spans)
     }
 
     /// From now on keeps the peaks of every label, if it does not yet; they must be taken.
     pub fn keep_peaks(&mut self, n_labels: usize) {
         let base = self.next_end - self.scoring.hop_samples();
-        self.peaks.get_or_insert_with(|| Peaks::new(self.scoring.clone(), n_labels, base));
+        self.peaks.get_or_insert_with(|| PeakFinder::new(self.scoring.clone(), n_labels, base));
     }
 
     /// Keeps no peaks any longer.
@@ -301,9 +301,9 @@ impl Ear {
     }
 
     /// The peaks that were kept since they were last taken; none lies beyond the end of the sound.
-    pub fn take_peaks(&mut self) -> impl Iterator<Item = Peak> {
+    pub fn take_peaks(&mut self) -> impl Iterator<Item = ScorePeak> {
         let end = self.end_of_input.unwrap_or(u64::MAX);
-        self.peaks.iter_mut().flat_map(Peaks::take).map(move |peak| Peak { at: peak.at.min(end), ..peak })
+        self.peaks.iter_mut().flat_map(PeakFinder::take).map(move |peak| ScorePeak { at: peak.at.min(end), ..peak })
     }
 
     /// The rules in force.
@@ -390,8 +390,8 @@ impl Ear {
 
     /// Lets the edges take what the log-mel has made, before it is forgotten there.
     fn follow(&mut self) {
-        if let (Some(edges), FrontEnd::LogMel(log_mel)) = (&mut self.edges, &self.front) {
-            edges.follow(log_mel);
+        if let (Some(refiner), FrontEnd::LogMel(log_mel)) = (&mut self.refiner, &self.front) {
+            refiner.follow(log_mel);
         }
     }
 

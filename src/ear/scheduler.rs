@@ -76,13 +76,13 @@ impl Scheduler {
     }
 
     /// What a window of this length needs that ends at the end of `hop`: it holds nothing but silence, or a sound that may be steady at
-    /// both of its ends. Only every `spread`-th hop is scored at all: 1, or more where there is more to do than there is time for.
-    pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, spread: u64) -> Need {
+    /// both of its ends. Only every `hop_stride`-th hop is scored at all: 1, or more where there is more to do than there is time for.
+    pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, hop_stride: u64) -> Need {
         if is_silent {
             Need::Silence
-        } else if !hop.is_multiple_of(self.strides[length] * spread) {
+        } else if !hop.is_multiple_of(self.strides[length] * hop_stride) {
             Need::None
-        } else if length == 0 && !hop.is_multiple_of(self.steady_stride * spread) && is_steady() {
+        } else if length == 0 && !hop.is_multiple_of(self.steady_stride * hop_stride) && is_steady() {
             Need::Same
         } else {
             Need::Inference

@@ -272,7 +272,7 @@ mod tests {
             round in 1usize..20,
         ) {
             let (offers, helpers) = helpers();
-            let relieving: Vec<_> = (0..n_helpers)
+            let threads: Vec<_> = (0..n_helpers)
                 .map(|_| {
                     let helpers = helpers.clone();
                     std::thread::spawn(move || helpers.serve(score))
@@ -297,7 +297,7 @@ mod tests {
             }
             // Nobody waits for a helper that is not there, and the helpers end with the last of those who could offer anything.
             prop_assert!(n_helpers > 0 || n_returned == 0);
-            let n_died = relieving.into_iter().map(|thread| usize::from(thread.join().is_err())).sum::<usize>();
+            let n_died = threads.into_iter().map(|thread| usize::from(thread.join().is_err())).sum::<usize>();
             prop_assert_eq!(n_died, n_lost);
         }
     }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_relief_nothing_is_wanted_and_with_one_two_batches_are() {
+    fn without_a_helper_nothing_is_wanted_and_with_one_two_batches_are() {
         let (offers, helpers) = helpers();
         let mut share = Share::new(offers);
         assert!(!share.is_wanted());
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_relief_begins_is_scored_by_its_owner() {
+    fn what_no_helper_begins_is_scored_by_its_owner() {
         // Of the helpers that are counted none does anything.
         let (offers, helpers) = helpers();
         let _counted = Counted::new(&helpers.count);
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_is_scored_at_once() {
-        let (offers, _reliefs) = helpers();
+        let (offers, _helpers) = helpers();
         let (mut first, mut second) = (Share::new(offers.clone()), Share::new(offers));
         (0..MOST).for_each(|tag| first.offer_or(batch(tag), score));
         second.offer_or(batch(7), score);

@@ -110,13 +110,13 @@ impl Inference {
         self.n_windows
     }
 
-    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], those of one source in order; every `spread`-th of them.
+    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], those of one source in order; every `hop_stride`-th of them.
     pub fn score<T>(
         &mut self,
         sources: &mut [T],
         ear: impl Fn(&mut T) -> &mut Ear,
         due: &[Due],
-        spread: u64,
+        hop_stride: u64,
     ) -> Result<(), ModelError> {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         self.call_helper(due.len());
@@ -125,7 +125,7 @@ impl Inference {
             let ear = ear(&mut sources[*source]);
             for length in 0..n_lengths {
                 let place = hop * n_lengths + length;
-                let need = ear.need(length, *ahead, spread);
+                let need = ear.need(length, *ahead, hop_stride);
                 self.is_fresh[place] = need != Need::None;
                 match need {
                     Need::Inference => self.wanted[length].push(hop),
@@ -208,7 +208,7 @@ impl Inference {
                 }
                 let done = self.tagger.score(length, hops.len(), &self.input[..hops.len() * size], &mut self.scores);
                 match done {
-                    Ok(()) => spread_out(&self.scores, hops, length, self.tagger.n_lengths(), n_labels, &mut self.rows),
+                    Ok(()) => scatter(&self.scores, hops, length, self.tagger.n_lengths(), n_labels, &mut self.rows),
                     Err(error) => failed = Err(error),
                 }
             }
@@ -226,7 +226,7 @@ impl Inference {
         while let Some(scored) = next(&mut self.share) {
             match scored {
                 Ok(batch) => {
-                    spread_out(&batch.scores, &self.offered[batch.tag], batch.length, n_lengths, n_labels, &mut self.rows);
+                    scatter(&batch.scores, &self.offered[batch.tag], batch.length, n_lengths, n_labels, &mut self.rows);
                     self.spare.push(batch);
                 }
                 Err(error) => failed = Err(error),
@@ -281,7 +281,7 @@ pub fn run_helper(model: &Model, runtime: &Runtime, helpers: Helpers) {
 }
 
 /// Writes the scores of a batch to their places among those of the hops.
-fn spread_out(scores: &[f32], hops: &[usize], length: usize, n_lengths: usize, n_labels: usize, rows: &mut [f32]) {
+fn scatter(scores: &[f32], hops: &[usize], length: usize, n_lengths: usize, n_labels: usize, rows: &mut [f32]) {
     for (scores, hop) in scores.chunks_exact(n_labels).zip(hops) {
         let place = (hop * n_lengths + length) * n_labels;
         rows[place..place + n_labels].copy_from_slice(scores);

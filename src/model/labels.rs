@@ -18,12 +18,12 @@ pub struct Labels {
     by_key: HashMap<String, usize>,
     ontology: Vec<Node>,
     /// For each label, the thresholds that suit it; empty where the model gives none.
-    thresholds: Vec<Option<Thresholds>>,
+    thresholds: Vec<Option<SuitedThresholds>>,
 }
 
 /// The thresholds that suit a label, 0…1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Thresholds {
+pub struct SuitedThresholds {
     /// For the score that is looked at from both sides.
     pub threshold: f32,
     /// For the causal score, at which an event is announced at once.
@@ -85,7 +85,7 @@ impl Labels {
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let (_, rows) = table(labels)?;
         let mut pairs = Vec::with_capacity(rows.len());
-        for Row { line, cells } in rows {
+        for TableRow { line, cells } in rows {
             let bad = |what: &str| ModelError::BadTable { path: labels.into(), line, what: what.to_owned() };
             match cells.as_slice() {
                 [id, ..] if id.is_empty() => return Err(bad("a label without an id")),
@@ -109,7 +109,7 @@ impl Labels {
             read.thresholds = vec![None; read.len()];
             let (header, rows) = table(path)?;
             let highest = header.iter().position(|name| name == "highest");
-            for Row { line, cells: row } in rows {
+            for TableRow { line, cells: row } in rows {
                 let bad = |what: &str| ModelError::BadTable { path: path.into(), line, what: what.to_owned() };
                 let label = row.first().and_then(|id| read.find(id)).ok_or_else(|| bad("an id that is no label's"))?;
                 let number = |column: usize| row.get(column)?.parse().ok().filter(|value| *value > 0.0 && *value <= 1.0);
@@ -119,14 +119,14 @@ impl Labels {
                 let given = highest.filter(|column| row.get(*column).is_some_and(|text| !text.is_empty()));
                 let highest =
                     given.map(|column| number(column).ok_or_else(|| bad("a highest score that is not above 0 and at most 1")));
-                read.thresholds[label] = Some(Thresholds { threshold, start_threshold, highest: highest.transpose()? });
+                read.thresholds[label] = Some(SuitedThresholds { threshold, start_threshold, highest: highest.transpose()? });
             }
         }
         Ok(read)
     }
 
     /// The thresholds that suit a label, if the model gives some.
-    pub fn thresholds(&self, label: usize) -> Option<Thresholds> {
+    pub fn thresholds(&self, label: usize) -> Option<SuitedThresholds> {
         self.thresholds.get(label).copied().flatten()
     }
 
@@ -174,7 +174,7 @@ impl Labels {
 }
 
 /// A row of a tab-separated file.
-struct Row {
+struct TableRow {
     /// Counted from 1.
     line: usize,
     cells: Vec<String>,
@@ -182,15 +182,15 @@ struct Row {
 
 /// The header line of a tab-separated file, and the rows after it. Spaces around what a cell holds are no part of it: nobody who asks for
 /// it by name would write them.
-fn table(path: &Path) -> Result<(Vec<String>, Vec<Row>), ModelError> {
+fn table(path: &Path) -> Result<(Vec<String>, Vec<TableRow>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
     let cells = |line: &str| line.split('\t').map(|cell| cell.trim().to_owned()).collect();
     let mut lines = text.lines().zip(1..);
     let header = lines.next().map(|(text, _)| cells(text)).unwrap_or_default();
-    let rows = lines.filter(|(text, _)| !text.is_empty()).map(|(text, line)| Row { line, cells: cells(text) });
-    let rows: Vec<Row> = rows.collect();
+    let rows = lines.filter(|(text, _)| !text.is_empty()).map(|(text, line)| TableRow { line, cells: cells(text) });
+    let rows: Vec<TableRow> = rows.collect();
     // A name goes to terminals and tables as it is.
-    let is_odd = |row: &&Row| row.cells.iter().any(|cell| cell.chars().any(char::is_control));
+    let is_odd = |row: &&TableRow| row.cells.iter().any(|cell| cell.chars().any(char::is_control));
     if let Some(row) = rows.iter().find(is_odd) {
         return Err(ModelError::BadTable { path: path.into(), line: row.line, what: "it holds control characters".to_owned() });
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLabel};
-use mimid::detect::peaks::Kind;
+use mimid::detect::peaks::CurveKind;
 use mimid::detect::why::Why;
 use mimid::event::{EndReason, Pause, PauseReason, Report, SoundEvent, Subject};
 use mimid::publish::wire::{Body, Line, ModelInfo, PauseStatus, Request, SinkStatus, SourceStatus, Status};
@@ -156,7 +156,7 @@ fn set() -> Body {
     Body::Set { label: "Bark".to_owned(), slug: "bark".to_owned(), threshold: 0.2, start_threshold: 0.14, release: 0.02 }
 }
 
-fn peaks(kind: Kind) -> HeardPeaks {
+fn peaks(kind: CurveKind) -> HeardPeaks {
     let (source, at) = (Arc::<str>::from("default"), now());
     let peak = HeardPeak { source: source.clone(), subject: bark().subject, kind, score: 0.012_34, at };
     HeardPeaks { next: 7, lost: 0, more: false, heard_s: 12.34, sources: vec![source], peaks: vec![peak] }
@@ -211,7 +211,7 @@ fn every_line_has_just_the_declared_fields() {
     check::<Status>(&with_seq(Body::Status(Box::new(status()))));
     check::<Top>(&said(Body::Top { sources: vec![top().into()] }));
     check::<Set>(&said(set()));
-    for (kind, expected) in [(Kind::TwoSided, PeakKind::TwoSided), (Kind::Causal, PeakKind::Causal)] {
+    for (kind, expected) in [(CurveKind::Confirmed, PeakKind::TwoSided), (CurveKind::Causal, PeakKind::Causal)] {
         assert_eq!(check::<Peaks>(&said(Body::Peaks(peaks(kind).into()))).peaks[0].kind, expected);
     }
     check::<Done>(&said(Body::Done { op: text("pause") }));
@@ -253,7 +253,7 @@ fn the_lines_look_like_this() {
         with_seq(Body::Status(Box::new(paused_status(night())))),
         said(Body::Top { sources: vec![top().into()] }),
         said(set()),
-        said(Body::Peaks(peaks(Kind::TwoSided).into())),
+        said(Body::Peaks(peaks(CurveKind::Confirmed).into())),
         said(Body::Done { op: text("pause") }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
     ];

@@ -1,11 +1,11 @@
 //! What was found out about a recording: the events that were told, and what became of every rise of a curve. Times are seconds.
 
 use crate::detect::Glance;
-use crate::detect::boundaries::Edge;
+use crate::detect::boundaries::Boundary;
 use crate::detect::rule::Rule;
 use crate::detect::standing::Fate;
-use crate::detect::step::Heard;
-use crate::detect::trace::{Hop, Traced};
+use crate::detect::step::EventSoFar;
+use crate::detect::trace::{HopScores, TracedSegment};
 use crate::detect::why::{Moment, Why};
 use crate::ear::Ear;
 use crate::event::EndReason;
@@ -22,9 +22,9 @@ pub struct Findings {
     /// The events of all rules, in the order of their starts.
     pub told: Vec<Told>,
     /// Every rise of a curve.
-    pub rises: Vec<Traced>,
+    pub rises: Vec<TracedSegment>,
     /// The scores of each hop of the stretch that was watched.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<HopScores>,
     /// How each rule stood at the moment that was asked about.
     pub moment: Option<(Moment, Vec<Glance>)>,
     /// How long the recording is.
@@ -42,7 +42,7 @@ pub struct Told {
     /// The rule under whose name it was told last.
     pub rule: usize,
     /// As it was when it was announced.
-    pub announced: Heard,
+    pub announced: EventSoFar,
     /// The rule under whose name it was announced.
     pub announced_as: usize,
     /// The rules of which the same event was heard as well.
@@ -50,12 +50,12 @@ pub struct Told {
     /// Its level in dBFS.
     pub level_dbfs: f32,
     /// What it was in the end, and why it ended.
-    pub end: Option<(Heard, Edge, EndReason)>,
+    pub end: Option<(EventSoFar, Boundary, EndReason)>,
 }
 
 impl Told {
     /// An event that was announced.
-    pub fn new(number: u64, announced: Heard, rule: usize) -> Self {
+    pub fn new(number: u64, announced: EventSoFar, rule: usize) -> Self {
         Self { number, rule, announced, announced_as: rule, also: Vec::new(), level_dbfs: 0.0, end: None }
     }
 
@@ -86,15 +86,15 @@ impl Findings {
         let (mut rises, mut hops, mut moment) = (Vec::new(), Vec::new(), None);
         if let Some(trace) = ear.detector().trace() {
             // Nothing begins in the silence that settles the last scores.
-            rises.extend(trace.boxes.iter().filter(|rise| rise.sharp.onset.at < end).cloned());
+            rises.extend(trace.segments.iter().filter(|rise| rise.bounds.onset.at < end).cloned());
             hops.clone_from(&trace.hops);
-            moment = trace.still.as_ref().map(|still| {
-                let moment = Moment { now: still.end, rate_hz, loudness_dbfs: still.loudness_dbfs };
-                (moment, still.glances.clone())
+            moment = trace.snapshot.as_ref().map(|snapshot| {
+                let moment = Moment { now: snapshot.end, rate_hz, loudness_dbfs: snapshot.loudness_dbfs };
+                (moment, snapshot.glances.clone())
             });
         }
         for rise in &mut rises {
-            rise.sharp.offset.at = rise.sharp.offset.at.min(end);
+            rise.bounds.offset.at = rise.bounds.offset.at.min(end);
         }
         Self {
             rules: ear.rules().to_vec(),
@@ -139,8 +139,8 @@ impl Findings {
     }
 
     /// The event in force that a rise of a curve became part of.
-    pub fn event_of(&self, rise: &Traced) -> Option<&Told> {
-        let (from, to) = (rise.sharp.onset.at, rise.sharp.offset.at);
+    pub fn event_of(&self, rise: &TracedSegment) -> Option<&Told> {
+        let (from, to) = (rise.bounds.onset.at, rise.bounds.offset.at);
         let Fate::Told { .. } = rise.fate else { return None };
         self.told.iter().filter(|event| event.is_of(rise.rule) && !event.is_taken_back()).find(|event| {
             let (onset, offset) = event.span();

@@ -58,7 +58,7 @@ pub fn svg(findings: &Findings, recording: &Path, asked: &[usize], at_s: Option<
 fn telling(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
     let is_seen = |onset: u64, offset: u64| findings.seconds(onset) < to_s && findings.seconds(offset) > from_s;
     let nearness = |rule: usize| {
-        let seen = findings.rises.iter().filter(|rise| rise.rule == rule && is_seen(rise.sharp.onset.at, rise.sharp.offset.at));
+        let seen = findings.rises.iter().filter(|rise| rise.rule == rule && is_seen(rise.bounds.onset.at, rise.bounds.offset.at));
         seen.map(|rise| rise.peak / findings.rules[rule].gate.threshold).fold(0.0, f32::max)
     };
     let mut rules: Vec<usize> = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::findings::{Findings, Told};
 use crate::detect::rule::Gate;
 use crate::detect::standing::Fate;
-use crate::detect::trace::Traced;
+use crate::detect::trace::TracedSegment;
 use crate::event::EndReason;
 use crate::text::visible;
 
@@ -40,7 +40,7 @@ fn overview(findings: &Findings, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nannounced and taken back: {}", taken_back.len())?;
         taken_back.iter().try_for_each(|event| self::taken_back(findings, event, out))?;
     }
-    let is_told = |rise: &&Traced| matches!(rise.fate, Fate::Told { .. });
+    let is_told = |rise: &&TracedSegment| matches!(rise.fate, Fate::Told { .. });
     let missed = highest(findings, |rise| findings.is_reported(rise.rule) && !is_told(&rise) && nearness(findings, rise) >= NEAR);
     section(findings, "rises that did not become an event", &missed, out)?;
     let unreported = highest(findings, |rise| !findings.is_reported(rise.rule) && is_told(&rise));
@@ -52,7 +52,7 @@ fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result
     let report = if findings.is_reported(rule) { String::new() } else { format!("; {}", findings.why_not[rule]) };
     writeln!(out, "\n{}: {}{report}", findings.name(rule), gates(&findings.rules[rule].gate))?;
     let events: Vec<&Told> = findings.told.iter().filter(|event| event.is_of(rule)).collect();
-    let mut rises: Vec<&Traced> = findings.rises.iter().filter(|rise| rise.rule == rule).collect();
+    let mut rises: Vec<&TracedSegment> = findings.rises.iter().filter(|rise| rise.rule == rule).collect();
     if rises.is_empty() && events.is_empty() {
         return writeln!(out, "  its curve never rose above 0.002");
     }
@@ -64,7 +64,7 @@ fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result
     rises.sort_by(|a, b| b.peak.total_cmp(&a.peak));
     let left_out = rises.len().saturating_sub(MOST_OF_LABEL);
     rises.truncate(MOST_OF_LABEL);
-    rises.sort_by_key(|rise| rise.sharp.onset.at);
+    rises.sort_by_key(|rise| rise.bounds.onset.at);
     rises.iter().try_for_each(|rise| writeln!(out, "{}", risen(findings, rise, "")))?;
     if left_out > 0 {
         writeln!(out, "  and {left_out} lower ones")?;
@@ -119,7 +119,7 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
             writeln!(out, "      in the end: {} {from:.2}–{to:.2} s {end}", findings.name(event.rule))?;
         }
         let rises = findings.rises.iter().filter(|rise| rise.rule == rule && !matches!(rise.fate, Fate::Told { .. }));
-        for rise in rises.filter(|rise| at(rise.sharp.onset.at, rise.sharp.offset.at)) {
+        for rise in rises.filter(|rise| at(rise.bounds.onset.at, rise.bounds.offset.at)) {
             writeln!(out, "      in the end: {}", risen(findings, rise, "").trim_start())?;
         }
     }
@@ -164,9 +164,10 @@ fn taken_back(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::
     let gate = &findings.rules[event.rule].gate;
     let (from, to) = event.span();
     // A rise that became part of another event bore out that one.
-    let is_other = |rise: &Traced| matches!(rise.fate, Fate::Told { .. });
-    let near =
-        |rise: &&Traced| rise.rule == event.rule && rise.sharp.onset.at < to && rise.sharp.offset.at > from && !is_other(rise);
+    let is_other = |rise: &TracedSegment| matches!(rise.fate, Fate::Told { .. });
+    let near = |rise: &&TracedSegment| {
+        rise.rule == event.rule && rise.bounds.onset.at < to && rise.bounds.offset.at > from && !is_other(rise)
+    };
     let peak = findings.rises.iter().filter(near).map(|rise| rise.peak).fold(0.0, f32::max);
     let (from, to) = stretch(findings, (from, to));
     writeln!(
@@ -179,37 +180,37 @@ fn taken_back(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::
     )
 }
 
-fn section(findings: &Findings, title: &str, rises: &[&Traced], out: &mut String) -> std::fmt::Result {
+fn section(findings: &Findings, title: &str, rises: &[&TracedSegment], out: &mut String) -> std::fmt::Result {
     if rises.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{title}")?;
     let width = rises.iter().map(|rise| findings.name(rise.rule).chars().count()).max().unwrap_or(0);
-    let name = |rise: &Traced| format!("{:<width$}  ", findings.name(rise.rule));
+    let name = |rise: &TracedSegment| format!("{:<width$}  ", findings.name(rise.rule));
     rises.iter().try_for_each(|rise| writeln!(out, "{}", risen(findings, rise, &name(rise))))
 }
 
 /// The highest rises, in their order in time; of each label those that came nearest to what they needed.
-fn highest(findings: &Findings, is_wanted: impl Fn(&Traced) -> bool) -> Vec<&Traced> {
-    let mut rises: Vec<&Traced> = findings.rises.iter().filter(|rise| is_wanted(rise)).collect();
+fn highest(findings: &Findings, is_wanted: impl Fn(&TracedSegment) -> bool) -> Vec<&TracedSegment> {
+    let mut rises: Vec<&TracedSegment> = findings.rises.iter().filter(|rise| is_wanted(rise)).collect();
     rises.sort_by(|a, b| nearness(findings, b).total_cmp(&nearness(findings, a)));
     rises.truncate(MOST_RISES);
-    rises.sort_by_key(|rise| rise.sharp.onset.at);
+    rises.sort_by_key(|rise| rise.bounds.onset.at);
     rises
 }
 
 /// A rise's peak as a part of its threshold.
-fn nearness(findings: &Findings, rise: &Traced) -> f32 {
+fn nearness(findings: &Findings, rise: &TracedSegment) -> f32 {
     rise.peak / findings.rules[rise.rule].gate.threshold
 }
 
 /// One line: where a rise lies, how high it is, and what became of it.
-fn risen(findings: &Findings, rise: &Traced, name: &str) -> String {
-    let (from, to) = stretch(findings, (rise.sharp.onset.at, rise.sharp.offset.at));
+fn risen(findings: &Findings, rise: &TracedSegment, name: &str) -> String {
+    let (from, to) = stretch(findings, (rise.bounds.onset.at, rise.bounds.offset.at));
     format!("  {from}–{to} s  {name}{:.3}: {}", rise.peak, fate(findings, rise))
 }
 
-fn fate(findings: &Findings, rise: &Traced) -> String {
+fn fate(findings: &Findings, rise: &TracedSegment) -> String {
     let gate = &findings.rules[rise.rule].gate;
     match rise.fate {
         Fate::Told { .. } if !findings.is_reported(rise.rule) => {
@@ -233,7 +234,7 @@ fn fate(findings: &Findings, rise: &Traced) -> String {
         ),
         Fate::TooFaint => format!(
             "it stands out of the noise by {:.1} dB, where min_snr_db asks for {:.1}",
-            rise.sharp.snr_db.unwrap_or_default(),
+            rise.bounds.snr_db.unwrap_or_default(),
             gate.min_snr_db
         ),
         Fate::TooShort => format!("too short, where min_duration_ms asks for {}", gate.min_duration_ms),

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::RecordingError;
-use crate::detect::curves::Painted;
+use crate::detect::curves::ScoredSpan;
 use crate::ear::Ear;
 use crate::model::Model;
 
@@ -39,22 +39,22 @@ impl CurveFile {
         let row_samples = rate_hz * ROW_MS / 1_000;
         let names: Vec<_> = model.labels.subjects().iter().map(|subject| subject.name.as_str()).collect();
         writeln!(self.out, "onset\toffset\t{}", names.join("\t"))?;
-        let mut boxes: Vec<&Painted> = ear.curves().iter().collect();
-        boxes.sort_by_key(|painted| painted.onset);
-        let mut boxes = boxes.into_iter().peekable();
-        let mut active: Vec<&Painted> = Vec::new();
+        let mut spans: Vec<&ScoredSpan> = ear.curves().iter().collect();
+        spans.sort_by_key(|span| span.onset);
+        let mut spans = spans.into_iter().peekable();
+        let mut active: Vec<&ScoredSpan> = Vec::new();
         let mut scores = vec![0.0f32; names.len()];
         for row in 0..end.div_ceil(row_samples) {
             let (from, to) = (row * row_samples, ((row + 1) * row_samples).min(end));
             // A box is in a row that it covers by half, so that its edges are at most 10 ms off.
             let middle = from + row_samples / 2;
-            while let Some(painted) = boxes.next_if(|painted| painted.onset < middle) {
-                active.push(painted);
+            while let Some(span) = spans.next_if(|span| span.onset < middle) {
+                active.push(span);
             }
-            active.retain(|painted| painted.offset >= middle);
+            active.retain(|span| span.offset >= middle);
             scores.fill(0.0);
-            for painted in &active {
-                scores[painted.label] = scores[painted.label].max(painted.score);
+            for span in &active {
+                scores[span.label] = scores[span.label].max(span.score);
             }
             write!(self.out, "{:.3}\t{:.3}", from as f64 / rate_hz as f64, to as f64 / rate_hz as f64)?;
             for score in &scores {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::background::State;
 use crate::cli::client::{ClientError, Daemon};
 use crate::cli::{Failure, exit};
-use crate::detect::peaks::{FLOOR, Kind};
+use crate::detect::peaks::{CurveKind, FLOOR};
 use crate::detect::rule::Rule;
 use crate::model::Model;
 use crate::publish::wire::{Body, Peaks, Request};
@@ -249,7 +249,9 @@ fn show(progress: &ProgressBar, gatherer: &Gatherer, rules: &[Rule]) {
     let so_far = gatherer.so_far();
     let mut rung: Vec<(u64, &str)> = rules
         .iter()
-        .map(|rule| (so_far.record(&rule.members, Kind::TwoSided).n_reaching(rule.gate.threshold), rule.subject.name.as_str()))
+        .map(|rule| {
+            (so_far.record(&rule.members, CurveKind::Confirmed).n_reaching(rule.gate.threshold), rule.subject.name.as_str())
+        })
         .filter(|(n, _)| *n > 0)
         .collect();
     rung.sort_by_key(|(n, _)| std::cmp::Reverse(*n));

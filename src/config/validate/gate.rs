@@ -5,7 +5,7 @@ use crate::config::raw::RawGate;
 use crate::config::table::At;
 use crate::detect::rule::Gate;
 use crate::detect::rule::STANDARD_GATE;
-use crate::model::labels::Thresholds;
+use crate::model::labels::SuitedThresholds;
 
 /// The most windows that `confirm` may look back.
 const MAX_CONFIRM: usize = 100;
@@ -14,7 +14,7 @@ const LONGEST_S: f64 = 366.0 * 86_400.0;
 
 impl Check<'_> {
     /// The numbers of `own`, then of `defaults`, then the threshold that suits the label, then the standard ones.
-    pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<Thresholds>) -> Gate {
+    pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<SuitedThresholds>) -> Gate {
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);
         let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);

@@ -7,7 +7,7 @@ use crate::config::origin::{Origin, Reported, ThresholdFrom};
 use crate::config::table::At;
 use crate::detect::rule::STANDARD_GATE;
 use crate::detect::rule::{Gate, Rule};
-use crate::model::labels::Thresholds;
+use crate::model::labels::SuitedThresholds;
 
 impl Check<'_> {
     /// One for each label of the model, in the order of its outputs.
@@ -44,7 +44,7 @@ impl Check<'_> {
             (_, _, None) => (ThresholdFrom::Standard, None),
         };
         Origin {
-            default_threshold: suited.map_or(STANDARD_GATE.threshold as f32, |Thresholds { threshold, .. }| threshold),
+            default_threshold: suited.map_or(STANDARD_GATE.threshold as f32, |SuitedThresholds { threshold, .. }| threshold),
             threshold: gate.threshold,
             start_threshold: gate.start_threshold,
             threshold_from,

@@ -7,11 +7,11 @@ const LEAST_PART: f32 = 0.2;
 
 /// What an edge is found with; its buffers are used again and again.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct Workspace {
     /// The event as it is heard near its onset.
-    pub early: Heard,
+    pub early: EventEnergy,
     /// The same near its offset.
-    pub late: Heard,
+    pub late: EventEnergy,
     pub weights: Vec<f32>,
     pub sorted: Vec<f32>,
     pub runs: Vec<(usize, usize)>,
@@ -19,7 +19,7 @@ pub(super) struct Room {
 
 /// The energy of an event above the noise floor, in its own bands.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct EventEnergy {
     /// The first frame of `energies`.
     pub first: u64,
     /// In dB above the floor.
@@ -28,7 +28,7 @@ pub(super) struct Heard {
     pub excess_db: f32,
 }
 
-impl Heard {
+impl EventEnergy {
     /// Writes where there is sound into `runs`, pauses up to `pause` frames included: begins and ends, counted from `first`.
     pub fn runs(&self, pause: usize, runs: &mut Vec<(usize, usize)>) {
         let least = LEAST_DB.max(LEAST_PART * self.excess_db);

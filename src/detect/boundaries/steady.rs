@@ -1,6 +1,6 @@
 //! Whether a sound is steady: the newest of it is as what came before, in every part of the spectrum. It knows nothing of events.
 
-use super::Edges;
+use super::BoundaryRefiner;
 
 /// A sound is steady where the level of its newest frames …
 const NEW_FRAMES: u64 = 5;
@@ -10,7 +10,7 @@ const OLD_FRAMES: u64 = 20;
 const STEADY_DB: f32 = 2.5;
 const GROUPS: usize = 8;
 
-impl Edges {
+impl BoundaryRefiner {
     /// Whether the sound just before the sample index `at` is as it was before that.
     pub fn is_steady(&self, at: u64) -> bool {
         let end = (at / self.samples_per_frame).min(self.n_frames);

@@ -2,16 +2,16 @@ use super::*;
 use crate::model::manifest::LogMelParameters;
 
 /// Noise with a tone of 1 kHz in it, at 16 kHz; times in seconds.
-fn edges(seconds: f64, tones: &[(f64, f64)]) -> Edges {
+fn refiner(seconds: f64, tones: &[(f64, f64)]) -> BoundaryRefiner {
     let tones: Vec<(f64, f64, f64)> = tones.iter().map(|(from, to)| (*from, *to, 0.1)).collect();
     layered(seconds, &tones)
 }
 
 /// The same with tones of their own amplitudes, the highest of which is heard.
-fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> Edges {
+fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> BoundaryRefiner {
     let parameters = LogMelParameters::of_ced();
     let mut log_mel = LogMel::new(&parameters, 16_000, 48_000);
-    let mut edges = Edges::new(64, 160, 16_000, 0);
+    let mut refiner = BoundaryRefiner::new(64, 160, 16_000, 0);
     let mut state = 1u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -27,64 +27,65 @@ fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> Edges {
             })
             .collect();
         log_mel.push(&samples);
-        edges.follow(&log_mel);
+        refiner.follow(&log_mel);
     }
-    edges.decide_at(u64::MAX);
-    edges
+    refiner.decide_at(u64::MAX);
+    refiner
 }
 
-fn sharpen(edges: &Edges, onset: f64, offset: f64) -> (f64, f64, Sharp) {
+fn refine(refiner: &BoundaryRefiner, onset: f64, offset: f64) -> (f64, f64, SegmentBounds) {
     let sample = |seconds: f64| (seconds * 16_000.0) as u64;
-    let coarse = Coarse { onset: sample(onset), offset: sample(offset), peak: 0.9, curve: &|_, _| 0.0, vanished: sample(offset) };
-    let sharp = edges.sharpen(&coarse, 4_800);
-    (sharp.onset.at as f64 / 16_000.0, sharp.offset.at as f64 / 16_000.0, sharp)
+    let coarse =
+        CoarseSegment { onset: sample(onset), offset: sample(offset), peak: 0.9, curve: &|_, _| 0.0, vanished: sample(offset) };
+    let bounds = refiner.refine(&coarse, 4_800);
+    (bounds.onset.at as f64 / 16_000.0, bounds.offset.at as f64 / 16_000.0, bounds)
 }
 
 #[test]
 fn a_tone_s_edges_are_found_to_a_frame_or_two() {
-    let edges = edges(12.0, &[(6.13, 7.31)]);
+    let refiner = refiner(12.0, &[(6.13, 7.31)]);
     for (from, to) in [(6.13, 7.31), (5.7, 7.8), (6.5, 7.0), (5.8, 6.9)] {
-        let (onset, offset, sharp) = sharpen(&edges, from, to);
+        let (onset, offset, bounds) = refine(&refiner, from, to);
         assert!((onset - 6.13).abs() <= 0.045 && (offset - 7.31).abs() <= 0.045, "{from}–{to}: {onset}–{offset}");
-        assert!((sharp.onset.uncertainty as f64 / 16_000.0) < 0.1 && sharp.snr_db.unwrap() > 15.0);
+        assert!((bounds.onset.uncertainty as f64 / 16_000.0) < 0.1 && bounds.snr_db.unwrap() > 15.0);
     }
 }
 
 #[test]
 fn a_pause_in_a_sound_is_part_of_it_and_another_sound_is_not() {
-    let edges = edges(12.0, &[(6.0, 6.4), (6.6, 7.0), (9.0, 9.5)]);
-    let (onset, offset, _) = sharpen(&edges, 5.9, 7.2);
+    let refiner = refiner(12.0, &[(6.0, 6.4), (6.6, 7.0), (9.0, 9.5)]);
+    let (onset, offset, _) = refine(&refiner, 5.9, 7.2);
     assert!((onset - 6.0).abs() <= 0.045 && (offset - 7.0).abs() <= 0.045, "{onset}–{offset}");
 }
 
 #[test]
 fn in_a_steady_sound_the_box_keeps_its_edges_and_says_how_rough_they_are() {
-    let (onset, offset, sharp) = sharpen(&edges(12.0, &[]), 6.0, 7.0);
+    let (onset, offset, bounds) = refine(&refiner(12.0, &[]), 6.0, 7.0);
     assert!((onset - 6.0).abs() < 1e-3 && (offset - 7.0).abs() < 1e-3);
-    assert_eq!((sharp.onset.uncertainty, sharp.offset.uncertainty), (4_800, 4_800));
+    assert_eq!((bounds.onset.uncertainty, bounds.offset.uncertainty), (4_800, 4_800));
 }
 
 #[test]
 fn what_is_heard_now_began_when_it_began() {
-    let edges = edges(9.0, &[(8.5, 9.5)]);
-    let began = edges.began(9 * 16_000, 16_000).unwrap() as f64 / 16_000.0;
+    let refiner = refiner(9.0, &[(8.5, 9.5)]);
+    let began = refiner.began(9 * 16_000, 16_000).unwrap() as f64 / 16_000.0;
     assert!((began - 8.5).abs() <= 0.06, "{began}");
 }
 
 #[test]
 fn nothing_is_known_of_what_was_skipped() {
-    let mut edges = edges(9.0, &[(6.0, 7.0)]);
-    edges.skip_to(20 * 16_000);
-    let (onset, _, sharp) = sharpen(&edges, 6.2, 7.0);
-    assert_eq!((onset, sharp.snr_db), (6.2, None));
+    let mut refiner = refiner(9.0, &[(6.0, 7.0)]);
+    refiner.skip_to(20 * 16_000);
+    let (onset, _, bounds) = refine(&refiner, 6.2, 7.0);
+    assert_eq!((onset, bounds.snr_db), (6.2, None));
 }
 
 #[test]
 fn a_sound_that_begins_in_another_begins_where_the_energy_steps_up() {
     // A faint tone goes on all the time that a loud one of the same band lasts.
-    let edges = layered(16.0, &[(4.0, 14.0, 0.02), (7.0, 10.0, 0.3)]);
+    let refiner = layered(16.0, &[(4.0, 14.0, 0.02), (7.0, 10.0, 0.3)]);
     for (from, to) in [(6.6, 9.4), (8.2, 10.4)] {
-        let (onset, offset, _) = sharpen(&edges, from, to);
+        let (onset, offset, _) = refine(&refiner, from, to);
         assert!((onset - 7.0).abs() <= 0.045 && (offset - 10.0).abs() <= 0.045, "{from}–{to}: {onset}–{offset}");
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Raw;
-use crate::detect::boundaries::Edge;
+use crate::detect::boundaries::Boundary;
 use crate::model::Labels;
 use crate::model::labels::Node;
 
@@ -23,13 +23,13 @@ fn merger(report: &str) -> EventMerger {
     merger
 }
 
-fn heard(onset: u64) -> Heard {
-    let onset = Edge { at: onset, uncertainty: 50 };
-    Heard { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100 }
+fn heard(onset: u64) -> EventSoFar {
+    let onset = Boundary { at: onset, uncertainty: 50 };
+    EventSoFar { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100 }
 }
 
 fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
-    Step::End { heard: heard(onset), offset: Edge { at: offset, uncertainty: 50 }, reason }
+    Step::End { heard: heard(onset), offset: Boundary { at: offset, uncertainty: 50 }, reason }
 }
 
 /// What is told of `(now, rule, number, step)`, one line a detection.

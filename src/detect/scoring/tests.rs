@@ -31,7 +31,7 @@ fn curve(sounds: &[(i64, i64)], hops: i64) -> Vec<(i64, f32)> {
         let scores = [tagger(hop * 100, 960, sounds), tagger(hop * 100, 2_880, sounds)];
         curve.push(&scoring, &[true; 2], |window, row| row.fill(scores[window]));
         assert!((0.0..=1.0).contains(&curve.causal()[0]));
-        values.extend(curve.two_sided().map(|values| values[0]));
+        values.extend(curve.confirmed().map(|values| values[0]));
     }
     values.into_iter().enumerate().map(|(index, value)| (index as i64 * 100 + 50, value)).collect()
 }
@@ -59,7 +59,7 @@ fn the_first_value_is_that_of_the_first_hop() {
     let mut curve = CurveBank::new(&scoring, 1);
     for hop in 0..100u64 {
         curve.push(&scoring, &[true; 2], |_, row| row.fill(0.5));
-        if curve.two_sided().is_some() {
+        if curve.confirmed().is_some() {
             n += 1;
             assert!(hop >= n - 1 && (hop + 1 - n) * 100 < scoring.lag_samples());
         }
@@ -79,7 +79,7 @@ fn values(scoring: &Scoring, n_hops: u64, scores: impl Fn(u64) -> [f32; 2], is_s
     (0..n_hops)
         .filter_map(|hop| {
             curve.push(scoring, &[true, is_scored(hop)], |window, row| row.fill(scores(hop)[window]));
-            curve.two_sided().map(|values| (hop, values[0]))
+            curve.confirmed().map(|values| (hop, values[0]))
         })
         .collect()
 }

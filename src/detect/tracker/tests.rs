@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::detect::segments::{Boxes, Stretch};
+use crate::detect::segments::{Segment, SegmentFinder};
 use crate::detect::standing::{Fate, Standing};
 
 /// Ten hops a second at 1,000 samples a second, so that times are milliseconds.
@@ -30,10 +30,10 @@ fn gate() -> Gate {
 /// A tracker and the boxes that feed it.
 struct Run {
     tracker: Tracker,
-    boxes: Boxes,
+    finder: SegmentFinder,
     next: u64,
     hops: u64,
-    two_sided: VecDeque<f32>,
+    confirmed: VecDeque<f32>,
     /// How many hops ago a sound that is heard now is taken to have begun.
     back: u64,
     /// Whether the boxes that end are found to be as loud and as clear as the rule asks for.
@@ -45,30 +45,30 @@ struct Run {
 
 impl Run {
     fn new(gate: Gate) -> Self {
-        let (tracker, boxes) = (Tracker::new(gate, HOP, 1_000), Boxes::new(0.12, 0.3, gate.release));
-        let (two_sided, said, times) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { tracker, boxes, next: 0, hops: 0, two_sided, back: 1, ends_well: (true, true), said, times }
+        let (tracker, finder) = (Tracker::new(gate, HOP, 1_000), SegmentFinder::new(0.12, 0.3, gate.release));
+        let (confirmed, said, times) = (VecDeque::new(), Vec::new(), Vec::new());
+        Self { tracker, finder, next: 0, hops: 0, confirmed, back: 1, ends_well: (true, true), said, times }
     }
 
-    fn push(&mut self, causal: f32, two_sided: f32) {
+    fn push(&mut self, causal: f32, confirmed: f32) {
         self.hops += 1;
         let now = self.hops * HOP;
-        let Self { tracker, boxes, next, back, ends_well, said, .. } = self;
-        let mut tell = |told: Told| said.push(told);
-        let began = || Edge { at: now.saturating_sub(*back * HOP), uncertainty: HOP };
-        tracker.hear(Causal { now, score: causal, is_loud: true }, began, next, &mut tell);
-        self.two_sided.push_back(two_sided);
-        if self.two_sided.len() > LAG {
-            let found = boxes.push(self.two_sided.pop_front().unwrap());
-            let boxed = |stretch: Stretch| {
-                let edge = |value: u64| Edge { at: value * HOP, uncertainty: HOP };
-                let sharp = Sharp { onset: edge(stretch.onset), offset: edge(stretch.offset), snr_db: None };
-                Boxed { sharp, peak: stretch.peak, is_loud: true, is_clear: true }
+        let Self { tracker, finder, next, back, ends_well, said, .. } = self;
+        let mut tell = |told: TrackerStep| said.push(told);
+        let began = || Boundary { at: now.saturating_sub(*back * HOP), uncertainty: HOP };
+        tracker.push_causal(CausalScore { now, score: causal, is_loud: true }, began, next, &mut tell);
+        self.confirmed.push_back(confirmed);
+        if self.confirmed.len() > LAG {
+            let found = finder.push(self.confirmed.pop_front().unwrap());
+            let placed = |segment: Segment| {
+                let boundary = |value: u64| Boundary { at: value * HOP, uncertainty: HOP };
+                let bounds = SegmentBounds { onset: boundary(segment.onset), offset: boundary(segment.offset), snr_db: None };
+                PlacedSegment { bounds, peak: segment.peak, is_loud: true, is_clear: true }
             };
             let until = now - LAG as u64 * HOP;
             let (is_loud, is_clear) = *ends_well;
-            let closed = found.closed.map(|stretch| Boxed { is_loud, is_clear, ..boxed(stretch) });
-            tracker.refine(now, until, closed, found.open.map(boxed), next, &mut tell);
+            let closed = found.closed.map(|segment| PlacedSegment { is_loud, is_clear, ..placed(segment) });
+            tracker.push_confirmed(now, until, closed, found.open.map(placed), next, &mut tell);
         }
         self.times.resize(self.said.len(), now);
     }
@@ -91,7 +91,7 @@ impl Run {
 }
 
 fn describe(step: &Step) -> String {
-    let ms = |edge: &Edge| edge.at;
+    let ms = |boundary: &Boundary| boundary.at;
     match step {
         Step::Start(heard) => format!("start {}", ms(&heard.onset)),
         Step::Update(heard) => format!("update {}", heard.peak_score),
@@ -116,7 +116,7 @@ fn an_event_is_told_at_once_and_ended_when_the_two_sided_score_has_come() {
 }
 
 #[test]
-fn what_no_box_confirms_is_taken_back_once() {
+fn what_no_segment_confirms_is_taken_back_once() {
     let mut run = Run::new(gate());
     for hop in 0..40 {
         let causal = if (5..25).contains(&hop) { 0.9 } else { 0.0 };
@@ -222,15 +222,15 @@ fn the_standing_says_why_there_is_no_event() {
     let mut run = Run::new(gate());
     (0..20).for_each(|_| run.push(0.8, 0.0));
     assert_eq!(run.tracker.standing(), Standing::Refused);
-    run.tracker.hear(Causal { now: 2_100, score: 0.8, is_loud: false }, || unreachable!(), &mut 9, &mut |_| {});
+    run.tracker.push_causal(CausalScore { now: 2_100, score: 0.8, is_loud: false }, || unreachable!(), &mut 9, &mut |_| {});
     assert_eq!(run.tracker.standing(), Standing::TooQuiet);
 }
 
 #[test]
 fn another_threshold_ends_only_what_it_would_not_have_told() {
-    let open = |two_sided: f32| {
+    let open = |confirmed: f32| {
         let mut run = Run::new(gate());
-        (0..LAG + 3).for_each(|_| run.push(0.8, two_sided));
+        (0..LAG + 3).for_each(|_| run.push(0.8, confirmed));
         run
     };
     let set = |run: &mut Run, gate: Gate| {
@@ -263,14 +263,14 @@ fn another_threshold_ends_only_what_it_would_not_have_told() {
 }
 
 #[test]
-fn what_became_of_each_box_is_said() {
+fn what_became_of_each_segment_is_said() {
     let gate = Gate { cooldown_ms: 1_000, min_duration_ms: 150, ..gate() };
     let mut tracker = Tracker::new(gate, HOP, 1_000);
     let mut refine = |onset: u64, offset: u64, peak: f32, is_loud: bool, is_clear: bool| {
-        let edge = |at: u64| Edge { at, uncertainty: HOP };
-        let sharp = Sharp { onset: edge(onset), offset: edge(offset), snr_db: None };
-        let boxed = Boxed { sharp, peak, is_loud, is_clear };
-        tracker.refine(offset + 5_000, offset + 1_000, Some(boxed), None, &mut 7, &mut |_| {})
+        let boundary = |at: u64| Boundary { at, uncertainty: HOP };
+        let bounds = SegmentBounds { onset: boundary(onset), offset: boundary(offset), snr_db: None };
+        let placed = PlacedSegment { bounds, peak, is_loud, is_clear };
+        tracker.push_confirmed(offset + 5_000, offset + 1_000, Some(placed), None, &mut 7, &mut |_| {})
     };
     assert_eq!(refine(100, 300, 0.4, true, true), Some(Fate::Below));
     assert_eq!(refine(400, 600, 0.8, false, true), Some(Fate::TooQuiet));
@@ -296,7 +296,7 @@ proptest! {
         };
         let mut run = Run::new(gate);
         let mut seen = 0;
-        let mut open: Vec<(u64, Heard)> = Vec::new();
+        let mut open: Vec<(u64, EventSoFar)> = Vec::new();
         let mut ended: Vec<(u64, u64)> = Vec::new();
         let mut check = |run: &Run, seen: &mut usize| {
             let now = run.hops * HOP;
@@ -328,16 +328,16 @@ proptest! {
             }
             *seen = run.said.len();
         };
-        for (index, (causal, two_sided, hops, back, ends_well)) in pieces.iter().enumerate() {
+        for (index, (causal, confirmed, hops, back, ends_well)) in pieces.iter().enumerate() {
             (run.back, run.ends_well) = (*back, *ends_well);
             for hop in 0..*hops {
                 let wobble = noise[(index + hop) % noise.len()];
-                run.push(causal * wobble, two_sided * wobble);
+                run.push(causal * wobble, confirmed * wobble);
                 check(&run, &mut seen);
             }
             if stops.contains(&index) {
                 run.finish();
-                run.boxes = Boxes::new(0.12, 0.3, gate.release);
+                run.finder = SegmentFinder::new(0.12, 0.3, gate.release);
                 check(&run, &mut seen);
             }
         }

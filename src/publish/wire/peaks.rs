@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{round, score, time};
 use crate::control::{HeardPeak, HeardPeaks};
-use crate::detect::peaks::Kind;
+use crate::detect::peaks::CurveKind;
 
 /// Peaks of all labels, whatever is reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,20 +73,20 @@ impl From<HeardPeak> for Peak {
     }
 }
 
-impl From<Kind> for PeakKind {
-    fn from(kind: Kind) -> Self {
+impl From<CurveKind> for PeakKind {
+    fn from(kind: CurveKind) -> Self {
         match kind {
-            Kind::TwoSided => PeakKind::TwoSided,
-            Kind::Causal => PeakKind::Causal,
+            CurveKind::Confirmed => PeakKind::TwoSided,
+            CurveKind::Causal => PeakKind::Causal,
         }
     }
 }
 
-impl From<PeakKind> for Kind {
+impl From<PeakKind> for CurveKind {
     fn from(kind: PeakKind) -> Self {
         match kind {
-            PeakKind::TwoSided => Kind::TwoSided,
-            PeakKind::Causal => Kind::Causal,
+            PeakKind::TwoSided => CurveKind::Confirmed,
+            PeakKind::Causal => CurveKind::Causal,
         }
     }
 }

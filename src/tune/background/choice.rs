@@ -6,7 +6,7 @@
 
 use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
-use crate::detect::peaks::Kind;
+use crate::detect::peaks::CurveKind;
 use crate::detect::rule::Rule;
 use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
@@ -96,7 +96,7 @@ pub struct Advice {
 pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day: f64) -> Advice {
     let hours = statistics.hours().max(1e-3);
     let records = |kind| rules.iter().map(move |rule| statistics.record(&rule.members, kind)).collect::<Vec<Record>>();
-    let (two_sided, causal) = (records(Kind::TwoSided), records(Kind::Causal));
+    let (two_sided, causal) = (records(CurveKind::Confirmed), records(CurveKind::Causal));
     // An alarm is announced, or confirmed, or both: half of the budget for each stays within it whichever they are.
     let budget = per_day / 24.0 * hours / 2.0;
     let thresholds: Vec<f32> = rules.iter().map(|rule| rule.gate.threshold).collect();

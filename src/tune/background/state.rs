@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::statistics::{Alarm, Moment, N_BINS, Place, Record, STRONGEST, Statistics};
-use crate::detect::peaks::Kind;
+use crate::detect::peaks::CurveKind;
 use crate::model::{Labels, Model};
 
 /// The version of the file's format.
@@ -179,8 +179,8 @@ impl Saved {
             let saved = Some(SavedRecord { counts: record.counts.clone(), strongest });
             let entry = labels.entry(subject.id.clone()).or_default();
             match kind {
-                Kind::TwoSided => entry.two_sided = saved,
-                Kind::Causal => entry.causal = saved,
+                CurveKind::Confirmed => entry.two_sided = saved,
+                CurveKind::Causal => entry.causal = saved,
             }
         }
         Self {
@@ -217,7 +217,7 @@ impl Saved {
         let mut records = BTreeMap::new();
         for (id, label) in self.labels {
             let index = model.labels.find(&id).ok_or_else(|| format!("{id} is no label"))?;
-            for (kind, saved) in [(Kind::TwoSided, label.two_sided), (Kind::Causal, label.causal)] {
+            for (kind, saved) in [(CurveKind::Confirmed, label.two_sided), (CurveKind::Causal, label.causal)] {
                 if let Some(saved) = saved {
                     records.insert((index, kind), record(saved)?);
                 }

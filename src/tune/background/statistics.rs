@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::detect::peaks::{FLOOR, Kind};
+use crate::detect::peaks::{CurveKind, FLOOR};
 
 /// Peaks with less time between them are one alarm, in milliseconds …
 pub const GAP_MS: i64 = 5_000;
@@ -123,7 +123,7 @@ impl Record {
 }
 
 /// A curve of a label: the label's index among the model's outputs, and which curve.
-pub type Key = (usize, Kind);
+pub type Key = (usize, CurveKind);
 
 /// What is kept of the hours heard.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -143,7 +143,7 @@ impl Statistics {
     }
 
     /// What one curve did, or what the curves of several labels did together, as a group of them does.
-    pub fn record(&self, labels: &[usize], kind: Kind) -> Record {
+    pub fn record(&self, labels: &[usize], kind: CurveKind) -> Record {
         let mut record = Record::default();
         for label in labels {
             if let Some(own) = self.records.get(&(*label, kind)) {

@@ -84,17 +84,17 @@ impl Tail {
 mod tests {
     use super::super::statistics::{Gatherer, Moment, Place, Statistics, score_of};
     use super::*;
-    use crate::detect::peaks::Kind;
+    use crate::detect::peaks::CurveKind;
 
     /// The record of alarms at these log-odds, a minute apart.
     fn record(at: impl IntoIterator<Item = f64>) -> Record {
         let mut gatherer = Gatherer::default();
         for (n, at) in at.into_iter().enumerate() {
             let moment = Moment { place: Place::Source("kitchen".into()), at_ms: n as i64 * 60_000 };
-            gatherer.peak((0, Kind::TwoSided), score_of(at as f32), moment);
+            gatherer.peak((0, CurveKind::Confirmed), score_of(at as f32), moment);
         }
         let statistics: Statistics = gatherer.finish();
-        statistics.record(&[0], Kind::TwoSided)
+        statistics.record(&[0], CurveKind::Confirmed)
     }
 
     /// The log-odds that 1, 2, … of `n` alarms reach if they thin out by `scale`.

@@ -26,7 +26,7 @@ fn rule(label: usize, threshold: f32) -> Rule {
 }
 
 /// Hours in which these labels' curves rose so high, a minute apart.
-fn heard(hours: f64, peaks: &[(usize, Kind, f32)]) -> Statistics {
+fn heard(hours: f64, peaks: &[(usize, CurveKind, f32)]) -> Statistics {
     let mut gatherer = Gatherer::default();
     for (n, (label, kind, score)) in peaks.iter().enumerate() {
         let moment = Moment { place: Place::Source("kitchen".into()), at_ms: n as i64 * 60_000 };
@@ -37,7 +37,7 @@ fn heard(hours: f64, peaks: &[(usize, Kind, f32)]) -> Statistics {
 }
 
 /// What is advised for one label with the threshold 0.2 beside many that are silent.
-fn advised(hours: f64, peaks: &[(usize, Kind, f32)]) -> Choice {
+fn advised(hours: f64, peaks: &[(usize, CurveKind, f32)]) -> Choice {
     let rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.2)).collect();
     advise(&heard(hours, peaks), &rules, &Labels::default(), 1.0).choices[0].clone()
 }
@@ -50,7 +50,7 @@ fn what_nothing_speaks_against_stays() {
 
 #[test]
 fn a_threshold_that_was_reached_goes_above_all_that_was_seen() {
-    let choice = advised(2.0, &[(0, Kind::TwoSided, 0.3), (0, Kind::TwoSided, 0.05)]);
+    let choice = advised(2.0, &[(0, CurveKind::Confirmed, 0.3), (0, CurveKind::Confirmed, 0.05)]);
     assert!(choice.threshold.advised > 0.4 && choice.threshold.advised < 0.95 && !choice.ignore, "{choice:?}");
     assert_eq!((choice.threshold.n_in_force, choice.threshold.n_advised), (1, 0));
     assert!(!choice.start_threshold.is_changed());
@@ -58,13 +58,13 @@ fn a_threshold_that_was_reached_goes_above_all_that_was_seen() {
 
 #[test]
 fn what_is_heard_all_the_time_is_better_ignored() {
-    let always: Vec<_> = (0..100).map(|n| (0, Kind::TwoSided, 0.8 + 0.001 * n as f32)).collect();
+    let always: Vec<_> = (0..100).map(|n| (0, CurveKind::Confirmed, 0.8 + 0.001 * n as f32)).collect();
     assert!(advised(2.0, &always).ignore);
 }
 
 #[test]
 fn what_rises_too_high_at_once_is_told_once_it_is_confirmed() {
-    let choice = advised(2.0, &[(0, Kind::Causal, 0.97), (0, Kind::Causal, 0.96), (0, Kind::TwoSided, 0.01)]);
+    let choice = advised(2.0, &[(0, CurveKind::Causal, 0.97), (0, CurveKind::Causal, 0.96), (0, CurveKind::Confirmed, 0.01)]);
     assert_eq!(choice.start_threshold.advised, 1.0);
     assert!(!choice.ignore && !choice.threshold.is_changed(), "{choice:?}");
 }
@@ -73,7 +73,7 @@ fn what_rises_too_high_at_once_is_told_once_it_is_confirmed() {
 fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
     let after = |hours: f64| {
         let rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.9)).collect();
-        advise(&heard(hours, &[(0, Kind::TwoSided, 0.05)]), &rules, &Labels::default(), 1.0).choices[0].threshold.advised
+        advise(&heard(hours, &[(0, CurveKind::Confirmed, 0.05)]), &rules, &Labels::default(), 1.0).choices[0].threshold.advised
     };
     let thresholds = [0.1, 2.0, 24.0, 240.0].map(after);
     assert_eq!(thresholds[..2], [0.9, 0.9]);
@@ -84,7 +84,8 @@ fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
 #[test]
 fn a_group_is_judged_by_all_its_labels() {
     let group = Rule { members: vec![0, 1], ..rule(0, 0.2) };
-    let advice = advise(&heard(2.0, &[(0, Kind::TwoSided, 0.3), (1, Kind::TwoSided, 0.4)]), &[group], &Labels::default(), 1.0);
+    let advice =
+        advise(&heard(2.0, &[(0, CurveKind::Confirmed, 0.3), (1, CurveKind::Confirmed, 0.4)]), &[group], &Labels::default(), 1.0);
     assert_eq!(advice.choices[0].threshold.n_in_force, 2);
     assert!(advice.choices[0].threshold.advised > 0.4);
 }
@@ -97,8 +98,8 @@ fn how_sure_it_is_follows_from_the_hours() {
     assert!((advice.at_most_per_day - 35.95).abs() < 0.01 && (advice.hours_to_be_sure - 71.9).abs() < 0.01, "{advice:?}");
 }
 
-fn any_peaks() -> impl Strategy<Value = Vec<(usize, Kind, f32)>> {
-    let kind = prop_oneof![Just(Kind::TwoSided), Just(Kind::Causal)];
+fn any_peaks() -> impl Strategy<Value = Vec<(usize, CurveKind, f32)>> {
+    let kind = prop_oneof![Just(CurveKind::Confirmed), Just(CurveKind::Causal)];
     prop::collection::vec((0usize..6, kind, 0.002f32..1.0), 0..120)
 }
 

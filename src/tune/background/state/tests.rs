@@ -13,7 +13,7 @@ fn labels() -> Labels {
 fn heard() -> Statistics {
     let mut gatherer = Gatherer::default();
     for n in 0..50u8 {
-        let kind = if n % 3 == 0 { Kind::Causal } else { Kind::TwoSided };
+        let kind = if n % 3 == 0 { CurveKind::Causal } else { CurveKind::Confirmed };
         let place = match n % 2 {
             0 => Place::Recording(Arc::from("/home/a b/yard.flac")),
             _ => Place::Source(Arc::from("kitchen")),

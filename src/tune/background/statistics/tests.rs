@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const DOG: Key = (3, Kind::TwoSided);
+const DOG: Key = (3, CurveKind::Confirmed);
 
 fn place(name: &str) -> Place {
     Place::Recording(name.into())
@@ -19,15 +19,15 @@ fn gathered(recording: &str, peaks: &[(f64, f32)]) -> Statistics {
 }
 
 fn scores(statistics: &Statistics) -> Vec<f32> {
-    statistics.record(&[3], Kind::TwoSided).strongest.iter().map(|alarm| alarm.score).collect()
+    statistics.record(&[3], CurveKind::Confirmed).strongest.iter().map(|alarm| alarm.score).collect()
 }
 
 #[test]
 fn peaks_within_seconds_are_one_alarm_and_the_highest_is_its_score() {
     let heard = gathered("a", &[(1.0, 0.1), (4.0, 0.5), (8.5, 0.2), (14.0, 0.3)]);
     assert_eq!(scores(&heard), [0.5, 0.3]);
-    assert_eq!(heard.record(&[3], Kind::TwoSided).strongest[0].moment, Moment { place: place("a"), at_ms: 4_000 });
-    assert_eq!(heard.record(&[3], Kind::Causal), Record::default());
+    assert_eq!(heard.record(&[3], CurveKind::Confirmed).strongest[0].moment, Moment { place: place("a"), at_ms: 4_000 });
+    assert_eq!(heard.record(&[3], CurveKind::Causal), Record::default());
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn peaks_of_two_places_are_two_alarms() {
 #[test]
 fn alarms_are_counted_one_by_one_among_the_strongest_and_by_bins_below() {
     let peaks: Vec<(f64, f32)> = (0..100).map(|n| (f64::from(n) * 10.0, 0.01 + f32::from(n as u8) * 0.005)).collect();
-    let record = gathered("a", &peaks).record(&[3], Kind::TwoSided);
+    let record = gathered("a", &peaks).record(&[3], CurveKind::Confirmed);
     assert_eq!((record.n_alarms(), record.strongest.len()), (100, STRONGEST));
     assert_eq!(record.n_reaching(0.4995), 2);
     assert_eq!(record.n_reaching(0.501), 1);
@@ -63,9 +63,9 @@ fn alarms_are_counted_one_by_one_among_the_strongest_and_by_bins_below() {
 fn a_groups_record_is_that_of_its_labels_together() {
     let mut gatherer = Gatherer::default();
     for (label, score) in [(1, 0.2), (2, 0.6), (7, 0.9)] {
-        gatherer.peak((label, Kind::Causal), score, Moment { place: place("a"), at_ms: 0 });
+        gatherer.peak((label, CurveKind::Causal), score, Moment { place: place("a"), at_ms: 0 });
     }
-    let record = gatherer.finish().record(&[1, 2], Kind::Causal);
+    let record = gatherer.finish().record(&[1, 2], CurveKind::Causal);
     assert_eq!(record.strongest.iter().map(|alarm| alarm.score).collect::<Vec<_>>(), [0.6, 0.2]);
 }
 
@@ -83,7 +83,7 @@ fn a_day_of_every_label_fits_into_a_few_megabytes() {
     let (mut gatherer, source) = (Gatherer::default(), Place::Source("kitchen".into()));
     let mut random = fastrand::Rng::with_seed(1);
     for label in 0..527 {
-        for kind in [Kind::TwoSided, Kind::Causal] {
+        for kind in [CurveKind::Confirmed, CurveKind::Causal] {
             for n in 0..24 * 20 {
                 gatherer.peak((label, kind), 0.002 + random.f32() * 0.998, Moment { place: source.clone(), at_ms: n * 180_000 });
             }
@@ -108,7 +108,7 @@ fn feed(gatherer: &mut Gatherer, place: &Place, peaks: &[(usize, bool, i64, f32)
     let mut at_ms = from_ms;
     for (label, is_causal, after, score) in peaks {
         at_ms += after;
-        let kind = if *is_causal { Kind::Causal } else { Kind::TwoSided };
+        let kind = if *is_causal { CurveKind::Causal } else { CurveKind::Confirmed };
         gatherer.peak((*label, kind), *score, Moment { place: place.clone(), at_ms });
         gatherer.heard(*after as u64);
     }
