@@ -1,6 +1,6 @@
 //! mimid hears: a microphone goes in, labelled sound events with onsets and offsets come out on a local socket.
 //!
-//! This page is the architecture. A user's view is the README; the numbers of the model are in `models/README.md`.
+//! This page is the architecture. A user's view is the README and `docs/`; the numbers of the model are in `models/README.md`.
 //!
 //! # The way the data goes
 //!
@@ -104,7 +104,7 @@ pub mod systemd;
 pub mod text;
 pub mod tune;
 
-/// The README's Rust program compiles.
+/// The Rust programs in the pages compile.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-pub struct Readme;
+#[doc = include_str!("../docs/protocol.md")]
+pub struct Protocol;

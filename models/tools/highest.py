@@ -5,7 +5,7 @@ usage: models/.venv/bin/python models/tools/highest.py
 
 The graph ends in LayerNorm (z, of length sqrt(n), then gain g and bias b) and one row of weights w a label.  So a label's logit is
     |w*g| * sqrt(n) * cos + (w.b + bias),   cos the cosine between z and w*g, both without their means,
-and only cos depends on the sound.  In 5,901 windows of 290 recordings (models/README.md names them) no
+and only cos depends on the sound.  In 5,901 windows of 290 recordings (docs/hearing.md names them) no
 label's cos exceeded 0.279, and no score 0.970.  What would need more than that is taken to be out of reach.  A label is no less sure than
 what is below it in the ontology, so it gets the highest of these.
 """

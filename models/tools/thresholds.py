@@ -13,7 +13,7 @@ so it rests on what the label does where it is not, and not on recordings of it,
 at which an event is announced at once is `start-part` of that, at least `start-floor`, and no less than `start-margin` times the odds
 of the highest causal score that the label has in the folders of ordinary background (--background): what is announced there wakes
 somebody for nothing.
-The column `highest`, which highest.py makes, stays as it is.  models/README.md tells how the numbers were chosen.  --keep DIR keeps each folder's scan, and uses what is kept.
+The column `highest`, which highest.py makes, stays as it is.  docs/hearing.md tells how the numbers were chosen.  --keep DIR keeps each folder's scan, and uses what is kept.
 """
 import argparse
 import csv

@@ -42,7 +42,7 @@ pub struct Line {
 /// What a line says, by its `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-#[allow(missing_docs, reason = "the fields are named and explained in the README's table of the protocol")]
+#[allow(missing_docs, reason = "the fields are named and explained in docs/protocol.md")]
 pub enum Body {
     /// The first line of a connection.
     #[serde(rename = "hello")]

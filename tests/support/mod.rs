@@ -12,6 +12,7 @@ pub mod http;
 pub mod mqtt;
 pub mod onnx;
 mod over;
+pub mod pages;
 mod port;
 mod recording;
 pub mod runtime;

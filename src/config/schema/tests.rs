@@ -9,7 +9,12 @@ use crate::config::raw::SECTIONS;
 use crate::model::Labels;
 
 const SHIPPED: &str = include_str!("../../../config/mimid.toml");
-const README: &str = include_str!("../../../README.md");
+const PAGES: [&str; 4] = [
+    include_str!("../../../README.md"),
+    include_str!("../../../docs/configuration.md"),
+    include_str!("../../../docs/http.md"),
+    include_str!("../../../docs/mqtt.md"),
+];
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mimid.schema.json");
 
 fn parsed() -> Value {
@@ -86,12 +91,14 @@ fn it_uses_no_keyword_that_is_not_one() {
 }
 
 #[test]
-fn the_shipped_file_and_the_readme_are_valid() {
+fn the_shipped_file_and_those_in_the_pages_are_valid() {
     assert_eq!(faults(SHIPPED), [""; 0]);
-    let blocks: Vec<&str> = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        assert_eq!(faults(block), [""; 0], "{block}");
+    for page in PAGES {
+        let blocks: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            assert_eq!(faults(block), [""; 0], "{block}");
+        }
     }
 }
 
