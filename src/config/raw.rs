@@ -340,5 +340,5 @@ pub struct Raw {
 }
 
 /// The sections of a file, for the nearest to a wrong one.
-pub(super) const SECTIONS: [&str; 12] =
+pub(crate) const SECTIONS: [&str; 12] =
     ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "sinks", "reload", "log"];

@@ -24,11 +24,16 @@ fn text(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names of the unit files in a folder of the project.
-fn units(folder: &str) -> Vec<String> {
+/// The names of the files in a folder of the project that have one of these endings.
+fn names_in(folder: &str, endings: &[&str]) -> Vec<String> {
     let entries = std::fs::read_dir(Path::new(PROJECT).join(folder)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".service") || name.ends_with(".socket")).collect()
+    names.filter(|name| endings.iter().any(|ending| name.ends_with(ending))).collect()
+}
+
+/// The names of the unit files in a folder of the project.
+fn units(folder: &str) -> Vec<String> {
+    names_in(folder, &[".service", ".socket"])
 }
 
 #[test]
@@ -74,18 +79,20 @@ fn the_package_holds_what_it_should_as_root_and_comes_out_the_same_twice() {
     for name in ["README.md", "changelog", "changelog.Debian", "crates.txt", "onnxruntime-ThirdPartyNotices.txt"] {
         expected.insert(format!("/usr/share/doc/mimid/{name}.gz"));
     }
+    let pages = names_in("docs", &[".md"]);
+    assert!(pages.len() >= 8, "{pages:?}");
+    expected.extend(pages.iter().map(|name| format!("/usr/share/doc/mimid/docs/{name}.gz")));
     for name in ["copyright", "examples/grafana.json", "examples/mimid-network.conf"] {
         expected.insert(format!("/usr/share/doc/mimid/{name}"));
     }
     for table in ["labels.tsv", "manifest.toml", "model.onnx", "ontology.tsv", "roundings.tsv", "thresholds.tsv"] {
         expected.insert(format!("/usr/lib/mimid/models/ced-tiny/{table}"));
     }
-    let (pages, rest): (BTreeSet<String>, BTreeSet<String>) = files.into_iter().partition(|path| path.contains("/man1/"));
+    let (pages, rest): (BTreeSet<String>, BTreeSet<String>) = files.into_iter().partition(|path| path.contains("/man/"));
     assert_eq!(rest, expected);
-    assert!(
-        pages.contains("/usr/share/man/man1/mimid.1.gz") && pages.contains("/usr/share/man/man1/mimid-run.1.gz"),
-        "{pages:?}"
-    );
+    for page in ["man1/mimid.1", "man1/mimid-run.1", "man5/mimid-config.5", "man7/mimid-protocol.7"] {
+        assert!(pages.contains(&format!("/usr/share/man/{page}.gz")), "{page}: {pages:?}");
+    }
 
     let root = folder.path().join("root");
     text(Command::new("dpkg-deb").arg("--raw-extract").arg(&package).arg(&root));
