@@ -1,6 +1,6 @@
 //! mimid hears: a microphone goes in, labelled sound events with onsets and offsets come out on a local socket.
 //!
-//! This page is the architecture. A user's view is the README and `docs/`; the numbers of the model are in `models/README.md`.
+//! This page is the architecture. A user's view is the README and `docs/`; the numbers of the model are in `models/README.md`; `CONTRIBUTING.md` says where a new part goes.
 //!
 //! # The way the data goes
 //!

@@ -64,7 +64,8 @@ fn scripts_are_valid_and_every_command_in_them_is_there() {
             let mut lines = block.text.lines();
             while let Some(line) = lines.next() {
                 let command = line.split(" #").next().unwrap().trim();
-                let words: Vec<&str> = command.split_whitespace().collect();
+                // Variables that are set before the command are none of it.
+                let words: Vec<&str> = command.split_whitespace().skip_while(|word| word.contains('=')).collect();
                 match words.first().copied().unwrap_or_default() {
                     "mimid" => {
                         n_commands += 1;

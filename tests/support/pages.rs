@@ -35,7 +35,7 @@ pub fn pages() -> Vec<Page> {
         paths.extend(names.map(|path| rest.map_or(path.clone(), |rest| path.join(rest))));
     }
     let pages: Vec<Page> = paths.into_iter().filter(|path| project().join(path).is_file()).map(Page::read).collect();
-    assert!(pages.len() >= 13, "{:?}", pages.iter().map(|page| &page.path).collect::<Vec<_>>());
+    assert!(pages.len() >= 14, "{:?}", pages.iter().map(|page| &page.path).collect::<Vec<_>>());
     pages
 }
 
