@@ -1,4 +1,7 @@
-//! The command line: one file a subcommand, each a thin layer over the library.
+//! The command line: each subcommand has a file of its own, or a folder where it is more than a page.
+//!
+//! A subcommand reads its arguments, lets the library do the work, and prints the result. The live view of `top`, the pictures of `explain` and
+//! the reports of `tune` are drawn here, because nothing else needs them.
 //!
 //! A failure is one plain sentence and an exit code; nothing here prints a backtrace.
 

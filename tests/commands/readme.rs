@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::pages::{lines, pages, project};
+use crate::support::pages::{Page, lines, pages, project};
 use crate::support::{Daemon, free_port, mimid, run, voice_and_silence};
 use clap::Parser;
 use mimid::cli::Cli;
@@ -124,8 +124,29 @@ fn lines_of_the_protocol_are_as_the_daemon_writes_them() {
     }
 }
 
+/// The page of the protocol names the type and every field of a line that a daemon sent.
+fn assert_described(pages: &[Page], line: &Value) {
+    let page = pages.iter().find(|page| page.path.ends_with("docs/protocol.md")).unwrap();
+    let mut names: Vec<&str> = line["type"].as_str().into_iter().collect();
+    collect(line, &mut names);
+    for name in names {
+        assert!(page.code.iter().any(|code| code == name), "{name} is not described: {line}");
+    }
+}
+
+fn collect<'l>(value: &'l Value, names: &mut Vec<&'l str>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            names.push(name);
+            collect(value, names);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        _ => {}
+    }
+}
+
 #[test]
-fn requests_are_answered() {
+fn requests_are_answered_by_lines_that_are_described() {
     let pages = pages();
     let requests: Vec<&String> = pages.iter().flat_map(|page| &page.code).filter(|code| code.starts_with("{\"op\"")).collect();
     assert!(requests.len() >= 9);
@@ -136,6 +157,7 @@ fn requests_are_answered() {
         let op = serde_json::from_str::<Value>(request).unwrap()["op"].as_str().unwrap().to_owned();
         let answer = loop {
             let line = client.next();
+            assert_described(&pages, &line);
             let is_answer = match op.as_str() {
                 "subscribe" => line["type"] == "subscribed",
                 "reload" => line["type"] == "config.reloaded" && line["seq"].is_null(),
@@ -165,10 +187,10 @@ fn a_subscription_in_the_shell_brings_events() {
         shell.args(["-c", command]).env("XDG_RUNTIME_DIR", folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut shell = shell.spawn().unwrap();
         let lines = std::io::BufRead::lines(std::io::BufReader::new(shell.stdout.take().unwrap()));
-        let mut kinds =
-            lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["type"].as_str().unwrap().to_owned());
-        assert_eq!(kinds.next().as_deref(), Some("hello"), "{command}");
-        assert!(kinds.any(|kind| kind == "event.start"), "{command}");
+        let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        assert_eq!(lines.next().unwrap()["type"], "hello", "{command}");
+        let begun = lines.find(|line| line["type"] == "event.start");
+        assert_described(&pages, &begun.unwrap_or_else(|| panic!("{command}: no event")));
         // The end of what it reads ends the whole of it.
         drop(shell.stdin.take());
         let _ = shell.kill();
