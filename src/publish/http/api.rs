@@ -1,4 +1,4 @@
-//! The interface for programs: the same requests and answers as on the socket, the path in the place of the `op`.
+//! The interface for programs: the requests and answers of the socket, with a path in the place of the `op`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,7 +25,7 @@ use crate::publish::shared::Shared;
 use crate::publish::wire::{Body, Line, Request};
 use crate::stats::sink::SinkStats;
 
-/// What the answers are made of.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub struct Api {
     /// The hub, the daemon's health, and the way to the pipeline.
@@ -34,24 +34,24 @@ pub struct Api {
     pub stats: Arc<SinkStats>,
     /// Becomes true when streams are to end.
     pub stop: watch::Receiver<bool>,
-    /// Who may ask.
+    /// Decides who may make requests.
     pub guard: Arc<Guard>,
-    /// What was heard lately.
+    /// Whether the sources are heard.
     pub health: Health,
-    /// The events that began.
+    /// The events since the sink's start, by label and source.
     pub tally: Tally,
-    /// The events of the last day.
+    /// The events of the last day, by half hour.
     pub recent: Recent,
-    /// The places of those who look at a source.
-    pub lookers: Arc<Semaphore>,
-    /// When the daemon began, by the wall clock as it is at the sink's start: a scrape must not see it move.
+    /// The places for viewers of a source.
+    pub viewers: Arc<Semaphore>,
+    /// When the daemon started, computed once by the wall clock at the sink's start: it must not move between two scrapes.
     pub began: SystemTime,
     /// Held while the configuration file is edited.
     pub saving: Mutex<()>,
 }
 
 impl Api {
-    /// Has a request done, and answers with the line that the socket would.
+    /// Has a request done, and answers with the line that the socket would send.
     pub async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let is_status = matches!(request, Request::Status {});
         let body = self.shared.answer(request).await?;
@@ -76,7 +76,7 @@ impl Api {
     }
 }
 
-/// The request `op` with the fields that a body holds, read as the socket reads it.
+/// The request `op` with the fields of a body, parsed as the socket parses it.
 pub fn request(op: &str, mut fields: Map<String, Value>) -> Result<Request, Problem> {
     if fields.insert("op".to_owned(), op.into()).is_some() {
         return Err(Problem::bad_request("the path says what is asked for; leave \"op\" out"));
@@ -84,7 +84,7 @@ pub fn request(op: &str, mut fields: Map<String, Value>) -> Result<Request, Prob
     Ok(Request::parse(Value::Object(fields).to_string().as_bytes())?)
 }
 
-/// The fields of a body; none is none. A form of another site cannot say that it is JSON, so only what says so is read.
+/// The fields of a JSON body; an empty body has none. The content type must be JSON, which a form of another site cannot send.
 pub fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());

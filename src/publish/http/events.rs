@@ -1,7 +1,8 @@
-//! `GET /api/v1/events`: the lines of the socket as Server-Sent Events, with its filters, and with what was missed since the last one.
+//! `GET /api/v1/events`: the lines of the socket as Server-Sent Events, with the socket's filters and its replay of missed lines.
 //!
-//! A stream is a client of the hub like one of the socket: a bounded queue, and an honest `dropped` in the place of what did not fit. The
-//! id of an event is its number with the daemon's instance, `57@0190…`, so that a browser that comes back after a restart is told so.
+//! A stream is a subscriber of the hub like a client of the socket: it has a bounded queue, and a `dropped` in the place of lines that did
+//! not fit. The id of an event is its number and the daemon's instance, `57@0190…`, so that a browser that reconnects after a restart of
+//! the daemon learns of it.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -20,19 +21,19 @@ use tokio::sync::mpsc;
 
 use super::api::Api;
 use super::problem::Problem;
-use super::server::Place;
+use super::server::ConnectionPlace;
 use super::websocket;
 use crate::publish::hub::{Delivery, Subscription};
 use crate::publish::shared::down;
 use crate::publish::subscribe::StreamStart;
 use crate::publish::wire::Request;
 
-/// Something is sent at least so often, so that whoever is between does not take the connection for dead.
+/// The longest time without a message, so that no proxy takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// So many bytes of lines that wait already go out together.
+/// The size from which on waiting lines no longer go out together, in bytes.
 const TOGETHER: usize = 8 * 1024;
 
-/// The parts of a query in their order, decoded.
+/// The keys and values of a query in their order, decoded.
 pub fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
     let uri = Uri::builder().path_and_query(format!("/?{}", query.unwrap_or_default())).build();
     let uri = uri.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
@@ -40,7 +41,8 @@ pub fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
     read.map(|Query(pairs)| pairs).map_err(|error| Problem::bad_request(error.body_text()))
 }
 
-/// The subscription that a query and the browser's `Last-Event-ID` ask for. The header, which is newer, goes before the query.
+/// The subscription of a query and of the header `Last-Event-ID`, which a browser sends when it reconnects. The header is newer than the
+/// query and overrides its `since`.
 fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> {
     let (mut labels, mut sources, mut types) = (Vec::new(), Vec::new(), Vec::new());
     let (mut min_score, mut since, mut instance) = (0.0, None, None);
@@ -72,7 +74,7 @@ fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> 
 /// `GET /api/v1/events`
 pub async fn events(
     State(api): State<Arc<Api>>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(place): Extension<Arc<ConnectionPlace>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -84,14 +86,14 @@ pub async fn events(
     }
     let (mut subscription, _) = api.shared.hub.connect();
     let start = api.shared.subscribe(&mut subscription, &request)?;
-    let (lines, body) = mpsc::channel(1);
-    tokio::spawn(feed(api, subscription, start, lines));
+    let (chunks, body) = mpsc::channel(1);
+    tokio::spawn(feed(api, subscription, start, chunks));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
-        // A proxy that gathers an answer before it passes it on would keep events back.
+        // A proxy that buffers the answer would hold events back.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::new(Lines(body))).into_response())
+    Ok((headers, Body::new(Chunks(body))).into_response())
 }
 
 /// Hands one stream its events, until the client goes, or until the sink is to stop and all that waits has been handed over.
@@ -151,15 +153,15 @@ fn push_event(chunk: &mut String, api: &Api, seq: Option<u64>, kind: &str, line:
     let _ = writeln!(chunk, "event: {kind}\ndata: {line}");
 }
 
-/// A body that comes in pieces from a channel, and ends with it.
-struct Lines(mpsc::Receiver<Bytes>);
+/// A response body whose chunks come from a channel, and which ends with it.
+struct Chunks(mpsc::Receiver<Bytes>);
 
-impl hyper::body::Body for Lines {
+impl hyper::body::Body for Chunks {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 }
 

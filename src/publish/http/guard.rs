@@ -1,7 +1,8 @@
-//! Who may ask: the host that a request names must be this one (against DNS rebinding), its page must be ours (against cross-site
-//! requests), and where there is an access token the request must bring it, or the cookie of a browser that is logged in.
+//! Decides who may make requests. The `Host` of a request must name this server (against DNS rebinding), its page must be of this server
+//! (against cross-site requests), and where there is an access token, the request must bring the token or the cookie of a browser that is
+//! logged in.
 //!
-//! Nothing behind this looks at who asks; nothing here looks at what is asked but whether it changes something.
+//! The handlers behind the guard never check again who asks. The guard, for its part, knows of a request only whether it changes anything.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,29 +19,29 @@ use super::sessions::{self, COOKIE, Hash, Sessions, hash};
 use crate::publish::access::Access;
 use crate::publish::settings::{HttpConfig, Listen};
 
-/// The shortest token that is one.
+/// The least length of an access token, in characters.
 const MIN_TOKEN: usize = 16;
 
-/// The rule, made once from the configuration.
+/// The rules, made once from the configuration.
 #[derive(Debug)]
 pub struct Guard {
-    /// Names under which this server may be asked; `None` where a file's permissions decide who asks.
+    /// The host names of this server; `None` on a Unix socket, where the file's permissions decide who connects.
     hosts: Option<Vec<String>>,
-    /// What the token is known by.
+    /// The hash of the access token, where there is one.
     token: Option<Hash>,
-    /// Who may change the daemon without a token, of those who come over a Unix socket.
+    /// Which peers of a Unix socket may change the daemon where there is no token.
     access: Access,
     sessions: Sessions,
 }
 
 impl Guard {
-    /// The rule of a configuration with its token.
+    /// The rules of a configuration with its access token.
     ///
     /// # Errors
-    /// One sentence where anybody could ask.
+    /// One sentence, where the token is too short or its lack would let other machines in.
     pub fn new(config: &HttpConfig, token: Option<&str>, access: Access) -> Result<Self, String> {
         if token.is_some_and(|token| token.chars().count() < MIN_TOKEN) {
-            return Err(format!("the access token is too short to be one; it must have at least {MIN_TOKEN} characters"));
+            return Err(format!("the access token is too short; it must have at least {MIN_TOKEN} characters"));
         }
         let hosts = match &config.listen {
             Listen::Tcp(address) => {
@@ -57,7 +58,7 @@ impl Guard {
         Ok(Self { hosts, token: token.map(hash), access, sessions: Sessions::default() })
     }
 
-    /// What is wrong with where a request comes from, if anything is.
+    /// The refusal of a request by its host and its origin; `None` where it may go on.
     fn refuse_site(&self, method: &Method, headers: &HeaderMap) -> Option<Problem> {
         let (Ok(host), Ok(origin)) = (single(headers, header::HOST), single(headers, header::ORIGIN)) else {
             return Some(Problem::bad_request("a request has one Host and at most one Origin, in plain ASCII"));
@@ -71,7 +72,7 @@ impl Guard {
                 "this host's name is not served here; name it in hosts under [sinks.http]",
             ));
         }
-        // A page of another site may neither read nor change anything, nor open a WebSocket, which a browser lets any page do.
+        // A page of another site may neither read nor change anything. It may open no WebSocket either, which browsers allow any page to do.
         let foreign = || Some(Problem::new(StatusCode::FORBIDDEN, "cross_site", "a page of another site may not ask"));
         if let Some(origin) = origin {
             let own = origin.split_once("://").map(|(_, authority)| authority);
@@ -79,28 +80,27 @@ impl Guard {
                 return foreign();
             }
         }
-        let told = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        // Another port of this machine is the same site. Whoever follows a link from elsewhere sees our page and nothing else does.
+        let value = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        // A server on another port of this machine is of the same site, and just as foreign. Only a link from elsewhere may lead to the page.
         let is_link =
-            *method == Method::GET && told("sec-fetch-mode") == Some("navigate") && told("sec-fetch-dest") == Some("document");
-        if matches!(told("sec-fetch-site"), Some("cross-site" | "same-site")) && !is_link {
+            *method == Method::GET && value("sec-fetch-mode") == Some("navigate") && value("sec-fetch-dest") == Some("document");
+        if matches!(value("sec-fetch-site"), Some("cross-site" | "same-site")) && !is_link {
             return foreign();
         }
         None
     }
 
-    /// Whether a request brings the token, or the cookie of a browser that did. Without a token there is nothing to bring.
+    /// Whether a request brings the access token, or the cookie of a browser that is logged in. Without a token every request passes.
     ///
-    /// Wrong tokens are not counted here. To slow a guesser down, right ones had to be refused too while the count is high, and then whoever
-    /// sends wrong ones could lock everybody out; a refusal in other words would slow nobody down. It is the token's length that keeps
-    /// guesses out.
-    fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
+    /// Wrong tokens are not counted here. A limit would have to refuse right tokens as well, so anybody could lock everybody out by sending
+    /// wrong ones. The length of the token makes guessing hopeless.
+    fn is_authorized(&self, headers: &HeaderMap, now: Instant) -> bool {
         let Some(token) = &self.token else { return true };
         bearer(headers).is_some_and(|brought| hash(brought) == *token)
             || cookie(headers).is_some_and(|value| self.sessions.is_open(value, now))
     }
 
-    /// Whether whoever asks may change the daemon, once they may ask.
+    /// Whether a peer whose requests are let through may change the daemon.
     async fn may_change(&self, peer: &Peer) -> bool {
         match peer {
             Peer::Unix(peer) if self.token.is_none() => self.access.allows_peer(*peer).await,
@@ -108,10 +108,10 @@ impl Guard {
         }
     }
 
-    /// Logs a browser in: what its cookie is to be.
+    /// Logs a browser in, and returns the `Set-Cookie` header.
     ///
     /// # Errors
-    /// Where the token is wrong, or too many were, or there is none.
+    /// Where the token is wrong, too many wrong ones were tried, or the server has no token.
     pub fn log_in(&self, token: &str, headers: &HeaderMap, now: Instant) -> Result<String, Problem> {
         let Some(own) = &self.token else {
             return Err(Problem::new(StatusCode::CONFLICT, "no_token", "there is no access token here, so nobody has to log in"));
@@ -130,7 +130,7 @@ impl Guard {
         Ok(set_cookie(&value, sessions::LASTING.as_secs(), headers))
     }
 
-    /// Logs a browser out: what its cookie is to be.
+    /// Logs a browser out, and returns the `Set-Cookie` header.
     pub fn log_out(&self, headers: &HeaderMap) -> String {
         if let Some(value) = cookie(headers) {
             self.sessions.close(value);
@@ -139,7 +139,7 @@ impl Guard {
     }
 }
 
-/// The only header of this name, if there is one; it is a fault where there are several.
+/// The value of a header that may occur once at most; an error where it occurs again or is not ASCII.
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
@@ -149,7 +149,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     }
 }
 
-/// Whether a `Host` header names one of these hosts. Behind a token any address will do: who rebinds a name has no token.
+/// Whether a `Host` header names one of these hosts. With a token any IP address passes, because DNS rebinding does not bring the token.
 fn is_own(hosts: &[String], header: &str, with_token: bool) -> bool {
     let name = match header.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -160,13 +160,13 @@ fn is_own(hosts: &[String], header: &str, with_token: bool) -> bool {
     hosts.contains(&name) || is_address()
 }
 
-/// The token that a request brings.
+/// The bearer token of a request.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The session that a request brings.
+/// The session cookie of a request.
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -174,13 +174,13 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn set_cookie(value: &str, seconds: u64, headers: &HeaderMap) -> String {
-    // Where the page came over TLS, the cookie goes no other way.
+    // If the page came over TLS, the browser must never send the cookie in the clear.
     let is_tls = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
     let secure = if is_tls { "; Secure" } else { "" };
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Lets a request of our own site through, or says why not; and tells browsers to trust nothing in the answer that it does not say.
+/// Middleware that refuses requests of other hosts and sites, and adds the headers by which a browser trusts nothing beyond the answer.
 pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.refuse_site(request.method(), request.headers()) {
         Some(problem) => problem.into_response(),
@@ -199,9 +199,9 @@ pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next:
     response
 }
 
-/// Lets a request through that brings what is needed, or says why not.
+/// Middleware that refuses requests without the access token, and changes by peers that may not make them.
 pub async fn check_token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    if !guard.knows(request.headers(), Instant::now()) {
+    if !guard.is_authorized(request.headers(), Instant::now()) {
         let message = "an access token is needed: Authorization: Bearer TOKEN";
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
         return ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response();

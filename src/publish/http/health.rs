@@ -1,7 +1,7 @@
-//! `GET /healthz`: whether every source that should be heard is heard. A process that runs and an address that answers are not health: what
-//! counts is that windows were scored lately.
+//! `GET /healthz`: whether every source that should be heard is heard. A source is healthy only if one of its windows was scored lately; a
+//! process that runs and answers proves nothing.
 //!
-//! It looks at the counters by itself, once a second and when it is asked, so that it notices the rest of the daemon standing still.
+//! The counters are read once a second and at each request, independently of the analysis, so that an analysis that stands still is noticed.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,57 +18,58 @@ use serde::Serialize;
 use super::api::Api;
 use crate::stats::{SourceState, SourceStats, Stats};
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(1);
-/// A source is heard that had a window scored so lately: long enough for an analysis that cannot keep up, and says so elsewhere.
+/// The interval at which the counters are read.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The longest time since the last scored window of a healthy source. It is long enough for an analysis that cannot keep up, which is
+/// reported elsewhere.
 const LATELY: Duration = Duration::from_secs(5);
 
-/// How far each source was, and since when.
+/// The progress of each source.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<HashMap<Arc<str>, Progress>>);
+pub struct Health(Mutex<HashMap<Arc<str>, SourceProgress>>);
 
-/// How far a source was.
+/// How many windows of a source were scored at the last reading of its counter.
 #[derive(Debug, Clone, Copy)]
-struct Progress {
+struct SourceProgress {
     windows: u64,
-    /// When it was seen that there were more; nothing before the first.
-    moved: Option<Instant>,
+    /// When the number was last seen to grow; `None` before the first window.
+    grown_at: Option<Instant>,
 }
 
 /// The answer.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Healthz {
-    /// Whether all is well.
+    /// Whether there is a source and every source is healthy.
     healthy: bool,
-    /// Each source.
+    /// The health of each source.
     sources: Vec<SourceHealth>,
 }
 
-/// Whether one source is heard.
+/// The health of one source.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SourceHealth {
-    /// Its name.
+    /// The source's name.
     source: String,
-    /// Whether it is as it should be.
+    /// Whether the source is heard, or is not to be heard.
     healthy: bool,
-    /// How it stands with it, in a sentence.
+    /// The state of the source, as a sentence.
     message: String,
 }
 
 impl Health {
-    /// Looks at the counters.
-    fn look(&self, stats: &Stats, now: Instant) -> Healthz {
+    /// Reads the counters.
+    fn read(&self, stats: &Stats, now: Instant) -> Healthz {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sources = stats.all();
         known.retain(|name, _| sources.iter().any(|source| source.name == *name));
         let judged = sources.iter().map(|source| {
             let windows = source.windows.load(Relaxed);
-            let first = Progress { windows, moved: (windows > 0).then_some(now) };
+            let first = SourceProgress { windows, grown_at: (windows > 0).then_some(now) };
             let progress = known.entry(source.name.clone()).or_insert(first);
             if windows != progress.windows {
-                *progress = Progress { windows, moved: Some(now) };
+                *progress = SourceProgress { windows, grown_at: Some(now) };
             }
-            let (healthy, message) = judge(source, progress.moved.map(|moved| now.duration_since(moved)));
+            let (healthy, message) = judge(source, progress.grown_at.map(|at| now.duration_since(at)));
             SourceHealth { source: source.name.to_string(), healthy, message }
         });
         let sources: Vec<SourceHealth> = judged.collect();
@@ -76,7 +77,7 @@ impl Health {
     }
 }
 
-/// Whether a source is as it should be that had a window scored so long ago, and the sentence.
+/// Whether a source is healthy whose last window was scored so long ago, and the sentence about it.
 fn judge(source: &SourceStats, scored: Option<Duration>) -> (bool, String) {
     let name = &source.name;
     let because = || source.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -96,17 +97,17 @@ fn judge(source: &SourceStats, scored: Option<Duration>) -> (bool, String) {
     }
 }
 
-/// Looks again and again.
+/// Reads the counters again and again.
 pub async fn watch(api: &Api) {
     loop {
-        api.health.look(&api.shared.stats, Instant::now());
-        tokio::time::sleep(EVERY).await;
+        api.health.read(&api.shared.stats, Instant::now());
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
 /// `GET /healthz`
 pub async fn healthz(State(api): State<Arc<Api>>) -> Response {
-    let health = api.health.look(&api.shared.stats, Instant::now());
+    let health = api.health.read(&api.shared.stats, Instant::now());
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()
 }
@@ -119,41 +120,41 @@ mod tests {
     fn only_windows_that_were_scored_lately_are_health() {
         let (stats, health, began) = (Stats::default(), Health::default(), Instant::now());
         let source = stats.source(&"kitchen".into());
-        let look = |after| {
-            let health = health.look(&stats, began + Duration::from_secs(after));
+        let read = |after| {
+            let health = health.read(&stats, began + Duration::from_secs(after));
             (health.healthy, health.sources.first().map(|source| source.message.clone()).unwrap_or_default())
         };
-        assert_eq!(look(0), (false, "kitchen is being opened".to_owned()));
+        assert_eq!(read(0), (false, "kitchen is being opened".to_owned()));
         source.enter(SourceState::Live);
-        assert_eq!(look(1), (false, "kitchen is open, but nothing of it has been heard yet".to_owned()));
+        assert_eq!(read(1), (false, "kitchen is open, but nothing of it has been heard yet".to_owned()));
         source.windows.store(3, Relaxed);
-        assert_eq!(look(2), (true, "kitchen is heard".to_owned()));
-        assert!(look(7).0);
-        assert_eq!(look(9), (false, "kitchen is open, but nothing of it has been heard for 7 s".to_owned()));
+        assert_eq!(read(2), (true, "kitchen is heard".to_owned()));
+        assert!(read(7).0);
+        assert_eq!(read(9), (false, "kitchen is open, but nothing of it has been heard for 7 s".to_owned()));
         source.windows.store(4, Relaxed);
-        assert!(look(10).0);
+        assert!(read(10).0);
         source.silent(5_000);
-        assert_eq!(look(10), (false, "kitchen delivers nothing but digital silence".to_owned()));
+        assert_eq!(read(10), (false, "kitchen delivers nothing but digital silence".to_owned()));
         source.silent(0);
         source.enter(SourceState::Paused);
         source.blame(Some("quiet hours until 06:30".to_owned()));
-        assert_eq!(look(100), (true, "kitchen is paused, as was asked for: quiet hours until 06:30".to_owned()));
+        assert_eq!(read(100), (true, "kitchen is paused, as was asked for: quiet hours until 06:30".to_owned()));
         source.enter(SourceState::Lost);
-        assert!(!look(100).0);
+        assert!(!read(100).0);
     }
 
     #[test]
     fn one_deaf_source_is_enough_and_none_is_not_health() {
         let (stats, health, now) = (Stats::default(), Health::default(), Instant::now());
-        assert!(!health.look(&stats, now).healthy);
+        assert!(!health.read(&stats, now).healthy);
         let source = |name: &str| {
             let source = stats.source(&name.into());
             source.enter(SourceState::Live);
             source
         };
         source("a").windows.store(1, Relaxed);
-        assert!(health.look(&stats, now).healthy);
+        assert!(health.read(&stats, now).healthy);
         source("b");
-        assert!(!health.look(&stats, now).healthy);
+        assert!(!health.read(&stats, now).healthy);
     }
 }

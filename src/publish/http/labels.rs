@@ -1,4 +1,5 @@
-//! The labels with their thresholds: which are reported and what is in force, and changes, which may be written into the configuration file.
+//! The labels and their thresholds: lists which are reported with which thresholds in force, and changes thresholds, on request also in the
+//! configuration file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ fn all(directory: &Directory) -> Labels {
     let rules = &directory.in_force.rules;
     let groups = directory.in_force.groups().map(|group| (None, group));
     let labels = directory.labels.subjects().iter().enumerate().map(|(index, subject)| (Some(index), subject));
-    let told = groups.chain(labels).map(|(index, subject): (Option<usize>, &Arc<Subject>)| {
+    let all = groups.chain(labels).map(|(index, subject): (Option<usize>, &Arc<Subject>)| {
         let gate = rules.iter().find(|rule| rule.subject == *subject).map(|rule| &rule.gate);
         let group = rules.iter().find(|rule| rule.subject.is_group() && index.is_some_and(|index| rule.members.contains(&index)));
         let reported = match (gate, group) {
@@ -73,7 +74,7 @@ fn all(directory: &Directory) -> Labels {
             release: gate.map(|gate| score(gate.release)),
         }
     });
-    Labels { labels: told.collect() }
+    Labels { labels: all.collect() }
 }
 
 /// `GET /api/v1/labels`

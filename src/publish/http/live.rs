@@ -1,7 +1,7 @@
-//! `GET /api/v1/live`: what a source hears just now, for a picture that moves, over a WebSocket.
+//! `GET /api/v1/live`: a source's newest spectrogram columns and scores over a WebSocket, for a moving picture.
 //!
-//! It is asked for and not sent along: each connection asks the analysis ten times a second, and not again before its client has taken the
-//! last answer. So a slow browser holds up nothing but its own picture, and while nobody looks nothing is done.
+//! Nothing is pushed by the analysis. Each connection asks it ten times a second, and not again before the client has taken the last
+//! answer, so a slow browser delays only its own picture, and without viewers nothing is computed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,25 +17,25 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::api::Api;
 use super::events::pairs;
 use super::problem::Problem;
-use super::server::Place;
+use super::server::ConnectionPlace;
 use super::websocket::{REST, hold};
 use crate::control::{Mark, Shape, View};
 use crate::publish::shared::down;
 use crate::publish::wire::{Live, LiveStart};
 
-/// How many may look at a time: each look costs the analysis a little.
-pub const MAX_LOOKERS: usize = 16;
-/// How often each looks.
-const EVERY: Duration = Duration::from_millis(100);
-/// Something is sent at least so often, so that a connection that is dead is noticed.
+/// The most viewers at a time: each costs the analysis a little.
+pub const MAX_VIEWERS: usize = 16;
+/// The interval at which a viewer gets news.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The longest time without a message, so that a dead connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How many bytes a client's message may have; none is looked at.
+/// The largest message of a client, in bytes. Messages of clients are ignored.
 const MAX_MESSAGE: usize = 1_024;
 
 /// `GET /api/v1/live`
 pub async fn live(
     State(api): State<Arc<Api>>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(place): Extension<Arc<ConnectionPlace>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -47,18 +47,18 @@ pub async fn live(
         return Ok(([(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket")], problem).into_response());
     }
     let upgrade = upgrade.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let looker = api.lookers.clone().try_acquire_owned().map_err(|_| {
-        let message = format!("{MAX_LOOKERS} look at what is heard already; close one of these pages");
+    let viewer = api.viewers.clone().try_acquire_owned().map_err(|_| {
+        let message = format!("{MAX_VIEWERS} look at what is heard already; close one of these pages");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
     })?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(async move |socket| {
         hold(&api, place, show(&api, socket, &source)).await;
-        drop(looker);
+        drop(viewer);
     }))
 }
 
-/// The source that a query asks for, or the first one.
+/// The source that a query names, or the first one.
 fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
     let mut name = None;
     for (key, value) in pairs(query)? {
@@ -72,7 +72,7 @@ fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
         None => {
             let directory = api.shared.directory();
             let configured = directory.in_force.sources.iter().find_map(|source| known.iter().find(|name| **name == source.name));
-            // Recorded sounds in the place of a device that is missing are in no configuration.
+            // Recordings that play in the place of a missing device are in no configuration.
             configured.or(known.first())
         }
     };
@@ -85,15 +85,15 @@ fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
     })
 }
 
-/// How far a client has been shown what is heard.
+/// How much of a source a client has been sent.
 #[derive(Default)]
-struct Shown {
+struct ViewProgress {
     shape: Option<Arc<Shape>>,
     next: Option<Mark>,
 }
 
-impl Shown {
-    /// What is to be sent of what is seen now.
+impl ViewProgress {
+    /// The messages that bring the client up to date with a view.
     fn messages(&mut self, source: &str, view: View) -> Vec<Live> {
         let mut messages = Vec::new();
         if self.shape.as_ref().is_none_or(|shape| *shape != view.shape) {
@@ -108,26 +108,26 @@ impl Shown {
     }
 }
 
-/// Shows a client what is heard, until it goes, the source is no longer in the configuration, or the daemon is to stop.
+/// Sends a client the news of a source, until the client goes, the source leaves the configuration, or the sink is to stop.
 async fn show(api: &Api, mut socket: WebSocket, source: &Arc<str>) -> Result<(), axum::Error> {
     let mut stop = api.stop.clone();
-    let mut looks = tokio::time::interval(EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut shown = Shown::default();
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = ViewProgress::default();
     let (mut sent_at, mut may_speak_at) = (Instant::now(), Instant::now());
     loop {
         tokio::select! {
-            _ = looks.tick() => {
-                // Where the daemon is too busy to answer this time, it is asked again the next.
+            _ = ticks.tick() => {
+                // A daemon that is too busy to answer this time is asked again at the next tick.
                 let view = tokio::select! {
-                    view = patiently(&mut socket, api.shared.view(source.clone(), shown.next)) => view?.ok(),
-                    // A daemon that is going down answers nobody any more.
+                    view = with_heartbeats(&mut socket, api.shared.view(source.clone(), progress.next)) => view?.ok(),
+                    // A daemon that shuts down does not answer any more.
                     () = down(&mut stop) => break,
                 };
                 if view.as_ref().is_some_and(|view| view.seen.is_none()) && !is_known(api, source) {
                     break;
                 }
-                let mut messages = view.map(|view| shown.messages(source, view)).unwrap_or_default();
+                let mut messages = view.map(|view| progress.messages(source, view)).unwrap_or_default();
                 if messages.is_empty() && sent_at.elapsed() >= HEARTBEAT {
                     messages.push(Live::Heartbeat {});
                 }
@@ -149,8 +149,8 @@ async fn show(api: &Api, mut socket: WebSocket, source: &Arc<str>) -> Result<(),
     socket.send(Message::Close(None)).await
 }
 
-/// Waits for an answer, and tells the client meanwhile that the connection lives.
-async fn patiently<T>(socket: &mut WebSocket, answer: impl Future<Output = T>) -> Result<T, axum::Error> {
+/// Waits for an answer, and sends the client heartbeats meanwhile.
+async fn with_heartbeats<T>(socket: &mut WebSocket, answer: impl Future<Output = T>) -> Result<T, axum::Error> {
     let mut answer = pin!(answer);
     loop {
         match tokio::time::timeout(HEARTBEAT, answer.as_mut()).await {
@@ -204,21 +204,21 @@ mod tests {
 
     #[test]
     fn the_shape_comes_first_and_again_only_where_it_changes() {
-        let mut shown = Shown::default();
+        let mut progress = ViewProgress::default();
         let mut types = |view| {
-            let messages = shown.messages("kitchen", view);
+            let messages = progress.messages("kitchen", view);
             messages.iter().map(|message| serde_json::to_value(message).unwrap()["type"].clone()).collect::<Vec<_>>()
         };
         assert_eq!(types(View { shape: shape(2), seen: None }), ["live.start"]);
         assert_eq!(types(View { shape: shape(2), seen: seen(0, 5) }), ["live"]);
         assert_eq!(types(View { shape: shape(2), seen: None }), Vec::<&str>::new());
         assert_eq!(types(View { shape: shape(3), seen: seen(5, 5) }), ["live.start", "live"]);
-        assert_eq!(shown.next, Some(Mark { attachment: 3, column: 10 }));
+        assert_eq!(progress.next, Some(Mark { attachment: 3, column: 10 }));
     }
 
     #[test]
     fn the_messages_are_as_they_are_described() {
-        let messages = Shown::default().messages("kitchen", View { shape: shape(2), seen: seen(12, 2) });
+        let messages = ViewProgress::default().messages("kitchen", View { shape: shape(2), seen: seen(12, 2) });
         let json: Vec<String> = messages.iter().map(|message| serde_json::to_string(message).unwrap()).collect();
         assert_eq!(
             json,

@@ -1,4 +1,5 @@
-//! `GET /metrics`: the daemon's counters as OpenMetrics text, as Prometheus reads it. Nothing is counted here; what is counted anyway is read.
+//! `GET /metrics`: the daemon's counters as OpenMetrics text, which Prometheus reads. Nothing is counted for it: each scrape reads the
+//! counters that the daemon keeps anyway.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::publish::shared::Shared;
 use crate::stats::sink::SinkState;
 use crate::stats::{SourceState, SourceStats};
 
-/// What Prometheus asks for and other readers of its text understand.
+/// The content type that Prometheus asks for, and that other readers of its format understand.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`
@@ -39,7 +40,7 @@ struct Counters(Arc<Api>);
 
 impl Collector for Counters {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let mut to = Writer(encoder);
+        let mut to = MetricsWriter(encoder);
         daemon(&mut to, &self.0)?;
         sources(&mut to, &self.0.shared)?;
         sinks(&mut to, &self.0.shared)?;
@@ -49,7 +50,7 @@ impl Collector for Counters {
     }
 }
 
-fn daemon(to: &mut Writer, api: &Api) -> fmt::Result {
+fn daemon(to: &mut MetricsWriter, api: &Api) -> fmt::Result {
     let (stats, directory) = (&api.shared.stats, api.shared.directory());
     let build = [
         ("version", env!("CARGO_PKG_VERSION")),
@@ -85,7 +86,7 @@ fn daemon(to: &mut Writer, api: &Api) -> fmt::Result {
     }
 }
 
-fn sources(to: &mut Writer, shared: &Shared) -> fmt::Result {
+fn sources(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     let all = shared.stats.all();
     let named = |source: &SourceStats| [("source", source.name.to_string())];
     let counted = |of: fn(&SourceStats) -> &AtomicU64| -> Vec<_> {
@@ -107,7 +108,7 @@ fn sources(to: &mut Writer, shared: &Shared) -> fmt::Result {
     )?;
     for source in &all {
         let ever = source.latency.ever();
-        // The encoder sums up by itself.
+        // The encoder takes the count of each bucket alone and sums up by itself.
         let mut before = 0;
         let mut buckets: Vec<(f64, u64)> =
             ever.below.iter().map(|(bound, below)| (*bound, below - std::mem::replace(&mut before, *below))).collect();
@@ -117,7 +118,7 @@ fn sources(to: &mut Writer, shared: &Shared) -> fmt::Result {
     Ok(())
 }
 
-fn sinks(to: &mut Writer, shared: &Shared) -> fmt::Result {
+fn sinks(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     let all = shared.stats.sinks.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let counted = |of: fn(&crate::stats::sink::SinkStats) -> &AtomicU64| -> Vec<_> {
         all.iter().map(|sink| ([("sink", sink.name.to_owned())], of(sink).load(Relaxed))).collect()
@@ -131,10 +132,10 @@ fn sinks(to: &mut Writer, shared: &Shared) -> fmt::Result {
     to.counters("mimid_sink_dropped", "Messages that the sink gave up", None, &counted(|sink| &sink.dropped))
 }
 
-/// Writes metrics, each with its description.
-struct Writer<'a>(DescriptorEncoder<'a>);
+/// Encodes metrics, each with its description.
+struct MetricsWriter<'a>(DescriptorEncoder<'a>);
 
-impl Writer<'_> {
+impl MetricsWriter<'_> {
     fn counter<V: prometheus_client::encoding::EncodeCounterValue>(
         &mut self,
         name: &str,
@@ -172,7 +173,7 @@ impl Writer<'_> {
     }
 }
 
-/// How much memory this process holds, as the system counts it.
+/// The resident memory of this process in bytes, as the system counts it.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?;

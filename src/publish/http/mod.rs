@@ -1,12 +1,14 @@
 //! The HTTP sink: an interface for programs, a page for people, and metrics for Prometheus.
 //!
-//! `server` accepts connections and bounds them (`patient` gives up those that take nothing), `guard` decides who may ask and `sessions`
-//! knows the browsers that are logged in, `routes` is the list of what there is, which `openapi` describes. `api` answers what the socket
-//! answers, `labels` the thresholds, `events` and `websocket` stream, `live` shows what a source hears, `health` says whether it hears,
-//! `metrics` is for Prometheus, with what `tally` has counted, `recent` counts the last day; `page` is for people; `problem` is every refusal.
+//! `server` accepts connections and limits them, `write_timeout` drops those that take nothing. `guard` decides who may make requests,
+//! `sessions` knows the browsers that are logged in. `routes` lists the paths, `openapi` describes them.
 //!
-//! Invariant: nothing is served that the socket would not tell, and nothing is changed but by the requests that the socket takes, and
-//! in the configuration file by its editor.
+//! `api` answers the requests of the socket, `labels` those about thresholds. `events` and `websocket` stream reports, `live` streams the
+//! newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves Prometheus, `tally` counts
+//! events for it and `recent` those of the last day. `page` serves the page for people, `problem` is the body of every refusal.
+//!
+//! Invariant: HTTP serves no data that the socket would not serve. It changes the daemon only by the socket's own requests, and the
+//! configuration file only by its editor.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,7 +30,6 @@ mod live;
 mod metrics;
 mod openapi;
 mod page;
-mod patient;
 mod problem;
 mod recent;
 mod routes;
@@ -36,11 +37,12 @@ mod server;
 mod sessions;
 mod tally;
 mod websocket;
+mod write_timeout;
 
-/// How long to wait before the address is tried again.
+/// The pause before the next attempt to listen.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Serves until the context says stop; where that is impossible it says why, in the log and in `status`, and tries again.
+/// Serves until the sink is to stop. A failure is shown in the log and in `status`, and the next attempt follows after a pause.
 pub async fn run(config: HttpConfig, mut context: Context) {
     loop {
         let reason = match serve(&config, &context).await {
@@ -57,14 +59,14 @@ pub async fn run(config: HttpConfig, mut context: Context) {
     }
 }
 
-/// Serves until the context says stop.
+/// Serves until the sink is to stop.
 ///
 /// # Errors
-/// One sentence that says why nothing can be served.
+/// The reason why nothing can be served, as one sentence.
 async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
     let token = secret::read(config.token_file.as_deref(), "MIMID_HTTP_TOKEN", "http_token")?;
     let guard = Arc::new(guard::Guard::new(config, token.as_deref(), context.shared.access)?);
-    let listener = server::Listener::bind(&config.listen).await?;
+    let listener = server::HttpListener::bind(&config.listen).await?;
     if context.stats.rise() {
         let address = listener.address().unwrap_or_else(|| config.listen.to_string());
         tracing::info!(sink = "http", address, "serving");
@@ -77,7 +79,7 @@ async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
         health: health::Health::default(),
         tally: tally::Tally::default(),
         recent: recent::Recent::new(Timestamp::now()),
-        lookers: Arc::new(Semaphore::new(live::MAX_LOOKERS)),
+        viewers: Arc::new(Semaphore::new(live::MAX_VIEWERS)),
         began: SystemTime::now() - context.shared.stats.started.elapsed(),
         saving: tokio::sync::Mutex::default(),
     });

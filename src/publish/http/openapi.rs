@@ -1,5 +1,5 @@
-//! `GET /api/v1/openapi.json`: the interface described for programs. The paths are written by hand in `openapi.json`; what stands in
-//! answers comes from the very types that are serialised.
+//! `GET /api/v1/openapi.json`: the OpenAPI description of the interface. The paths are written by hand in `openapi.json`; the schemas of
+//! the answers come from the types that are serialised.
 
 use axum::Json;
 use schemars::generate::SchemaSettings;
@@ -11,10 +11,10 @@ use super::problem::Refused;
 use super::recent::Counts;
 use crate::publish::wire::{Event, Live, Status, Top};
 
-/// The paths.
+/// The description without the schemas of the answers.
 const PATHS: &str = include_str!("openapi.json");
 
-/// The whole description.
+/// The whole description, with the schemas.
 pub fn description() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();

@@ -1,7 +1,7 @@
-//! `GET /`: the page for people. Its parts lie in the folder beside this file, and are in the binary as they are there.
+//! `GET /`: the page for people. Its files lie in the folder beside this one, and the binary includes them unchanged.
 //!
-//! Invariant: it holds nothing of the daemon's, so it needs no token; what it shows it asks for as every other client does. A browser
-//! takes nothing for it from elsewhere, and lets nothing into it that is not one of its parts.
+//! Invariant: the page holds no data of the daemon, so it needs no token. It requests its data as every other client does. A browser loads
+//! nothing for it from elsewhere, and runs nothing in it that is not one of its files.
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -10,21 +10,21 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 use super::sessions::hash;
 
-/// What a browser may do for the page: load its parts, and ask this daemon.
+/// The content security policy: the page may load its own files and make requests to this daemon.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// One file of the page.
 #[derive(Debug)]
-struct Part {
+struct PageFile {
     name: &'static str,
     kind: &'static str,
     text: &'static str,
 }
 
-macro_rules! parts {
+macro_rules! files {
     ($($name:literal $kind:ident $file:literal),* $(,)?) => {
-        &[$(Part { name: $name, kind: $kind, text: include_str!(concat!("page/", $file)) }),*]
+        &[$(PageFile { name: $name, kind: $kind, text: include_str!(concat!("page/", $file)) }),*]
     };
 }
 
@@ -34,8 +34,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const TABLE: &str = "application/json";
 const PICTURE: &str = "image/svg+xml";
 
-/// All of them. A language more is a line more here and one in words.js.
-const PARTS: &[Part] = parts![
+/// All files of the page. Another language takes a line here and one in words.js.
+const FILES: &[PageFile] = files![
     "" HTML "index.html",
     "icon.svg" PICTURE "icon.svg",
     "style.css" STYLE "style.css",
@@ -66,22 +66,22 @@ pub async fn part(Path(name): Path<String>, headers: HeaderMap) -> Response {
     serve(&name, &headers)
 }
 
-/// Answers with a part, or says that the browser has it already: after an update of mimid it must not keep the old one.
+/// Answers with a file of the page, or with 304 where the browser has the same one: after an update of mimid it must not keep the old one.
 fn serve(name: &str, headers: &HeaderMap) -> Response {
-    let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+    let Some(file) = FILES.iter().find(|file| file.name == name) else {
         return Problem::new(StatusCode::NOT_FOUND, "not_found", "the page has no such part").into_response();
     };
-    let tag: String = hash(part.text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag: String = hash(file.text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let headers = [
-        (header::CONTENT_TYPE, part.kind.to_owned()),
+        (header::CONTENT_TYPE, file.kind.to_owned()),
         (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
         (header::ETAG, tag),
     ];
-    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, part.text).into_response() }
+    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, file.text).into_response() }
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn languages() -> impl Iterator<Item = (&'static str, Value)> {
-        PARTS.iter().filter(|part| part.kind == TABLE).map(|part| (part.name, serde_json::from_str(part.text).unwrap()))
+        FILES.iter().filter(|file| file.kind == TABLE).map(|file| (file.name, serde_json::from_str(file.text).unwrap()))
     }
 
     fn keys(value: &Value) -> BTreeSet<String> {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_folder_is_a_part() {
+    fn every_file_of_the_folder_is_in_the_page() {
         let files = |folder: std::path::PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
         let all = files(folder()).chain(files(folder().join("languages")));
         let names: BTreeSet<String> = all
@@ -114,15 +114,15 @@ mod tests {
             .map(|entry| entry.file_name().into_string().unwrap())
             .map(|name| if name == "index.html" { String::new() } else { name })
             .collect();
-        assert_eq!(names, PARTS.iter().map(|part| part.name.to_owned()).collect());
+        assert_eq!(names, FILES.iter().map(|file| file.name.to_owned()).collect());
     }
 
     #[test]
-    fn no_part_asks_anybody_else_for_anything() {
-        for part in PARTS {
-            let text = part.text.replace("http://www.w3.org/2000/svg", "");
+    fn no_file_loads_anything_from_elsewhere() {
+        for file in FILES {
+            let text = file.text.replace("http://www.w3.org/2000/svg", "");
             for address in ["http://", "https://", "\"//", "@import", "url(", "innerHTML", "eval(", " style=\"", "onclick=\""] {
-                assert!(!text.contains(address), "{}: {address}", part.name);
+                assert!(!text.contains(address), "{}: {address}", file.name);
             }
         }
     }
@@ -146,19 +146,19 @@ mod tests {
     #[test]
     fn every_word_that_is_used_is_there_and_no_other() {
         let english = languages().find(|(name, _)| *name == "en.json").unwrap().1;
-        let text: String = PARTS.iter().filter(|part| [HTML, SCRIPT].contains(&part.kind)).map(|part| part.text).collect();
-        // Some keys are put together.
+        let text: String = FILES.iter().filter(|file| [HTML, SCRIPT].contains(&file.kind)).map(|file| file.text).collect();
+        // Some keys are composed.
         let made =
             |key: &str| ["why_", "legend_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")));
         let of_a_slider = |key: &str| key.strip_suffix("_of").is_some_and(|name| text.contains(&format!("\"{name}\"")));
         for key in keys(&english["interface"]) {
-            assert!(text.contains(&format!("\"{key}\"")) || made(&key) || of_a_slider(&key), "nobody says {key}");
+            assert!(text.contains(&format!("\"{key}\"")) || made(&key) || of_a_slider(&key), "nothing uses {key}");
         }
         for used in
             text.split("data-t=\"").skip(1).chain(text.split("data-t-label=\"").skip(1)).chain(text.split(" t(\"").skip(1))
         {
             let key = used.split('"').next().unwrap();
-            assert!(english["interface"][key].is_string(), "{key} is said and is not there");
+            assert!(english["interface"][key].is_string(), "{key} is used but not there");
         }
     }
 

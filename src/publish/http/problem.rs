@@ -1,4 +1,4 @@
-//! Refusals: `{"code":"unknown_label","message":"…"}` with the HTTP status that fits. The codes are those of the socket and a few more.
+//! Refusals: `{"code":"unknown_label","message":"…"}` with a fitting HTTP status. The codes are those of the socket and a few more.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::publish::answer::Refusal;
 use crate::publish::wire::BadRequest;
 
-/// Why a request is not done.
+/// A refused request: the HTTP status and the body of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
     body: Refused,
 }
 
-/// What is said of it.
+/// The body of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refused {
     /// For programs.
@@ -26,12 +26,12 @@ pub struct Refused {
 }
 
 impl Problem {
-    /// A refusal.
+    /// A refusal with this status, code and sentence.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, body: Refused { code, message: message.into() } }
     }
 
-    /// A request that cannot be understood.
+    /// The refusal of a request that cannot be understood.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
@@ -49,7 +49,7 @@ impl Problem {
     }
 }
 
-/// What the socket would have refused in the same words.
+/// A refusal of the socket, with the HTTP status that fits its code.
 impl From<Refusal> for Problem {
     fn from(Refusal(code, message): Refusal) -> Self {
         let status = match code {

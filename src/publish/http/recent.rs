@@ -1,5 +1,6 @@
-//! `GET /api/v1/counts`: the events of the last day by label and source, in half hours. They are in memory alone, and counted where their
-//! lines come by; an event that is not borne out is taken back, and one that gets a better name is counted under that.
+//! `GET /api/v1/counts`: the events of the last day by label, source and half hour. The counts are only in memory.
+//!
+//! An event that is not confirmed is taken back, and an event that gets a more exact label is counted under that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,39 +16,39 @@ use super::api::Api;
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::publish::wire::time;
 
-/// How long the events of a bucket are, in seconds.
+/// The length of a bucket, in seconds.
 const BUCKET_S: i64 = 1_800;
-/// So many buckets are a day.
+/// The number of buckets: one day.
 const BUCKETS: i64 = 48;
-/// The most open events that are remembered; the oldest is forgotten then, and stays counted as it is.
+/// The most open events that are remembered. Beyond that the oldest is forgotten, and its count stays.
 const MOST_OPEN: usize = 4_096;
-/// The most labels of all sources that are counted: more than the largest model and many sources have.
+/// The most pairs of a label and a source: more than the largest model with many sources has.
 const MOST_SERIES: usize = 16_384;
 
 /// The events of the last day.
 #[derive(Debug)]
 pub struct Recent {
     began: Timestamp,
-    day: Mutex<Day>,
+    day: Mutex<DayCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Day {
+struct DayCounts {
     series: BTreeMap<Key, Series>,
     /// The open events by their ids, which sort by the time they were made at.
     open: BTreeMap<Uuid, CountedIn>,
-    /// The half hour up to which the buckets have slid.
+    /// The newest bucket at the last slide.
     slid_to: Option<i64>,
 }
 
-/// A label's slug and a source.
+/// A label's slug and a source's name.
 type Key = (String, String);
 
 /// The events of a label in a source.
 #[derive(Debug, Default)]
 struct Series {
     label: String,
-    /// How many, by the number of the half hour since 1970; those without any are not there.
+    /// The number of events by bucket; empty buckets are left out.
     events: BTreeMap<i64, u64>,
 }
 
@@ -58,7 +59,7 @@ struct CountedIn {
     bucket: i64,
 }
 
-/// The answer.
+/// The answer of `counts`.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
     /// When the answer was made.
@@ -67,7 +68,7 @@ pub struct Counts {
     began: String,
     /// How long a bucket is, in seconds.
     bucket_s: i64,
-    /// Every label of a source that was heard in it.
+    /// The counts of every label and source with any event.
     counts: Vec<Count>,
 }
 
@@ -80,25 +81,25 @@ pub struct Count {
     slug: String,
     /// The source's name.
     source: String,
-    /// How many began in each half hour of UTC, 48 of them, the oldest first; the last is the one that runs now.
+    /// The number of events that began in each half hour of UTC, 48 numbers, the oldest first. The last half hour is the present one.
     events: Vec<u64>,
 }
 
 impl Recent {
-    /// Nothing is counted before `began`.
+    /// No counts, as of `began`.
     pub fn new(began: Timestamp) -> Self {
         Self { began, day: Mutex::default() }
     }
 
-    /// Counts by a report, at the time `now`.
+    /// Takes a report into account at the time `now`. Only those of events matter.
     pub fn hear(&self, report: &Report, now: Timestamp) {
-        // What a user made up to see an automation work was never heard.
+        // Events that a user made up to try an automation were never heard.
         if report.source().is_some_and(|source| **source != *"test") {
             self.day.lock().unwrap_or_else(PoisonError::into_inner).hear(report, bucket(now));
         }
     }
 
-    /// What there is to tell.
+    /// The counts at the time `now`.
     pub fn answer(&self, now: Timestamp) -> Counts {
         let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = bucket(now);
@@ -113,7 +114,7 @@ impl Recent {
     }
 }
 
-/// The number of the half hour that a moment lies in.
+/// The bucket of a time: the number of its half hour since 1970.
 fn bucket(at: Timestamp) -> i64 {
     at.as_second().div_euclid(BUCKET_S)
 }
@@ -122,12 +123,12 @@ fn key(event: &SoundEvent) -> Key {
     (event.subject.slug.clone(), event.source.to_string())
 }
 
-impl Day {
+impl DayCounts {
     fn hear(&mut self, report: &Report, now: i64) {
         self.slide(now);
         match report {
             Report::EventStart(event) => {
-                // A clock that was set back makes what was just heard lie ahead.
+                // After the clock was set back, an onset can lie ahead.
                 let (key, bucket) = (key(event), bucket(event.onset).min(now));
                 if bucket > now - BUCKETS && self.add(&key, &event.subject.name, bucket) {
                     self.open.insert(event.id, CountedIn { key, bucket });
@@ -149,7 +150,7 @@ impl Day {
         }
     }
 
-    /// Lets go of what is older than a day. What lies ahead, after the clock was set back, belongs to the half hour that runs now.
+    /// Forgets events older than a day. Events that lie ahead, after the clock was set back, move to the present half hour.
     fn slide(&mut self, now: i64) {
         if self.slid_to.replace(now) == Some(now) {
             return;
@@ -162,14 +163,14 @@ impl Day {
             }
             !series.events.is_empty()
         });
-        // What is counted nowhere any more cannot be taken back, not even when the clock is set back to that day.
+        // Events that are no longer counted must not be taken back, not even after the clock is set back to their day.
         self.open.retain(|_, open| {
             open.bucket = open.bucket.min(now);
             open.bucket > now - BUCKETS
         });
     }
 
-    /// Counts an event, and says whether there was room.
+    /// Counts an event, and returns whether there was room.
     fn add(&mut self, key: &Key, label: &str, bucket: i64) -> bool {
         if self.series.len() >= MOST_SERIES && !self.series.contains_key(key) {
             return false;
@@ -180,7 +181,7 @@ impl Day {
         true
     }
 
-    /// Counts an open event under the name that it has now.
+    /// Moves the count of an open event to its present label.
     fn rename(&mut self, event: &SoundEvent) {
         let key = key(event);
         if self.open.get(&event.id).is_some_and(|open| open.key != key)
@@ -193,7 +194,7 @@ impl Day {
         }
     }
 
-    /// Counts an event no longer.
+    /// Takes the count of an event back.
     fn take_back(&mut self, key: &Key, bucket: i64) {
         let Some(series) = self.series.get_mut(key) else { return };
         if let Some(n) = series.events.get_mut(&bucket) {

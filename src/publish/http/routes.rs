@@ -1,4 +1,4 @@
-//! What there is: each path with its method, and whether it is asked for before there is a token.
+//! The routes: each path with its method and handler, and whether it needs the access token.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::api::{self, Api};
 use super::problem::Problem;
 use super::{events, guard, health, labels, live, metrics, openapi, page, recent, server};
 
-/// A path, its method as OpenAPI spells it, and what answers.
+/// A path, its method as OpenAPI spells it, and its handler.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
 
-/// What everybody gets who may reach the address at all: the page, which holds nothing, and its log-in.
+/// The routes without a token: the page, which holds no data, and its log-in.
 pub fn open() -> Vec<Route> {
     vec![
         ("/", "get", get(page::page)),
@@ -24,7 +24,7 @@ pub fn open() -> Vec<Route> {
     ]
 }
 
-/// What those get who bring the token, where there is one.
+/// The routes behind the token, where there is one.
 pub fn closed() -> Vec<Route> {
     vec![
         ("/api/v1/events", "get", get(events::events)),
@@ -45,7 +45,7 @@ pub fn closed() -> Vec<Route> {
     ]
 }
 
-/// All of it behind the guard.
+/// All routes behind the guard.
 pub fn router(api: Arc<Api>) -> Router {
     let guard = api.guard.clone();
     let add = |router: Router<Arc<Api>>, (path, _, answer): Route| router.route(path, answer);

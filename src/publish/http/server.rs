@@ -1,5 +1,5 @@
-//! Accepts connections and bounds them: how many, how long their headers and bodies may take, how much they may send, and for how
-//! long they may take nothing.
+//! Accepts connections and limits them: their number, the size and the time of a request's headers and body, and the time in which a
+//! client takes nothing of an answer.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -23,56 +23,56 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::patient::Patient;
 use super::problem::Problem;
-use crate::publish::settings::Listen;
-use crate::publish::settings::SocketConfig;
+use super::write_timeout::WriteTimeout;
+use crate::publish::settings::{Listen, SocketConfig};
 use crate::publish::shared::{down, max_clients};
 use crate::publish::socket::{self, Bound};
 use crate::stats::sink::SinkStats;
 
-/// How many connections there may be at a time, where the process may open as many files; at most half of those that clients may have.
+/// The most connections at a time, where the process may open as many files; never more than half of those that clients of the socket may
+/// have.
 const MAX_CONNECTIONS: u64 = 512;
-/// How long the headers of a request may take.
+/// The longest time for the headers of a request.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How many bytes the headers of a request may have.
+/// The largest headers of a request, in bytes.
 const HEADER_BYTES: usize = 16 * 1024;
-/// How many bytes the body of a request may have.
+/// The largest body of a request, in bytes.
 const BODY_BYTES: usize = 64 * 1024;
-/// How long the body of a request may take.
+/// The longest time for the body of a request.
 const BODY: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what it is sent. A browser whose machine sleeps comes back and asks for what it has missed.
+/// The longest time in which a client may take nothing. A browser whose machine sleeps connects again and asks for the events it missed.
 const STALLED: Duration = Duration::from_secs(60);
-/// So many bytes of what a client does not take the system holds for it; the hub's queue, which is bounded and counted, holds the rest.
+/// The size of the system's send buffer of a connection, in bytes. The hub's queue, which is bounded and counted, holds the rest.
 const SEND_BYTES: usize = 128 * 1024;
-/// How long connections have at the end to send what they are at.
+/// The time that connections have at shutdown to finish their answers.
 pub const CLOSING: Duration = Duration::from_millis(500);
-/// How long to wait after the system gave no connection, for want of file descriptors say.
+/// The pause after a failure to accept a connection, for want of file descriptors for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// An address or a Unix socket that is listened on.
-pub enum Listener {
-    /// An address.
+/// A TCP or a Unix socket that accepts connections.
+pub enum HttpListener {
+    /// A TCP socket.
     Tcp(TcpListener),
-    /// A socket with what takes it away at the end.
+    /// A Unix socket.
     Unix {
         /// The socket.
         listener: UnixListener,
-        /// Takes it away when it is dropped.
+        /// Removes the socket's file when it is dropped.
         _bound: Box<Bound>,
     },
 }
 
-impl Listener {
+impl HttpListener {
     /// Begins to listen.
     ///
     /// # Errors
-    /// One sentence that says what keeps it from that.
+    /// The reason, as one sentence.
     pub async fn bind(listen: &Listen) -> Result<Self, String> {
         match listen {
             Listen::Tcp(address) => {
                 let bound = TcpListener::bind(address).await;
-                bound.map(Listener::Tcp).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+                bound.map(HttpListener::Tcp).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
                     Some(Errno::EAFNOSUPPORT) => format!(
                         "{address} cannot be listened on: this process may use no network; allow it in the service's unit, or listen on unix:PATH"
                     ),
@@ -83,44 +83,44 @@ impl Listener {
         }
     }
 
-    /// The address that is listened on, with its port where that was left to the system.
+    /// The address with its port, which the system may have chosen; `None` for a Unix socket.
     pub fn address(&self) -> Option<String> {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().ok().map(|address| address.to_string()),
-            Listener::Unix { .. } => None,
+            HttpListener::Tcp(listener) => listener.local_addr().ok().map(|address| address.to_string()),
+            HttpListener::Unix { .. } => None,
         }
     }
 }
 
-/// Only the daemon's user and its group get at a socket.
-fn unix(path: PathBuf) -> Result<Listener, String> {
+/// Binds a Unix socket that only the daemon's user and its group can connect to.
+fn unix(path: PathBuf) -> Result<HttpListener, String> {
     let bound = socket::bind(&SocketConfig { path: Some(path), mode: 0o660, group: None }).map_err(|error| error.to_string())?;
     let listener = bound.listener.try_clone().and_then(UnixListener::from_std).map_err(|error| error.to_string())?;
-    Ok(Listener::Unix { listener, _bound: Box::new(bound) })
+    Ok(HttpListener::Unix { listener, _bound: Box::new(bound) })
 }
 
 /// Serves `app` until `stop` is true.
-pub async fn serve(listener: Listener, app: Router, stats: Arc<SinkStats>, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: HttpListener, app: Router, stats: Arc<SinkStats>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS.min(max_clients() / 2).max(1) as usize));
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
-            // It is never closed.
-            Ok(place) = places.clone().acquire_owned() => Place::new(place, stats.clone()),
+            // The semaphore is never closed.
+            Ok(place) = places.clone().acquire_owned() => ConnectionPlace::new(place, stats.clone()),
             () = down(&mut stop) => break,
             Some(_) = connections.join_next() => continue,
         };
         let accepted = tokio::select! {
             accepted = accept_tcp(&listener) => accepted.map(|stream| {
-                // Events are small and their time counts.
+                // Events are small and must not wait for each other.
                 let _ = stream.set_nodelay(true);
-                // Where the system refuses, its own bound holds.
+                // Where the system refuses, its default stays.
                 let _ = setsockopt(&stream, sockopt::SndBuf, &SEND_BYTES);
-                connections.spawn(connection(stream, told(&app, Peer::Tcp, place), stop.clone()));
+                connections.spawn(connection(stream, for_connection(&app, Peer::Tcp, place), stop.clone()));
             }),
             accepted = accept_unix(&listener) => accepted.map(|stream| {
                 let peer = Peer::Unix(stream.peer_cred().ok());
-                connections.spawn(connection(stream, told(&app, peer, place), stop.clone()));
+                connections.spawn(connection(stream, for_connection(&app, peer, place), stop.clone()));
             }),
             () = down(&mut stop) => break,
             Some(_) = connections.join_next() => continue,
@@ -136,15 +136,15 @@ pub async fn serve(listener: Listener, app: Router, stats: Arc<SinkStats>, mut s
     }
 }
 
-/// The app as one connection sees it: with who is at the other end, and with its place.
-fn told(app: &Router, peer: Peer, place: Place) -> Router {
+/// The app for one connection, whose requests carry the peer and the connection's place.
+fn for_connection(app: &Router, peer: Peer, place: ConnectionPlace) -> Router {
     app.clone().layer(axum::Extension(peer)).layer(axum::Extension(Arc::new(place)))
 }
 
-/// Takes the whole body of a request before it is looked at, or refuses it: one that is too long, and one that takes too long.
+/// Reads the whole body before a request is handled. A body that is too large or too slow is refused.
 pub async fn bound_body(request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        // What has no meaning is not waited for; hyper closes the connection if it comes.
+        // The body of such a request has no meaning, so nothing waits for it; hyper closes the connection if one comes.
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
@@ -161,50 +161,51 @@ pub async fn bound_body(request: Request, next: Next) -> Response {
     }
 }
 
-/// One of the connections that there may be at a time; dropping it gives it back. A WebSocket takes its connection's along.
+/// The place of one connection among those that may be open at a time. Dropping it makes room for another. A WebSocket keeps the place of
+/// the connection it came over.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionPlace {
     stats: Arc<SinkStats>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Place {
+impl ConnectionPlace {
     fn new(permit: OwnedSemaphorePermit, stats: Arc<SinkStats>) -> Self {
         stats.clients.fetch_add(1, Relaxed);
         Self { stats, _permit: permit }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.stats.clients.fetch_sub(1, Relaxed);
     }
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Debug, Clone)]
 pub enum Peer {
-    /// Whoever reaches the address.
+    /// Anybody who can reach the address.
     Tcp,
-    /// A process of this machine, if the system knows whose.
+    /// A process of this machine, with its user where the system knows it.
     Unix(Option<tokio::net::unix::UCred>),
 }
 
-async fn accept_tcp(listener: &Listener) -> std::io::Result<tokio::net::TcpStream> {
+async fn accept_tcp(listener: &HttpListener) -> std::io::Result<tokio::net::TcpStream> {
     match listener {
-        Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| stream),
-        Listener::Unix { .. } => std::future::pending().await,
+        HttpListener::Tcp(listener) => listener.accept().await.map(|(stream, _)| stream),
+        HttpListener::Unix { .. } => std::future::pending().await,
     }
 }
 
-async fn accept_unix(listener: &Listener) -> std::io::Result<tokio::net::UnixStream> {
+async fn accept_unix(listener: &HttpListener) -> std::io::Result<tokio::net::UnixStream> {
     match listener {
-        Listener::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| stream),
-        Listener::Tcp(_) => std::future::pending().await,
+        HttpListener::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| stream),
+        HttpListener::Tcp(_) => std::future::pending().await,
     }
 }
 
-/// Serves one connection until it is closed, or until `stop` is true and what it is at has been sent.
+/// Serves one connection until it is closed, or until `stop` is true and the answer that was begun is finished.
 async fn connection<S>(stream: S, app: Router, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -212,9 +213,9 @@ where
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEADER_BYTES);
     let serving =
-        http.serve_connection(TokioIo::new(Patient::new(stream, STALLED)), TowerToHyperService::new(app)).with_upgrades();
+        http.serve_connection(TokioIo::new(WriteTimeout::new(stream, STALLED)), TowerToHyperService::new(app)).with_upgrades();
     let mut serving = pin!(serving);
-    // An error here is a client that has gone or speaks no HTTP; hyper has told it, if it could.
+    // An error here is a client that has gone or does not speak HTTP; hyper has answered it, if it could.
     tokio::select! {
         _ = serving.as_mut() => return,
         () = down(&mut stop) => serving.as_mut().graceful_shutdown(),

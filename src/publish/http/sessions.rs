@@ -1,4 +1,5 @@
-//! The browsers that are logged in: random values in cookies, known here by their hashes and nowhere else. They end with the sink.
+//! The sessions of browsers that are logged in. A session is a random value in a cookie; the daemon keeps only its hash, and only in memory,
+//! so all sessions end with the sink.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -9,60 +10,60 @@ use sha2::{Digest, Sha256};
 
 /// The cookie's name.
 pub const COOKIE: &str = "mimid_session";
-/// How long a log-in holds.
+/// The lifetime of a session.
 pub const LASTING: Duration = Duration::from_secs(30 * 86_400);
-/// How many browsers may be logged in; the oldest makes room for a new one.
+/// The most sessions; the oldest makes room for a new one.
 const MOST: usize = 64;
-/// So many wrong tokens are looked at …
+/// The most wrong tokens in an [`ATTEMPTS_PERIOD`]; after them no token is checked for a while.
 const ATTEMPTS: usize = 10;
-/// … in so long a time.
-const PERIOD: Duration = Duration::from_secs(60);
+/// The time after which a wrong token no longer counts.
+const ATTEMPTS_PERIOD: Duration = Duration::from_secs(60);
 
-/// The hash by which a secret is known. Comparing hashes takes no time that tells how much of a guess was right.
+/// The hash of a secret. The time to compare two hashes does not reveal how much of a guess was right.
 pub type Hash = [u8; 32];
 
-/// The hash of a secret.
+/// Hashes a secret.
 pub fn hash(secret: &str) -> Hash {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// The browsers that are logged in, and the wrong tokens of late.
+/// The open sessions, and the times of the latest wrong tokens.
 #[derive(Debug, Default)]
-pub struct Sessions(Mutex<State>);
+pub struct Sessions(Mutex<LogIns>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LogIns {
     open: VecDeque<(Hash, Instant)>,
     wrong: VecDeque<Instant>,
 }
 
 impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LogIns> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new session's value.
+    /// Opens a session, and returns the value of its cookie.
     ///
     /// # Errors
-    /// Where the system has no randomness to give.
+    /// Where the system gives no random numbers.
     pub fn open(&self, now: Instant) -> std::io::Result<String> {
         let mut random = [0; 32];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let value: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut state = self.lock();
-        if state.open.len() == MOST {
-            state.open.pop_front();
+        let mut log_ins = self.lock();
+        if log_ins.open.len() == MOST {
+            log_ins.open.pop_front();
         }
-        state.open.push_back((hash(&value), now));
+        log_ins.open.push_back((hash(&value), now));
         Ok(value)
     }
 
-    /// Whether this is the value of a session that is open.
+    /// Whether an open session has this cookie.
     pub fn is_open(&self, value: &str, now: Instant) -> bool {
-        let mut state = self.lock();
-        state.open.retain(|(_, since)| now.duration_since(*since) < LASTING);
+        let mut log_ins = self.lock();
+        log_ins.open.retain(|(_, since)| now.duration_since(*since) < LASTING);
         let sought = hash(value);
-        state.open.iter().any(|(known, _)| *known == sought)
+        log_ins.open.iter().any(|(known, _)| *known == sought)
     }
 
     /// Ends a session.
@@ -71,14 +72,14 @@ impl Sessions {
         self.lock().open.retain(|(known, _)| *known != sought);
     }
 
-    /// Whether another token may be tried just now.
+    /// Whether a token may be checked now, or too many wrong ones came before it.
     pub fn may_try(&self, now: Instant) -> bool {
-        let mut state = self.lock();
-        state.wrong.retain(|at| now.duration_since(*at) < PERIOD);
-        state.wrong.len() < ATTEMPTS
+        let mut log_ins = self.lock();
+        log_ins.wrong.retain(|at| now.duration_since(*at) < ATTEMPTS_PERIOD);
+        log_ins.wrong.len() < ATTEMPTS
     }
 
-    /// Remembers that a token was wrong.
+    /// Counts a wrong token.
     pub fn was_wrong(&self, now: Instant) {
         self.lock().wrong.push_back(now);
     }
@@ -115,6 +116,6 @@ mod tests {
             assert!(sessions.may_try(now));
             sessions.was_wrong(now);
         }
-        assert!(!sessions.may_try(now) && sessions.may_try(now + PERIOD));
+        assert!(!sessions.may_try(now) && sessions.may_try(now + ATTEMPTS_PERIOD));
     }
 }

@@ -1,5 +1,5 @@
-//! Counts the events that began, by label and source, where their lines come by: nothing is counted where nobody serves it. What was
-//! counted is never taken back, as Prometheus wants it; `recent` is given the same lines.
+//! Counts started events by label and source, as a subscriber of the hub. The counts only grow, as Prometheus requires. `recent` is fed by the
+//! same subscription, so nothing is counted where the sink is off.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,18 +11,18 @@ use crate::event::{Report, SoundEvent};
 use crate::publish::filter::Filter;
 use crate::publish::hub::Delivery;
 
-/// The events that began since the sink did, by their label's slug and source. There are no more labels than the model and the
-/// configuration name.
+/// The number of events since the sink's start, by label slug and source. Its size is bounded by the labels of the model and the
+/// configuration.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<BTreeMap<(String, String), u64>>);
 
 impl Tally {
-    /// What was counted so far.
+    /// The counts so far.
     pub fn all(&self) -> BTreeMap<(String, String), u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts an event that began.
+    /// Counts a started event.
     fn add(&self, event: &SoundEvent) {
         let key = (event.subject.slug.clone(), event.source.to_string());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;

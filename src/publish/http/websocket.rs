@@ -1,5 +1,5 @@
-//! The lines of the socket as text messages of a WebSocket. A client's message may be a `subscribe` as on the socket, which replaces the
-//! filter; everything else has a path of its own.
+//! The lines of the socket as text messages of a WebSocket. A client may send a `subscribe` as on the socket, which replaces its filter. All
+//! other requests have paths of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::api::Api;
 use super::problem::Problem;
-use super::server::{CLOSING, Place};
+use super::server::{CLOSING, ConnectionPlace};
 use crate::publish::answer::Refusal;
 use crate::publish::hub::{Delivery, Subscription};
 use crate::publish::shared::down;
@@ -18,13 +18,18 @@ use crate::publish::socket::connection::MAX_LINE;
 use crate::publish::subscribe::StreamStart;
 use crate::publish::wire::{Body, Line, Request};
 
-/// Something is sent at least so often.
+/// The longest time without a message.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long a client waits after each message before its next is read: nobody needs another filter more often.
+/// The pause after each message of a client before its next one is read: no client needs another filter more often.
 pub const REST: Duration = Duration::from_millis(20);
 
-/// Takes a request over that wants to be a WebSocket, subscribed as its query asks.
-pub fn accept(api: Arc<Api>, place: Arc<Place>, request: &Request, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
+/// Upgrades a request to a WebSocket with the subscription of its query.
+pub fn accept(
+    api: Arc<Api>,
+    place: Arc<ConnectionPlace>,
+    request: &Request,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
     let (mut subscription, _) = api.shared.hub.connect();
     let start = api.shared.subscribe(&mut subscription, request)?;
     let upgrade = upgrade.max_message_size(MAX_LINE).max_frame_size(MAX_LINE);
@@ -33,16 +38,15 @@ pub fn accept(api: Arc<Api>, place: Arc<Place>, request: &Request, upgrade: WebS
     }))
 }
 
-/// Lets a conversation go on until it ends, and no longer than a moment after the daemon is to stop. The connection keeps its place among
-/// those that may be until then.
-pub async fn hold(api: &Api, place: Arc<Place>, talk: impl Future<Output = Result<(), axum::Error>>) {
+/// Runs a conversation until it ends, or until shortly after the sink is to stop. The connection keeps its place meanwhile.
+pub async fn hold(api: &Api, place: Arc<ConnectionPlace>, talk: impl Future<Output = Result<(), axum::Error>>) {
     let mut stop = api.stop.clone();
     let ended = async {
         down(&mut stop).await;
         tokio::time::sleep(CLOSING).await;
     };
     tokio::select! {
-        // An error here is a client that has gone; there is nobody to tell.
+        // An error here is a client that has gone, so nobody can be told.
         _ = talk => {}
         () = ended => {}
     }
@@ -90,7 +94,7 @@ async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, 
     socket.send(Message::Close(None)).await
 }
 
-/// Does what a client's message asks for.
+/// Puts the filter of a client's message in force.
 fn subscribe(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Result<StreamStart, Refusal> {
     match Request::parse(text) {
         Ok(request @ Request::Subscribe { .. }) => api.shared.subscribe(subscription, &request),

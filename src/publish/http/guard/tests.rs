@@ -86,20 +86,23 @@ fn a_page_of_another_site_may_not_ask_but_a_link_may_lead_here() {
 #[test]
 fn a_token_or_the_cookie_of_a_log_in_is_what_it_takes() {
     let (guard, now) = (guard("0.0.0.0:1", Some(TOKEN)).unwrap(), Instant::now());
-    let knows = |pairs: &[(&'static str, &str)]| guard.knows(&headers(pairs), now);
-    assert!(knows(&[("authorization", &format!("Bearer {TOKEN}"))]) && knows(&[("authorization", &format!("bearer  {TOKEN} "))]));
+    let is_authorized = |pairs: &[(&'static str, &str)]| guard.is_authorized(&headers(pairs), now);
+    assert!(
+        is_authorized(&[("authorization", &format!("Bearer {TOKEN}"))])
+            && is_authorized(&[("authorization", &format!("bearer  {TOKEN} "))])
+    );
     for wrong in ["", "Bearer", "Bearer ", "Bearer 0123456789abcdeF", "Basic 0123456789abcdef", TOKEN] {
-        assert!(!knows(&[("authorization", wrong)]), "{wrong}");
+        assert!(!is_authorized(&[("authorization", wrong)]), "{wrong}");
     }
-    assert!(!knows(&[]) && !knows(&[("cookie", "mimid_session=")]));
+    assert!(!is_authorized(&[]) && !is_authorized(&[("cookie", "mimid_session=")]));
     let none = HeaderMap::new();
     assert_eq!(guard.log_in("wrong", &none, now).unwrap_err().status(), 401);
     let set = guard.log_in(TOKEN, &none, now).unwrap();
     assert!(set.contains("; HttpOnly; SameSite=Strict") && !set.contains(TOKEN) && !set.contains("Secure"), "{set}");
     let cookie = format!("theme=dark; {}", set.split(';').next().unwrap());
-    assert!(knows(&[("cookie", &cookie)]));
+    assert!(is_authorized(&[("cookie", &cookie)]));
     assert!(guard.log_out(&headers(&[("cookie", &cookie)])).contains("Max-Age=0"));
-    assert!(!knows(&[("cookie", &cookie)]));
+    assert!(!is_authorized(&[("cookie", &cookie)]));
     let tls = headers(&[("origin", "https://mimid.example")]);
     assert!(guard.log_in(TOKEN, &tls, now).unwrap().ends_with("; Secure"));
     (0..9).for_each(|_| drop(guard.log_in("wrong", &none, now)));
@@ -116,7 +119,7 @@ async fn over_a_unix_socket_only_those_change_who_may() {
 }
 
 proptest! {
-    /// Whatever a request brings that does not name this host, or whose origin is not that host, is refused; and no header panics.
+    /// A request that does not name this host, or whose origin is not that host, is refused. No header panics.
     #[test]
     fn no_foreign_host_or_origin_passes(host in "[ -~]{0,30}", origin in proptest::option::of("[ -~]{0,30}"), is_get: bool) {
         let guard = guard("127.0.0.1:1", None).unwrap();
@@ -134,11 +137,11 @@ proptest! {
         }
     }
 
-    /// No credentials but the token itself are taken.
+    /// Only the token itself is accepted.
     #[test]
     fn no_other_token_passes(authorization in "(Bearer )?[ -~]{0,40}", cookie in "(mimid_session=)?[ -~]{0,80}") {
         let guard = guard("0.0.0.0:1", Some(TOKEN)).unwrap();
         let brought = headers(&[("authorization", &authorization), ("cookie", &cookie)]);
-        prop_assert!(!guard.knows(&brought, Instant::now()) || authorization.trim_end().ends_with(TOKEN));
+        prop_assert!(!guard.is_authorized(&brought, Instant::now()) || authorization.trim_end().ends_with(TOKEN));
     }
 }

@@ -21,7 +21,7 @@ fn end(id: u128, slug: &str, onset: i64, reason: EndReason) -> Report {
     Report::EventEnd(event(id, slug, "a", onset), reason)
 }
 
-/// What is counted of a label, by how many half hours ago; those without any are left out.
+/// The counts of a label, each with how many half hours ago it is; empty half hours are left out.
 fn ago(recent: &Recent, slug: &str, now: i64) -> Vec<(usize, u64)> {
     let answer = recent.answer(at(now));
     let all = answer.counts.iter().filter(|count| count.slug == slug);
@@ -35,7 +35,7 @@ fn ago(recent: &Recent, slug: &str, now: i64) -> Vec<(usize, u64)> {
 #[test]
 fn an_event_is_counted_in_the_half_hour_of_its_onset_until_that_is_a_day_ago() {
     let recent = Recent::new(at(NOON));
-    // It began a second before noon and is told a second after.
+    // It began a second before noon and is reported a second after.
     recent.hear(&start(1, "dog", "a", NOON - 1), at(NOON + 1));
     recent.hear(&end(1, "dog", NOON - 1, EndReason::Decay), at(NOON + 5));
     assert_eq!(ago(&recent, "dog", NOON + 5), [(1, 1)]);
@@ -68,7 +68,7 @@ fn what_is_not_borne_out_is_taken_back_and_a_better_name_is_the_one_that_counts(
     assert_eq!((ago(&recent, "animal", NOON), ago(&recent, "dog", NOON)), (vec![], vec![(0, 1)]));
     hear(end(1, "bark", NOON, EndReason::Unconfirmed));
     assert!(recent.answer(at(NOON)).counts.is_empty());
-    // An end that is told twice, or of which the start was never told, takes nothing away.
+    // A second end, or an end without a start, takes nothing away.
     hear(start(1, "dog", "a", NOON));
     hear(end(1, "dog", NOON, EndReason::Decay));
     hear(end(1, "dog", NOON, EndReason::Unconfirmed));
@@ -79,7 +79,7 @@ fn what_is_not_borne_out_is_taken_back_and_a_better_name_is_the_one_that_counts(
 fn a_clock_that_is_set_back_loses_nothing_and_one_set_forward_lets_old_ones_go() {
     let recent = Recent::new(at(NOON));
     recent.hear(&start(1, "dog", "a", NOON), at(NOON));
-    // Set back by an hour: what was heard lies ahead, and counts for now.
+    // The clock is set back by an hour: the event lies ahead, and counts for now.
     assert_eq!(ago(&recent, "dog", NOON - 3_600), [(0, 1)]);
     assert_eq!(recent.answer(at(NOON - 3_600)).began, time(at(NOON - 3_600)));
     assert_eq!(ago(&recent, "dog", NOON), [(2, 1)]);
@@ -123,7 +123,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An event as somebody counts it who forgets nothing of it.
+/// An event as a model of the counts knows it that never forgets one.
 struct Known {
     slug: usize,
     bucket: i64,

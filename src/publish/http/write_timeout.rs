@@ -1,5 +1,5 @@
-//! A connection whose other end must take what it is sent: one that takes nothing for too long is given up, so that a stalled
-//! browser cannot keep its place for ever.
+//! A stream with a time limit on writing. A peer that takes nothing for too long is disconnected, so that a stalled browser cannot keep
+//! its place for ever.
 
 use std::future::Future;
 use std::io;
@@ -10,48 +10,48 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream that is written to with a deadline.
-pub struct Patient<S> {
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after the peer has taken nothing for a while.
+pub struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
-    /// Runs out where the other end has taken nothing since it began.
-    waiting: Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    /// Runs while a write waits for the peer.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    /// A stream whose other end may take nothing for `patience`.
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+impl<S> WriteTimeout<S> {
+    /// A stream whose peer may take nothing for as long as `limit`.
+    pub fn new(stream: S, limit: Duration) -> Self {
+        Self { stream, limit, timer: None }
     }
 
-    /// What becomes of a write: one that is taken ends the wait.
-    fn written<T>(&mut self, context: &mut Context, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Turns the outcome of a write into a failure once the time is up. A write that succeeds stops the timer.
+    fn limited<T>(&mut self, context: &mut Context, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.waiting = None;
+            self.timer = None;
             return outcome;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        ready!(waiting.as_mut().poll(context));
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timer.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context, buffer: &mut ReadBuf) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, outcome)
+        self.limited(context, outcome)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context, slices: &[io::IoSlice]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.written(context, outcome)
+        self.limited(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -60,12 +60,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(context, outcome)
+        self.limited(context, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.written(context, outcome)
+        self.limited(context, outcome)
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_takes_nothing_is_given_up_and_who_is_slow_is_not() {
+    async fn a_peer_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
         let (near, mut far) = tokio::io::duplex(8);
         let slow = tokio::spawn(async move {
             for _ in 0..4 {
@@ -85,10 +85,10 @@ mod tests {
             }
             far
         });
-        let mut near = Patient::new(near, Duration::from_secs(10));
+        let mut near = WriteTimeout::new(near, Duration::from_secs(10));
         near.write_all(&[1; 40]).await.unwrap();
         let _stalled = slow.await.unwrap();
-        near.patience = Duration::from_millis(20);
+        near.limit = Duration::from_millis(20);
         let error = near.write_all(&[2; 40]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
