@@ -1,4 +1,4 @@
-//! What is told: takes the hub's lines and the daemon's health, and says what goes to the broker. It never touches the connection.
+//! Composes the messages to the broker from the hub's deliveries and the daemon's health. It never touches the connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::inventory::Inventory;
-use super::queue::Outbox;
-use super::states::{self, States};
+use super::outbox::Outbox;
+use super::sounding::{OpenSounds, sources_of};
 use super::topics::Topics;
 use super::{commands, discovery};
 use crate::control::SourceTop;
@@ -17,29 +17,29 @@ use crate::publish::settings::MqttConfig;
 use crate::publish::shared::Shared;
 use crate::publish::wire::SourceStatus;
 
-/// What is told, and to whom it was.
+/// Turns reports and health into messages, and knows what the broker retains.
 #[derive(Debug)]
-pub struct Told {
-    /// The names of the topics.
+pub struct Composer {
+    /// The topics of this daemon.
     pub topics: Topics,
-    /// What waits to be sent.
+    /// The messages that wait to be sent.
     pub outbox: Outbox,
-    /// Lines are missing, so what is open must be asked for.
+    /// Reports are missing, so the open events must be asked for.
     pub is_unsure: bool,
-    /// What the topics were called until just now; what is retained there is removed.
+    /// The topics under the configuration before. Messages that are retained there are removed.
     former: Option<Topics>,
     shared: Arc<Shared>,
     discovery: bool,
     inventory: Inventory,
-    states: States,
-    /// What of the daemon's health is worth a new message.
+    open: OpenSounds,
+    /// The last known health, as far as a change of it is worth a message.
     health: Option<Value>,
 }
 
-impl Told {
-    /// Nothing is told yet, or it was told as `former` says.
+impl Composer {
+    /// A composer that has sent nothing yet. `former` is the configuration that was in force before.
     pub fn new(config: &MqttConfig, former: Option<&MqttConfig>, shared: Arc<Shared>) -> Self {
-        let mut told = Self {
+        let mut composer = Self {
             topics: Topics::new(config),
             outbox: Outbox::new(config.queue),
             is_unsure: true,
@@ -47,51 +47,51 @@ impl Told {
             shared,
             discovery: config.discovery,
             inventory: Inventory::default(),
-            states: States::default(),
+            open: OpenSounds::default(),
             health: None,
         };
-        told.outbox.retain(told.topics.node("availability"), "online".to_owned());
-        told.refresh();
-        told
+        composer.outbox.retain(composer.topics.node("availability"), "online".to_owned());
+        composer.refresh();
+        composer
     }
 
-    /// Takes a delivery of the hub.
-    pub fn hear(&mut self, delivery: &Delivery) {
+    /// Composes the messages that follow from a delivery of the hub.
+    pub fn take(&mut self, delivery: &Delivery) {
         let Delivery::Published(published) = delivery else {
             self.is_unsure = true;
             return;
         };
-        self.states.hear(&published.report);
+        self.open.take(&published.report);
         match &published.report {
             Report::EventStart(event) => self.event(published, event, "start"),
             Report::EventUpdate(event) => self.event(published, event, "update"),
             Report::EventEnd(event, _) => self.event(published, event, "end"),
             _ => {
                 self.refresh();
-                self.say_states();
+                self.compose_states();
             }
         }
     }
 
-    /// Takes what is open just now, after lines were missed.
+    /// Takes the events that are open now, after reports were missed.
     pub fn correct(&mut self, tops: &[SourceTop]) {
         self.is_unsure = false;
-        self.states.replace(tops);
-        self.say_states();
+        self.open.replace(tops);
+        self.compose_states();
     }
 
-    /// Looks at what there is and how it stands with it, and says what is new.
+    /// Composes messages about changes of the sources, the labels, and the health.
     pub fn refresh(&mut self) {
         let inventory = Inventory::of(&self.shared);
         if inventory != self.inventory {
             self.inventory = inventory;
-            self.take_stock();
+            self.apply_inventory();
         }
-        self.say_health();
+        self.compose_health();
     }
 
-    /// Says how loud it is.
-    pub fn say_levels(&mut self) {
+    /// Composes a message with the level of each live source.
+    pub fn compose_levels(&mut self) {
         for source in self.shared.status().sources {
             if let Some(level) = source.level_dbfs.filter(|_| source.state == "live") {
                 self.outbox.fleeting(self.topics.source(&source.name, "level"), format!("{level:.1}"));
@@ -99,7 +99,7 @@ impl Told {
         }
     }
 
-    /// Tells Home Assistant again what there is.
+    /// Sends the discovery documents to Home Assistant again.
     pub fn announce(&mut self) {
         let topics: Vec<String> =
             self.outbox.topics().filter(|topic| self.topics.is_discovery(topic)).map(str::to_owned).collect();
@@ -108,29 +108,29 @@ impl Told {
         }
     }
 
-    /// The daemon goes: nothing is heard any more, and everybody may know.
-    pub fn say_goodbye(&mut self) {
-        self.states.clear();
-        self.say_states();
+    /// Composes the last messages: no label is heard any more, and the daemon is offline.
+    pub fn compose_goodbye(&mut self) {
+        self.open.clear();
+        self.compose_states();
         self.outbox.retain(self.topics.node("availability"), "offline".to_owned());
     }
 
-    /// What a message asks for.
-    pub fn command(&self, topic: &str, payload: &str) -> Option<commands::Command> {
+    /// The command of a message from the broker; `None` where it is none.
+    pub fn command(&self, topic: &str, payload: &str) -> Option<commands::MqttCommand> {
         commands::parse(topic, payload, &self.topics, &self.inventory)
     }
 
-    /// What is subscribed to for a moment, to find what was retained before.
-    pub fn own(&self) -> BTreeSet<String> {
-        self.names().flat_map(Topics::own).collect()
+    /// The filters to subscribe to for a while after connecting, to find messages that were retained before.
+    pub fn own_filters(&self) -> BTreeSet<String> {
+        self.names().flat_map(Topics::own_filters).collect()
     }
 
     fn names(&self) -> impl Iterator<Item = &Topics> {
         std::iter::once(&self.topics).chain(&self.former)
     }
 
-    /// Takes what the broker had retained from before: what is no longer there is removed.
-    pub fn find(&mut self, topic: &str, payload: &str) {
+    /// Takes a message that the broker retained from before, and removes it if it is obsolete.
+    pub fn take_retained(&mut self, topic: &str, payload: &str) {
         let is_own = self.names().any(|topics| topics.is_own(topic));
         if !is_own || payload.is_empty() || topic.ends_with("/set") {
             return;
@@ -143,13 +143,13 @@ impl Told {
             && let Ok(ours) = serde_json::from_str(ours)
             && let Some(removing) = discovery::removal(payload, &ours)
         {
-            self.outbox.pass(topic.to_owned(), removing.to_string());
+            self.outbox.retain_once(topic.to_owned(), removing.to_string());
             self.outbox.repeat(topic);
         }
     }
 
-    /// Has the broker retain what belongs to the sources and labels that there are, and nothing else.
-    fn take_stock(&mut self) {
+    /// Has the broker retain the messages of the present sources and labels, and no others.
+    fn apply_inventory(&mut self) {
         let (topics, inventory) = (&self.topics, &self.inventory);
         let documents = if self.discovery { discovery::documents(topics, inventory) } else { BTreeMap::new() };
         let pairs = || inventory.sources.iter().flat_map(|source| inventory.labels.iter().map(move |label| (source, label)));
@@ -174,23 +174,23 @@ impl Told {
         }
         for (topic, document) in documents {
             if let Some(removing) = self.outbox.retained(&topic).and_then(|old| discovery::removal(old, &document)) {
-                self.outbox.pass(topic.clone(), removing.to_string());
+                self.outbox.retain_once(topic.clone(), removing.to_string());
             }
             self.outbox.retain(topic, document.to_string());
         }
         for label in &self.inventory.labels {
             self.outbox.retain(self.topics.threshold(&label.key, "state"), label.threshold.to_string());
         }
-        // How it stands with new sources is said, too.
+        // The health of new sources is worth a message, too.
         self.health = None;
-        self.say_states();
+        self.compose_states();
     }
 
-    /// Says an event, the states that follow from it, and what is known of it beside the state of its label.
+    /// Composes the messages of an event: itself, the attributes of its label, and the states of all labels.
     fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str) {
         let (payload, attributes) = payload_and_attributes(published, event_type);
         let key = self.inventory.named(&event.subject.name).map(|label| label.key.clone());
-        let sources: Vec<String> = states::sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
+        let sources: Vec<String> = sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
         for source in sources {
             self.outbox.event(self.topics.source(&source, "event"), payload.clone());
             let is_known = self.inventory.sources.contains(&source);
@@ -198,29 +198,29 @@ impl Told {
                 self.outbox.retain(self.topics.label(&source, key, "attributes"), attributes.clone());
             }
             if is_known {
-                self.say_states_of(&source);
+                self.compose_states_of(&source);
             }
         }
     }
 
-    fn say_states(&mut self) {
+    fn compose_states(&mut self) {
         for source in self.inventory.sources.clone() {
-            self.say_states_of(&source);
+            self.compose_states_of(&source);
         }
     }
 
-    fn say_states_of(&mut self, source: &str) {
-        let heard = self.states.heard(source, &self.inventory);
+    fn compose_states_of(&mut self, source: &str) {
+        let heard = self.open.names(source, &self.inventory);
         for label in &self.inventory.labels {
             let state = if heard.contains(label.name.as_str()) { "ON" } else { "OFF" };
             self.outbox.retain(self.topics.label(source, &label.key, "state"), state.to_owned());
         }
     }
 
-    /// Says how it stands with the daemon and its sources, where that is new.
-    fn say_health(&mut self) {
+    /// Composes messages about the health of the daemon and its sources, where it has changed.
+    fn compose_health(&mut self) {
         let status = self.shared.status();
-        // A reason may hold a time that grows; that there is one is what counts.
+        // A reason may hold a time that grows, so only its presence counts as a change.
         let sources: Vec<_> =
             status.sources.iter().map(|source| json!([source.name, source.state, source.reason.is_some()])).collect();
         let health = json!([status.paused, sources, status.hop_ms, status.dropped_reports]);
@@ -228,7 +228,7 @@ impl Told {
             return;
         }
         let own = |source: &SourceStatus| json!({ "name": source.name, "state": source.state, "reason": source.reason });
-        let told = json!({
+        let message = json!({
             "version": status.version,
             "model": status.model.name,
             "paused": status.paused,
@@ -238,7 +238,7 @@ impl Told {
         });
         let on = |is: bool| if is { "ON" } else { "OFF" }.to_owned();
         let is_amiss = |source: &SourceStatus| source.state == "lost" || (source.state == "live" && source.reason.is_some());
-        self.outbox.retain(self.topics.node("health"), told.to_string());
+        self.outbox.retain(self.topics.node("health"), message.to_string());
         self.outbox.retain(self.topics.node("problem"), on(status.sources.iter().any(is_amiss)));
         self.outbox.retain(self.topics.node("pause/state"), on(status.paused.is_some()));
         for source in status.sources.iter().filter(|source| self.inventory.sources.contains(&source.name)) {

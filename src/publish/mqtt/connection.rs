@@ -1,7 +1,7 @@
-//! One connection to the broker, MQTT 3.1.1 or 5: the only file that names the client library.
+//! One connection to the broker, MQTT 3.1.1 or 5. No other file names the client library.
 //!
-//! It is opened once and ends once; who wants another opens another, so nothing is sent twice behind the back of the queue. The library's
-//! loop runs in a task of its own, because it must not be interrupted in the middle of a packet.
+//! A connection is never opened again, so the library cannot send a message twice without the outbox. The library's loop runs in a task of
+//! its own, because it must not be interrupted in the middle of a packet.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,64 +15,64 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::queue::{Kind, Message};
+use super::outbox::{BrokerMessage, Retention};
 use crate::publish::settings::{MqttConfig, MqttVersion};
 
-/// The broker takes a silent daemon for gone after one and a half times this.
+/// The interval of keep-alive packets. After one and a half times this, the broker takes a silent daemon for gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long the broker has to answer a connection.
+/// The time in which the broker must accept a connection, in seconds.
 const ANSWER_S: u64 = 5;
-/// The largest packet that is taken and sent, in bytes: many times what a device with all labels of a model has.
+/// The largest packet in both directions, in bytes: many times the size of a device with all labels of a model.
 const LARGEST: u32 = 16 * 1024 * 1024;
-/// Requests on their way to the library's loop: more than are ever handed over at a time.
+/// The queue to the library's loop, in requests: longer than the number that is ever handed over at a time.
 const REQUESTS: usize = 64;
 
-/// What happened on a connection.
+/// A change on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// The broker has accepted it.
+pub enum LinkEvent {
+    /// The broker has accepted the connection.
     Connected,
-    /// The next message was sent under this number.
+    /// The next message was sent with this packet number.
     Sent(u16),
-    /// The message of this number has arrived.
+    /// The broker has acknowledged the message with this packet number.
     Acknowledged(u16),
-    /// Something that was subscribed to.
-    Heard(Heard),
-    /// It is over, and why, as one sentence.
+    /// A message of a subscription.
+    Received(Received),
+    /// The connection has ended, for the reason in the sentence.
     Lost(String),
 }
 
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// Where it was sent.
+pub struct Received {
+    /// The topic.
     pub topic: String,
-    /// What it says; what is no UTF-8 is replaced.
+    /// The payload, in which bytes that are no UTF-8 are replaced.
     pub payload: String,
-    /// Whether it was kept from earlier.
+    /// Whether the broker had retained it from earlier.
     pub is_retained: bool,
 }
 
 /// A connection that is being opened, or is open.
 #[derive(Debug)]
-pub struct Connection {
-    client: Client,
-    happenings: mpsc::Receiver<Happening>,
+pub struct BrokerConnection {
+    client: LibraryClient,
+    events: mpsc::Receiver<LinkEvent>,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
-enum Client {
+enum LibraryClient {
     V3(AsyncClient),
     V5(v5::AsyncClient),
 }
 
-impl Connection {
-    /// Begins to open one. Where it breaks, the broker says `will` to everybody.
+impl BrokerConnection {
+    /// Begins to open a connection. If it breaks, the broker publishes `will`.
     ///
     /// # Errors
     /// One sentence, where certificates cannot be read.
-    pub fn open(config: &MqttConfig, client_id: &str, password: Option<String>, will: &Message) -> Result<Self, String> {
+    pub fn open(config: &MqttConfig, client_id: &str, password: Option<String>, will: &BrokerMessage) -> Result<Self, String> {
         let transport = if config.tls {
             let tls = tls(config.ca_file.as_deref())?;
             Transport::tls_with_config(TlsConfiguration::Rustls(tls))
@@ -80,7 +80,7 @@ impl Connection {
             Transport::Tcp
         };
         let credentials = config.username.clone().map(|user| (user, password.unwrap_or_default()));
-        let (sender, happenings) = mpsc::channel(REQUESTS);
+        let (sender, events) = mpsc::channel(REQUESTS);
         let place = format!("{}:{}", config.host, config.port);
         let (client, task) = match config.version {
             MqttVersion::V3_1_1 => {
@@ -93,7 +93,7 @@ impl Connection {
                 }
                 let (client, mut eventloop) = AsyncClient::new(options, REQUESTS);
                 eventloop.network_options.set_connection_timeout(ANSWER_S);
-                (Client::V3(client), tokio::spawn(follow_v3(eventloop, sender, place)))
+                (LibraryClient::V3(client), tokio::spawn(follow_v3(eventloop, sender, place)))
             }
             MqttVersion::V5 => {
                 let mut options = v5::MqttOptions::new(client_id, &config.host, config.port);
@@ -105,59 +105,59 @@ impl Connection {
                     options.set_credentials(user, password);
                 }
                 let (client, eventloop) = v5::AsyncClient::new(options, REQUESTS);
-                (Client::V5(client), tokio::spawn(follow_v5(eventloop, sender, place)))
+                (LibraryClient::V5(client), tokio::spawn(follow_v5(eventloop, sender, place)))
             }
         };
-        Ok(Self { client, happenings, task })
+        Ok(Self { client, events, task })
     }
 
-    /// What happens next. Nothing is lost when this is cancelled.
-    pub async fn next(&mut self) -> Happening {
-        self.happenings.recv().await.unwrap_or_else(|| Happening::Lost("the connection to the broker has ended".to_owned()))
+    /// The next change; waits for it. Nothing is lost when this is cancelled.
+    pub async fn next(&mut self) -> LinkEvent {
+        self.events.recv().await.unwrap_or_else(|| LinkEvent::Lost("the connection to the broker has ended".to_owned()))
     }
 
-    /// Hands a message over. Where that fails, the connection is over.
-    pub fn send(&self, message: Message) {
-        let (retain, Message { topic, payload, .. }) = (message.kind == Kind::Retained, message);
+    /// Hands a message over. A failure means that the connection has ended, which [`Self::next`] reports.
+    pub fn send(&self, message: BrokerMessage) {
+        let (retain, BrokerMessage { topic, payload, .. }) = (message.retention == Retention::Retained, message);
         let _ = match &self.client {
-            Client::V3(client) => client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok(),
-            Client::V5(client) => client.try_publish(topic, v5::mqttbytes::QoS::AtLeastOnce, retain, payload).is_ok(),
+            LibraryClient::V3(client) => client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok(),
+            LibraryClient::V5(client) => client.try_publish(topic, v5::mqttbytes::QoS::AtLeastOnce, retain, payload).is_ok(),
         };
     }
 
     /// Subscribes to a filter.
     pub fn subscribe(&self, filter: String) {
         let _ = match &self.client {
-            Client::V3(client) => client.try_subscribe(filter, QoS::AtLeastOnce).is_ok(),
-            Client::V5(client) => client.try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce).is_ok(),
+            LibraryClient::V3(client) => client.try_subscribe(filter, QoS::AtLeastOnce).is_ok(),
+            LibraryClient::V5(client) => client.try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce).is_ok(),
         };
     }
 
-    /// Hears no more of a filter.
+    /// Unsubscribes from a filter.
     pub fn unsubscribe(&self, filter: String) {
         let _ = match &self.client {
-            Client::V3(client) => client.try_unsubscribe(filter).is_ok(),
-            Client::V5(client) => client.try_unsubscribe(filter).is_ok(),
+            LibraryClient::V3(client) => client.try_unsubscribe(filter).is_ok(),
+            LibraryClient::V5(client) => client.try_unsubscribe(filter).is_ok(),
         };
     }
 
-    /// Says good-bye, and waits until the broker has taken it: then it does not say the will.
+    /// Disconnects, and waits until the packet is sent, so that the broker does not publish the will.
     pub async fn close(mut self) {
         let _ = match &self.client {
-            Client::V3(client) => client.try_disconnect().is_ok(),
-            Client::V5(client) => client.try_disconnect().is_ok(),
+            LibraryClient::V3(client) => client.try_disconnect().is_ok(),
+            LibraryClient::V5(client) => client.try_disconnect().is_ok(),
         };
-        while !matches!(self.next().await, Happening::Lost(_)) {}
+        while !matches!(self.next().await, LinkEvent::Lost(_)) {}
     }
 }
 
-impl Drop for Connection {
+impl Drop for BrokerConnection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// How the broker's certificate is judged: by those in the file, or by the system's.
+/// The TLS configuration, which trusts the certificates in the file, or else those of the system.
 fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     match ca_file {
@@ -186,58 +186,58 @@ fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Tells what the library's loop does until the connection is over, or nobody listens.
-async fn follow_v3(mut eventloop: rumqttc::EventLoop, happenings: mpsc::Sender<Happening>, place: String) {
+/// Runs the library's loop and passes its events on, until the connection ends or the receiver is gone.
+async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkEvent>, place: String) {
     use rumqttc::{Event, Packet};
     let mut was_up = false;
     loop {
-        let happening = match eventloop.poll().await {
+        let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 was_up = true;
-                Happening::Connected
+                LinkEvent::Connected
             }
-            Ok(Event::Incoming(Packet::PubAck(ack))) => Happening::Acknowledged(ack.pkid),
-            Ok(Event::Incoming(Packet::Publish(publish))) => Happening::Heard(Heard {
+            Ok(Event::Incoming(Packet::PubAck(ack))) => LinkEvent::Acknowledged(ack.pkid),
+            Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {
                 topic: publish.topic,
                 payload: String::from_utf8_lossy(&publish.payload).into_owned(),
                 is_retained: publish.retain,
             }),
-            Ok(Event::Outgoing(Outgoing::Publish(number))) => Happening::Sent(number),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => Happening::Lost("the connection was closed".to_owned()),
+            Ok(Event::Outgoing(Outgoing::Publish(number))) => LinkEvent::Sent(number),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Lost("the connection was closed".to_owned()),
             Ok(_) => continue,
-            Err(error) => Happening::Lost(why_v3(error, was_up, &place)),
+            Err(error) => LinkEvent::Lost(why_v3(error, was_up, &place)),
         };
-        let is_over = matches!(happening, Happening::Lost(_));
-        if happenings.send(happening).await.is_err() || is_over {
+        let is_over = matches!(event, LinkEvent::Lost(_));
+        if events.send(event).await.is_err() || is_over {
             return;
         }
     }
 }
 
-/// The same of version 5, whose types are others.
-async fn follow_v5(mut eventloop: v5::EventLoop, happenings: mpsc::Sender<Happening>, place: String) {
+/// Does the same for version 5, whose types differ.
+async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>, place: String) {
     use v5::Event;
     use v5::mqttbytes::v5::Packet;
     let mut was_up = false;
     loop {
-        let happening = match eventloop.poll().await {
+        let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 was_up = true;
-                Happening::Connected
+                LinkEvent::Connected
             }
-            Ok(Event::Incoming(Packet::PubAck(ack))) => Happening::Acknowledged(ack.pkid),
-            Ok(Event::Incoming(Packet::Publish(publish))) => Happening::Heard(Heard {
+            Ok(Event::Incoming(Packet::PubAck(ack))) => LinkEvent::Acknowledged(ack.pkid),
+            Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {
                 topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                 payload: String::from_utf8_lossy(&publish.payload).into_owned(),
                 is_retained: publish.retain,
             }),
-            Ok(Event::Outgoing(Outgoing::Publish(number))) => Happening::Sent(number),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => Happening::Lost("the connection was closed".to_owned()),
+            Ok(Event::Outgoing(Outgoing::Publish(number))) => LinkEvent::Sent(number),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Lost("the connection was closed".to_owned()),
             Ok(_) => continue,
-            Err(error) => Happening::Lost(why_v5(error, was_up, &place)),
+            Err(error) => LinkEvent::Lost(why_v5(error, was_up, &place)),
         };
-        let is_over = matches!(happening, Happening::Lost(_));
-        if happenings.send(happening).await.is_err() || is_over {
+        let is_over = matches!(event, LinkEvent::Lost(_));
+        if events.send(event).await.is_err() || is_over {
             return;
         }
     }

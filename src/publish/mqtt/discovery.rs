@@ -1,26 +1,25 @@
-//! What Home Assistant is told of this daemon, by its device-based MQTT discovery: a device for the daemon, and one for each source.
+//! The discovery documents for Home Assistant's device-based MQTT discovery: one device for the daemon, and one for each source.
 //!
-//! Pure: what there is goes in, documents come out. A component that is gone is told once more with nothing but its platform, which is
-//! how Home Assistant wants it removed.
+//! All functions are pure. A component that is gone is sent once more with its platform alone, by which Home Assistant removes it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::commands::LEAST;
-use super::inventory::{Inventory, Label};
+use super::commands::MIN_THRESHOLD;
+use super::inventory::{Inventory, ReportedLabel};
 use super::topics::{Topics, id};
 
-/// What events of a source may be, as Home Assistant's `event_type`.
+/// The values of Home Assistant's `event_type`.
 pub const EVENT_TYPES: [&str; 3] = ["start", "update", "end"];
 
-/// The documents to be retained, by their topics.
+/// The documents that the broker is to retain, by topic.
 pub fn documents(topics: &Topics, inventory: &Inventory) -> BTreeMap<String, Value> {
     let sources = inventory.sources.iter().map(|source| (topics.discovery(Some(source)), of_source(topics, inventory, source)));
     [(topics.discovery(None), of_node(topics, inventory))].into_iter().chain(sources).collect()
 }
 
-/// The new document with those components of the old one that are gone, to be removed; `None` where none is.
+/// The new document with the components of the old one that are to be removed; `None` where there are none.
 pub fn removal(old: &str, new: &Value) -> Option<Value> {
     let old: Value = serde_json::from_str(old).ok()?;
     let (old, is) = (old["components"].as_object()?, new["components"].as_object()?);
@@ -64,7 +63,7 @@ fn of_node(topics: &Topics, inventory: &Inventory) -> Value {
             "json_attributes_topic": topics.node("health"),
         }),
     );
-    for Label { key, name, .. } in &inventory.labels {
+    for ReportedLabel { key, name, .. } in &inventory.labels {
         let component = format!("threshold_{key}");
         let number = json!({
             "platform": "number",
@@ -75,9 +74,9 @@ fn of_node(topics: &Topics, inventory: &Inventory) -> Value {
             "icon": "mdi:tune-vertical",
             "command_topic": topics.threshold(key, "set"),
             "state_topic": topics.threshold(key, "state"),
-            "min": LEAST,
+            "min": MIN_THRESHOLD,
             "max": 1,
-            "step": LEAST,
+            "step": MIN_THRESHOLD,
             "mode": "box",
         });
         components.insert(component, number);
@@ -143,7 +142,7 @@ fn of_source(topics: &Topics, inventory: &Inventory, source: &str) -> Value {
             "json_attributes_topic": topics.source(source, "health"),
         }),
     );
-    for Label { key, name, .. } in &inventory.labels {
+    for ReportedLabel { key, name, .. } in &inventory.labels {
         add(
             &format!("label_{key}"),
             "binary_sensor",
@@ -176,7 +175,7 @@ fn document(topics: &Topics, device: Value, components: Map<String, Value>) -> V
     })
 }
 
-/// What a label is to Home Assistant: the alarm that it is the sound of, or just a sound.
+/// The device class of a label in Home Assistant: that of the alarm whose sound it is, or `sound`.
 fn class(key: &str) -> &'static str {
     let is = |words: &[&str]| words.iter().any(|word| key.contains(word));
     if is(&["carbon_monoxide"]) {
@@ -213,7 +212,7 @@ pub(super) mod tests {
     }
 
     pub fn inventory() -> Inventory {
-        let label = |key: &str, name: &str, threshold| Label { key: key.to_owned(), name: name.to_owned(), threshold };
+        let label = |key: &str, name: &str, threshold| ReportedLabel { key: key.to_owned(), name: name.to_owned(), threshold };
         Inventory {
             sources: vec!["kitchen".to_owned(), "Küche/2".to_owned()],
             labels: vec![

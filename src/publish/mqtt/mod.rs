@@ -1,9 +1,10 @@
-//! The MQTT sink: events, states and health to a broker, and Home Assistant told of them by its own discovery.
+//! The MQTT sink: publishes events, states and health to a broker, with discovery for Home Assistant.
 //!
-//! `told` makes messages of the hub's lines, by `topics`, `states`, `inventory` and `discovery`; `queue` holds them; `connection` carries
-//! them; `commands` reads what comes back. Here is the loop that joins them, and that comes back to a broker that was away.
+//! `composer` turns the hub's deliveries into messages: `topics` names their topics, `sounding` knows the open events, `inventory` the sources
+//! and labels, and `discovery` writes the documents for Home Assistant. `outbox` holds the messages, `connection` carries them, and `commands`
+//! parses messages from the broker. The loop in this file joins them, and reconnects to a broker that was away.
 //!
-//! Invariant: a broker that is away or slow costs no more than the bound of the queue, and is waited for by nobody else.
+//! Invariant: a broker that is away or slow costs no more than the bound of the outbox, and nothing outside the sink waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,55 +22,55 @@ use super::sinks::Context;
 use super::wire::Request;
 use crate::publish::settings::MqttConfig;
 use crate::stats::sink::SinkStats;
-use commands::Command;
-use connection::{Connection, Happening, Heard};
-use queue::{Kind, Message};
-use told::Told;
+use commands::MqttCommand;
+use composer::Composer;
+use connection::{BrokerConnection, LinkEvent, Received};
+use outbox::{BrokerMessage, Retention};
 
-pub mod commands;
-pub mod connection;
-pub mod discovery;
-pub mod inventory;
-pub mod queue;
-pub mod states;
-pub mod told;
-pub mod topics;
+mod commands;
+mod composer;
+mod connection;
+mod discovery;
+mod inventory;
+mod outbox;
+mod sounding;
+mod topics;
 
-/// After a failure the broker is tried again so soon …
+/// The pause after the first failure to connect. It doubles with each further one in a row, up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// … and after more of them in a row, twice as late each time, at last so late: however long it was away, what is shown of it is true soon
-/// after it is back.
+/// The longest pause between two attempts to connect: however long the broker was away, its states are true soon after it is back.
 const LAST_RETRY: Duration = Duration::from_secs(3);
-/// A connection that lasted so long was no failure.
+/// The least duration of a connection after which the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(2);
-/// How often it is looked whether there is anything new to be told.
-const LOOK: Duration = Duration::from_secs(1);
-/// How loud it is, is told at every so many looks.
-const LEVEL_LOOKS: u64 = 5;
-/// For how long the broker is asked what it had retained.
+/// The interval at which the sources, labels and health are checked for changes.
+const CHECK: Duration = Duration::from_secs(1);
+/// The number of checks between two messages about the level.
+const LEVEL_CHECKS: u64 = 5;
+/// The time after connecting in which the broker's retained messages are looked through.
 const FINDING: Duration = Duration::from_secs(3);
-/// How long the pipeline has to say what is open.
+/// The time in which the pipeline must answer which events are open.
 const ANSWER: Duration = Duration::from_millis(500);
-/// How long the last messages have to arrive.
+/// The time for the last messages to arrive.
 const GOODBYE: Duration = Duration::from_millis(700);
-/// Requests on their way to the pipeline.
+/// The length of the queue of requests to the pipeline.
 const REQUESTS: usize = 64;
 
-/// Runs the sink until it is told to stop. Until just now it was run as `former` says.
+/// Runs the sink until it is to stop. `former` is the configuration that was in force before.
 pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Context) {
     let Context { shared, stats, stop } = context;
-    // From here on no line is missed; what is open already is asked for.
+    // No report is missed from here on. The events that are open already are asked for.
     let (subscription, _) = shared.hub.connect();
     let (asked, requests) = mpsc::channel(REQUESTS);
     let (refuse, refused) = mpsc::channel(REQUESTS);
     let mut obeying = JoinSet::new();
     obeying.spawn(obey(shared.clone(), requests, refuse));
-    let told = Told::new(&config, former.as_ref(), shared.clone());
-    let link = Link::new(config, &told);
-    Sink { shared, stats, subscription, told, link, asked, refused }.run(stop).await;
+    let composer = Composer::new(&config, former.as_ref(), shared.clone());
+    let link = BrokerLink::new(config, &composer);
+    MqttSink { shared, stats, subscription, composer, link, asked, refused }.run(stop).await;
 }
 
-/// Has requests done, one after the other. What is refused is told again as it is, at its topic; what is done is told by the hub's lines.
+/// Has requests done, one after the other. After a refusal, the unchanged state is sent again to its topic; the effect of a request is
+/// published by the hub's reports.
 async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String)>, refused: mpsc::Sender<String>) {
     while let Some((request, topic)) = requests.recv().await {
         if let Err(Refusal(_, why)) = shared.answer(request).await {
@@ -81,29 +82,29 @@ async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String
     }
 }
 
-struct Sink {
+struct MqttSink {
     shared: Arc<Shared>,
     stats: Arc<SinkStats>,
     subscription: Subscription,
-    told: Told,
-    link: Link,
+    composer: Composer,
+    link: BrokerLink,
     asked: mpsc::Sender<(Request, String)>,
     refused: mpsc::Receiver<String>,
 }
 
-impl Sink {
+impl MqttSink {
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut n_looks = 0;
+        let mut checks = interval(CHECK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n_checks = 0;
         loop {
             tokio::select! {
-                Some(delivery) = self.subscription.next() => self.told.hear(&delivery),
-                happening = self.link.next() => self.take(happening),
-                Some(topic) = self.refused.recv() => self.told.outbox.repeat(&topic),
-                _ = looks.tick() => {
-                    self.look(n_looks).await;
-                    n_looks += 1;
+                Some(delivery) = self.subscription.next() => self.composer.take(&delivery),
+                event = self.link.next() => self.take(event),
+                Some(topic) = self.refused.recv() => self.composer.outbox.repeat(&topic),
+                _ = checks.tick() => {
+                    self.check(n_checks).await;
+                    n_checks += 1;
                 }
                 () = down(&mut stop) => break,
             }
@@ -112,33 +113,33 @@ impl Sink {
         self.end().await;
     }
 
-    /// What happened on the way to the broker.
-    fn take(&mut self, happening: Happening) {
-        match happening {
-            Happening::Connected => {
+    /// Takes a change on the way to the broker.
+    fn take(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected => {
                 if self.stats.rise() {
                     tracing::info!(broker = self.link.config.host, "connected to the MQTT broker");
                 }
-                self.link.is_up(&self.told);
-                self.told.outbox.connected();
+                self.link.is_up(&self.composer);
+                self.composer.outbox.connected();
             }
-            Happening::Sent(number) => self.told.outbox.sent(number),
-            Happening::Acknowledged(number) => {
-                self.stats.sent.fetch_add(u64::from(self.told.outbox.acknowledged(number)), Relaxed);
+            LinkEvent::Sent(number) => self.composer.outbox.sent(number),
+            LinkEvent::Acknowledged(number) => {
+                self.stats.sent.fetch_add(u64::from(self.composer.outbox.acknowledged(number)), Relaxed);
             }
-            // A command that the broker kept is from another time.
-            Happening::Heard(Heard { topic, payload, is_retained: true }) => self.told.find(&topic, &payload),
-            Happening::Heard(Heard { topic, payload, .. }) => match self.told.command(&topic, &payload) {
-                Some(Command::Announce) => self.told.announce(),
-                Some(Command::Ask(request, topic)) => self.ask(request, topic),
+            // A command that the broker retained is from another time.
+            LinkEvent::Received(Received { topic, payload, is_retained: true }) => self.composer.take_retained(&topic, &payload),
+            LinkEvent::Received(Received { topic, payload, .. }) => match self.composer.command(&topic, &payload) {
+                Some(MqttCommand::Announce) => self.composer.announce(),
+                Some(MqttCommand::Ask(request, topic)) => self.ask(request, topic),
                 None => {}
-                Some(Command::Refuse(why, topic)) => {
+                Some(MqttCommand::Refuse(why, topic)) => {
                     tracing::warn!(why, "a request over MQTT is refused");
-                    self.told.outbox.repeat(&topic);
+                    self.composer.outbox.repeat(&topic);
                 }
             },
-            Happening::Lost(why) => {
-                self.told.outbox.lost();
+            LinkEvent::Lost(why) => {
+                self.composer.outbox.lost();
                 self.link.is_down();
                 if self.stats.fall(why.clone()) {
                     tracing::warn!(why, "MQTT is down, and is tried again");
@@ -153,26 +154,26 @@ impl Sink {
         }
     }
 
-    /// Looks whether there is anything new that no line tells of.
-    async fn look(&mut self, n_looks: u64) {
+    /// Takes changes into account that no report announces.
+    async fn check(&mut self, n_checks: u64) {
         if let Some(missed) = self.subscription.missed() {
-            self.told.hear(&missed);
+            self.composer.take(&missed);
         }
-        if self.told.is_unsure {
-            // Lines wait meanwhile, so that none is taken that is older than the answer and not in it.
+        if self.composer.is_unsure {
+            // Reports wait meanwhile: one that is older than the answer must not be taken after it.
             if let Ok(Ok(tops)) = timeout(ANSWER, self.shared.top(0)).await {
-                self.told.correct(&tops);
+                self.composer.correct(&tops);
             }
         }
-        self.told.refresh();
-        self.link.forget_finding(&self.told);
-        if n_looks.is_multiple_of(LEVEL_LOOKS) {
-            self.told.say_levels();
+        self.composer.refresh();
+        self.link.end_finding(&self.composer);
+        if n_checks.is_multiple_of(LEVEL_CHECKS) {
+            self.composer.compose_levels();
         }
     }
 
     fn hand_over(&mut self) {
-        let outbox = &mut self.told.outbox;
+        let outbox = &mut self.composer.outbox;
         if let Some(connection) = &self.link.connection {
             while let Some(message) = outbox.hand_over() {
                 connection.send(message);
@@ -182,17 +183,17 @@ impl Sink {
         self.stats.dropped.store(outbox.given_up, Relaxed);
     }
 
-    /// Tells that the daemon goes, as far as the broker takes it in time.
+    /// Sends the last messages, as far as the broker takes them in time.
     async fn end(mut self) {
         while let Some(delivery) = self.subscription.try_next() {
-            self.told.hear(&delivery);
+            self.composer.take(&delivery);
         }
-        self.told.say_goodbye();
+        self.composer.compose_goodbye();
         let deadline = Instant::now() + GOODBYE;
         self.hand_over();
-        while self.stats.state().0 == crate::stats::sink::SinkState::Up && !self.told.outbox.is_empty() {
+        while self.stats.state().0 == crate::stats::sink::SinkState::Up && !self.composer.outbox.is_empty() {
             tokio::select! {
-                happening = self.link.next() => self.take(happening),
+                event = self.link.next() => self.take(event),
                 () = sleep_until(deadline) => break,
             }
             self.hand_over();
@@ -203,24 +204,28 @@ impl Sink {
     }
 }
 
-/// The way to the broker: a connection, or the time at which it is tried again.
-struct Link {
+/// The way to the broker: a connection, or the time of the next attempt.
+struct BrokerLink {
     config: MqttConfig,
     client_id: String,
-    will: Message,
-    connection: Option<Connection>,
+    will: BrokerMessage,
+    connection: Option<BrokerConnection>,
     connected_at: Option<Instant>,
-    /// Until when the broker is asked what it had retained.
+    /// The time until which the broker's retained messages are looked through.
     finding: Option<Instant>,
     retry_at: Instant,
     retry: Duration,
 }
 
-impl Link {
-    fn new(config: MqttConfig, told: &Told) -> Self {
-        let will = Message { topic: told.topics.node("availability"), payload: "offline".to_owned(), kind: Kind::Retained };
+impl BrokerLink {
+    fn new(config: MqttConfig, composer: &Composer) -> Self {
+        let will = BrokerMessage {
+            topic: composer.topics.node("availability"),
+            payload: "offline".to_owned(),
+            retention: Retention::Retained,
+        };
         Self {
-            client_id: told.topics.node_id.clone(),
+            client_id: composer.topics.node_id.clone(),
             config,
             will,
             connection: None,
@@ -231,30 +236,30 @@ impl Link {
         }
     }
 
-    /// What happens next; opens a connection where there is none and it is time to.
-    async fn next(&mut self) -> Happening {
+    /// The next change; waits for it. Opens a connection when there is none and the time for an attempt has come.
+    async fn next(&mut self) -> LinkEvent {
         loop {
             match &mut self.connection {
                 Some(connection) => return connection.next().await,
                 None => {
                     sleep_until(self.retry_at).await;
-                    // The password may have been put right meanwhile.
+                    // The password may have been corrected meanwhile.
                     let opened = secret::read(self.config.password_file.as_deref(), "MIMID_MQTT_PASSWORD", "mqtt_password")
-                        .and_then(|password| Connection::open(&self.config, &self.client_id, password, &self.will));
+                        .and_then(|password| BrokerConnection::open(&self.config, &self.client_id, password, &self.will));
                     match opened {
                         Ok(connection) => self.connection = Some(connection),
-                        Err(why) => return Happening::Lost(why),
+                        Err(why) => return LinkEvent::Lost(why),
                     }
                 }
             }
         }
     }
 
-    fn is_up(&mut self, told: &Told) {
+    fn is_up(&mut self, composer: &Composer) {
         let now = Instant::now();
         (self.connected_at, self.finding) = (Some(now), Some(now + FINDING));
         if let Some(connection) = &self.connection {
-            for filter in told.topics.heard().into_iter().chain(told.own()) {
+            for filter in composer.topics.command_filters().into_iter().chain(composer.own_filters()) {
                 connection.subscribe(filter);
             }
         }
@@ -269,12 +274,12 @@ impl Link {
         self.retry = (self.retry * 2).min(LAST_RETRY);
     }
 
-    /// Asks no longer for what was retained: what comes now is what is sent.
-    fn forget_finding(&mut self, told: &Told) {
+    /// Unsubscribes from the daemon's own topics once the retained messages have been looked through.
+    fn end_finding(&mut self, composer: &Composer) {
         if self.finding.is_some_and(|until| Instant::now() >= until) {
             self.finding = None;
             if let Some(connection) = &self.connection {
-                for filter in told.own() {
+                for filter in composer.own_filters() {
                     connection.unsubscribe(filter);
                 }
             }

@@ -1,89 +1,91 @@
-//! What waits to be sent: events in their order, and the newest of what the broker is to retain.
+//! The messages that wait to be sent: events in their order, and the newest of each message that the broker is to retain.
 //!
-//! While there is no connection, events wait, the oldest being given up where too many do; what is retained is not queued but known, and
-//! said anew when the broker is back. Invariant: no more than the bound waits, an event leaves only by being acknowledged or given up, and
-//! what is retained is never given up.
+//! While there is no connection, events wait; if too many wait, the oldest is given up. Retained messages are not queued meanwhile: the
+//! newest of each topic is known, and sent when the broker is back.
+//!
+//! Invariant: the number of waiting events is bounded, an event leaves only by being acknowledged or given up, and a retained message is
+//! never given up.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many messages may be on their way at a time: fewer than the 20 that brokers take by default.
+/// The most messages without an acknowledgement: fewer than the 20 that brokers accept by default.
 pub const IN_FLIGHT: usize = 16;
 
 /// A message to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Where it goes.
+pub struct BrokerMessage {
+    /// The topic.
     pub topic: String,
-    /// What it says.
+    /// The payload.
     pub payload: String,
-    /// What becomes of it.
-    pub kind: Kind,
+    /// How it is kept.
+    pub retention: Retention,
 }
 
-/// What becomes of a message.
+/// How a message is kept, here and at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It waits for a broker that is away.
+pub enum Retention {
+    /// It waits while the broker is away.
     Event,
-    /// The broker keeps it, and gives it to whoever subscribes.
+    /// The broker keeps it, and sends it to every new subscriber.
     Retained,
-    /// It is worth nothing later.
+    /// It is dropped while the broker is away.
     Fleeting,
 }
 
-/// What waits to be sent.
+/// The messages that wait to be sent.
 #[derive(Debug)]
 pub struct Outbox {
     bound: usize,
     is_connected: bool,
-    waiting: VecDeque<Message>,
-    /// What was handed over and is not acknowledged, each with the number that it went out under, once that is known.
-    in_flight: VecDeque<(Option<u16>, Message)>,
+    waiting: VecDeque<BrokerMessage>,
+    /// The messages that were handed over and are not acknowledged, each with its packet number once that is known.
+    in_flight: VecDeque<(Option<u16>, BrokerMessage)>,
     retained: BTreeMap<String, String>,
-    /// How many events were given up.
+    /// The number of events that were given up.
     pub given_up: u64,
 }
 
 impl Outbox {
-    /// An empty one for so many messages.
+    /// An empty outbox in which at most `bound` messages wait.
     pub fn new(bound: usize) -> Self {
         let (waiting, in_flight) = (VecDeque::new(), VecDeque::new());
         Self { bound: bound.max(1), is_connected: false, waiting, in_flight, retained: BTreeMap::new(), given_up: 0 }
     }
 
-    /// How many messages are not acknowledged.
+    /// The number of messages that are not acknowledged.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.in_flight.len()
     }
 
-    /// Whether nothing is to be sent.
+    /// Whether every message is acknowledged.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The payload that is to be retained at this topic.
+    /// The payload that the broker is to retain at this topic.
     pub fn retained(&self, topic: &str) -> Option<&str> {
         self.retained.get(topic).map(String::as_str)
     }
 
-    /// The topics at which something is to be retained.
+    /// The topics of all retained messages.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         self.retained.keys().map(String::as_str)
     }
 
     /// Queues an event.
     pub fn event(&mut self, topic: String, payload: String) {
-        self.push(Message { topic, payload, kind: Kind::Event });
+        self.push(BrokerMessage { topic, payload, retention: Retention::Event });
     }
 
-    /// Sends something that is worth nothing later.
+    /// Sends a message that is dropped while there is no connection.
     pub fn fleeting(&mut self, topic: String, payload: String) {
         if self.is_connected {
-            self.push(Message { topic, payload, kind: Kind::Fleeting });
+            self.push(BrokerMessage { topic, payload, retention: Retention::Fleeting });
         }
     }
 
-    /// Has the broker retain this from now on; it is sent only where that is new.
+    /// Has the broker retain a message from now on. It is sent only if it differs from the one before.
     pub fn retain(&mut self, topic: String, payload: String) {
         if self.retained(&topic) != Some(&payload) {
             self.retained.insert(topic.clone(), payload);
@@ -91,50 +93,53 @@ impl Outbox {
         }
     }
 
-    /// Sends again what is retained at this topic.
+    /// Sends the retained message of this topic again.
     pub fn repeat(&mut self, topic: &str) {
         if let Some(payload) = self.retained.get(topic).cloned() {
-            self.pass(topic.to_owned(), payload);
+            self.retain_once(topic.to_owned(), payload);
         }
     }
 
-    /// Sends to the topic what is retained only until the next.
-    pub fn pass(&mut self, topic: String, payload: String) {
+    /// Sends a retained message that the next one of its topic replaces. It is not sent again after a lost connection.
+    pub fn retain_once(&mut self, topic: String, payload: String) {
         if self.is_connected {
-            self.push(Message { topic, payload, kind: Kind::Retained });
+            self.push(BrokerMessage { topic, payload, retention: Retention::Retained });
         }
     }
 
-    /// Has the broker retain nothing there any more.
+    /// Removes the retained message of this topic.
     pub fn clear(&mut self, topic: &str) {
         self.retained.remove(topic);
-        self.pass(topic.to_owned(), String::new());
+        self.retain_once(topic.to_owned(), String::new());
     }
 
-    /// A new connection: what is retained goes first, then the events that waited.
+    /// Begins with a new connection: all retained messages go first, then the events that waited.
     pub fn connected(&mut self) {
         self.lost();
         self.is_connected = true;
         let retained = self.retained.iter();
-        let anew =
-            retained.map(|(topic, payload)| Message { topic: topic.clone(), payload: payload.clone(), kind: Kind::Retained });
-        self.waiting = anew.chain(std::mem::take(&mut self.waiting)).collect();
+        let again = retained.map(|(topic, payload)| BrokerMessage {
+            topic: topic.clone(),
+            payload: payload.clone(),
+            retention: Retention::Retained,
+        });
+        self.waiting = again.chain(std::mem::take(&mut self.waiting)).collect();
     }
 
-    /// The connection is gone: events that were not acknowledged wait again, the others are dropped.
+    /// Takes the loss of the connection: events that were not acknowledged wait again, all other messages are dropped.
     pub fn lost(&mut self) {
         self.is_connected = false;
-        let unsure = std::mem::take(&mut self.in_flight).into_iter().map(|(_, message)| message);
-        let all = unsure.chain(std::mem::take(&mut self.waiting));
-        self.waiting = all.filter(|message| message.kind == Kind::Event).collect();
+        let unacknowledged = std::mem::take(&mut self.in_flight).into_iter().map(|(_, message)| message);
+        let all = unacknowledged.chain(std::mem::take(&mut self.waiting));
+        self.waiting = all.filter(|message| message.retention == Retention::Event).collect();
         while self.waiting.len() > self.bound {
             self.waiting.pop_front();
             self.given_up += 1;
         }
     }
 
-    /// The next message to hand over, while not too many are on their way.
-    pub fn hand_over(&mut self) -> Option<Message> {
+    /// The next message to hand over to the connection; `None` while too many are not acknowledged.
+    pub fn hand_over(&mut self) -> Option<BrokerMessage> {
         if !self.is_connected || self.in_flight.len() >= IN_FLIGHT {
             return None;
         }
@@ -143,31 +148,33 @@ impl Outbox {
         Some(message)
     }
 
-    /// The oldest message without a number went out under this one.
+    /// Takes the packet number of the oldest message without one.
     pub fn sent(&mut self, number: u16) {
         if let Some(unnumbered) = self.in_flight.iter_mut().find(|(known, _)| known.is_none()) {
             unnumbered.0 = Some(number);
         }
     }
 
-    /// The message of this number has arrived; says whether there is one.
+    /// Takes the acknowledgement of this packet number, and returns whether a message had it.
     pub fn acknowledged(&mut self, number: u16) -> bool {
         let found = self.in_flight.iter().position(|(known, _)| *known == Some(number));
         found.and_then(|at| self.in_flight.remove(at)).is_some()
     }
 
-    fn push(&mut self, message: Message) {
+    fn push(&mut self, message: BrokerMessage) {
         if self.waiting.len() >= self.bound {
-            match message.kind {
-                // What is new takes the place of what is old at the same topic; there are no more topics than that.
-                Kind::Retained => self.waiting.retain(|old| old.kind != Kind::Retained || old.topic != message.topic),
-                Kind::Event | Kind::Fleeting => {
-                    let oldest = self.waiting.iter().position(|old| old.kind != Kind::Retained);
+            match message.retention {
+                // The new message replaces the old one of its topic, so the number of topics is the bound.
+                Retention::Retained => {
+                    self.waiting.retain(|old| old.retention != Retention::Retained || old.topic != message.topic)
+                }
+                Retention::Event | Retention::Fleeting => {
+                    let oldest = self.waiting.iter().position(|old| old.retention != Retention::Retained);
                     let Some(lost) = oldest.and_then(|at| self.waiting.remove(at)) else {
-                        self.given_up += u64::from(message.kind == Kind::Event);
+                        self.given_up += u64::from(message.retention == Retention::Event);
                         return;
                     };
-                    self.given_up += u64::from(lost.kind == Kind::Event);
+                    self.given_up += u64::from(lost.retention == Retention::Event);
                 }
             }
         }
@@ -278,10 +285,10 @@ mod tests {
         ) {
             let mut outbox = Outbox::new(5);
             let (mut made, mut number) = (0u64, 0u16);
-            let mut flying: VecDeque<(u16, Message)> = VecDeque::new();
+            let mut flying: VecDeque<(u16, BrokerMessage)> = VecDeque::new();
             let (mut arrived, mut broker) = (Vec::new(), BTreeMap::new());
-            let take = |message: Message, arrived: &mut Vec<u64>, broker: &mut BTreeMap<String, String>| match message.kind {
-                Kind::Event => arrived.push(message.payload.parse().unwrap()),
+            let take = |message: BrokerMessage, arrived: &mut Vec<u64>, broker: &mut BTreeMap<String, String>| match message.retention {
+                Retention::Event => arrived.push(message.payload.parse().unwrap()),
                 _ if message.payload.is_empty() => drop(broker.remove(&message.topic)),
                 _ => drop(broker.insert(message.topic, message.payload)),
             };
@@ -305,7 +312,7 @@ mod tests {
                         take(message, &mut arrived, &mut broker);
                     },
                 }
-                prop_assert!(outbox.waiting.iter().filter(|message| message.kind == Kind::Event).count() <= 5);
+                prop_assert!(outbox.waiting.iter().filter(|message| message.retention == Retention::Event).count() <= 5);
                 prop_assert!(outbox.in_flight.len() <= IN_FLIGHT);
             }
             prop_assert!(arrived.is_sorted_by(|a, b| a < b), "{arrived:?}");

@@ -1,6 +1,6 @@
-//! Which labels are heard just now: the events that are open, by the lines of the hub.
+//! The open events by the reports of the hub, and with them the labels that are heard now.
 //!
-//! A bark is also a dog: while it lasts, both are heard. Nothing here is sent or timed.
+//! A bark is also a dog: while it lasts, both labels are heard. Nothing here sends messages or reads a clock.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use super::inventory::Inventory;
 use crate::control::SourceTop;
 use crate::event::{Report, Subject};
 
-/// What made-up events carry as their source; they count for every source, so that automations can be tried.
+/// The source of made-up events. They count for every source, so that a user can try an automation.
 const MADE_UP: &str = "test";
 
 /// The events that are open.
 #[derive(Debug, Default)]
-pub struct States {
-    open: HashMap<Uuid, OpenSound>,
+pub struct OpenSounds {
+    sounds: HashMap<Uuid, OpenSound>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct OpenSound {
     source: Arc<str>,
-    /// All that it is heard as.
+    /// The event's own label and the others that the sound is heard as.
     subjects: Vec<Arc<Subject>>,
 }
 
@@ -33,34 +33,34 @@ impl OpenSound {
     }
 }
 
-impl States {
-    /// Takes a report.
-    pub fn hear(&mut self, report: &Report) {
+impl OpenSounds {
+    /// Takes a report into account.
+    pub fn take(&mut self, report: &Report) {
         match report {
             Report::EventStart(event) | Report::EventUpdate(event) => {
-                self.open.insert(event.id, OpenSound::new(&event.source, &event.subject, &event.also));
+                self.sounds.insert(event.id, OpenSound::new(&event.source, &event.subject, &event.also));
             }
-            Report::EventEnd(event, _) => drop(self.open.remove(&event.id)),
-            Report::SourceLost { source, .. } => self.open.retain(|_, open| open.source != *source),
-            Report::Paused(_) => self.open.clear(),
+            Report::EventEnd(event, _) => drop(self.sounds.remove(&event.id)),
+            Report::SourceLost { source, .. } => self.sounds.retain(|_, sound| sound.source != *source),
+            Report::Paused(_) => self.sounds.clear(),
             _ => {}
         }
     }
 
-    /// Takes all that is open just now in the place of what was open by the reports.
+    /// Replaces all open events by those that the analysis says are open now.
     pub fn replace(&mut self, tops: &[SourceTop]) {
         let open = tops.iter().flat_map(|top| top.open.iter().map(move |event| (top, event)));
-        self.open = open.map(|(top, event)| (event.id, OpenSound::new(&top.source, &event.subject, &event.also))).collect();
+        self.sounds = open.map(|(top, event)| (event.id, OpenSound::new(&top.source, &event.subject, &event.also))).collect();
     }
 
-    /// Nothing is heard any more.
+    /// Forgets all open events.
     pub fn clear(&mut self) {
-        self.open.clear();
+        self.sounds.clear();
     }
 
-    /// The display names that are heard at a source.
-    pub fn heard<'s>(&'s self, source: &str, inventory: &Inventory) -> BTreeSet<&'s str> {
-        let here = self.open.values().filter(|open| sources_of(&open.source, inventory).contains(&source));
+    /// The display names of the labels that are heard at a source.
+    pub fn names<'s>(&'s self, source: &str, inventory: &Inventory) -> BTreeSet<&'s str> {
+        let here = self.sounds.values().filter(|open| sources_of(&open.source, inventory).contains(&source));
         here.flat_map(|open| open.subjects.iter().map(|subject| &*subject.name)).collect()
     }
 }
@@ -85,47 +85,47 @@ mod tests {
         Inventory { sources: vec!["kitchen".to_owned(), "porch".to_owned()], ..Inventory::default() }
     }
 
-    fn heard(states: &States, source: &str) -> Vec<String> {
-        states.heard(source, &inventory()).into_iter().map(str::to_owned).collect()
+    fn heard(open: &OpenSounds, source: &str) -> Vec<String> {
+        open.names(source, &inventory()).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
     fn a_label_is_heard_until_its_last_event_ends() {
-        let mut states = States::default();
-        states.hear(&Report::EventStart(event(1, "kitchen", "Dog", &[])));
-        states.hear(&Report::EventStart(event(2, "kitchen", "Bark", &["Dog", "Animal"])));
-        assert_eq!(heard(&states, "kitchen"), ["Animal", "Bark", "Dog"]);
-        assert!(heard(&states, "porch").is_empty());
-        states.hear(&Report::EventEnd(event(1, "kitchen", "Dog", &[]), EndReason::Decay));
-        assert_eq!(heard(&states, "kitchen"), ["Animal", "Bark", "Dog"]);
-        states.hear(&Report::EventEnd(event(2, "kitchen", "Bark", &[]), EndReason::Decay));
-        assert!(heard(&states, "kitchen").is_empty());
+        let mut open = OpenSounds::default();
+        open.take(&Report::EventStart(event(1, "kitchen", "Dog", &[])));
+        open.take(&Report::EventStart(event(2, "kitchen", "Bark", &["Dog", "Animal"])));
+        assert_eq!(heard(&open, "kitchen"), ["Animal", "Bark", "Dog"]);
+        assert!(heard(&open, "porch").is_empty());
+        open.take(&Report::EventEnd(event(1, "kitchen", "Dog", &[]), EndReason::Decay));
+        assert_eq!(heard(&open, "kitchen"), ["Animal", "Bark", "Dog"]);
+        open.take(&Report::EventEnd(event(2, "kitchen", "Bark", &[]), EndReason::Decay));
+        assert!(heard(&open, "kitchen").is_empty());
     }
 
     #[test]
     fn an_event_that_is_named_more_exactly_is_no_longer_what_it_was() {
-        let mut states = States::default();
-        states.hear(&Report::EventStart(event(1, "kitchen", "Animal", &[])));
-        states.hear(&Report::EventUpdate(event(1, "kitchen", "Cat", &[])));
-        assert_eq!(heard(&states, "kitchen"), ["Cat"]);
+        let mut open = OpenSounds::default();
+        open.take(&Report::EventStart(event(1, "kitchen", "Animal", &[])));
+        open.take(&Report::EventUpdate(event(1, "kitchen", "Cat", &[])));
+        assert_eq!(heard(&open, "kitchen"), ["Cat"]);
     }
 
     #[test]
     fn a_lost_source_and_a_pause_leave_nothing_heard() {
-        let mut states = States::default();
-        states.hear(&Report::EventStart(event(1, "kitchen", "Dog", &[])));
-        states.hear(&Report::EventStart(event(2, "porch", "Dog", &[])));
-        states.hear(&Report::SourceLost { source: "kitchen".into(), reason: String::new() });
-        assert!(heard(&states, "kitchen").is_empty() && heard(&states, "porch") == ["Dog"]);
-        states.hear(&Report::Paused(Pause { reason: PauseReason::Request, until: None }));
-        assert!(heard(&states, "porch").is_empty());
+        let mut open = OpenSounds::default();
+        open.take(&Report::EventStart(event(1, "kitchen", "Dog", &[])));
+        open.take(&Report::EventStart(event(2, "porch", "Dog", &[])));
+        open.take(&Report::SourceLost { source: "kitchen".into(), reason: String::new() });
+        assert!(heard(&open, "kitchen").is_empty() && heard(&open, "porch") == ["Dog"]);
+        open.take(&Report::Paused(Pause { reason: PauseReason::Request, until: None }));
+        assert!(heard(&open, "porch").is_empty());
     }
 
     #[test]
     fn a_made_up_event_counts_for_every_source() {
-        let mut states = States::default();
+        let mut open = OpenSounds::default();
         assert_eq!(sources_of("test", &inventory()), ["kitchen", "porch"]);
-        states.hear(&Report::EventStart(event(1, "test", "Dog", &[])));
-        assert!(heard(&states, "kitchen") == ["Dog"] && heard(&states, "porch") == ["Dog"]);
+        open.take(&Report::EventStart(event(1, "test", "Dog", &[])));
+        assert!(heard(&open, "kitchen") == ["Dog"] && heard(&open, "porch") == ["Dog"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The names of the topics: where each message of this daemon belongs, and what its own names are turned into for that.
+//! The names of the topics, and how the names of sources and labels are written in them.
 
 use std::fmt::Write;
 
@@ -8,22 +8,22 @@ use crate::event::Subject;
 use crate::model::labels::slug;
 use crate::publish::settings::MqttConfig;
 
-/// What stands beside the sources in the topics, so that no source may be called so there.
+/// The names beside the sources in the topics, which no source may have there.
 const RESERVED: [&str; 5] = ["availability", "health", "problem", "pause", "threshold"];
 
 /// The topics of one daemon.
 #[derive(Debug, Clone)]
 pub struct Topics {
     base: String,
-    /// What this machine is called.
+    /// The name of this machine.
     pub node: String,
-    /// The same in what Home Assistant knows things by.
+    /// The name of this machine as an id of Home Assistant.
     pub node_id: String,
     discovery_prefix: String,
 }
 
 impl Topics {
-    /// The topics that the configuration asks for.
+    /// The topics of a configuration.
     pub fn new(config: &MqttConfig) -> Self {
         Self {
             base: format!("{}/{}", config.prefix, config.node),
@@ -33,70 +33,70 @@ impl Topics {
         }
     }
 
-    /// Something of the whole daemon, such as `availability` or `pause/set`.
+    /// A topic of the whole daemon, such as `availability` or `pause/set`.
     pub fn node(&self, what: &str) -> String {
         format!("{}/{what}", self.base)
     }
 
-    /// Something of a source, such as `level`.
+    /// A topic of a source, such as `level`.
     pub fn source(&self, source: &str, what: &str) -> String {
         format!("{}/{}/{what}", self.base, level(source))
     }
 
-    /// Something of a label of a source, such as `state`.
+    /// A topic of a label at a source, such as `state`.
     pub fn label(&self, source: &str, key: &str, what: &str) -> String {
         format!("{}/{}/{key}/{what}", self.base, level(source))
     }
 
-    /// A label's threshold: its `set` or its `state`.
+    /// A topic of a label's threshold: `set` or `state`.
     pub fn threshold(&self, key: &str, what: &str) -> String {
         format!("{}/threshold/{key}/{what}", self.base)
     }
 
-    /// Where Home Assistant is told of a device: that of a source, or with `None` the daemon's own.
+    /// The topic of a device's discovery document: the device of a source, or with `None` that of the daemon.
     pub fn discovery(&self, source: Option<&str>) -> String {
         let device = source.map_or_else(|| "node".to_owned(), |source| format!("source_{}", id(source)));
         format!("{}/device/{}/{device}/config", self.discovery_prefix, self.node_id)
     }
 
-    /// Where Home Assistant says that it is there.
+    /// The topic of Home Assistant's birth message.
     pub fn birth(&self) -> String {
         format!("{}/status", self.discovery_prefix)
     }
 
-    /// What is subscribed to for as long as there is a connection.
-    pub fn heard(&self) -> Vec<String> {
+    /// The filters to subscribe to as long as there is a connection: commands, and Home Assistant's birth message.
+    pub fn command_filters(&self) -> Vec<String> {
         vec![self.node("pause/set"), self.node("threshold/+/set"), self.birth()]
     }
 
-    /// What is subscribed to for a moment, to find what an earlier run left there.
-    pub fn own(&self) -> Vec<String> {
+    /// The filters to subscribe to for a while, to find messages that an earlier run left retained.
+    pub fn own_filters(&self) -> Vec<String> {
         vec![self.node("#"), format!("{}/device/{}/+/config", self.discovery_prefix, self.node_id)]
     }
 
-    /// Whether [`Self::own`] finds this.
+    /// Whether [`Self::own_filters`] match this topic.
     pub fn is_own(&self, topic: &str) -> bool {
         self.under_node(topic).is_some() || self.is_discovery(topic)
     }
 
-    /// The topic behind the daemon's own part, where it has one.
+    /// The rest of a topic after this daemon's prefix; `None` where it does not begin with it.
     pub fn under_node<'t>(&self, topic: &'t str) -> Option<&'t str> {
         topic.strip_prefix(&self.base)?.strip_prefix('/')
     }
 
-    /// Whether Home Assistant is told of a device here.
+    /// Whether it is the topic of one of this daemon's discovery documents.
     pub fn is_discovery(&self, topic: &str) -> bool {
         let rest = topic.strip_prefix(&self.discovery_prefix).and_then(|rest| rest.strip_prefix("/device/"));
         rest.and_then(|rest| rest.strip_prefix(&self.node_id)).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
-/// What a label or a group is called in topics; never empty.
+/// The name of a label or a group in topics; never empty.
 pub fn key(subject: &Subject) -> String {
     if subject.slug.is_empty() { id(&subject.name) } else { subject.slug.clone() }
 }
 
-/// A source's name as one level of a topic. Names that differ stay different.
+/// A source's name as one level of a topic. Different names stay different.
 fn level(name: &str) -> String {
     let is_bad = |letter: char| matches!(letter, '/' | '+' | '#') || letter.is_control();
     if !name.is_empty() && !name.contains(is_bad) && !name.starts_with('$') && !RESERVED.contains(&name) {
@@ -105,7 +105,7 @@ fn level(name: &str) -> String {
     format!("{}_{}", name.replace(|letter| is_bad(letter) || letter == '$', "_"), fingerprint(name))
 }
 
-/// A name as Home Assistant takes it in ids: letters, digits and `_`. Names that differ stay different.
+/// A name as part of an id of Home Assistant: letters, digits and `_`. Different names stay different.
 pub fn id(name: &str) -> String {
     let slug = slug(name);
     if slug == name && !slug.is_empty() {
@@ -115,7 +115,7 @@ pub fn id(name: &str) -> String {
     }
 }
 
-/// A few digits that stay the same for the same name.
+/// Six hexadecimal digits of the name's hash.
 fn fingerprint(name: &str) -> String {
     Sha256::digest(name).iter().take(3).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
