@@ -71,7 +71,7 @@ pub struct Subscription {
 
 /// The beginning of a subscription with a new filter.
 #[derive(Debug)]
-pub struct Replay {
+pub struct SubscriptionStart {
     /// The number of the last report so far.
     pub seq: u64,
     /// Whether `since` is a number of another start of the daemon, whose reports are all gone.
@@ -188,7 +188,7 @@ impl Subscription {
     ///
     /// Deliveries that still wait under the old filter come first, except those after `since`, which the replay brings. A `since` of
     /// another `instance`, or beyond the last number, is from before a restart of the daemon: everything held is replayed.
-    pub fn subscribe(&mut self, filter: Filter, since: Option<u64>, instance: Option<&str>) -> Replay {
+    pub fn subscribe(&mut self, filter: Filter, since: Option<u64>, instance: Option<&str>) -> SubscriptionStart {
         let hub = self.hub.clone();
         let mut ledger = hub.lock();
         let seq = ledger.seq;
@@ -203,7 +203,7 @@ impl Subscription {
             }
         }
         before.extend(self.take_missed());
-        let mut replay = Replay { seq, restarted, gone: 0, reports: Vec::new(), before };
+        let mut replay = SubscriptionStart { seq, restarted, gone: 0, reports: Vec::new(), before };
         if let Some(since) = since {
             let oldest = ledger.held.front().map_or(seq + 1, |held| held.seq);
             replay.gone = (oldest - 1).saturating_sub(since);

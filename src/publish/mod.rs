@@ -1,22 +1,24 @@
 //! Publishing: reports in, lines on a local socket out; requests in, answers out.
 //!
-//! `wire` holds the only types that are serialised, `hub` numbers, remembers and fans out, `socket` binds the path,
-//! `activation` takes the socket of a service manager, `client` serves one connection, `filter` says who gets what, `subscribe` puts a filter in force, `access` says who
-//! may change the daemon, `answer` has requests done, `pretty` prints lines for people. `sinks` runs those that the configuration turns
-//! on, `mqtt` and `http`, with what `secret` finds for them.
+//! `hub` numbers the reports, remembers the newest, and hands them to its subscribers. `wire` holds the only types that are serialised.
+//! `subscribe` puts a client's `filter` in force, `answer` has requests done, `access` decides who may change the daemon. `shared` is the
+//! state that all of them share.
+//!
+//! `socket` serves the clients of the socket. `sinks` runs `mqtt` and `http` where the configuration turns them on: `settings` are their
+//! sections of it, and `secret` finds their passwords and tokens.
 //!
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
-pub mod access;
-pub mod answer;
+pub(crate) mod access;
+pub(crate) mod answer;
 pub mod filter;
-pub mod http;
-pub mod hub;
-pub mod mqtt;
-pub mod secret;
+pub(crate) mod http;
+pub(crate) mod hub;
+pub(crate) mod mqtt;
+pub(crate) mod secret;
 pub mod settings;
-pub mod shared;
-pub mod sinks;
-pub mod socket;
-pub mod subscribe;
+pub(crate) mod shared;
+pub(crate) mod sinks;
+pub(crate) mod socket;
+pub(crate) mod subscribe;
 pub mod wire;

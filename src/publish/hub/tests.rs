@@ -19,7 +19,7 @@ fn numbers<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<i64> {
     deliveries.into_iter().map(number).collect()
 }
 
-fn replayed(replay: &Replay) -> Vec<i64> {
+fn replayed(replay: &SubscriptionStart) -> Vec<i64> {
     replay.reports.iter().map(|published| published.seq as i64).collect()
 }
 
@@ -70,12 +70,12 @@ fn a_number_of_another_start_of_the_daemon_brings_all_that_is_held_and_is_told()
         let replay = client.subscribe(Filter::default(), Some(since), instance);
         (replay.restarted, replay.gone, replay.reports.len())
     };
-    // Without its instance a number tells that it is another one's only where it is beyond the last.
+    // Without an instance, only a number beyond the last one shows that it is of another start.
     assert_eq!(subscribe(seq, None), (false, 0, 0));
     assert_eq!(subscribe(seq + 1, None), (true, 10, REPLAY));
     assert_eq!(subscribe(seq, Some(&own)), (false, 0, 0));
     assert_eq!(subscribe(seq, Some(&other)), (true, 10, REPLAY));
-    // Who asks for no replay misses nothing.
+    // A client that asks for no replay misses nothing.
     assert!(!client.subscribe(Filter::default(), None, Some(&other)).restarted);
 }
 
@@ -115,7 +115,7 @@ fn long_lines_fill_a_queue_by_their_bytes() {
     }
     assert_eq!(numbers(&drain(&mut client)), [1, 2, 3]);
     assert_eq!(numbers(&client.missed()), [-3]);
-    // What is longer than the whole bound passes where nothing else waits.
+    // A report that is larger than the whole bound passes where nothing else waits.
     hub.publish(Report::ConfigRejected { faults: vec!["x".repeat(QUEUE_BYTES)] }, Timestamp::UNIX_EPOCH);
     assert_eq!(numbers(&drain(&mut client)), [7]);
     assert_eq!(client.backlog.bytes.load(Relaxed), 0);
@@ -184,16 +184,16 @@ fn what_a_thousand_stalled_clients_hold_is_bounded_and_shared() {
     assert!(first.iter().all(|reports| reports.iter().zip(&first[0]).all(|(report, same)| Arc::ptr_eq(report, same))));
 }
 
-/// What happens to a hub with three places for clients.
+/// A step in the life of a hub with three clients.
 #[derive(Debug, Clone)]
 enum Op {
-    /// So many reports about the source a or b.
+    /// Publish so many reports about the source a or b.
     Publish(&'static str, usize),
-    /// A client takes so many lines.
+    /// A client takes so many deliveries.
     Read(usize, usize),
-    /// A client hears of a only, or of all; from so far back, if at all.
+    /// A client subscribes to source a only, or to all; with a replay of so many reports, or without.
     Subscribe(usize, bool, Option<u64>),
-    /// A client goes, and another comes.
+    /// A client disconnects, and another connects.
     Reconnect(usize),
 }
 
@@ -207,7 +207,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A client, and what it should have got since it last subscribed.
+/// A client, with the reports that it should have got since it last subscribed and those that it got.
 struct Watched {
     subscription: Subscription,
     only_a: bool,
@@ -227,12 +227,12 @@ impl Watched {
         }
     }
 
-    /// Nothing comes twice, out of order or unasked, and nothing is missing beyond what waits, or was told, or will be.
+    /// No report comes twice, out of order or unasked. Every report that is missing waits in the queue, or is counted.
     fn check(&self, waiting: usize) {
         assert!(self.got.is_sorted_by(|a, b| a < b), "out of order: {:?}", self.got);
         assert!(self.got.iter().all(|seq| self.wanted.binary_search(seq).is_ok()), "got what it did not ask for");
         let missed = self.subscription.backlog.missed.load(Relaxed) as usize;
-        // A line that tells of missing ones waits among the others, so the account is exact only where none waits.
+        // A count of missing reports can wait in the queue, so the account is exact only where nothing waits.
         let known = self.got.len() + self.told as usize + missed;
         assert!(known <= self.wanted.len(), "more than there was");
         assert!(waiting > 0 || known == self.wanted.len(), "{known} of {}", self.wanted.len());
