@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::event::{Pause, PauseReason};
-use crate::publish::wire::{Body, Event, Line, pause_reason};
+use crate::event::{self, Pause};
+use crate::publish::wire::{Body, EndReason, Event, Line, PauseReason};
 use crate::text::visible;
 
 /// Whether colours are used.
@@ -65,15 +65,18 @@ pub fn gap(source: &str, gap_ms: u64) -> String {
 }
 
 /// What a pause of the wire is to people, whose clocks show `now` in `zone`.
-pub fn paused(reason: &str, until: Option<&str>, now: Timestamp, zone: &TimeZone) -> String {
-    let known = [PauseReason::Request, PauseReason::QuietHours].into_iter().find(|known| pause_reason(*known) == reason);
-    let until = until.and_then(|until| until.parse().ok());
-    known.map_or_else(|| visible(reason), |reason| Pause { reason, until }.describe(now, zone))
+pub fn paused(reason: &PauseReason, until: Option<&str>, now: Timestamp, zone: &TimeZone) -> String {
+    let reason = match reason {
+        PauseReason::Request => event::PauseReason::Request,
+        PauseReason::QuietHours => event::PauseReason::QuietHours,
+        PauseReason::Other(word) => return visible(word),
+    };
+    Pause { reason, until: until.and_then(|until| until.parse().ok()) }.describe(now, zone)
 }
 
 /// What the end of a pause is to people.
-pub fn resumed(reason: &str) -> String {
-    let why = if reason == pause_reason(PauseReason::QuietHours) { ": the quiet hours are over" } else { "" };
+pub fn resumed(reason: &PauseReason) -> String {
+    let why = if *reason == PauseReason::QuietHours { ": the quiet hours are over" } else { "" };
     format!("sound is heard again{why}")
 }
 
@@ -94,7 +97,7 @@ fn end(event: &Event, style: Style) -> String {
     let lasted = event.duration_ms.unwrap_or(0) as f64 / 1_000.0;
     let label = format!("{:<32}", event.label);
     let reason =
-        event.reason.as_deref().filter(|reason| *reason != "decay").map(|reason| format!("  ({reason})")).unwrap_or_default();
+        event.reason.as_ref().filter(|reason| **reason != EndReason::Decay).map(|reason| format!("  ({reason})")).unwrap_or_default();
     let text = format!(
         "{:<20} └ {label} {:>4.2}  {:>6.1} dBFS  lasted {lasted:.1} s{reason}",
         event.source, event.peak_score, event.level_dbfs

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::client::{ClientError, Daemon};
 use super::{Failure, exit};
 use crate::cli::pretty::paused;
-use crate::publish::wire::{Body, PauseStatus, Request, SinkStatus, SourceStatus, Status, duration};
+use crate::publish::wire::{Body, PauseStatus, Request, SinkStatus, SourceState, SourceStatus, Status, duration};
 use crate::text::visible;
 
 /// Show the health of the running daemon.
@@ -71,7 +71,7 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
     }
     for source in &status.sources {
         // What is paused has been told for all of them.
-        if let Some(reason) = source.reason.as_ref().filter(|_| source.state != "paused") {
+        if let Some(reason) = source.reason.as_ref().filter(|_| source.state != SourceState::Paused) {
             writeln!(out, "\n{}", visible(&format!("{} is {}: {reason}", source.name, source.state)))?;
         }
     }

@@ -336,7 +336,7 @@ impl Daemon {
                 (Order::Pause(reason), Report::Paused(pause))
             }
             Change::Resumed(reason) => {
-                tracing::info!(reason = wire::pause_reason(reason), "sound is heard again");
+                tracing::info!(reason = wire::PauseReason::from(reason).to_string(), "sound is heard again");
                 (Order::Resume, Report::Resumed { reason })
             }
         };

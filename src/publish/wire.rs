@@ -4,19 +4,21 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EndReason, PauseReason, Report, SoundEvent};
+use crate::event::{self, Report, SoundEvent};
 
 mod live;
 mod peaks;
 mod request;
 mod status;
 mod top;
+mod words;
 
 pub use live::{Live, LiveColumns, LiveLabel, LiveStart};
-pub use peaks::{Peak, PeakKind, Peaks};
+pub use peaks::{Peak, Peaks};
 pub use request::{BadRequest, Request};
 pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status, duration};
 pub use top::{OpenEvent, Top, TopLabel};
+pub use words::{EndReason, PauseReason, PeakKind, SinkState, SourceState, Why};
 
 /// The protocol's version, on every line.
 pub const VERSION: u32 = 1;
@@ -95,10 +97,10 @@ pub enum Body {
     ClockStepped { by_ms: i64 },
     /// Nothing is heard from now on, or for another reason or until another time than before.
     #[serde(rename = "paused")]
-    Paused { reason: String, until: Option<String> },
+    Paused { reason: PauseReason, until: Option<String> },
     /// Sound is heard again.
     #[serde(rename = "resumed")]
-    Resumed { reason: String },
+    Resumed { reason: PauseReason },
     /// A new configuration is in force.
     #[serde(rename = "config.reloaded")]
     ConfigReloaded { changes: Vec<String> },
@@ -183,7 +185,7 @@ pub struct Event {
     pub also: Vec<String>,
     /// Why it ended; only in `event.end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<EndReason>,
 }
 
 impl Line {
@@ -236,33 +238,13 @@ pub fn kind(report: &Report) -> &'static str {
     }
 }
 
-/// How an event's end is explained.
-pub fn reason(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Decay => "decay",
-        EndReason::Unconfirmed => "unconfirmed",
-        EndReason::MaxDuration => "max_duration",
-        EndReason::SourceLost => "source_lost",
-        EndReason::Paused => "paused",
-        EndReason::Shutdown => "shutdown",
-    }
-}
-
-/// Why nothing is heard.
-pub fn pause_reason(reason: PauseReason) -> &'static str {
-    match reason {
-        PauseReason::Request => "request",
-        PauseReason::QuietHours => "quiet_hours",
-    }
-}
-
 fn body(report: &Report, now: Timestamp) -> Body {
     let since = |time| milliseconds(time, now);
     match report {
         Report::EventStart(event) => Body::EventStart { event: wire(event, None), latency_ms: since(event.onset) },
         Report::EventUpdate(event) => Body::EventUpdate { event: wire(event, None), latency_ms: since(event.onset) },
-        Report::EventEnd(event, why) => {
-            Body::EventEnd { event: wire(event, Some(*why)), latency_ms: since(event.offset.unwrap_or(event.onset)) }
+        Report::EventEnd(event, reason) => {
+            Body::EventEnd { event: wire(event, Some(*reason)), latency_ms: since(event.offset.unwrap_or(event.onset)) }
         }
         Report::SourceLost { source, reason } => Body::SourceLost { source: source.to_string(), reason: reason.clone() },
         Report::SourceRestored { source } => Body::SourceRestored { source: source.to_string() },
@@ -279,13 +261,13 @@ fn body(report: &Report, now: Timestamp) -> Body {
             let PauseStatus { reason, until } = pause.into();
             Body::Paused { reason, until }
         }
-        Report::Resumed { reason } => Body::Resumed { reason: pause_reason(*reason).to_owned() },
+        Report::Resumed { reason } => Body::Resumed { reason: (*reason).into() },
         Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
         Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },
     }
 }
 
-fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
+fn wire(event: &SoundEvent, reason: Option<event::EndReason>) -> Event {
     Event {
         id: event.id.to_string(),
         label: event.subject.name.clone(),
@@ -302,7 +284,7 @@ fn wire(event: &SoundEvent, why: Option<EndReason>) -> Event {
         onset_uncertainty_ms: event.onset_uncertainty_ms,
         offset_uncertainty_ms: event.offset_uncertainty_ms,
         also: event.also.iter().map(|subject| subject.name.clone()).collect(),
-        reason: why.map(|why| reason(why).to_owned()),
+        reason: reason.map(Into::into),
     }
 }
 

@@ -65,7 +65,7 @@ struct JsonLine<'a> {
     offset_uncertainty_ms: u64,
     announced: f64,
     also: &'a [&'a str],
-    reason: &'static str,
+    reason: wire::EndReason,
 }
 
 /// Prints events in one format.
@@ -117,7 +117,7 @@ impl<W: Write> Writer<W> {
                     offset_uncertainty_ms: (found.offset_uncertainty_s * 1_000.0).round() as u64,
                     announced: round(found.announced_s, 3),
                     also: &found.also,
-                    reason: wire::reason(found.reason),
+                    reason: found.reason.into(),
                 };
                 serde_json::to_writer(&mut self.out, &line)?;
                 writeln!(self.out)

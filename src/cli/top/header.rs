@@ -6,6 +6,7 @@ use super::palette::Role;
 use super::pen::{Pen, columns};
 use super::source::Source;
 use super::state::{Link, State};
+use crate::publish::wire::SourceState;
 
 /// Draws it.
 pub fn draw(state: &State, pen: &mut Pen, area: Rect) {
@@ -20,7 +21,7 @@ pub fn draw(state: &State, pen: &mut Pen, area: Rect) {
     let end = right.saturating_sub(2);
     let mut x = pen.text(area.x, area.y, end, "mimid", Role::Strong);
     let about = format!(" {}  {}", state.version, state.model);
-    let names: u16 = state.sources.iter().map(|source| columns(&source.name) + columns(&source.state) + 7).sum();
+    let names: u16 = state.sources.iter().map(|source| columns(&source.name) + columns(&source.state_word()) + 7).sum();
     // Where there is no room for all, the source that is shown is worth more than the version.
     if x + columns(&about) + names <= end {
         x = pen.text(x, area.y, end - x, &about, Role::Quiet);
@@ -39,13 +40,14 @@ pub fn draw(state: &State, pen: &mut Pen, area: Rect) {
 }
 
 fn name(source: &Source, is_shown: bool, pen: &mut Pen, x: u16, y: u16, end: u16) -> u16 {
-    let state = columns(&source.state) + 1;
+    let word = source.state_word();
+    let state = columns(&word) + 1;
     let room = end.saturating_sub(x);
     let x = pen.text(x, y, room.saturating_sub(state), &source.name, if is_shown { Role::Strong } else { Role::Quiet });
-    let role = match source.state.as_str() {
-        "lost" => Role::Bad,
-        "paused" | "opening" => Role::Near,
+    let role = match source.state {
+        Some(SourceState::Lost) => Role::Bad,
+        Some(SourceState::Paused | SourceState::Opening) => Role::Near,
         _ => Role::Quiet,
     };
-    pen.text(x + 1, y, end.saturating_sub(x + 1), &source.state, role)
+    pen.text(x + 1, y, end.saturating_sub(x + 1), &word, role)
 }

@@ -25,6 +25,7 @@ pub fn table(top: &Top, out: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::wire::Why;
 
     #[test]
     fn the_columns_stand_below_each_other() {
@@ -36,7 +37,7 @@ mod tests {
             threshold,
             start_threshold: threshold.map(|threshold| threshold * 0.7),
             release: None,
-            why: String::new(),
+            why: Why::Open,
             because: "an event\u{1b} is open".to_owned(),
         };
         let top = Top {

@@ -7,6 +7,7 @@ use super::palette::Role;
 use super::pen::{Pen, columns};
 use super::source::{Heard, Label, Source};
 use super::state::State;
+use crate::publish::wire::Why;
 
 /// Scores of two hops that differ by less than this factor from the threshold are near it.
 const NEAR: f64 = 0.5;
@@ -103,7 +104,7 @@ fn row(state: &State, label: &Label, heard: &Heard, is_chosen: bool, widths: Wid
         let why = if columns(&label.now.because) + GAP <= widths.why || widths.why > 30 {
             label.now.because.clone()
         } else {
-            label.now.why.replace('_', " ")
+            label.now.why.to_string().replace('_', " ")
         };
         pen.text(x, y, area.right().saturating_sub(x), &why, role);
     }
@@ -111,10 +112,10 @@ fn row(state: &State, label: &Label, heard: &Heard, is_chosen: bool, widths: Wid
 
 /// A sign for what the colour says.
 fn mark(label: &Label) -> &'static str {
-    match label.now.why.as_str() {
-        "open" => "●",
-        "held" => "○",
-        "confirming" | "too_short" => "◌",
+    match label.now.why {
+        Why::Open => "●",
+        Why::Held => "○",
+        Why::Confirming | Why::TooShort => "◌",
         _ => "",
     }
 }
@@ -124,11 +125,11 @@ pub fn role_of(label: &Label, heard: &Heard) -> Role {
     if !label.is_fresh(heard) {
         return Role::Quiet;
     }
-    match label.now.why.as_str() {
-        "open" => Role::Firing,
-        "held" | "confirming" | "too_short" | "busy" => Role::Near,
-        "below" if label.now.start_threshold.is_some_and(|start| label.now.score >= start * NEAR) => Role::Near,
-        "below" => Role::Plain,
+    match label.now.why {
+        Why::Open => Role::Firing,
+        Why::Held | Why::Confirming | Why::TooShort => Role::Near,
+        Why::Below if label.now.start_threshold.is_some_and(|start| label.now.score >= start * NEAR) => Role::Near,
+        Why::Below => Role::Plain,
         _ => Role::Quiet,
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::history::{History, Stretch};
-use crate::detect::why::Why;
-use crate::publish::wire::{OpenEvent, Top, TopLabel};
+use crate::detect::why;
+use crate::publish::wire::{OpenEvent, SourceState, Top, TopLabel, Why};
 use crate::text::visible;
 
 /// So much of the past is drawn, in seconds.
@@ -22,8 +22,8 @@ pub struct Source {
     pub key: String,
     /// Its name, fit to be shown.
     pub name: String,
-    /// `live`, `lost` and so on; empty until the daemon has said.
-    pub state: String,
+    /// Its state; `None` until the daemon has said.
+    pub state: Option<SourceState>,
     /// The last answer, whose labels are in `labels`; `None` before the first.
     pub heard: Option<Heard>,
     /// Every label of which something is known, by its name as the daemon spells it.
@@ -91,8 +91,8 @@ impl Label {
         let event = open.iter().find(|event| event.label == self.now.label);
         (self.now.score, self.now.two_sided) = (0.0, None);
         (self.now.why, self.now.because) = match event {
-            Some(event) => ("open".to_owned(), Why::Open { is_confirmed: event.confirmed }.because()),
-            None => ("below".to_owned(), "not among the strongest".to_owned()),
+            Some(event) => (Why::Open, why::Why::Open { is_confirmed: event.confirmed }.because()),
+            None => (Why::Below, "not among the strongest".to_owned()),
         };
     }
 }
@@ -101,7 +101,12 @@ impl Source {
     /// A source of which only the name is known.
     pub fn new(name: &str) -> Self {
         let (labels, order) = (HashMap::new(), Vec::new());
-        Self { key: name.to_owned(), name: visible(name), state: String::new(), heard: None, labels, order, chosen: None }
+        Self { key: name.to_owned(), name: visible(name), state: None, heard: None, labels, order, chosen: None }
+    }
+
+    /// The state as a word, fit to be shown; empty until the daemon has said.
+    pub fn state_word(&self) -> String {
+        self.state.as_ref().map(|state| visible(&state.to_string())).unwrap_or_default()
     }
 
     /// Takes an answer; labels in `kept` stay whatever their score.
@@ -117,7 +122,7 @@ impl Source {
         let heard = Heard { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open };
         let (held, keep) = (heard.hops_of(HELD_S), heard.hops_of(MINUTE_S) + heard.hops_of(HELD_S));
         for now in labels {
-            let is_open = now.why == "open";
+            let is_open = now.why == Why::Open;
             let label = match self.labels.get_mut(&now.label) {
                 Some(label) => {
                     label.now = now;
@@ -233,7 +238,7 @@ mod tests {
             threshold: Some(0.2),
             start_threshold: Some(0.14),
             release: Some(0.02),
-            why: why.to_owned(),
+            why: why.into(),
             because: String::new(),
         }
     }
@@ -266,8 +271,8 @@ mod tests {
                 .find(|row| row.shown == name)
                 .map(|row| (row.now.why.clone(), row.now.because.clone(), row.now.two_sided))
         };
-        assert_eq!(of(&source, "Ding"), Some(("below".to_owned(), "not among the strongest".to_owned(), None)));
-        assert_eq!(of(&source, "Music").map(|now| now.0).as_deref(), Some("cooling_down"));
+        assert_eq!(of(&source, "Ding"), Some((Why::Below, "not among the strongest".to_owned(), None)));
+        assert_eq!(of(&source, "Music").map(|now| now.0), Some(Why::CoolingDown));
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn label(name: &str, score: f64, thresholds: Option<(f64, f64)>, why: &str, beca
         threshold: thresholds.map(|(threshold, _)| threshold),
         start_threshold: thresholds.map(|(_, start)| start),
         release: thresholds.map(|(threshold, _)| (threshold * 1e3).round() / 1e4),
-        why: why.to_owned(),
+        why: why.into(),
         because: because.to_owned(),
     }
 }

@@ -176,8 +176,10 @@ impl Link {
             let (Some(label), Ok(at)) = (model.labels.find(&peak.label), peak.at.parse::<Timestamp>()) else {
                 return Err(Break::Away(format!("the daemon told a peak of {:?} that cannot be read", peak.label)));
             };
+            // A newer daemon may follow more curves than this version counts.
+            let Some(kind) = peak.kind.curve() else { continue };
             let moment = Moment { place: Place::Source(peak.source.as_str().into()), at_ms: at.as_millisecond() };
-            gatherer.peak((label, peak.kind.into()), peak.score as f32, moment);
+            gatherer.peak((label, kind), peak.score as f32, moment);
         }
         // Time whose peaks were lost does not count: it would make the room quieter than it is.
         if answer.lost == 0 {

@@ -15,7 +15,7 @@ use crate::event::{Report, SoundEvent};
 use crate::publish::hub::{Delivery, Published};
 use crate::publish::settings::MqttConfig;
 use crate::publish::shared::Shared;
-use crate::publish::wire::SourceStatus;
+use crate::publish::wire::{SourceState, SourceStatus};
 
 /// Turns reports and health into messages, and knows what the broker retains.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Composer {
     /// Composes a message with the level of each live source.
     pub fn compose_levels(&mut self) {
         for source in self.shared.status().sources {
-            if let Some(level) = source.level_dbfs.filter(|_| source.state == "live") {
+            if let Some(level) = source.level_dbfs.filter(|_| source.state == SourceState::Live) {
                 self.outbox.fleeting(self.topics.source(&source.name, "level"), format!("{level:.1}"));
             }
         }
@@ -237,12 +237,16 @@ impl Composer {
             "dropped_reports": status.dropped_reports,
         });
         let on = |is: bool| if is { "ON" } else { "OFF" }.to_owned();
-        let is_amiss = |source: &SourceStatus| source.state == "lost" || (source.state == "live" && source.reason.is_some());
+        let is_amiss = |source: &SourceStatus| match source.state {
+            SourceState::Lost => true,
+            SourceState::Live => source.reason.is_some(),
+            _ => false,
+        };
         self.outbox.retain(self.topics.node("health"), message.to_string());
         self.outbox.retain(self.topics.node("problem"), on(status.sources.iter().any(is_amiss)));
         self.outbox.retain(self.topics.node("pause/state"), on(status.paused.is_some()));
         for source in status.sources.iter().filter(|source| self.inventory.sources.contains(&source.name)) {
-            let is_there = matches!(source.state.as_str(), "live" | "paused");
+            let is_there = matches!(source.state, SourceState::Live | SourceState::Paused);
             self.outbox.retain(self.topics.source(&source.name, "connectivity"), on(is_there));
             self.outbox.retain(self.topics.source(&source.name, "health"), own(source).to_string());
         }

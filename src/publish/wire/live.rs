@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::top::code;
-use super::{level, round, score, time};
+use super::{Why, level, round, score, time};
 use crate::control::{Seen, Shape, TopLabel};
 
 /// A message of a live view, by its `type`.
@@ -70,7 +69,7 @@ pub struct LiveLabel {
     /// The newest score that is looked at from both sides, some seconds old; null before the first, or where nothing is reported.
     pub two_sided: Option<f64>,
     /// Why it is an event, or is not, as in `top`.
-    pub why: String,
+    pub why: Why,
 }
 
 impl LiveStart {
@@ -106,7 +105,7 @@ impl From<&TopLabel> for LiveLabel {
             slug: label.subject.slug.clone(),
             score: score(label.score),
             two_sided: label.two_sided.map(score),
-            why: code(&label.why).to_owned(),
+            why: (&label.why).into(),
         }
     }
 }

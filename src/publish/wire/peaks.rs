@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{round, score, time};
+use super::{PeakKind, round, score, time};
 use crate::control::{HeardPeak, HeardPeaks};
-use crate::detect::peaks::CurveKind;
 
 /// Peaks of all labels, whatever is reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,16 +37,6 @@ pub struct Peak {
     pub at: String,
 }
 
-/// The curves of a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PeakKind {
-    /// The one that decides whether there was an event.
-    TwoSided,
-    /// The one that announces events.
-    Causal,
-}
-
 impl From<HeardPeaks> for Peaks {
     fn from(heard: HeardPeaks) -> Self {
         Self {
@@ -69,24 +58,6 @@ impl From<HeardPeak> for Peak {
             kind: peak.kind.into(),
             score: score(peak.score),
             at: time(peak.at),
-        }
-    }
-}
-
-impl From<CurveKind> for PeakKind {
-    fn from(kind: CurveKind) -> Self {
-        match kind {
-            CurveKind::Confirmed => PeakKind::TwoSided,
-            CurveKind::Causal => PeakKind::Causal,
-        }
-    }
-}
-
-impl From<PeakKind> for CurveKind {
-    fn from(kind: PeakKind) -> Self {
-        match kind {
-            PeakKind::TwoSided => CurveKind::Confirmed,
-            PeakKind::Causal => CurveKind::Causal,
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ModelInfo, level, pause_reason, round, time};
+use super::{ModelInfo, PauseReason, SinkState, SourceState, level, round, time};
 use crate::event::Pause;
 use crate::stats::latency::Latency;
-use crate::stats::sink::{SinkState, SinkStats};
-use crate::stats::{SourceState, SourceStats};
+use crate::stats::SourceStats;
+use crate::stats::sink::SinkStats;
 
 /// The daemon's health.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,8 +57,8 @@ pub struct Status {
 /// Why nothing is heard, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseStatus {
-    /// `request` or `quiet_hours`.
-    pub reason: String,
+    /// Why.
+    pub reason: PauseReason,
     /// When it ends by itself; null where it does not.
     pub until: Option<String>,
 }
@@ -68,8 +68,8 @@ pub struct PauseStatus {
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
-    /// `opening`, `live`, `lost`, `paused` or `ended`.
-    pub state: String,
+    /// Its state.
+    pub state: SourceState,
     /// The rate it delivers at; null until it is open.
     pub rate_hz: Option<u32>,
     /// The level of the newest hop; null before the first.
@@ -106,8 +106,8 @@ pub struct SourceStatus {
 pub struct SinkStatus {
     /// The name of its section.
     pub name: String,
-    /// `starting`, `up` or `down`.
-    pub state: String,
+    /// Its state.
+    pub state: SinkState,
     /// Why it is down; null while it is not.
     pub reason: Option<String>,
     /// Messages that wait.
@@ -133,16 +133,9 @@ pub struct LatencyStatus {
 
 impl From<&SourceStats> for SourceStatus {
     fn from(stats: &SourceStats) -> Self {
-        let state = match stats.state() {
-            SourceState::Opening => "opening",
-            SourceState::Live => "live",
-            SourceState::Lost => "lost",
-            SourceState::Paused => "paused",
-            SourceState::Ended => "ended",
-        };
         Self {
             name: stats.name.to_string(),
-            state: state.to_owned(),
+            state: stats.state().into(),
             rate_hz: Some(stats.rate_hz.load(Relaxed)).filter(|rate| *rate > 0),
             level_dbfs: stats.level_dbfs().map(level),
             last_sample_age_ms: stats.last_sample_age_ms(),
@@ -162,14 +155,9 @@ impl From<&SourceStats> for SourceStatus {
 impl From<&SinkStats> for SinkStatus {
     fn from(stats: &SinkStats) -> Self {
         let (state, reason) = stats.state();
-        let state = match state {
-            SinkState::Starting => "starting",
-            SinkState::Up => "up",
-            SinkState::Down => "down",
-        };
         Self {
             name: stats.name.to_owned(),
-            state: state.to_owned(),
+            state: state.into(),
             reason,
             queued: stats.queued.load(Relaxed),
             sent: stats.sent.load(Relaxed),
@@ -186,7 +174,7 @@ fn latency(latency: &Latency) -> Option<LatencyStatus> {
 
 impl From<&Pause> for PauseStatus {
     fn from(pause: &Pause) -> Self {
-        Self { reason: pause_reason(pause.reason).to_owned(), until: pause.until.map(time) }
+        Self { reason: pause.reason.into(), until: pause.until.map(time) }
     }
 }
 

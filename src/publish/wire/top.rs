@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{level, score, time};
+use super::{Why, level, score, time};
 use crate::control::{self, SourceTop};
-use crate::detect::why::Why;
 
 /// What a source hears just now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,10 +74,9 @@ pub struct TopLabel {
     /// Where an event ends; null as above.
     #[serde(default)]
     pub release: Option<f64>,
-    /// Why it is an event, or is not: `open`, `held`, `below`, `confirming`, `too_quiet`, `too_short`, `refused`, `cooling_down`,
-    /// `ignored`, `not_reported`, `grouped`.
+    /// Why it is an event, or is not.
     #[serde(default)]
-    pub why: String,
+    pub why: Why,
     /// The same as a sentence.
     #[serde(default)]
     pub because: String,
@@ -126,24 +124,7 @@ impl From<control::TopLabel> for TopLabel {
             threshold: force.map(|force| score(force.threshold)),
             start_threshold: force.map(|force| score(force.start_threshold)),
             release: force.map(|force| score(force.release)),
-            why: code(&label.why).to_owned(),
+            why: (&label.why).into(),
         }
-    }
-}
-
-/// Why a label is an event or is not, for programs.
-pub(super) fn code(why: &Why) -> &'static str {
-    match why {
-        Why::Open { .. } => "open",
-        Why::Held { .. } => "held",
-        Why::Below => "below",
-        Why::Confirming { .. } => "confirming",
-        Why::TooQuiet { .. } => "too_quiet",
-        Why::TooShort { .. } => "too_short",
-        Why::Refused => "refused",
-        Why::CoolingDown { .. } => "cooling_down",
-        Why::Ignored => "ignored",
-        Why::NotReported => "not_reported",
-        Why::Grouped { .. } => "grouped",
     }
 }

@@ -7,8 +7,7 @@ use std::time::Instant;
 use super::super::changes::Thresholds;
 use super::{Asking, State};
 use crate::cli::pretty::{clock_stepped, gap, paused, resumed};
-use crate::publish::wire::{Body, Line, Status, Top};
-use crate::text::visible;
+use crate::publish::wire::{Body, Line, SourceState, Status, Top};
 
 impl State {
     /// Takes a line of the daemon.
@@ -52,11 +51,11 @@ impl State {
                 self.warn(format!("the new configuration is refused: {}", faults.join("; ")), now);
             }
             Body::SourceLost { source, reason } => {
-                self.source_is(&source, "lost");
+                self.source_is(&source, SourceState::Lost);
                 self.warn(format!("{source} is lost: {reason}"), now);
             }
             Body::SourceRestored { source } => {
-                self.source_is(&source, "live");
+                self.source_is(&source, SourceState::Live);
                 self.say(format!("{source} is back"), now);
             }
             Body::SourceSilent { source, seconds } => {
@@ -105,14 +104,15 @@ impl State {
     fn health(&mut self, status: Status) {
         self.config = status.config.map(PathBuf::from);
         for source in status.sources {
-            self.source_is(&source.name, &source.state);
+            self.source_is(&source.name, source.state);
         }
     }
 
-    fn source_is(&mut self, name: &str, state: &str) {
-        let source = self.sources.iter_mut().find(|source| source.key == name && source.state != state);
-        if let Some(source) = source {
-            source.state = visible(state);
+    fn source_is(&mut self, name: &str, state: SourceState) {
+        let source = self.sources.iter_mut().find(|source| source.key == name);
+        if let Some(source) = source
+            && source.state.replace(state.clone()) != Some(state)
+        {
             self.is_changed = true;
         }
     }

@@ -19,7 +19,7 @@ fn some_top() -> impl Strategy<Value = Top> {
                 threshold,
                 start_threshold,
                 release: None,
-                why: why.to_owned(),
+                why: why.into(),
                 because: why.repeat(30),
             });
             Top {
