@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mimid::config::edit::{Assignment, Key, assign};
 use mimid::config::raw::{Named, RawGate};
 use mimid::config::{Config, Loaded, Raw, print};
-use mimid::control::SetThresholds;
+use mimid::control::ThresholdChange;
 use mimid::model::labels::Node;
 use mimid::model::manifest::{Axis, AxisName, Detection, Input, InputKind, Output, OutputKind};
 use mimid::model::{Labels, Model};
@@ -87,7 +87,7 @@ fn is_printed(config: &Config, labels: &Labels) {
 /// A client's threshold is one of the configuration's, or a fault.
 fn is_set(raw: &Raw, labels: &Labels) {
     let mut set = raw.clone();
-    let thresholds = SetThresholds { threshold: Some(0.5), start_threshold: None, release: Some(0.25) };
+    let thresholds = ThresholdChange { threshold: Some(0.5), start_threshold: None, release: Some(0.25) };
     set.set(&labels.subjects()[0], &thresholds, labels);
     if let Ok(Loaded { config, .. }) = set.validate(labels) {
         let rule = config.rules.iter().find(|rule| rule.subject == labels.subjects()[0]);

@@ -1,16 +1,17 @@
 //! The analysis thread, one for all sources: pops samples, extends features, batches the windows that are due, decides events.
 //!
-//! Invariant: it waits for nothing but its own next command or sample. A subscriber or a sink that is slow costs it nothing: what
-//! the channel does not take stays in a bounded backlog, and what that does not take is counted.
+//! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches. `shedding`
+//! scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and `peaks` answer.
+//! `outbox` hands the reports over.
+//!
+//! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::{Receiver, Sender};
-use tokio::sync::oneshot;
 
 use crate::capture::Pace;
-use crate::control::{HeardPeaks, Mark, SourceTop, View};
 use crate::detect::rule::Rule;
 use crate::event::{EndReason, Report};
 use crate::inference::Inference;
@@ -18,19 +19,22 @@ use crate::model::{Model, ModelError};
 use crate::ring::Reader;
 use crate::stats::{SourceStats, Stats};
 
+mod answer;
 mod clock;
-mod load;
+mod outbox;
 mod peaks;
+pub mod query;
+mod shedding;
 mod silence;
 mod slot;
 mod thread;
-mod top;
 mod view;
 
 pub(crate) use clock::Now;
+use query::Query;
 use thread::Thread;
 
-/// What the pipeline tells the analysis.
+/// An order or a question of the pipeline to the analysis.
 pub enum Command {
     /// A source opened.
     Attach(Box<Attachment>),
@@ -40,45 +44,32 @@ pub enum Command {
         source: Arc<str>,
         /// Why its events end.
         reason: EndReason,
-        /// What is published after that.
+        /// The report that is published after that.
         report: Option<Report>,
     },
-    /// A source came to its end: what is in its ring is still heard.
+    /// A source came to its end. The samples that are in its ring are still heard.
     Finish {
         /// The source's name.
         source: Arc<str>,
     },
     /// These rules are in force from now on.
-    Rules(Vec<Rule>),
+    Rules(Ruleset),
     /// This model is in force from now on, with these rules.
-    Model(Box<(Model, Inference, Vec<Rule>)>),
-    /// The strongest labels of each source just now.
-    Top {
-        /// How many labels a source.
-        k: usize,
-        /// Takes the answer.
-        reply: oneshot::Sender<Vec<SourceTop>>,
-    },
-    /// What somebody sees who looks at a source just now; nothing is kept for it.
-    View {
-        /// The source's name.
-        source: Arc<str>,
-        /// What was seen already; `None` asks for all that is remembered.
-        since: Option<Mark>,
-        /// Takes the answer.
-        reply: oneshot::Sender<View>,
-    },
-    /// The peaks of every label that were heard lately; from now on they are kept.
-    Peaks {
-        /// From which number on; `None` is from now on.
-        since: Option<u64>,
-        /// No lower ones, 0…1.
-        floor: f32,
-        /// Takes the answer.
-        reply: oneshot::Sender<HeardPeaks>,
-    },
+    Model(Box<(Model, Inference, Ruleset)>),
+    /// A question, which is answered on its own channel.
+    Query(Query),
     /// End all open events and return.
     Shutdown,
+}
+
+/// The rules in force, and the labels that are left out of the report on purpose.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ruleset {
+    /// One rule for each label or group that is reported.
+    pub rules: Vec<Rule>,
+    /// The labels that `[report] ignore` names, by their indices among the model's outputs. Only answers to queries tell them from
+    /// other labels without a rule.
+    pub ignored: Vec<usize>,
 }
 
 /// A source that opened.
@@ -87,21 +78,21 @@ pub struct Attachment {
     pub source: Arc<str>,
     /// The rate of its samples in Hz.
     pub rate_hz: u32,
-    /// Whether it delivers as time passes, or as fast as it is read.
+    /// Whether it delivers in real time, or as fast as it is read.
     pub pace: Pace,
     /// Its samples.
     pub reader: Reader,
     /// How long a sample has been on its way when it enters the ring, in nanoseconds.
     pub device_latency_ns: Arc<AtomicU64>,
-    /// It is silent when it has delivered nothing but digital zeros for so long, in milliseconds; 0 is never. May change at any time.
+    /// After how many milliseconds of nothing but digital zeros the source is silent; 0 is never. It may change at any time.
     pub silent_after_ms: Arc<AtomicU64>,
     /// Its counters.
     pub stats: Arc<SourceStats>,
-    /// What is published first, such as that the source is back.
+    /// The report that is published first, such as that the source is back.
     pub report: Option<Report>,
 }
 
-/// What the analysis tells the pipeline.
+/// The end of a source, or of the analysis itself, as the pipeline learns of it.
 #[derive(Debug)]
 pub enum Outcome {
     /// A source that came to its end has been heard to its end.
@@ -113,14 +104,14 @@ pub enum Outcome {
     Failed(ModelError),
 }
 
-/// What a run of the analysis works with.
+/// The parts that a run of the analysis works with.
 pub struct Analysis {
     /// The model, for the shape of its windows.
     pub model: Model,
     /// The open model.
     pub inference: Inference,
     /// The rules in force at first.
-    pub rules: Vec<Rule>,
+    pub ruleset: Ruleset,
     /// Commands from the pipeline.
     pub commands: Receiver<Command>,
     /// Reports to the publishing stage.

@@ -1,46 +1,32 @@
-//! The peaks of every label that a client asked for, until it has fetched them: numbered, bounded, kept only while somebody asks.
+//! The recent peaks of every label, numbered and bounded, kept while a client fetches them.
 //!
-//! Invariant: nothing is kept, and no curve but those of the rules is followed, before the first request and some minutes after the
-//! last one. What is overwritten before it was fetched is counted.
+//! Invariant: before the first query, and some minutes after the last one, no peaks are kept and no curves but those of the rules are
+//! followed. Peaks that are overwritten before they were fetched are counted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use super::query::{RecentPeak, RecentPeaks};
 
-use crate::control::{HeardPeak, HeardPeaks};
-use crate::detect::peaks::CurveKind;
-use crate::model::Labels;
-
-/// So long after the last request peaks are no longer kept.
+/// For how long after the last query peaks are kept.
 const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
-/// How many are kept: minutes of a lively room.
+/// The most peaks that are kept: minutes of a lively room.
 const MOST: usize = 32_768;
-/// How many one answer holds, so that its line stays below a quarter of a mebibyte: …
+/// The most peaks of an answer. With [`MOST_NAME_BYTES`] it keeps the answer's line below a quarter of a mebibyte.
 const MOST_ANSWERED: usize = 1_000;
-/// … so many bytes at most that are not the same in each, the source's and the label's name.
-const MOST_NAMES: usize = 96 * 1024;
-
-/// A peak with its place on the wall clock.
-#[derive(Debug, Clone)]
-pub(super) struct Stored {
-    pub source: Arc<str>,
-    pub label: usize,
-    pub kind: CurveKind,
-    pub score: f32,
-    pub at: Timestamp,
-}
+/// The most bytes of sources' and labels' names in an answer.
+const MOST_NAME_BYTES: usize = 96 * 1024;
 
 /// The newest peaks, numbered from the daemon's start on.
 #[derive(Debug, Default)]
 pub(super) struct PeakRing {
-    stored: VecDeque<Stored>,
+    stored: VecDeque<RecentPeak>,
     /// The number of the next peak.
     next: u64,
-    /// How long peaks were kept in all, by the sample clock, the mean over the sources, in seconds.
+    /// For how long peaks were kept in all, by the sample clock, in seconds; the mean over the sources.
     heard_s: f64,
-    /// When it is no longer kept; `None` while it is not.
+    /// Until when peaks are kept; `None` while none are.
     until: Option<Instant>,
 }
 
@@ -50,12 +36,12 @@ impl PeakRing {
         self.until.is_some()
     }
 
-    /// Somebody asks: from now on peaks are kept.
+    /// Keeps peaks from now on, since a client asks for them.
     pub fn keep(&mut self, now: Instant) {
         self.until = Some(now + KEPT_FOR);
     }
 
-    /// Stops keeping where nobody has asked for long, and says whether it did.
+    /// Stops keeping peaks where no client has asked for long, and says whether it did.
     pub fn lapse(&mut self, now: Instant) -> bool {
         let lapses = self.until.is_some_and(|until| now >= until);
         if lapses {
@@ -65,18 +51,18 @@ impl PeakRing {
         lapses
     }
 
-    /// Forgets what is stored; whoever has not fetched it is told that it is lost.
+    /// Forgets the peaks that are stored. A client that has not fetched them finds them counted as lost.
     pub fn clear(&mut self) {
         self.stored = VecDeque::new();
     }
 
-    /// So much was heard while peaks are kept.
+    /// Adds to the time for which peaks were kept.
     pub fn hear(&mut self, seconds: f64) {
         self.heard_s += seconds;
     }
 
-    /// Takes the next peak, in the place of the oldest where there are too many.
-    pub fn push(&mut self, peak: Stored) {
+    /// Stores the next peak, in the place of the oldest where there are too many.
+    pub fn push(&mut self, peak: RecentPeak) {
         if self.stored.len() == MOST {
             self.stored.pop_front();
         }
@@ -84,39 +70,37 @@ impl PeakRing {
         self.next += 1;
     }
 
-    /// What came from the number `since` on, or nothing yet without it, no peak below `floor`.
-    pub fn answer(&self, since: Option<u64>, floor: f32, labels: &Labels, sources: Vec<Arc<str>>) -> HeardPeaks {
+    /// The peaks from the number `since` on that are no lower than `floor`; without `since`, no peaks yet.
+    pub fn answer(&self, since: Option<u64>, floor: f32, sources: Vec<Arc<str>>) -> RecentPeaks {
         let oldest = self.next - self.stored.len() as u64;
         let since = since.unwrap_or(self.next).min(self.next);
         let first = since.max(oldest);
-        let (mut peaks, mut names, mut next) = (Vec::new(), 0, first);
-        for stored in self.stored.iter().skip((first - oldest) as usize) {
-            if stored.score >= floor
-                && let Some(subject) = labels.subjects().get(stored.label)
-            {
-                names += stored.source.len() + subject.name.len();
-                if peaks.len() == MOST_ANSWERED || (names > MOST_NAMES && !peaks.is_empty()) {
+        let (mut peaks, mut name_bytes, mut next) = (Vec::new(), 0, first);
+        for peak in self.stored.iter().skip((first - oldest) as usize) {
+            if peak.score >= floor {
+                name_bytes += peak.source.len() + peak.subject.name.len();
+                if peaks.len() == MOST_ANSWERED || (name_bytes > MOST_NAME_BYTES && !peaks.is_empty()) {
                     break;
                 }
-                let Stored { source, kind, score, at, .. } = stored.clone();
-                peaks.push(HeardPeak { source, subject: subject.clone(), kind, score, at });
+                peaks.push(peak.clone());
             }
             next += 1;
         }
-        HeardPeaks { next, lost: first - since, more: next < self.next, heard_s: self.heard_s, sources, peaks }
+        RecentPeaks { next, lost: first - since, more: next < self.next, heard_s: self.heard_s, sources, peaks }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::detect::peaks::CurveKind;
+    use crate::event::Subject;
 
-    fn labels() -> Labels {
-        Labels::new([("/m/0".to_owned(), "Dog".to_owned()), ("/m/1".to_owned(), "Cat".to_owned())], Vec::new())
-    }
-
-    fn peak(score: f32, source: &Arc<str>) -> Stored {
-        Stored { source: source.clone(), label: 1, kind: CurveKind::Causal, score, at: Timestamp::UNIX_EPOCH }
+    fn peak(score: f32, source: &Arc<str>) -> RecentPeak {
+        let subject = Arc::new(Subject { name: "Cat".to_owned(), slug: "cat".to_owned(), id: "/m/1".to_owned() });
+        RecentPeak { source: source.clone(), subject, kind: CurveKind::Causal, score, at: Timestamp::UNIX_EPOCH }
     }
 
     fn filled(n: usize, source: &str) -> PeakRing {
@@ -129,7 +113,7 @@ mod tests {
     fn all(ring: &PeakRing, since: u64, floor: f32) -> (Vec<f32>, u64) {
         let (mut scores, mut lost, mut since) = (Vec::new(), 0, since);
         loop {
-            let answer = ring.answer(Some(since), floor, &labels(), Vec::new());
+            let answer = ring.answer(Some(since), floor, Vec::new());
             assert!(answer.peaks.len() <= MOST_ANSWERED && (answer.next > since || !answer.more));
             scores.extend(answer.peaks.iter().map(|peak| peak.score));
             (lost, since) = (lost + answer.lost, answer.next);
@@ -142,17 +126,17 @@ mod tests {
     #[test]
     fn who_asks_first_gets_what_comes_from_then_on() {
         let mut ring = filled(3, "kitchen");
-        let first = ring.answer(None, 0.0, &labels(), Vec::new());
+        let first = ring.answer(None, 0.0, Vec::new());
         assert_eq!((first.next, first.lost, first.peaks.len()), (3, 0, 0));
         ring.push(peak(0.5, &"kitchen".into()));
-        let second = ring.answer(Some(first.next), 0.0, &labels(), Vec::new());
+        let second = ring.answer(Some(first.next), 0.0, Vec::new());
         assert_eq!((second.next, second.lost, second.peaks.len()), (4, 0, 1));
         assert_eq!((second.peaks[0].subject.name.as_str(), &*second.peaks[0].source), ("Cat", "kitchen"));
     }
 
     #[test]
     fn a_number_that_is_not_reached_yet_brings_the_next_one() {
-        let answer = filled(3, "kitchen").answer(Some(900), 0.0, &labels(), Vec::new());
+        let answer = filled(3, "kitchen").answer(Some(900), 0.0, Vec::new());
         assert_eq!((answer.next, answer.lost, answer.more), (3, 0, false));
     }
 
@@ -186,7 +170,7 @@ mod tests {
         ring.keep(now + KEPT_FOR / 2);
         assert!(!ring.lapse(now + KEPT_FOR));
         assert!(ring.lapse(now + 2 * KEPT_FOR) && !ring.is_kept());
-        let answer = ring.answer(Some(2), 0.0, &labels(), Vec::new());
+        let answer = ring.answer(Some(2), 0.0, Vec::new());
         assert_eq!((answer.next, answer.lost), (5, 3));
     }
 }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::Attachment;
 use super::clock::{Now, SampleClock, duration_ns};
-use super::peaks::{PeakRing, Stored};
+use super::peaks::PeakRing;
+use super::query::RecentPeak;
 use super::silence::Silence;
 use crate::capture::Pace;
 use crate::detect::Detection;
@@ -22,6 +23,7 @@ use crate::detect::rule::Rule;
 use crate::detect::step::{EventSoFar, Step};
 use crate::ear::Ear;
 use crate::event::{Report, SoundEvent};
+use crate::model::Labels;
 use crate::ring::Reader;
 use crate::stats::SourceStats;
 
@@ -55,7 +57,7 @@ pub(super) struct Slot {
     /// When samples were last found in the ring.
     heard_at: Instant,
     /// The open events by their numbers.
-    open: HashMap<u64, Open>,
+    open_events: HashMap<u64, ReportedEvent>,
     silence: Silence,
     clipping: Clipping,
 }
@@ -69,10 +71,10 @@ struct Clipping {
 }
 
 /// An open event.
-struct Open {
-    /// As it was told last.
+struct ReportedEvent {
+    /// The event as it was reported last.
     event: SoundEvent,
-    /// How far the wall clock was ahead when the event began: a clock that is set meanwhile changes neither its onset nor its length.
+    /// How far the wall clock was ahead when the event began. A clock that is set meanwhile changes neither its onset nor its length.
     wall_offset_ns: i64,
 }
 
@@ -81,7 +83,6 @@ impl Slot {
     pub fn new(attachment: Attachment, ear: Ear, number: u64) -> Self {
         let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
         stats.silent(0);
-        let open = HashMap::new();
         Self {
             source,
             rate_hz,
@@ -95,7 +96,7 @@ impl Slot {
             clock: SampleClock::new(rate_hz),
             arrived: 0,
             heard_at: Instant::now(),
-            open,
+            open_events: HashMap::new(),
             silence: Silence::new(silent_after_ms),
             clipping: Clipping::default(),
         }
@@ -177,7 +178,7 @@ impl Slot {
         let rate_hz = self.ear.model_rate_hz();
         let rule = rules.get(detection.rule)?;
         let milliseconds = |boundary: Boundary| boundary.uncertainty * 1_000 / u64::from(rate_hz);
-        let wall_offset_ns = self.open.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
+        let wall_offset_ns = self.open_events.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
         let clock = &self.clock;
         let event = |heard: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
             let onset = clock.time(heard.onset.at, rate_hz, wall_offset_ns)?;
@@ -203,25 +204,25 @@ impl Slot {
             Step::Start(heard) => {
                 let event = event(heard, Uuid::now_v7(), None)?;
                 self.stats.event_began();
-                self.open.insert(detection.event, Open { event: event.clone(), wall_offset_ns });
+                self.open_events.insert(detection.event, ReportedEvent { event: event.clone(), wall_offset_ns });
                 Some(Report::EventStart(event))
             }
             Step::Update(heard) => {
-                let event = event(heard, self.open.get(&detection.event)?.event.id, None)?;
-                self.open.get_mut(&detection.event)?.event = event.clone();
+                let event = event(heard, self.open_events.get(&detection.event)?.event.id, None)?;
+                self.open_events.get_mut(&detection.event)?.event = event.clone();
                 Some(Report::EventUpdate(event))
             }
             Step::End { heard, offset, reason } => {
-                let event = event(heard, self.open.get(&detection.event)?.event.id, Some(*offset))?;
-                self.open.remove(&detection.event);
+                let event = event(heard, self.open_events.get(&detection.event)?.event.id, Some(*offset))?;
+                self.open_events.remove(&detection.event);
                 Some(Report::EventEnd(event, *reason))
             }
         }
     }
 
-    /// The open events with their numbers, as they were told last, the oldest first.
-    pub fn open(&self) -> Vec<(u64, &SoundEvent)> {
-        let mut open: Vec<(u64, &SoundEvent)> = self.open.iter().map(|(number, open)| (*number, &open.event)).collect();
+    /// The open events with their numbers, as they were reported last, the oldest first.
+    pub fn open_events(&self) -> Vec<(u64, &SoundEvent)> {
+        let mut open: Vec<(u64, &SoundEvent)> = self.open_events.iter().map(|(number, open)| (*number, &open.event)).collect();
         open.sort_by_key(|(_, event)| (event.onset, event.id));
         open
     }
@@ -237,12 +238,12 @@ impl Slot {
         self.clipping.samples
     }
 
-    /// Puts the peaks that the ear has kept into the ring, with their times on the wall clock.
-    pub fn store_peaks(&mut self, ring: &mut PeakRing, wall_offset_ns: i64) {
+    /// Puts the peaks that the ear has kept into the ring, with their labels' names and their times on the wall clock.
+    pub fn store_peaks(&mut self, ring: &mut PeakRing, labels: &Labels, wall_offset_ns: i64) {
         let (source, rate_hz) = (&self.source, self.ear.model_rate_hz());
         for ScorePeak { label, kind, at, score } in self.ear.take_peaks() {
-            if let Some(at) = self.clock.time(at, rate_hz, wall_offset_ns) {
-                ring.push(Stored { source: source.clone(), label, kind, score, at });
+            if let (Some(at), Some(subject)) = (self.clock.time(at, rate_hz, wall_offset_ns), labels.subjects().get(label)) {
+                ring.push(RecentPeak { source: source.clone(), subject: subject.clone(), kind, score, at });
             }
         }
     }

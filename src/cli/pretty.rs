@@ -96,8 +96,12 @@ fn start(event: &Event, latency_ms: u64, style: Style) -> String {
 fn end(event: &Event, style: Style) -> String {
     let lasted = event.duration_ms.unwrap_or(0) as f64 / 1_000.0;
     let label = format!("{:<32}", event.label);
-    let reason =
-        event.reason.as_ref().filter(|reason| **reason != EndReason::Decay).map(|reason| format!("  ({reason})")).unwrap_or_default();
+    let reason = event
+        .reason
+        .as_ref()
+        .filter(|reason| **reason != EndReason::Decay)
+        .map(|reason| format!("  ({reason})"))
+        .unwrap_or_default();
     let text = format!(
         "{:<20} └ {label} {:>4.2}  {:>6.1} dBFS  lasted {lasted:.1} s{reason}",
         event.source, event.peak_score, event.level_dbfs

@@ -129,6 +129,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What is reported, and when; one rule for each reported label or group.
     pub rules: Vec<Rule>,
+    /// The labels that `[report] ignore` names, by their indices among the model's outputs.
+    pub ignored: Vec<usize>,
     /// What events are sent to beside the socket.
     pub sinks: SinksConfig,
     /// When nothing is heard.

@@ -6,7 +6,7 @@
 use super::Raw;
 use super::raw::{Named, RawGate, RawReport};
 use super::table::At;
-use crate::control::SetThresholds;
+use crate::control::ThresholdChange;
 use crate::event::Subject;
 use crate::model::Labels;
 
@@ -18,7 +18,7 @@ impl Raw {
     }
 
     /// Sets thresholds of a label or a group, as if the file said so.
-    pub fn set(&mut self, subject: &Subject, thresholds: &SetThresholds, labels: &Labels) {
+    pub fn set(&mut self, subject: &Subject, change: &ThresholdChange, labels: &Labels) {
         let is_meant = |name: &str| labels.find(name).is_some_and(|index| *labels.subjects()[index] == *subject);
         let gate = match self.groups.iter_mut().find(|group| subject.is_group() && group.name == subject.name) {
             Some(group) => &mut group.body.gate,
@@ -31,7 +31,7 @@ impl Raw {
                 &mut self.labels[entry].body
             }
         };
-        let SetThresholds { threshold, start_threshold, release } = *thresholds;
+        let ThresholdChange { threshold, start_threshold, release } = *change;
         for (place, value) in
             [(&mut gate.threshold, threshold), (&mut gate.start_threshold, start_threshold), (&mut gate.release, release)]
         {

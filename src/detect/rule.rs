@@ -52,6 +52,23 @@ pub struct Gate {
     pub min_snr_db: f32,
 }
 
+/// The thresholds of a label or a group, 0…1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// The threshold of the confirmed score.
+    pub threshold: f32,
+    /// The threshold of the causal score, at which an event is announced at once.
+    pub start_threshold: f32,
+    /// The score below which an event ends.
+    pub release: f32,
+}
+
+impl From<&Gate> for Thresholds {
+    fn from(gate: &Gate) -> Self {
+        Self { threshold: gate.threshold, start_threshold: gate.start_threshold, release: gate.release }
+    }
+}
+
 /// The numbers in force where the file says nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct StandardGate {

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::analysis::{Analysis, Command, Now, Outcome};
+use crate::analysis::{Analysis, Command, Now, Outcome, Ruleset};
 use crate::capture::CaptureError;
 use crate::capture::source::SourceConfig;
 use crate::config::stamp::Stamp;
@@ -135,7 +135,7 @@ impl Daemon {
         let analysis = Analysis {
             model,
             inference,
-            rules: config.rules.clone(),
+            ruleset: ruleset(&config),
             commands: obeyed,
             reports: reports.clone(),
             outcomes: told,
@@ -367,14 +367,16 @@ fn described(pause: Pause) -> String {
     pause.describe(Timestamp::now(), &TimeZone::system())
 }
 
+fn ruleset(config: &Config) -> Ruleset {
+    Ruleset { rules: config.rules.clone(), ignored: config.ignored.clone() }
+}
+
 fn model_info(model: &Model) -> ModelInfo {
     ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() }
 }
 
 fn directory(model: &ModelInfo, labels: &Labels, raw: &Raw, config: &Config) -> Directory {
-    let ignored = raw.report.ignore.value.iter().filter_map(|name| labels.find(name));
     Directory {
-        ignored: ignored.map(|label| labels.subjects()[label].name.clone()).collect(),
         model: model.clone(),
         labels: labels.clone(),
         in_force: config.clone(),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Daemon, directory, model_info};
+use super::{Daemon, directory, model_info, ruleset};
 use crate::analysis::{Command, Now};
 use crate::config::diff::Change;
 use crate::config::stamp::Stamp;
 use crate::config::{self, Config, Raw};
-use crate::control::{InForce, SetThresholds};
+use crate::control::{InForce, ThresholdChange};
+use crate::detect::rule::Thresholds;
 use crate::event::{EndReason, Report};
 use crate::inference::Inference;
 use crate::model::Model;
@@ -63,21 +64,22 @@ impl Daemon {
         Ok((raw, config, model))
     }
 
-    /// Sets thresholds until the configuration is loaded again. Says what is in force then, or what is wrong.
-    pub(super) fn set(&mut self, name: &str, thresholds: &SetThresholds) -> Result<InForce, Vec<String>> {
+    /// Sets thresholds until the configuration is loaded again. Returns the thresholds in force then, or the sentences that say what is
+    /// wrong.
+    pub(super) fn set(&mut self, name: &str, change: &ThresholdChange) -> Result<InForce, Vec<String>> {
         let subject = self.subject(name).map_err(|what| vec![what])?;
         let mut raw = self.raw.clone();
-        raw.set(&subject, thresholds, &self.labels);
+        raw.set(&subject, change, &self.labels);
         // What is wrong with these numbers stands in no file.
         let path = raw.path.take();
         let mut new = raw.validate(&self.labels).map_err(|faults| faults.sentences())?.config;
         new.sources = self.config.sources.clone();
         let unreported = || vec![format!("{:?} is not reported by itself; name it under [report] first", subject.name)];
         let rule = new.rules.iter().find(|rule| rule.subject == subject).ok_or_else(unreported)?;
-        let gate = &rule.gate;
-        let (threshold, start_threshold, release) = (gate.threshold, gate.start_threshold, gate.release);
+        let thresholds = Thresholds::from(&rule.gate);
         raw.path = path;
         if !self.apply(raw, new, None)?.is_empty() {
+            let Thresholds { threshold, start_threshold, release } = thresholds;
             let change = format!(
                 "{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}, until the configuration is loaded again",
                 subject.name
@@ -85,7 +87,7 @@ impl Daemon {
             tracing::info!(change, "thresholds were set");
             let _ = self.reports.send(Report::ConfigReloaded { changes: vec![change] });
         }
-        Ok(InForce { subject, threshold, start_threshold, release })
+        Ok(InForce { subject, thresholds })
     }
 
     fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
@@ -96,9 +98,9 @@ impl Daemon {
             let inference = opened.map_err(|error| vec![error.to_string()])?;
             self.labels = model.labels.clone();
             self.model = model_info(&model);
-            let _ = self.commands.send(Command::Model(Box::new((model, inference, new.rules.clone()))));
-        } else if changes.contains(&Change::Rules) {
-            let _ = self.commands.send(Command::Rules(new.rules.clone()));
+            let _ = self.commands.send(Command::Model(Box::new((model, inference, ruleset(&new)))));
+        } else if changes.contains(&Change::Rules) || self.config.ignored != new.ignored {
+            let _ = self.commands.send(Command::Rules(ruleset(&new)));
         }
         self.publisher.set_directory(directory(&self.model, &self.labels, &raw, &new));
         if changes.contains(&Change::QuietHours) {

@@ -1,6 +1,6 @@
-//! What clients ask of the running daemon, done and answered.
+//! Does what clients ask of the running daemon, and answers.
 //!
-//! Who may ask has been checked; what the analysis knows is passed on to it, and it answers by itself.
+//! The publishing stage has checked who asks. The analysis answers queries by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +19,13 @@ const TEST_EVENT: Duration = Duration::from_secs(1);
 impl Daemon {
     /// Does what a client asks, and answers.
     pub(super) fn obey(&mut self, control: Control) {
-        // Whoever asked may have gone; then nobody misses the answer.
+        // An asker that has gone meanwhile misses no answer.
         match control {
-            Control::Top { k, reply } => {
-                let _ = self.commands.send(Command::Top { k, reply });
+            Control::Query(query) => {
+                let _ = self.commands.send(Command::Query(query));
             }
-            Control::Set { label, thresholds, reply } => {
-                let _ = reply.send(self.set(&label, &thresholds));
-            }
-            Control::View { source, since, reply } => {
-                let _ = self.commands.send(Command::View { source, since, reply });
-            }
-            Control::Peaks { since, floor, reply } => {
-                let _ = self.commands.send(Command::Peaks { since, floor, reply });
+            Control::Set { label, change, reply } => {
+                let _ = reply.send(self.set(&label, &change));
             }
             Control::Reload { reply } => {
                 let _ = reply.send(self.reload());

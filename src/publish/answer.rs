@@ -1,4 +1,4 @@
-//! Answers requests, whoever brings them: a client of the socket or a sink. Who may ask for what is judged before.
+//! Answers requests of the socket's clients and of sinks. Who may ask for what has been judged before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
-use super::wire::{self, Body, Request};
-use crate::control::{Control, InForce, Mark, SetThresholds, SourceTop, TopLabel, View};
-use crate::detect::why::Why;
+use super::wire::{Body, Request};
+use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
+use crate::control::{Control, InForce, ThresholdChange};
 
 /// How long the pipeline may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How a request ends that gets no other answer: a code and a sentence.
+/// Why a request is not done: a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub &'static str, pub String);
 
 impl Request {
-    /// Whether it changes the daemon, or what is told to others.
+    /// Whether it changes the daemon, or what other clients receive.
     pub fn changes(&self) -> bool {
         !matches!(self, Request::Subscribe { .. } | Request::Status {} | Request::Top { .. } | Request::Peaks { .. })
     }
@@ -36,21 +36,17 @@ impl Shared {
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {
-                let thresholds = SetThresholds { threshold, start_threshold, release };
-                match self.ask(|reply| Control::Set { label, thresholds, reply }).await? {
-                    Ok(InForce { subject, threshold, start_threshold, release }) => Ok(Body::Set {
-                        label: subject.name.clone(),
-                        slug: subject.slug.clone(),
-                        threshold: wire::score(threshold),
-                        start_threshold: wire::score(start_threshold),
-                        release: wire::score(release),
-                    }),
+                let change = ThresholdChange { threshold, start_threshold, release };
+                match self.ask(|reply| Control::Set { label, change, reply }).await? {
+                    Ok(InForce { subject, thresholds }) => {
+                        Ok(Body::Set { label: subject.name.clone(), slug: subject.slug.clone(), thresholds: thresholds.into() })
+                    }
                     Err(faults) => Err(Refusal("bad_request", faults.join("; "))),
                 }
             }
             Request::Peaks { since, floor } => {
                 let floor = floor as f32;
-                Ok(Body::Peaks(self.ask(|reply| Control::Peaks { since, floor, reply }).await?.into()))
+                Ok(Body::Peaks(self.query(|reply| Query::Peaks { since, floor, reply }).await?.into()))
             }
             Request::Reload {} => match self.ask(|reply| Control::Reload { reply }).await? {
                 Ok(changes) => Ok(Body::ConfigReloaded { changes }),
@@ -76,32 +72,24 @@ impl Shared {
         }
     }
 
-    /// The open events and the `k` strongest labels of each source just now.
+    /// The open events of each source just now, and its `k` labels with the highest scores.
     ///
     /// # Errors
     /// Where the daemon has too much to do to answer.
     pub async fn top(&self, k: usize) -> Result<Vec<SourceTop>, Refusal> {
-        let mut sources = self.ask(|reply| Control::Top { k: k.min(10_000), reply }).await?;
-        self.tell_ignored(sources.iter_mut().flat_map(|source| &mut source.labels));
-        Ok(sources)
+        self.query(|reply| Query::Top { k: k.min(10_000), reply }).await
     }
 
-    /// What somebody sees who looks at a source just now, and has seen it as far as `since`.
+    /// A view of a source, with the columns of its spectrogram from `since` on.
     ///
     /// # Errors
     /// Where the daemon has too much to do to answer.
-    pub async fn view(&self, source: Arc<str>, since: Option<Mark>) -> Result<View, Refusal> {
-        let mut view = self.ask(|reply| Control::View { source, since, reply }).await?;
-        self.tell_ignored(view.seen.iter_mut().flat_map(|seen| &mut seen.labels));
-        Ok(view)
+    pub async fn view(&self, source: Arc<str>, since: Option<ViewCursor>) -> Result<View, Refusal> {
+        self.query(|reply| Query::View { source, since, reply }).await
     }
 
-    /// The analysis knows rules and no reasons for there being none: those that the configuration ignores are told so here.
-    fn tell_ignored<'a>(&self, labels: impl Iterator<Item = &'a mut TopLabel>) {
-        let ignored = &self.directory().ignored;
-        for label in labels.filter(|label| label.why == Why::NotReported && ignored.contains(&label.subject.name)) {
-            label.why = Why::Ignored;
-        }
+    async fn query<T>(&self, query: impl FnOnce(oneshot::Sender<T>) -> Query) -> Result<T, Refusal> {
+        self.ask(|reply| Control::Query(query(reply))).await
     }
 
     async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Refusal> {

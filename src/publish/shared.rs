@@ -25,8 +25,6 @@ pub struct Directory {
     pub model: ModelInfo,
     /// Its labels.
     pub labels: Labels,
-    /// The names of the labels that the report is told to ignore.
-    pub ignored: Vec<String>,
     /// The configuration file, if there is one.
     pub config: Option<String>,
     /// The configuration in force.

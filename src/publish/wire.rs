@@ -17,7 +17,7 @@ pub use live::{Live, LiveColumns, LiveLabel, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub use request::{BadRequest, Request};
 pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status, duration};
-pub use top::{OpenEvent, Top, TopLabel};
+pub use top::{OpenEvent, Thresholds, Top, TopLabel};
 pub use words::{EndReason, PauseReason, PeakKind, SinkState, SourceState, Why};
 
 /// The protocol's version, on every line.
@@ -121,7 +121,12 @@ pub enum Body {
     Top { sources: Vec<Top> },
     /// The answer to `set`: the thresholds in force.
     #[serde(rename = "set")]
-    Set { label: String, slug: String, threshold: f64, start_threshold: f64, release: f64 },
+    Set {
+        label: String,
+        slug: String,
+        #[serde(flatten)]
+        thresholds: Thresholds,
+    },
     /// The answer to `peaks`.
     #[serde(rename = "peaks")]
     Peaks(Peaks),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mimid::analysis::{Analysis, Attachment, Command};
+use mimid::analysis::{Analysis, Attachment, Command, Ruleset};
 use mimid::capture::Pace;
 use mimid::config::Raw;
 use mimid::detect::rule::Rule;
@@ -143,7 +143,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
     let (source, stats): (Arc<str>, _) = ("noise".into(), Arc::new(SourceStats::new("noise".into())));
     let analysis = Analysis {
         inference: Inference::new(tagger(&model), offers),
-        rules: rules(&model, FAR),
+        ruleset: Ruleset { rules: rules(&model, FAR), ignored: Vec::new() },
         model: model.clone(),
         commands,
         reports,

@@ -7,11 +7,12 @@ mod schema;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mimid::control::{HeardPeak, HeardPeaks, InForce, OpenEvent, SourceTop, TopLabel};
+use mimid::analysis::query::{OpenEvent, RecentPeak, RecentPeaks, SourceTop, TopLabel};
 use mimid::detect::peaks::CurveKind;
+use mimid::detect::rule::Thresholds;
 use mimid::detect::why::Why;
 use mimid::event::{EndReason, Pause, PauseReason, Report, SoundEvent, Subject};
-use mimid::publish::wire::{Body, Line, ModelInfo, PauseStatus, Request, SinkStatus, SourceStatus, Status};
+use mimid::publish::wire::{self, Body, Line, ModelInfo, PauseStatus, Request, SinkStatus, SourceStatus, Status};
 use mimid::stats::sink::SinkStats;
 use mimid::stats::{SourceState, SourceStats};
 use serde::de::DeserializeOwned;
@@ -124,13 +125,16 @@ fn reasons() -> Vec<Why> {
     ]
 }
 
+fn thresholds() -> Thresholds {
+    Thresholds { threshold: 0.2, start_threshold: 0.14, release: 0.02 }
+}
+
 fn top() -> SourceTop {
     let subject = bark().subject;
-    let force = InForce { subject: subject.clone(), threshold: 0.2, start_threshold: 0.14, release: 0.02 };
     let label = |why: Why| {
         let is_reported = !matches!(why, Why::Ignored | Why::NotReported | Why::Grouped { .. });
-        let thresholds = Some(force.clone()).filter(|_| is_reported);
-        TopLabel { subject: subject.clone(), score: 0.123_46, two_sided: is_reported.then_some(0.05), thresholds, why }
+        let thresholds = is_reported.then_some(thresholds());
+        TopLabel { subject: subject.clone(), score: 0.123_46, confirmed: is_reported.then_some(0.05), thresholds, why }
     };
     SourceTop {
         source: "default".into(),
@@ -139,7 +143,7 @@ fn top() -> SourceTop {
         clipped_samples: 3,
         hops: 42,
         hop_ms: 100,
-        two_sided_lag_ms: 2_700,
+        confirmed_lag_ms: 2_700,
         open: vec![OpenEvent {
             id: bark().id,
             subject: subject.clone(),
@@ -153,13 +157,13 @@ fn top() -> SourceTop {
 }
 
 fn set() -> Body {
-    Body::Set { label: "Bark".to_owned(), slug: "bark".to_owned(), threshold: 0.2, start_threshold: 0.14, release: 0.02 }
+    Body::Set { label: "Bark".to_owned(), slug: "bark".to_owned(), thresholds: thresholds().into() }
 }
 
-fn peaks(kind: CurveKind) -> HeardPeaks {
+fn peaks(kind: CurveKind) -> RecentPeaks {
     let (source, at) = (Arc::<str>::from("default"), now());
-    let peak = HeardPeak { source: source.clone(), subject: bark().subject, kind, score: 0.012_34, at };
-    HeardPeaks { next: 7, lost: 0, more: false, heard_s: 12.34, sources: vec![source], peaks: vec![peak] }
+    let peak = RecentPeak { source: source.clone(), subject: bark().subject, kind, score: 0.012_34, at };
+    RecentPeaks { next: 7, lost: 0, more: false, heard_s: 12.34, sources: vec![source], peaks: vec![peak] }
 }
 
 /// Parses the line by the independent declaration, and by the daemon's own.
@@ -321,6 +325,13 @@ fn a_client_reads_over_what_a_newer_daemon_adds() {
     assert_eq!((line.seq, line.body), (Some(3), Body::Unknown));
     let line: Line = serde_json::from_str(r#"{"v":1,"type":"dropped","count":2,"why":"slow"}"#).unwrap();
     assert_eq!(line.body, Body::Dropped { count: 2 });
+    // A word that is new is kept as it came.
+    let json = r#"{"v":1,"type":"resumed","reason":"holiday"}"#;
+    let line: Line = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        (line.to_json().as_str(), line.body),
+        (json, Body::Resumed { reason: wire::PauseReason::Other("holiday".to_owned()) })
+    );
 }
 
 #[test]

@@ -4,33 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::odds;
-use crate::publish::wire::{Request, TopLabel};
+use crate::publish::wire::{Request, Thresholds};
 
 /// A key that is held down asks no more often than this.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-
-/// The thresholds of a label, 0…1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Thresholds {
-    /// For the score that is looked at from both sides.
-    pub threshold: f64,
-    /// For the causal score.
-    pub start_threshold: f64,
-    /// Where an event ends.
-    pub release: f64,
-}
-
-impl Thresholds {
-    /// Those of a label that has some.
-    pub fn of(label: &TopLabel) -> Option<Self> {
-        let threshold = label.threshold?;
-        Some(Self {
-            threshold,
-            start_threshold: label.start_threshold.unwrap_or(threshold),
-            release: label.release.unwrap_or(0.0),
-        })
-    }
-}
 
 /// A changed threshold. Its steps are counted, so that as many back lead to exactly where it was.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::changes::{Asked, Changes, Thresholds};
+use super::changes::{Asked, Changes};
 use super::proposal::Proposal;
 use super::source::{Label, Source};
 use crate::publish::wire::{Body, Line, Request};
@@ -236,7 +236,7 @@ impl State {
         // What is being changed stays chosen.
         source.choose(0);
         let Some((label, shown)) = source.chosen().map(|label| (label.now.clone(), label.shown.clone())) else { return };
-        let request = match Thresholds::of(&label) {
+        let request = match label.thresholds() {
             Some(thresholds) => self.changes.step(&label.label, thresholds, by, now),
             None => return self.warn(format!("{shown} has no threshold: {}", label.because), now),
         };

@@ -8,7 +8,7 @@ use super::keys::{Act, press};
 use super::palette::Palette;
 use super::state::{Link, Mode, State};
 use super::*;
-use crate::publish::wire::{self, Line, OpenEvent, Top, TopLabel};
+use crate::publish::wire::{self, Line, OpenEvent, Thresholds, Top, TopLabel};
 
 mod conversation;
 mod picture;

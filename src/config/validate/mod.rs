@@ -24,12 +24,13 @@ impl Raw {
     /// Every fault at once, those of the text itself among them.
     pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
-        let (rules, origins) = check.rules();
+        let (rules, ignored, origins) = check.rules();
         let config = Config {
             socket: check.socket(),
             model: check.model(),
             sources: check.sources(),
             rules,
+            ignored,
             sinks: check.sinks(),
             quiet_hours: check.quiet_hours(),
             watch: self.reload.watch.value,

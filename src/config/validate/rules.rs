@@ -25,7 +25,8 @@ impl Check<'_> {
         found
     }
 
-    pub(super) fn rules(&mut self) -> (Vec<Rule>, Vec<Origin>) {
+    /// The rules, the labels that are ignored, and where each label's threshold comes from.
+    pub(super) fn rules(&mut self) -> (Vec<Rule>, Vec<usize>, Vec<Origin>) {
         let raw = self.raw;
         let reported = self.reported();
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
@@ -74,7 +75,7 @@ impl Check<'_> {
             self.fault(raw.report.labels.line.or(raw.report.preset.line), "report", "no label is left to be reported".to_owned());
         }
         let origins = self.origins(&rules, &by_label, &ignored);
-        (rules, origins)
+        (rules, ignored, origins)
     }
 
     /// The labels that `[report]` asks for, before anything is left out.

@@ -60,7 +60,7 @@ fn all(directory: &Directory) -> Labels {
         let reported = match (gate, group) {
             (Some(_), _) => "yes",
             (None, Some(_)) => "group",
-            (None, None) if directory.ignored.contains(&subject.name) => "ignored",
+            (None, None) if index.is_some_and(|index| directory.in_force.ignored.contains(&index)) => "ignored",
             (None, None) => "left_out",
         };
         Label {

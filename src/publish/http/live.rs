@@ -19,7 +19,7 @@ use super::events::pairs;
 use super::problem::Problem;
 use super::server::ConnectionPlace;
 use super::websocket::{REST, hold};
-use crate::control::{Mark, Shape, View};
+use crate::analysis::query::{View, ViewCursor, ViewShape};
 use crate::publish::shared::down;
 use crate::publish::wire::{Live, LiveStart};
 
@@ -88,8 +88,8 @@ fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
 /// How much of a source a client has been sent.
 #[derive(Default)]
 struct ViewProgress {
-    shape: Option<Arc<Shape>>,
-    next: Option<Mark>,
+    shape: Option<Arc<ViewShape>>,
+    next: Option<ViewCursor>,
 }
 
 impl ViewProgress {
@@ -100,9 +100,9 @@ impl ViewProgress {
             messages.push(Live::Start(LiveStart::new(source, &view.shape)));
             self.shape = Some(view.shape);
         }
-        if let Some(seen) = view.seen {
-            self.next = Some(seen.next);
-            messages.push(Live::Columns(seen.into()));
+        if let Some(snapshot) = view.snapshot {
+            self.next = Some(snapshot.next);
+            messages.push(Live::Columns(snapshot.into()));
         }
         messages
     }
@@ -124,7 +124,7 @@ async fn show(api: &Api, mut socket: WebSocket, source: &Arc<str>) -> Result<(),
                     // A daemon that shuts down does not answer any more.
                     () = down(&mut stop) => break,
                 };
-                if view.as_ref().is_some_and(|view| view.seen.is_none()) && !is_known(api, source) {
+                if view.as_ref().is_some_and(|view| view.snapshot.is_none()) && !is_known(api, source) {
                     break;
                 }
                 let mut messages = view.map(|view| progress.messages(source, view)).unwrap_or_default();
@@ -174,13 +174,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::{Seen, TopLabel};
+    use crate::analysis::query::{TopLabel, ViewSnapshot};
     use crate::detect::why::Why;
     use crate::event::Subject;
 
-    fn seen(column: u64, n: u64) -> Option<Seen> {
-        Some(Seen {
-            next: Mark { attachment: 3, column: column + n },
+    fn snapshot(column: u64, n: u64) -> Option<ViewSnapshot> {
+        Some(ViewSnapshot {
+            next: ViewCursor { attachment: 3, column: column + n },
             column,
             at: Timestamp::UNIX_EPOCH,
             columns: vec![7; 2 * n as usize],
@@ -191,15 +191,15 @@ mod tests {
             labels: vec![TopLabel {
                 subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
                 score: 0.532_13,
-                two_sided: None,
+                confirmed: None,
                 thresholds: None,
                 why: Why::NotReported,
             }],
         })
     }
 
-    fn shape(bands: usize) -> Arc<Shape> {
-        Arc::new(Shape { column_ms: 20.0, bands_hz: vec![99.96; bands], two_sided_lag_ms: 1_900 })
+    fn shape(bands: usize) -> Arc<ViewShape> {
+        Arc::new(ViewShape { column_ms: 20.0, bands_hz: vec![99.96; bands], confirmed_lag_ms: 1_900 })
     }
 
     #[test]
@@ -209,16 +209,16 @@ mod tests {
             let messages = progress.messages("kitchen", view);
             messages.iter().map(|message| serde_json::to_value(message).unwrap()["type"].clone()).collect::<Vec<_>>()
         };
-        assert_eq!(types(View { shape: shape(2), seen: None }), ["live.start"]);
-        assert_eq!(types(View { shape: shape(2), seen: seen(0, 5) }), ["live"]);
-        assert_eq!(types(View { shape: shape(2), seen: None }), Vec::<&str>::new());
-        assert_eq!(types(View { shape: shape(3), seen: seen(5, 5) }), ["live.start", "live"]);
-        assert_eq!(progress.next, Some(Mark { attachment: 3, column: 10 }));
+        assert_eq!(types(View { shape: shape(2), snapshot: None }), ["live.start"]);
+        assert_eq!(types(View { shape: shape(2), snapshot: snapshot(0, 5) }), ["live"]);
+        assert_eq!(types(View { shape: shape(2), snapshot: None }), Vec::<&str>::new());
+        assert_eq!(types(View { shape: shape(3), snapshot: snapshot(5, 5) }), ["live.start", "live"]);
+        assert_eq!(progress.next, Some(ViewCursor { attachment: 3, column: 10 }));
     }
 
     #[test]
     fn the_messages_are_as_they_are_described() {
-        let messages = ViewProgress::default().messages("kitchen", View { shape: shape(2), seen: seen(12, 2) });
+        let messages = ViewProgress::default().messages("kitchen", View { shape: shape(2), snapshot: snapshot(12, 2) });
         let json: Vec<String> = messages.iter().map(|message| serde_json::to_string(message).unwrap()).collect();
         assert_eq!(
             json,

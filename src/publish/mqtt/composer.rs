@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::sounding::{OpenSounds, sources_of};
 use super::topics::Topics;
 use super::{commands, discovery};
-use crate::control::SourceTop;
+use crate::analysis::query::SourceTop;
 use crate::event::{Report, SoundEvent};
 use crate::publish::hub::{Delivery, Published};
 use crate::publish::settings::MqttConfig;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::inventory::Inventory;
-use crate::control::SourceTop;
+use crate::analysis::query::SourceTop;
 use crate::event::{Report, Subject};
 
 /// The source of made-up events. They count for every source, so that a user can try an automation.

@@ -18,8 +18,10 @@ use tokio::time::timeout;
 use super::Bound;
 use super::connection::{Connection, MAX_LINE};
 use super::server::serve;
+use crate::analysis::query::{Query, RecentPeaks};
 use crate::config::Raw;
-use crate::control::{Control, HeardPeaks, InForce};
+use crate::control::{Control, InForce};
+use crate::detect::rule::Thresholds;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::Labels;
 use crate::publish::hub::{Hub, REPLAY};
@@ -65,7 +67,7 @@ impl Server {
                 .validate(&labels)
                 .unwrap()
                 .config;
-        let directory = Directory { model, labels: labels.clone(), ignored: Vec::new(), config: None, in_force };
+        let directory = Directory { model, labels: labels.clone(), config: None, in_force };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),
@@ -284,21 +286,21 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     let pipeline = std::thread::spawn(move || {
         for request in control.iter().take(9) {
             match request {
-                Control::Set { thresholds, reply, .. } => drop(reply.send(match thresholds.threshold {
+                Control::Set { change, reply, .. } => drop(reply.send(match change.threshold {
                     Some(threshold) if threshold > 1.0 => Err(vec!["2 is out of range".to_owned()]),
-                    threshold => Ok(InForce {
-                        subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
-                        threshold: threshold.unwrap_or(0.2) as f32,
-                        start_threshold: 0.1,
-                        release: 0.02,
-                    }),
+                    threshold => {
+                        let threshold = threshold.unwrap_or(0.2) as f32;
+                        let subject = Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() };
+                        let thresholds = Thresholds { threshold, start_threshold: 0.1, release: 0.02 };
+                        Ok(InForce { subject: Arc::new(subject), thresholds })
+                    }
                 })),
-                Control::Top { reply, .. } => drop(reply.send(Vec::new())),
-                Control::View { .. } => panic!("no request of the socket asks for it"),
-                Control::Peaks { since, floor, reply } => {
+                Control::Query(Query::Top { reply, .. }) => drop(reply.send(Vec::new())),
+                Control::Query(Query::View { .. }) => panic!("no request of the socket asks for it"),
+                Control::Query(Query::Peaks { since, floor, reply }) => {
                     assert_eq!((since, floor), (Some(7), 0.5));
-                    let _ =
-                        reply.send(HeardPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources: vec![], peaks: vec![] });
+                    let (sources, peaks) = (vec![], vec![]);
+                    let _ = reply.send(RecentPeaks { next: 9, lost: 2, more: false, heard_s: 0.0, sources, peaks });
                 }
                 Control::Reload { reply } => drop(reply.send(Err(vec!["line 3: no".to_owned()]))),
                 Control::Pause { seconds, reply } => {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Why, level, round, score, time};
-use crate::control::{Seen, Shape, TopLabel};
+use crate::analysis::query::{TopLabel, ViewShape, ViewSnapshot};
 
 /// A message of a live view, by its `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,27 +74,27 @@ pub struct LiveLabel {
 
 impl LiveStart {
     /// What the numbers of a source mean.
-    pub fn new(source: &str, shape: &Shape) -> Self {
+    pub fn new(source: &str, shape: &ViewShape) -> Self {
         Self {
             source: source.to_owned(),
             column_ms: shape.column_ms,
             bands_hz: shape.bands_hz.iter().map(|hz| round(*hz, 1)).collect(),
-            two_sided_lag_ms: shape.two_sided_lag_ms,
+            two_sided_lag_ms: shape.confirmed_lag_ms,
         }
     }
 }
 
-impl From<Seen> for LiveColumns {
-    fn from(seen: Seen) -> Self {
+impl From<ViewSnapshot> for LiveColumns {
+    fn from(snapshot: ViewSnapshot) -> Self {
         Self {
-            column: seen.column,
-            at: time(seen.at),
-            columns: STANDARD.encode(&seen.columns),
-            level_dbfs: level(seen.level_dbfs),
-            noise_floor_dbfs: level(seen.noise_floor_dbfs),
-            clipped_samples: seen.clipped_samples,
-            scored_at: seen.scored_at.map(time),
-            labels: seen.labels.iter().map(LiveLabel::from).collect(),
+            column: snapshot.column,
+            at: time(snapshot.at),
+            columns: STANDARD.encode(&snapshot.columns),
+            level_dbfs: level(snapshot.level_dbfs),
+            noise_floor_dbfs: level(snapshot.noise_floor_dbfs),
+            clipped_samples: snapshot.clipped_samples,
+            scored_at: snapshot.scored_at.map(time),
+            labels: snapshot.labels.iter().map(LiveLabel::from).collect(),
         }
     }
 }
@@ -104,7 +104,7 @@ impl From<&TopLabel> for LiveLabel {
         Self {
             slug: label.subject.slug.clone(),
             score: score(label.score),
-            two_sided: label.two_sided.map(score),
+            two_sided: label.confirmed.map(score),
             why: (&label.why).into(),
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{PeakKind, round, score, time};
-use crate::control::{HeardPeak, HeardPeaks};
+use crate::analysis::query::{RecentPeak, RecentPeaks};
 
 /// Peaks of all labels, whatever is reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,21 +37,21 @@ pub struct Peak {
     pub at: String,
 }
 
-impl From<HeardPeaks> for Peaks {
-    fn from(heard: HeardPeaks) -> Self {
+impl From<RecentPeaks> for Peaks {
+    fn from(recent: RecentPeaks) -> Self {
         Self {
-            next: heard.next,
-            lost: heard.lost,
-            more: heard.more,
-            heard_s: round(heard.heard_s, 1),
-            sources: heard.sources.iter().map(ToString::to_string).collect(),
-            peaks: heard.peaks.into_iter().map(Into::into).collect(),
+            next: recent.next,
+            lost: recent.lost,
+            more: recent.more,
+            heard_s: round(recent.heard_s, 1),
+            sources: recent.sources.iter().map(ToString::to_string).collect(),
+            peaks: recent.peaks.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<HeardPeak> for Peak {
-    fn from(peak: HeardPeak) -> Self {
+impl From<RecentPeak> for Peak {
+    fn from(peak: RecentPeak) -> Self {
         Self {
             source: peak.source.to_string(),
             label: peak.subject.name.clone(),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, PauseReason, SinkState, SourceState, level, round, time};
 use crate::event::Pause;
-use crate::stats::latency::Latency;
 use crate::stats::SourceStats;
+use crate::stats::latency::Latency;
 use crate::stats::sink::SinkStats;
 
 /// The daemon's health.

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Why, level, score, time};
-use crate::control::{self, SourceTop};
+use crate::analysis::query::{self, SourceTop};
+use crate::detect::rule;
 
 /// What a source hears just now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +83,34 @@ pub struct TopLabel {
     pub because: String,
 }
 
+/// The thresholds of a label or a group, 0…1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Thresholds {
+    /// The threshold of the confirmed score.
+    pub threshold: f64,
+    /// The threshold of the causal score, at which an event is announced at once.
+    pub start_threshold: f64,
+    /// The score below which an event ends.
+    pub release: f64,
+}
+
+impl TopLabel {
+    /// The thresholds of a label that has some.
+    pub fn thresholds(&self) -> Option<Thresholds> {
+        let threshold = self.threshold?;
+        // An older daemon has one threshold only.
+        let start_threshold = self.start_threshold.unwrap_or(threshold);
+        Some(Thresholds { threshold, start_threshold, release: self.release.unwrap_or(0.0) })
+    }
+}
+
+impl From<rule::Thresholds> for Thresholds {
+    fn from(thresholds: rule::Thresholds) -> Self {
+        let rule::Thresholds { threshold, start_threshold, release } = thresholds;
+        Self { threshold: score(threshold), start_threshold: score(start_threshold), release: score(release) }
+    }
+}
+
 impl From<SourceTop> for Top {
     fn from(top: SourceTop) -> Self {
         Self {
@@ -91,15 +120,15 @@ impl From<SourceTop> for Top {
             clipped_samples: top.clipped_samples,
             hops: top.hops,
             hop_ms: top.hop_ms,
-            two_sided_lag_ms: top.two_sided_lag_ms,
+            two_sided_lag_ms: top.confirmed_lag_ms,
             open: top.open.into_iter().map(Into::into).collect(),
             labels: top.labels.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<control::OpenEvent> for OpenEvent {
-    fn from(event: control::OpenEvent) -> Self {
+impl From<query::OpenEvent> for OpenEvent {
+    fn from(event: query::OpenEvent) -> Self {
         Self {
             id: event.id.to_string(),
             label: event.subject.name.clone(),
@@ -112,18 +141,18 @@ impl From<control::OpenEvent> for OpenEvent {
     }
 }
 
-impl From<control::TopLabel> for TopLabel {
-    fn from(label: control::TopLabel) -> Self {
-        let force = label.thresholds.as_ref();
+impl From<query::TopLabel> for TopLabel {
+    fn from(label: query::TopLabel) -> Self {
+        let thresholds = label.thresholds.map(Thresholds::from);
         Self {
             because: label.why.because(),
             label: label.subject.name.clone(),
             slug: label.subject.slug.clone(),
             score: score(label.score),
-            two_sided: label.two_sided.map(score),
-            threshold: force.map(|force| score(force.threshold)),
-            start_threshold: force.map(|force| score(force.start_threshold)),
-            release: force.map(|force| score(force.release)),
+            two_sided: label.confirmed.map(score),
+            threshold: thresholds.map(|thresholds| thresholds.threshold),
+            start_threshold: thresholds.map(|thresholds| thresholds.start_threshold),
+            release: thresholds.map(|thresholds| thresholds.release),
             why: (&label.why).into(),
         }
     }

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::super::changes::Thresholds;
 use super::{Asking, State};
 use crate::cli::pretty::{clock_stepped, gap, paused, resumed};
-use crate::publish::wire::{Body, Line, SourceState, Status, Top};
+use crate::publish::wire::{Body, Line, SourceState, Status, Thresholds, Top};
 
 impl State {
     /// Takes a line of the daemon.
@@ -25,8 +24,7 @@ impl State {
                 self.answered(|asking| *asking == Asking::Status);
                 self.health(*status);
             }
-            Body::Set { label, threshold, start_threshold, release, .. } => {
-                let thresholds = Thresholds { threshold, start_threshold, release };
+            Body::Set { label, thresholds, .. } => {
                 if let Some(Asking::Set(asked)) = self.answered(|asking| matches!(asking, Asking::Set(_))) {
                     self.changes.taken(&asked, thresholds);
                 }
@@ -87,7 +85,7 @@ impl State {
         // A label has the same thresholds on every source.
         let labels = tops.iter().flat_map(|top| &top.labels);
         let gone: Vec<String> = labels
-            .filter(|label| Thresholds::of(label).is_some_and(|now| self.changes.forget_unless(&label.label, now)))
+            .filter(|label| label.thresholds().is_some_and(|now| self.changes.forget_unless(&label.label, now)))
             .map(|label| label.label.clone())
             .collect();
         if !gone.is_empty() {

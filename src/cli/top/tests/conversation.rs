@@ -18,9 +18,7 @@ fn arrows_change_the_threshold_of_the_chosen_label_and_many_are_one_request() {
     bench.take(Body::Set {
         label: "Conversation".to_owned(),
         slug: "conversation".to_owned(),
-        threshold: 0.1261,
-        start_threshold: 0.0883,
-        release: 0.0126,
+        thresholds: Thresholds { threshold: 0.1261, start_threshold: 0.0883, release: 0.0126 },
     });
     assert_eq!(bench.message(), "Conversation: threshold 0.1261, start threshold 0.0883, release 0.0126");
     assert!(bench.picture(120, 36).contains("0.088"), "the daemon's numbers are shown");
@@ -71,8 +69,8 @@ fn what_is_written_is_loaded_and_is_no_change_any_more() {
     bench.press(KeyCode::Right);
     bench.pass(100);
     bench.asked();
-    let (threshold, start_threshold, release) = (0.2339, 0.1637, 0.0234);
-    bench.take(Body::Set { label: "Speech".to_owned(), slug: "speech".to_owned(), threshold, start_threshold, release });
+    let thresholds = Thresholds { threshold: 0.2339, start_threshold: 0.1637, release: 0.0234 };
+    bench.take(Body::Set { label: "Speech".to_owned(), slug: "speech".to_owned(), thresholds });
     bench.state.written(std::path::Path::new("/etc/mimid/config.toml"), bench.now);
     assert_eq!(bench.asked(), [r#"{"op":"reload"}"#]);
     assert_eq!(bench.state.changes.len(), 1);
@@ -80,7 +78,7 @@ fn what_is_written_is_loaded_and_is_no_change_any_more() {
     assert_eq!(bench.message(), "/etc/mimid/config.toml is written and in force");
     assert_eq!(bench.state.changes.len(), 0);
     let mut top = bench.top("kitchen", 0.9);
-    top.labels[0].threshold = Some(threshold);
+    top.labels[0].threshold = Some(thresholds.threshold);
     let porch = bench.top("porch", 0.9);
     bench.hear(vec![top]);
     assert!(bench.message().ends_with("in force"));
@@ -107,8 +105,8 @@ fn what_somebody_else_loads_undoes_what_is_not_written() {
     let mut bench = Bench::kitchen();
     bench.press(KeyCode::Right);
     bench.pass(100);
-    let (threshold, start_threshold, release) = (0.2339, 0.1637, 0.0234);
-    bench.take(Body::Set { label: "Speech".to_owned(), slug: "speech".to_owned(), threshold, start_threshold, release });
+    let thresholds = Thresholds { threshold: 0.2339, start_threshold: 0.1637, release: 0.0234 };
+    bench.take(Body::Set { label: "Speech".to_owned(), slug: "speech".to_owned(), thresholds });
     let tops = vec![bench.top("kitchen", 0.9), bench.top("porch", 0.002)];
     bench.hear(tops);
     assert!(bench.message().starts_with("Speech was set by somebody else"), "{}", bench.message());

@@ -82,9 +82,7 @@ proptest! {
                 Random::Set(threshold) => bench.take(Body::Set {
                     label: "label 1".to_owned(),
                     slug: String::new(),
-                    threshold,
-                    start_threshold: threshold,
-                    release: 0.0,
+                    thresholds: Thresholds { threshold, start_threshold: threshold, release: 0.0 },
                 }),
                 Random::Error => bench.take(Body::Error { code: String::new(), message: "no".to_owned() }),
                 Random::Reloaded => bench.take(Body::ConfigReloaded { changes: vec![] }),
