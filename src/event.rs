@@ -1,6 +1,6 @@
-//! The domain's own types: what was heard, and what happened to the sources that hear it.
+//! The domain's own types: sound events, and the reports of the engine about events, sources and the daemon.
 //!
-//! Nothing here is serialised (that is `publish::wire`'s part), and nothing here reads a clock: times are given.
+//! Nothing here is serialised, which is `publish::wire`'s part, and nothing here reads a clock: times are given.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-/// The name that an event is reported under: a label of the model, or a group of labels from the configuration.
+/// The name under which an event is reported: a label of the model, or a group of labels from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// The display name, such as `Smoke detector, smoke alarm`, or the group's name.
@@ -20,12 +20,12 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Whether it has no place in an ontology: it is a group of the configuration.
+    /// Whether it is a group of the configuration, which has no place in the ontology.
     pub fn is_group(&self) -> bool {
         self.id.is_empty()
     }
 
-    /// Whether `key` is its name or its slug, in any case.
+    /// Whether `key` is its name or its slug, in upper or lower case.
     pub fn is_called(&self, key: &str) -> bool {
         self.name.eq_ignore_ascii_case(key) || self.slug.eq_ignore_ascii_case(key)
     }
@@ -36,15 +36,15 @@ impl Subject {
 pub struct SoundEvent {
     /// Unique, sortable by time (UUID version 7).
     pub id: Uuid,
-    /// What was heard.
+    /// The label or group.
     pub subject: Arc<Subject>,
     /// The name of the source that heard it.
     pub source: Arc<str>,
-    /// When the sound began, by the sample clock.
+    /// The beginning of the sound, by the sample clock.
     pub onset: Timestamp,
-    /// When the sound ended, by the sample clock; `None` while it lasts.
+    /// The end of the sound, by the sample clock; `None` while it lasts.
     pub offset: Option<Timestamp>,
-    /// The score in the window that this report rests on, 0…1.
+    /// The newest score, 0…1.
     pub score: f32,
     /// The highest score so far, 0…1.
     pub peak_score: f32,
@@ -54,9 +54,9 @@ pub struct SoundEvent {
     pub level_dbfs: f32,
     /// How far the onset may be from the truth, in milliseconds.
     pub onset_uncertainty_ms: u64,
-    /// The same of the offset; `None` while the sound lasts.
+    /// How far the offset may be from the truth, in milliseconds; `None` while the sound lasts.
     pub offset_uncertainty_ms: Option<u64>,
-    /// What else the same sound was heard as, such as the parents of a label.
+    /// The other labels and groups that the same sound was found as, such as the parents of a label.
     pub also: Vec<Arc<Subject>>,
 }
 
@@ -89,43 +89,43 @@ impl Subject {
     }
 }
 
-/// Why an event ended.
+/// The reason why an event ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
     /// The score fell below the release threshold and stayed there.
     Decay,
-    /// The score that looks at both sides of a moment did not confirm what was announced at once.
+    /// The confirmed score did not confirm the announced event.
     Unconfirmed,
-    /// The event reached its greatest duration; it begins anew if the sound goes on.
+    /// The event reached the longest duration; if the sound goes on, another event begins.
     MaxDuration,
-    /// The source that heard it was lost.
+    /// The source was lost.
     SourceLost,
-    /// Somebody paused the daemon, or a change of the configuration took the label away.
+    /// The daemon was paused, or a change of the configuration removed the label.
     Paused,
     /// The daemon is shutting down.
     Shutdown,
 }
 
-/// Why nothing is heard.
+/// The reason of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseReason {
-    /// Somebody asked for it.
+    /// A request.
     Request,
     /// The configuration's quiet hours.
     QuietHours,
 }
 
-/// A time in which nothing is heard: the devices are closed.
+/// A pause, in which the devices are closed and nothing is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// Why.
+    /// The reason.
     pub reason: PauseReason,
-    /// When it ends by itself; `None` where it does not.
+    /// The time at which it ends by itself; `None` where it does not.
     pub until: Option<Timestamp>,
 }
 
 impl Pause {
-    /// The pause in words, such as `quiet hours until 06:30`, for people whose clocks show `now` in `zone`.
+    /// The pause in words, such as `quiet hours until 06:30`, as clocks show it at `now` in `zone`.
     pub fn describe(&self, now: Timestamp, zone: &TimeZone) -> String {
         let why = match self.reason {
             PauseReason::Request => "paused by a request",
@@ -139,20 +139,20 @@ impl Pause {
     }
 }
 
-/// Everything that the engine tells its subscribers.
+/// A report of the engine to its subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
-    /// A sound began.
+    /// An event begins.
     EventStart(SoundEvent),
-    /// A sound that lasts has a higher peak; at most once a second.
+    /// An open event has a new peak score; at most once a second.
     EventUpdate(SoundEvent),
-    /// A sound ended. Each start has exactly one end.
+    /// An event ends. Each start has exactly one end.
     EventEnd(SoundEvent, EndReason),
-    /// A source stopped delivering; it is being retried.
+    /// A source stopped delivering; it is opened again and again.
     SourceLost {
         /// The source's name.
         source: Arc<str>,
-        /// Why, as one plain sentence.
+        /// The reason as one sentence.
         reason: String,
     },
     /// A lost source delivers again.
@@ -164,55 +164,55 @@ pub enum Report {
     SourceSilent {
         /// The source's name.
         source: Arc<str>,
-        /// How long, in seconds.
+        /// The duration of the silence in seconds.
         seconds: f64,
     },
-    /// Sound is missing that the source never delivered: the machine slept, or the daemon stood still. Times go on right after it.
+    /// The source did not deliver a stretch of sound, because the machine slept or the daemon stood still. Times are right again after it.
     SourceGap {
         /// The source's name.
         source: Arc<str>,
-        /// How long the gap is, in milliseconds.
+        /// The length of the gap in milliseconds.
         gap_ms: u64,
     },
     /// A source clips: the input gain is too high.
     SourceClipping {
         /// The source's name.
         source: Arc<str>,
-        /// How many samples were at full scale since the last report.
+        /// The number of samples at full scale since the last report.
         samples: u64,
     },
-    /// The analysis cannot keep up: samples were lost because the ring was full, or windows are scored farther apart than before. Without
-    /// lost samples and at the usual hop it says that it keeps up again.
+    /// The analysis cannot keep up: samples were lost because the ring was full, or load shedding scores windows farther apart than before.
+    /// A report without lost samples, at the usual hop, says that it keeps up again.
     Overrun {
         /// The source's name.
         source: Arc<str>,
-        /// How many samples at the source's own rate were lost.
+        /// The number of lost samples, at the source's own rate.
         samples: u64,
-        /// How long the gap is, in milliseconds.
+        /// The length of the gap in milliseconds.
         gap_ms: u64,
-        /// How far apart windows are scored just now, in milliseconds.
+        /// The present distance of two scored windows, in milliseconds.
         hop_ms: u64,
     },
-    /// The wall clock was set: times are told by the new one from now on, but for those of the events that are open.
+    /// The wall clock was set. Times follow the new one from now on, except those of the events that are open.
     ClockStepped {
-        /// By how much, in milliseconds; below zero where it was set back.
+        /// The step in milliseconds; negative where the clock was set back.
         by_ms: i64,
     },
-    /// Nothing is heard from now on, or it is so for another reason or until another time than was told before.
+    /// The daemon pauses from now on, or a pause goes on for another reason or until another time.
     Paused(Pause),
-    /// Sound is heard again.
+    /// The daemon hears again.
     Resumed {
-        /// Somebody asked for it, or what he asked for is over; or the quiet hours are.
+        /// The reason of the pause that is over: a request, or the quiet hours.
         reason: PauseReason,
     },
     /// A new configuration is in force.
     ConfigReloaded {
-        /// What changed, one sentence each.
+        /// The changes, one sentence each.
         changes: Vec<String>,
     },
     /// A configuration was refused; the old one stays in force.
     ConfigRejected {
-        /// What is wrong with it, one sentence each, with line numbers.
+        /// The faults, one sentence each, with line numbers.
         faults: Vec<String>,
     },
 }

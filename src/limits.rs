@@ -1,34 +1,35 @@
-//! What the system lets this process have: open files, threads, core dumps. It sets the process's own limits once at the start of the
-//! daemon, and puts a shortage into words; it never waits for one to end.
+//! The system's limits for this process: open files, threads, core dumps. The daemon sets its own limits once at its start; a shortage is put
+//! into words, and never waited for.
 
 use std::io;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// So many files the daemon needs for itself: sources, the socket, what its threads wait on, a configuration that is read again.
+/// The number of files that the daemon needs for itself: sources, the socket, the files its threads wait on, a configuration that is read
+/// again.
 pub const OWN_FILES: u64 = 64;
-/// So many it asks for, where it may: a thousand subscribers need as many, and the usual limit for one process is just that.
+/// The number of files that it asks for, where it may: a thousand subscribers take as many, and the usual limit for one process is just that.
 const WANTED_FILES: u64 = 8_192;
-/// A daemon that could serve fewer clients than this is not worth starting.
+/// The least number of clients for which a daemon is worth starting.
 const LEAST_CLIENTS: u64 = 16;
 
-/// This process may open so few files that it cannot work.
+/// The limit of open files is too low for the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this process may open {actual} files at a time, but needs {expected} at least; raise the limit (ulimit -n, or LimitNOFILE= of the unit)"
 )]
 pub struct TooFewFiles {
-    /// How many it needs.
+    /// The number of files that the daemon needs.
     pub expected: u64,
-    /// How many it may open.
+    /// The number of files that this process may open.
     pub actual: u64,
 }
 
-/// Raises the limit of open files as far as this user may and the daemon needs.
+/// Raises the limit of open files as far as the daemon needs and this user may.
 ///
 /// # Errors
-/// Where it stays too low: what would be missing is a descriptor here or there, at any moment, and it is better to know at once.
+/// `TooFewFiles` where the limit stays too low: a missing descriptor would show at any moment and anywhere, so it is better to fail at once.
 pub fn raise_files() -> Result<(), TooFewFiles> {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
     let wanted = hard.min(WANTED_FILES).max(soft);
@@ -39,18 +40,18 @@ pub fn raise_files() -> Result<(), TooFewFiles> {
     if actual < expected { Err(TooFewFiles { expected, actual }) } else { Ok(()) }
 }
 
-/// How many files this process may have open at a time.
+/// The number of files that this process may have open at a time.
 pub fn files() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
-/// Makes the process leave no core dump: it holds the last seconds of what a microphone heard, and that is never stored.
+/// Turns core dumps off: one would hold the last seconds of a microphone's sound, which must never be stored.
 ///
-/// The limit, and not `PR_SET_DUMPABLE`, because that one would also give the process's own `/proc` entries to root and keep the user's
-/// own debugger out. Only the soft limit, so that who hunts a fault can allow a dump: `prlimit --pid PID --core=unlimited`.
+/// The limit is used and not `PR_SET_DUMPABLE`, which would also give the process's own `/proc` entries to root and keep the user's own
+/// debugger out. Only the soft limit is lowered, so that anybody who hunts a fault can allow a dump: `prlimit --pid PID --core=unlimited`.
 pub fn no_core_dumps() {
     let lowered = getrlimit(Resource::RLIMIT_CORE).and_then(|(soft, hard)| match soft {
-        // A service that may set no limits has this one from its unit.
+        // A service that may not set limits has this one from its unit.
         0 => Ok(()),
         _ => setrlimit(Resource::RLIMIT_CORE, 0, hard),
     });
@@ -59,7 +60,7 @@ pub fn no_core_dumps() {
     }
 }
 
-/// What the system said, and where that is a limit, which one and how to raise it.
+/// The system's error as a sentence; for a limit, which one it is and how to raise it.
 pub fn explain(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EAGAIN) => {

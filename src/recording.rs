@@ -1,7 +1,7 @@
-//! The engine over recordings: decodes a recording, scores its windows in batches, and hands each detection on as it comes.
+//! The engine over recordings: it decodes a recording, scores its windows in batches, and hands over each detection as it comes.
 //!
-//! `scan`, `explain` and `tune` share it. Memory is bounded whatever a recording's length. It reads no clock and never decides what
-//! becomes of a detection.
+//! `scan`, `explain` and `tune` share it. Its memory is bounded, whatever the length of a recording. It reads no clock, and does not decide
+//! what becomes of a detection.
 
 use std::io;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::inference::{Due, Inference};
 use crate::model::onnx::Runtime;
 use crate::model::{MAX_HOPS, Model, ModelError, Tagger};
 
-/// What the end of a recording cuts down to less than this is a click and no sound, in seconds.
+/// The shortest event in seconds: an event that the end of the recording cuts to less is a click and no sound.
 const SHORTEST_S: f64 = 0.02;
 
-/// Why a recording was not heard whole.
+/// The reason why a recording was not analysed to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// Something is wrong with the recording; other recordings can still be heard.
+    /// The recording has a fault; other recordings can still be analysed.
     #[error("{0}")]
     Recording(String),
     /// The model failed.
@@ -39,7 +39,7 @@ pub enum RecordingError {
 }
 
 impl RecordingError {
-    /// Whether going on with another recording makes no sense.
+    /// Whether the error concerns every other recording as well.
     pub fn is_fatal(&self) -> bool {
         !matches!(self, RecordingError::Recording(_))
     }
@@ -50,7 +50,7 @@ pub fn open(path: &Path) -> Result<Decoder, RecordingError> {
     Decoder::open(path, Channel::Mix, 0.0).map_err(|error| RecordingError::Recording(error.to_string()))
 }
 
-/// An ear for a recording with `rules` in force; it has room for as many hops as can be scored together.
+/// An ear for a recording with `rules` in force, with room for as many hops as can be scored together.
 pub fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> Result<Ear, RecordingError> {
     Ear::with_room(model, rules, decoder.rate_hz(), MAX_HOPS)
         .map_err(|error| RecordingError::Recording(format!("{}: {error}", path.display())))
@@ -59,25 +59,25 @@ pub fn ear(path: &Path, decoder: &Decoder, model: &Model, rules: Vec<Rule>) -> R
 /// An event of a recording that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
-    /// The event as it was, its onset refined.
-    pub heard: EventSoFar,
-    /// When the sound ended.
+    /// The event in its final state, its onset refined.
+    pub event: EventSoFar,
+    /// The end of the sound.
     pub offset: Boundary,
     /// Why the event ended.
     pub reason: EndReason,
-    /// When it began, in seconds from the recording's start.
+    /// The onset in seconds from the start of the recording.
     pub onset_s: f64,
-    /// When it ended, in seconds from the recording's start.
+    /// The offset in seconds from the start of the recording.
     pub offset_s: f64,
 }
 
-/// The event that `detection` ends; `None` for its other steps, and for a click.
+/// The event that `detection` ends; `None` for the other steps, and for a click.
 pub fn ended(ear: &Ear, detection: &Detection) -> Option<Ended> {
-    let Step::End { heard, offset, reason } = detection.step else { return None };
+    let Step::End { so_far, offset, reason } = detection.step else { return None };
     let seconds = |samples: u64| samples as f64 / f64::from(ear.model_rate_hz());
-    let is_click = seconds(offset.at.saturating_sub(heard.onset.at)) < SHORTEST_S;
-    let (onset_s, offset_s) = (seconds(heard.onset.at), seconds(offset.at));
-    (!is_click).then_some(Ended { heard, offset, reason, onset_s, offset_s })
+    let is_click = seconds(offset.at.saturating_sub(so_far.onset.at)) < SHORTEST_S;
+    let (onset_s, offset_s) = (seconds(so_far.onset.at), seconds(offset.at));
+    (!is_click).then_some(Ended { event: so_far, offset, reason, onset_s, offset_s })
 }
 
 /// The engine's inference over recordings, with its buffers.
@@ -99,15 +99,15 @@ impl Engine {
         Self { inference, samples: Vec::with_capacity(MAX_PUSH), due: Vec::with_capacity(MAX_HOPS), found: Vec::new() }
     }
 
-    /// Its tagger, for other use.
+    /// The tagger, for other use.
     pub fn into_tagger(self) -> Tagger {
         self.inference.into_tagger()
     }
 
-    /// Lets `ear` hear the recording at `path` to its end and hands each detection to `take`; `progress` counts its frames.
+    /// Runs the recording at `path` through `ear` to its end, and hands each detection to `take`; `progress` counts frames.
     ///
     /// # Errors
-    /// What `take` says, what the model says, and what is wrong with the recording; what could be read of it was heard then.
+    /// The errors of `take`, of the model and of the recording. A recording with a fault is analysed as far as it can be read.
     pub fn hear(
         &mut self,
         path: &Path,
@@ -121,7 +121,8 @@ impl Engine {
         })
     }
 
-    /// The same, but hands over the ear after each piece of the recording, with the detections so far, which `after` takes out.
+    /// Runs the recording as [`hear`](Self::hear) does, and hands the ear to `after` after each piece, with the detections so far, which `after`
+    /// takes out.
     pub fn hear_piecewise(
         &mut self,
         path: &Path,

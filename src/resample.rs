@@ -1,7 +1,7 @@
 //! Resampling from a source's rate to the model's, into the caller's buffer.
 //!
-//! rubato's synchronous FFT resampler: at 48 to 16 kHz it is the cheapest of rubato's that keeps the band up to 7 kHz flat and
-//! everything that would fold back below −80 dB. Its delay is taken out, so that output sample n is the input at n / `to_hz`.
+//! rubato's synchronous FFT resampler does the work. From 48 to 16 kHz it is the cheapest of rubato's that keeps the band up to 7 kHz flat and
+//! everything that would fold back below −80 dB. Its delay is removed, so that output sample n is the input at n / `to_hz`.
 //!
 //! Invariant: any chunking of the same input gives bit-identical output, and nothing allocates once the buffers have their capacity.
 
@@ -14,33 +14,33 @@ use rubato::{
 pub const MIN_RATE_HZ: u32 = 8_000;
 /// The highest rate that a source may have, in Hz.
 pub const MAX_RATE_HZ: u32 = 192_000;
-/// The length of a block that the resampler works on, in seconds: its delay is half of it.
+/// The wanted length of the resampler's blocks in seconds: its delay is half of it.
 const BLOCK_S: f64 = 0.016;
-/// Rates whose ratio has no block shorter than this are resampled by interpolation.
+/// The longest block in seconds; rates whose ratio needs a longer one are resampled by interpolation.
 const LONGEST_BLOCK_S: f64 = 0.05;
 
-/// Why a rate cannot be resampled.
+/// The reason why a rate cannot be resampled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResampleError {
-    /// The rate is outside what this program takes.
+    /// The rate is outside the supported range.
     #[error("a sample rate of {actual} Hz is not supported; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")]
     Rate {
         /// The rate asked for, in Hz.
         actual: u32,
     },
-    /// The library refused.
+    /// rubato refused the rates.
     #[error("sound at {from_hz} Hz cannot be resampled to {to_hz} Hz: {what}")]
     Refused {
         /// The source's rate in Hz.
         from_hz: u32,
         /// The model's rate in Hz.
         to_hz: u32,
-        /// What the library said.
+        /// The message of rubato.
         what: String,
     },
 }
 
-/// Whether sound at this rate can be heard at all.
+/// Checks that sound at this rate is supported.
 ///
 /// # Errors
 /// `Rate` for a source outside 8…192 kHz.
@@ -56,10 +56,10 @@ pub struct Resampler {
     inner: Option<Box<dyn rubato::Resampler<f32>>>,
     pending: Vec<f32>,
     block: Vec<f32>,
-    /// Output samples still to be left out: the resampler's delay.
+    /// The number of output samples that are still to be left out: the resampler's delay.
     skip: usize,
-    /// Whether nothing sounds on in `inner`: then digital silence stays what it is without any work. Known of the FFT resampler
-    /// only, which remembers one block.
+    /// Whether `inner` holds nothing but silence, so that digital silence passes without any work. It is known of the FFT resampler only,
+    /// which remembers one block.
     is_at_rest: bool,
     /// Whether `inner` is the FFT resampler.
     is_blockwise: bool,
@@ -100,12 +100,12 @@ impl Resampler {
         })
     }
 
-    /// How many output samples the resampler holds back at most: what comes in is let out so much later.
+    /// The most output samples that the resampler holds back.
     pub fn delay_samples(&self) -> usize {
         self.inner.as_ref().map_or(0, |inner| inner.output_delay() + inner.output_frames_max())
     }
 
-    /// Takes `input` and appends what it makes to `out`.
+    /// Resamples `input` and appends the result to `out`.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         self.n_in += input.len() as u64;
         if self.inner.is_none() {
@@ -125,7 +125,7 @@ impl Resampler {
         }
     }
 
-    /// Appends the tail, so that n samples in have given n · `to_hz` / `from_hz` samples out; then the resampler is as new.
+    /// Appends the tail, so that n input samples have given n · `to_hz` / `from_hz` output samples, and resets the resampler.
     pub fn flush(&mut self, out: &mut Vec<f32>) {
         let total = (u128::from(self.n_in) * u128::from(self.to_hz)).div_ceil(u128::from(self.from_hz)) as u64;
         while self.inner.is_some() && self.n_out < total {
@@ -141,7 +141,7 @@ impl Resampler {
         self.reset();
     }
 
-    /// Forgets everything that came in.
+    /// Forgets all input.
     pub fn reset(&mut self) {
         self.pending.clear();
         (self.n_in, self.n_out) = (0, 0);
@@ -156,7 +156,7 @@ impl Resampler {
         self.inner.as_ref().map_or(1, |inner| inner.input_frames_next())
     }
 
-    /// Resamples what is pending, which is one whole block.
+    /// Resamples the pending samples, which are one whole block.
     fn make_block(&mut self, out: &mut Vec<f32>) {
         let Some(inner) = &mut self.inner else { return };
         let was_at_rest = self.is_at_rest;
@@ -176,7 +176,7 @@ impl Resampler {
     }
 }
 
-/// Resamples one whole block into another, and says how many samples it made.
+/// Resamples one whole block into another, and returns the number of output samples.
 fn process(inner: &mut dyn rubato::Resampler<f32>, input: &[f32], output: &mut [f32]) -> usize {
     let (n_in, n_out) = (input.len(), output.len());
     match (InterleavedSlice::new(input, 1, n_in), InterleavedSlice::new_mut(output, 1, n_out)) {
@@ -186,7 +186,7 @@ fn process(inner: &mut dyn rubato::Resampler<f32>, input: &[f32], output: &mut [
     }
 }
 
-/// The resampler for two rates that differ, and whether it is the one that works block by block.
+/// The resampler for two different rates, and whether it is the FFT resampler, which works block by block.
 fn build(from_hz: u32, to_hz: u32) -> Result<(Box<dyn rubato::Resampler<f32>>, bool), ResampleError> {
     let refused = |what: String| ResampleError::Refused { from_hz, to_hz, what };
     let chunk = (f64::from(from_hz) * BLOCK_S) as usize;
@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(out.len(), 32_000, "{rate}");
             let (amplitude, late) = tone(&out, 1_000.0);
             assert!((20.0 * amplitude.log10()).abs() < 0.01, "{rate}: {amplitude}");
-            // A block of odd length has its middle between two samples; 11,025 Hz is such a rate.
+            // The middle of a block of odd length lies between two samples; 11,025 Hz is such a rate.
             assert!(late.abs() < 1.0, "{rate}: {late} samples late");
         }
     }
@@ -276,7 +276,7 @@ mod tests {
             let sound = sine(440.0, rate, rate as usize / 7);
             let silent = vec![0.0; rate as usize / 3];
             let input = [silent.as_slice(), &sound, &silent, &sound, &silent].concat();
-            // The same resampler with a pause that is silent to the ear, but not to the machine.
+            // The same input with pauses that are inaudible, but not zero.
             let hum = |sample: &f32| if *sample == 0.0 { 1e-30 } else { *sample };
             let humming: Vec<f32> = input.iter().map(hum).collect();
             let (silent, humming) = (resample(&input, rate), resample(&humming, rate));

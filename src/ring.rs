@@ -1,6 +1,6 @@
-//! The lock-free ring between a source and the analysis: samples, an exact account of what was dropped, and where.
+//! The lock-free ring buffer between a source and the analysis: samples, with an exact account of how many were dropped, and where.
 //!
-//! Single producer, single consumer. Invariant: neither end ever waits for the other, locks or allocates after construction; a full
+//! It has a single producer and a single consumer. Invariant: neither end waits for the other, locks, or allocates after construction; a full
 //! ring drops the newest samples, counts them, and remembers the place of the gap.
 
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
-/// How many gaps can be on their way at a time; while there are more, the last one grows.
+/// The number of gaps that can be on their way at a time; while there are as many, the last one grows.
 const MAX_GAPS: usize = 64;
 
-/// Samples were dropped between two others.
+/// A gap: samples that were dropped between two others.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
-    /// The index of the first sample after the gap among the samples that were taken.
+    /// The index of the first sample after the gap, counted over the samples that were not dropped.
     at: u64,
-    /// How many samples were dropped.
+    /// The number of dropped samples.
     lost: u64,
 }
 
-/// A ring for `capacity_samples` samples.
+/// A ring for `capacity_samples` samples, as its two ends.
 pub fn ring(capacity_samples: usize) -> (Writer, Reader) {
     let (samples, popped) = HeapRb::new(capacity_samples.max(1)).split();
     let (gaps, seen) = HeapRb::new(MAX_GAPS).split();
@@ -35,19 +35,19 @@ pub struct Writer {
     samples: HeapProd<f32>,
     gaps: HeapProd<Gap>,
     pushed: u64,
-    /// Samples dropped since the last one that was taken.
+    /// The number of samples dropped since the last one that was not.
     pending: u64,
     lost: Arc<AtomicU64>,
     piece: Arc<AtomicUsize>,
 }
 
 impl Writer {
-    /// Takes what fits of `samples`, and says how many that were; the rest is dropped and counted.
+    /// Pushes as many of `samples` as fit, and returns their number; the rest is dropped and counted.
     pub fn push(&mut self, samples: &[f32]) -> usize {
         if samples.is_empty() {
             return 0;
         }
-        // A gap must be on record before the first sample after it, or the reader would not know where it was.
+        // A gap must be recorded before the first sample after it, or the reader would not know its place.
         if self.pending > 0
             && self.samples.vacant_len() > 0
             && self.gaps.try_push(Gap { at: self.pushed, lost: self.pending }).is_ok()
@@ -64,17 +64,17 @@ impl Writer {
         taken
     }
 
-    /// Says that so many samples came at once, so that the reader knows when it is worth looking again.
+    /// Records the number of samples that came at once, so that the reader knows when it is worth looking again.
     pub fn tell_piece(&self, samples: usize) {
         self.piece.store(samples, Relaxed);
     }
 
-    /// How many samples fit just now.
+    /// The number of samples that fit just now.
     pub fn vacant(&self) -> usize {
         self.samples.vacant_len()
     }
 
-    /// How many samples were dropped so far.
+    /// The number of samples dropped so far.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
@@ -95,19 +95,19 @@ pub struct Reader {
     piece: Arc<AtomicUsize>,
 }
 
-/// What one [`Reader::pop`] gave.
+/// The result of one [`Reader::pop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Popped {
-    /// How many samples were dropped immediately before these.
+    /// The number of samples dropped immediately before these.
     pub gap_before: u64,
-    /// How many samples there are.
+    /// The number of samples popped.
     pub count: usize,
 }
 
 impl Reader {
-    /// Pops samples up to the next gap into `out`. A gap is told with the first samples after it.
+    /// Pops samples up to the next gap into `out`. A gap is reported with the first samples after it.
     pub fn pop(&mut self, out: &mut [f32]) -> Popped {
-        // The samples are looked at before the gaps: a gap in front of samples that are visible has been on record before them.
+        // The number of samples is read before the gaps: a gap in front of samples that are visible was recorded before them.
         let available = self.samples.occupied_len();
         if self.next_gap.is_none() {
             self.next_gap = self.gaps.try_pop();
@@ -124,17 +124,17 @@ impl Reader {
         Popped { gap_before, count }
     }
 
-    /// How many samples came at once last time; 0 while the writer has not said.
+    /// The number of samples that came at once last time; 0 while the writer has not recorded it.
     pub fn piece(&self) -> usize {
         self.piece.load(Relaxed)
     }
 
-    /// How many samples can be popped just now.
+    /// The number of samples that can be popped just now.
     pub fn available(&self) -> usize {
         self.samples.occupied_len()
     }
 
-    /// How many samples the producer has dropped so far.
+    /// The number of samples that the producer has dropped so far.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Follows what a reader gives of a counting sequence: each sample must be its own index.
+    /// Follows a reader through a counting sequence: each sample must be its own index.
     #[derive(Default)]
     struct Follower {
         index: u64,
@@ -184,7 +184,7 @@ mod tests {
                 }
             }
             while follower.pop(&mut reader, 64) > 0 {}
-            // What was dropped last has no sample after it; one more sample brings the account to its end.
+            // The last gap has no sample after it yet; one more sample completes the account.
             writer.push(&[written as f32]);
             while follower.pop(&mut reader, 64) > 0 {}
             prop_assert_eq!(follower.index, written + 1);

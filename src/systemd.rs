@@ -1,15 +1,15 @@
-//! What the service manager is told: ready, reloading, stopping, that the daemon hears, and what it is at.
+//! Messages to the service manager: ready, reloading, stopping, the watchdog, and a line of status.
 //!
-//! Does nothing where no service manager listens.
+//! They do nothing where no service manager listens.
 
 use sd_notify::NotifyState;
 
-/// The daemon hears, or knows that it cannot.
+/// Says that the start is complete: the daemon hears, or knows that it cannot.
 pub fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The configuration is being loaded again; [`ready`] ends it.
+/// Says that the configuration is being loaded again; [`ready`] ends that.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -17,17 +17,17 @@ pub fn reloading() {
     }
 }
 
-/// What the daemon is at.
+/// Sets the line of status.
 pub fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);
 }
 
-/// The daemon hears. A service manager that waits for this longer than its `WatchdogSec` starts the daemon anew.
+/// Says that the daemon hears. A service manager that gets no such message for its `WatchdogSec` starts the daemon anew.
 pub fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
-/// The daemon shuts down.
+/// Says that the daemon shuts down.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }

@@ -1,11 +1,11 @@
 //! Text in messages: the nearest name to a misspelt one, and text that is safe to print.
 //!
-//! It never knows what a name stands for.
+//! It knows nothing of the meaning of a name.
 
-/// No name of a label, a group or a source that somebody may have meant has more characters.
+/// The longest name of a label, a group or a source that anybody may have meant, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// A wrong name as a sentence repeats it: no longer than a name is.
+/// A wrong name as a sentence repeats it: cut to the length of the longest name.
 pub fn shown(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -13,15 +13,15 @@ pub fn shown(name: &str) -> String {
     }
 }
 
-/// The end of a sentence about a wrong name.
+/// The end of a sentence about a wrong name, with the suggestion; empty where there is none.
 pub fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
-/// The candidate nearest to `word`, if it is near enough to be meant: by spelling, or because one of them contains the other.
+/// The candidate nearest to `word`, by spelling or because one contains the other; `None` where none is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.trim().to_lowercase();
-    // What is longer than any name is no misspelt one, and to compare it with all of them would take seconds.
+    // A text that is longer than any name is no misspelt name, and comparing it with all of them would take seconds.
     if word.is_empty() || word.chars().nth(LONGEST_NAME).is_some() {
         return None;
     }
@@ -42,7 +42,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// A text without control characters: a name from a configuration or a file does not rule the terminal.
+/// A text without control characters, so that a name from a configuration or a file cannot control the terminal.
 pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

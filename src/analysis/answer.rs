@@ -115,9 +115,9 @@ impl Answerer<'_> {
             Entry::Rule(index) => {
                 let (rule, glance) = (&rules[index], ear.detector().glance(index));
                 let why = glance.map_or(Why::Below, |glance| {
-                    let told_as = glance.told_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());
+                    let reported_as = glance.reported_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());
                     let moment = Moment { now: ear.now(), rate_hz: ear.model_rate_hz(), loudness_dbfs: ear.loudness_dbfs() };
-                    Why::new(glance.standing, told_as, &rule.gate, moment)
+                    Why::new(glance.standing, reported_as, &rule.gate, moment)
                 });
                 let thresholds = Some(Thresholds::from(&rule.gate));
                 TopLabel { subject: rule.subject.clone(), score, confirmed, thresholds, why }

@@ -180,40 +180,40 @@ impl Slot {
         let milliseconds = |boundary: Boundary| boundary.uncertainty * 1_000 / u64::from(rate_hz);
         let wall_offset_ns = self.open_events.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
         let clock = &self.clock;
-        let event = |heard: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
-            let onset = clock.time(heard.onset.at, rate_hz, wall_offset_ns)?;
+        let event = |so_far: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
+            let onset = clock.time(so_far.onset.at, rate_hz, wall_offset_ns)?;
             // How long it lasts is a count of samples, whatever the clocks did meanwhile.
             let lasted =
-                |offset: Boundary| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(heard.onset.at), rate_hz));
+                |offset: Boundary| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(so_far.onset.at), rate_hz));
             Some(SoundEvent {
                 id,
                 subject: rule.subject.clone(),
                 source: self.source.clone(),
                 onset,
                 offset: offset.map(|offset| onset.checked_add(lasted(offset)).unwrap_or(Timestamp::MAX)),
-                score: heard.score,
-                peak_score: heard.peak_score,
-                threshold: heard.threshold,
+                score: so_far.score,
+                peak_score: so_far.peak_score,
+                threshold: so_far.threshold,
                 level_dbfs: detection.level_dbfs,
-                onset_uncertainty_ms: milliseconds(heard.onset),
+                onset_uncertainty_ms: milliseconds(so_far.onset),
                 offset_uncertainty_ms: offset.map(milliseconds),
                 also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
             })
         };
         match &detection.step {
-            Step::Start(heard) => {
-                let event = event(heard, Uuid::now_v7(), None)?;
+            Step::Start(so_far) => {
+                let event = event(so_far, Uuid::now_v7(), None)?;
                 self.stats.event_began();
                 self.open_events.insert(detection.event, ReportedEvent { event: event.clone(), wall_offset_ns });
                 Some(Report::EventStart(event))
             }
-            Step::Update(heard) => {
-                let event = event(heard, self.open_events.get(&detection.event)?.event.id, None)?;
+            Step::Update(so_far) => {
+                let event = event(so_far, self.open_events.get(&detection.event)?.event.id, None)?;
                 self.open_events.get_mut(&detection.event)?.event = event.clone();
                 Some(Report::EventUpdate(event))
             }
-            Step::End { heard, offset, reason } => {
-                let event = event(heard, self.open_events.get(&detection.event)?.event.id, Some(*offset))?;
+            Step::End { so_far, offset, reason } => {
+                let event = event(so_far, self.open_events.get(&detection.event)?.event.id, Some(*offset))?;
                 self.open_events.remove(&detection.event);
                 Some(Report::EventEnd(event, *reason))
             }

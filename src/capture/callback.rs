@@ -1,4 +1,4 @@
-//! The real-time body of a capture: picks or mixes channels, converts to f32, applies gain, pushes into the ring.
+//! The real-time body of a capture: it picks or mixes channels, converts samples to f32, applies the gain and pushes into the ring.
 //!
 //! Invariant: [`Callback::process`] never allocates, locks, logs, makes a system call or panics; a test runs it under an
 //! allocator that counts.
@@ -6,10 +6,10 @@
 use crate::capture::source::Channel;
 use crate::ring::Writer;
 
-/// Frames that are converted at a time, on the stack.
+/// The number of frames that are converted at a time, on the stack.
 const BLOCK: usize = 256;
 
-/// What a source's thread or device callback does with its samples.
+/// Takes the samples of one source, in its thread or in the device callback.
 pub struct Callback {
     writer: Writer,
     channels: usize,
@@ -17,18 +17,18 @@ pub struct Callback {
     gain: f32,
 }
 
-/// The factor that `gain_db` decibels are.
+/// The factor of a gain of `gain_db` decibels.
 pub fn linear_gain(gain_db: f32) -> f32 {
     10f32.powf(gain_db / 20.0)
 }
 
 impl Callback {
-    /// Takes frames of `channels` channels each; a picked channel must be among them.
+    /// A callback for frames of `channels` channels; a picked channel must be among them.
     pub fn new(writer: Writer, channels: u16, channel: Channel, gain_db: f32) -> Self {
         Self { writer, channels: usize::from(channels.max(1)), channel, gain: linear_gain(gain_db) }
     }
 
-    /// Takes interleaved samples; `to_f32` makes each a number with full scale at ±1. A frame that is not whole is left out.
+    /// Takes interleaved samples, which `to_f32` converts to numbers with full scale at ±1. An incomplete frame is left out.
     #[inline]
     pub fn process<T: Copy>(&mut self, interleaved: &[T], to_f32: impl Fn(T) -> f32) {
         let mut mono = [0.0f32; BLOCK];
@@ -49,7 +49,7 @@ impl Callback {
     }
 }
 
-/// One frame as one sample. What is not a finite number becomes silence, so that it cannot poison the features after it.
+/// Makes one sample of a frame. A sample that is not finite becomes silence, so that it cannot spoil the features after it.
 #[inline]
 pub fn mix<T: Copy>(frame: &[T], channel: Channel, gain: f32, to_f32: impl Fn(T) -> f32) -> f32 {
     let sample = match channel {

@@ -1,7 +1,7 @@
-//! Work on bytes from outside by code that is not ours: a panic in it is an error of the bytes, and ends neither thread nor process.
+//! Catches panics of foreign code that works on bytes from outside. Such a panic is a fault of the bytes; it ends neither the thread nor the
+//! process.
 //!
-//! Only panics can be contained. Endless loops, overflows of the stack and memory without bounds cannot; that there are none is what
-//! fuzzing is for.
+//! Panics alone can be caught. Endless loops, overflows of the stack and unbounded memory cannot; fuzzing shows that there are none.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -12,10 +12,10 @@ thread_local! {
     static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does the work. What it was at when it panicked must not be used again.
+/// Does the work. If it panics, whatever it was changing must not be used again.
 ///
 /// # Errors
-/// What it said when it panicked. The process's panic hook, which may well end the process, is not told.
+/// The message of the panic. The process's panic hook, which may end the process, is not called.
 pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     pass_over_the_hook();
     let outside = IS_CAUGHT.replace(true);
@@ -24,7 +24,7 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| said(&*panic))
 }
 
-/// Puts a hook before the one in force that keeps from it what is contained; once, for hooks are the whole process's.
+/// Puts a hook before the one in force, which passes over caught panics; once, because hooks hold for the whole process.
 fn pass_over_the_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,7 +1,7 @@
 //! Capture devices: the only file that names cpal.
 //!
-//! Asks PipeWire (where it was built in), PulseAudio and ALSA, in this order. Every call that may hang is made on a thread of its
-//! own and waited for a few seconds.
+//! The hosts are asked in this order: PipeWire (where it was built in), PulseAudio, ALSA. Every call that may hang is made on a thread of its
+//! own, which is waited for a few seconds.
 
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,9 +23,9 @@ use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ, check_rate};
 use crate::ring::{Reader, ring};
 use crate::text::nearest;
 
-/// How long a host or a device may take to answer.
+/// The time that a host or a device has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much sound is asked for at a time, in seconds: left to itself, a sound server may hand over two seconds at once.
+/// The length of sound that is asked for at a time, in seconds: by default a sound server may deliver two seconds at once.
 const FRAGMENT_S: f64 = 0.1;
 
 /// A capture device, as `mimid devices` shows it.
@@ -33,15 +33,15 @@ const FRAGMENT_S: f64 = 0.1;
 pub struct DeviceInfo {
     /// The stable id that `--source` takes.
     pub id: String,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
-    /// The sound system that it belongs to.
+    /// The sound system, cpal's host, that it belongs to.
     pub host: String,
-    /// Whether its host takes it by default.
+    /// Whether it is the default of its host.
     pub is_default: bool,
-    /// The rate that it is opened at, in Hz.
+    /// The rate at which it is opened, in Hz.
     pub rate_hz: u32,
-    /// The channels that it is opened with.
+    /// The number of channels with which it is opened.
     pub channels: u16,
     /// The sample formats that it offers.
     pub formats: Vec<String>,
@@ -70,7 +70,7 @@ pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
             let Ok(devices) = host.devices() else { continue };
             for device in devices.filter(|device| device.supports_input()) {
                 let Ok(device_id) = device.id() else { continue };
-                // What cannot be captured from is no capture device: ALSA lists its plug-ins as well, and one that delivers nothing.
+                // ALSA also lists plug-ins from which nothing can be captured, and one that delivers nothing.
                 let Ok(config) = device.default_input_config() else { continue };
                 if device_id.id() == "null" {
                     continue;
@@ -115,10 +115,10 @@ pub fn open(id: Option<&str>, channel: Channel, gain_db: f32) -> Result<Capture,
     Ok(Capture { rate_hz, reader, device_latency_ns, notices, pace: Pace::RealTime, guard: Box::new(stream) })
 }
 
-/// Looks for the device with this id, as [`open`] does, and leaves it alone.
+/// Looks for the device with this id as [`open`] does, without opening it.
 ///
 /// # Errors
-/// `UnknownDevice` where it is not there just now, with the nearest that is.
+/// `UnknownDevice` where there is none, with the nearest id or name.
 pub fn look_for(id: &str) -> Result<(), CaptureError> {
     let id = id.to_owned();
     on_a_thread("look", move || find(&id).map(drop))
@@ -139,7 +139,7 @@ fn default() -> Result<cpal::Device, CaptureError> {
     Err(CaptureError::NoDevice { tried: tried.join(", ") })
 }
 
-/// The device with this id, or with this name if only one has it.
+/// The device with this id, or the only one with this name.
 fn find(wanted: &str) -> Result<cpal::Device, CaptureError> {
     let mut named = Vec::new();
     let mut known = Vec::new();
@@ -213,7 +213,7 @@ fn start(
     Err(last.map_or_else(|| CaptureError::NoDevice { tried: id.clone() }, |error| fault(&error)))
 }
 
-/// The device's own default where that can be used, else the nearest thing to it.
+/// The device's own default configuration where it is usable, else the nearest to it.
 fn choose(device: &cpal::Device) -> Result<SupportedStreamConfig, cpal::Error> {
     let default = device.default_input_config();
     if let Ok(config) = &default
@@ -288,10 +288,10 @@ where
         callback.process(samples, |sample| <f32 as FromSample<T>>::from_sample_(sample));
     };
     let on_error = move |error: cpal::Error| match error.kind() {
-        // The stream goes on after these.
+        // The stream goes on after these errors.
         ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
         _ => {
-            // The first fatal error says it all; the channel holds one.
+            // The first fatal error is enough; the channel holds one notice.
             let _ = tell.try_send(Notice::Lost(format!("the device stopped ({})", one_line(&error))));
         }
     };
@@ -311,7 +311,7 @@ fn one_line(error: &cpal::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }
 
-/// Does something that may hang, and waits for it no longer than [`PATIENCE`].
+/// Does work that may hang on a thread of its own, and waits for it no longer than [`PATIENCE`] and a second.
 fn on_a_thread<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> Result<T, CaptureError> + Send + 'static,
@@ -327,18 +327,18 @@ fn on_a_thread<T: Send + 'static>(
     })
 }
 
-/// While it lives, nothing that is written to standard error is seen: libasound and libjack write there when devices are listed,
-/// and offer no better way to stop it.
+/// While it lives, standard error goes to /dev/null: libasound and libjack write there when devices are listed, and have no better way to
+/// stop it.
 struct Quiet {
     stderr: Option<OwnedFd>,
     _alone: std::sync::MutexGuard<'static, ()>,
 }
 
-/// Only one may redirect standard error at a time, or the second would restore the first one's nothing.
+/// Only one thread may redirect standard error at a time, or the second would restore the first one's /dev/null.
 static QUIET: Mutex<()> = Mutex::new(());
 
 impl Quiet {
-    /// Quiet while ALSA is asked. The other hosts write nothing, and may take so long that somebody else's words would be lost.
+    /// Quiet while ALSA is asked. The other hosts write nothing, and may take so long that messages of other threads would be lost.
     fn around(host: HostId) -> Option<Self> {
         (!["pulseaudio", "pipewire"].contains(&host.name().to_lowercase().as_str())).then(Self::new)
     }

@@ -1,6 +1,6 @@
-//! Recordings: WAV, FLAC, Ogg Vorbis and MP3, decoded by symphonia as they are read, so that memory does not grow with their length.
+//! Recordings: WAV, FLAC, Ogg Vorbis and MP3. symphonia decodes them as they are read, so that memory does not grow with their length.
 //!
-//! `scan` reads as fast as it can; as a source of `run` a recording is paced as real time.
+//! Commands such as `scan` read a recording as fast as they can; as a source of `run` it is paced as real time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -38,19 +38,19 @@ pub struct Decoder {
     first: Option<Vec<f32>>,
 }
 
-/// How far a recording has been read.
+/// The state of a recording after a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// There is more.
+    /// More sound follows.
     More,
-    /// It was read to its end.
+    /// The recording was read to its end.
     End,
-    /// It ends before the end that it announced.
+    /// The recording ends before the end that its header announces.
     Truncated,
 }
 
 impl Decoder {
-    /// Opens a recording; `channel` and `gain_db` say what is made of its frames.
+    /// Opens a recording; `channel` and `gain_db` say how a sample is made of each frame.
     pub fn open(path: &Path, channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
         let bad = |what: String| CaptureError::Recording { path: path.into(), what };
         let file = File::open(path).map_err(|error| bad(unreadable(&error)))?;
@@ -90,7 +90,7 @@ impl Decoder {
             read: 0,
             first: None,
         };
-        // Only a decoded packet says for sure how many channels there are and at which rate.
+        // Only a decoded packet gives the true number of channels and the true rate.
         let mut first = Vec::new();
         while first.is_empty() {
             match opened.decode(&mut first)? {
@@ -102,17 +102,17 @@ impl Decoder {
         Ok(opened)
     }
 
-    /// Its sample rate in Hz.
+    /// The sample rate in Hz.
     pub fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
-    /// How many frames it says it has.
+    /// The number of frames that the header announces; `None` where it announces none.
     pub fn n_frames(&self) -> Option<u64> {
         self.n_frames
     }
 
-    /// Appends the samples of the next packet to `out`, which is one moment of sound and never the whole recording.
+    /// Appends the samples of the next packet to `out`: a moment of sound, never the whole recording.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<Status, CaptureError> {
         if let Some(first) = self.first.take() {
             out.extend_from_slice(&first);
@@ -141,7 +141,7 @@ impl Decoder {
             });
             let (channels, rate_hz) = match decoded.map_err(|what| self.bad(gave_up(&what)))? {
                 Ok(sound) => sound,
-                // A damaged packet is left out, as players do; the rest is still worth hearing.
+                // A damaged packet is left out, as players do; the rest is still useful.
                 Err(Error::DecodeError(_)) => continue,
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(self.at_end()),
                 Err(error) => return Err(self.bad(format!("the file is damaged after {} ({error})", self.time()))),
@@ -174,7 +174,7 @@ impl Decoder {
         }
     }
 
-    /// Whether all came that was announced. Formats pad their last block, so a few frames less are no loss.
+    /// Whether all announced frames came. Formats pad their last block, so that a few frames less are no loss.
     fn at_end(&self) -> Status {
         match self.n_frames {
             Some(announced) if self.read + 4_096 < announced => Status::Truncated,
@@ -191,7 +191,7 @@ impl Decoder {
     }
 }
 
-/// A panic of the decoder is the file's fault: it ends neither the daemon nor the scan of other recordings.
+/// The sentence about a panic of the decoder, which is the file's fault and ends neither the daemon nor the scan of other recordings.
 fn gave_up(what: &str) -> String {
     format!("the file is damaged, so that its decoder gave up ({what})")
 }
@@ -204,16 +204,16 @@ fn unreadable(error: &std::io::Error) -> String {
     }
 }
 
-/// What a paced recording does at its end.
+/// The behaviour of a paced recording at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
-    /// It ends.
+    /// The source ends.
     Stop,
-    /// It starts again.
+    /// The recording starts again.
     Repeat,
 }
 
-/// Samples are handed on in blocks of this length.
+/// The length of the blocks in which samples are pushed.
 const BLOCK: Duration = Duration::from_millis(20);
 
 /// Plays a recording into a ring, paced as real time.
@@ -222,7 +222,7 @@ pub fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -> Resul
     let rate_hz = decoder.rate_hz();
     let (writer, reader) = ring((rate_hz * RING_S) as usize);
     let (tell, notices) = bounded(1);
-    // Dropping the sender stops the thread: it is the guard.
+    // The sender is the guard: dropping it stops the thread.
     let (guard, stop) = bounded::<()>(0);
     let mut player = Player { decoder, at_end, channel, gain_db, writer, stop, started: Instant::now(), played: 0 };
     let work = move || player.run(&tell);
@@ -248,7 +248,7 @@ struct Player {
     played: u64,
 }
 
-/// Somebody stopped the player.
+/// The player was stopped.
 struct Stopped;
 
 impl Player {
@@ -284,12 +284,12 @@ impl Player {
         }
     }
 
-    /// Hands samples on, each block when it is due and when there is room for it.
+    /// Pushes samples into the ring, each block when it is due and when there is room for it.
     fn play(&mut self, samples: &[f32]) -> Result<(), Stopped> {
         let rate = f64::from(self.decoder.rate_hz);
         let block = ((rate * BLOCK.as_secs_f64()) as usize).max(1);
         for chunk in samples.chunks(block) {
-            // A block is there once its last sample would have been recorded.
+            // A block is due when its last sample would have been recorded.
             let due = self.started + Duration::from_secs_f64((self.played + chunk.len() as u64) as f64 / rate);
             self.wait(due.saturating_duration_since(Instant::now()))?;
             while self.writer.vacant() < chunk.len() {

@@ -1,9 +1,8 @@
 //! Capture: from a device, a recording or standard input into a ring of mono samples.
 //!
-//! `device` is the only file that names cpal, `callback` is the real-time body that it runs, `file` and `stdin` are the
-//! sources without a device, `catch_panic` keeps what decodes a file from ending more than that. Each delivers f32 mono samples at its own
-//! rate into a [`ring`]; nobody here resamples, and nothing here ever waits for the analysis, but for recordings and standard input,
-//! which can.
+//! `device` alone names cpal, and `callback` is the real-time body that it runs. `file` and `stdin` are the inputs without a device, and
+//! `catch_panic` confines the panics of decoders. Each input delivers mono f32 samples at its own rate into a [`ring`]; nothing here
+//! resamples. Devices never wait for the analysis; recordings and standard input can, and do.
 //!
 //! Invariant: the device callback never allocates, locks, logs, makes a system call or panics.
 
@@ -24,69 +23,69 @@ pub mod file;
 pub mod source;
 pub mod stdin;
 
-/// How much sound a ring holds, in seconds: so long may the analysis be busy before samples are lost.
+/// The length of a ring in seconds: the analysis may be busy for as long before samples are lost.
 const RING_S: u32 = 2;
 
 /// An open source. Dropping its guard stops the capture.
 pub struct Capture {
-    /// The rate of its samples in Hz.
+    /// The sample rate in Hz.
     pub rate_hz: u32,
-    /// Its samples, to be handed to the analysis.
+    /// The consumer's end of the ring, for the analysis.
     pub reader: ring::Reader,
-    /// How long a sample has been on its way when it enters the ring, in nanoseconds, as the device reports it; 0 if unknown.
+    /// The age of a sample when it enters the ring, in nanoseconds, as the device reports it; 0 if unknown.
     pub device_latency_ns: Arc<AtomicU64>,
-    /// Tells when the source is lost or has ended.
+    /// Notices that the source is lost or has ended.
     pub notices: Receiver<Notice>,
-    /// How its samples come.
+    /// The pace of the samples.
     pub pace: Pace,
-    /// Keeps the stream or the thread alive; both stop when it is dropped.
+    /// Keeps the stream or the thread alive; either stops when it is dropped.
     pub guard: Box<dyn std::any::Any>,
 }
 
-/// How a source's samples come.
+/// The pace at which a source's samples come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// All the time, at their rate: a device, a paced recording. One that delivers nothing is broken.
+    /// Continuously, at their rate, as from a device or a paced recording. A source that delivers nothing is broken.
     RealTime,
-    /// When somebody writes them: standard input.
+    /// Whenever somebody writes them, as on standard input.
     AsWritten,
 }
 
-/// What an open source says of itself.
+/// A notice from an open source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// It broke; opening it again may help. One plain sentence says why.
+    /// The source broke, and opening it again may help. One sentence says why.
     Lost(String),
-    /// It came to its end; nothing more will come. All its samples are in the ring.
+    /// The source came to its end. All its samples are in the ring, and no more will come.
     Ended,
 }
 
-/// Why a source cannot be opened.
+/// The reason why a source cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureError {
-    /// There is no capture device at all.
+    /// There is no capture device.
     #[error(
         "there is no capture device ({tried}); plug in a microphone, start a sound server, or play a recording with --source file:PATH"
     )]
     NoDevice {
-        /// Which hosts were asked, and what they said.
+        /// The hosts that were asked, and their answers.
         tried: String,
     },
-    /// No device has this id.
+    /// No capture device has this id.
     #[error("there is no capture device {wanted:?}{hint}; `mimid devices` lists them", hint = .suggestion.as_ref().map(|name| format!(", did you mean {name:?}?")).unwrap_or_default())]
     UnknownDevice {
         /// The id asked for.
         wanted: String,
-        /// The nearest id or name there is.
+        /// The nearest id or name of a device.
         suggestion: Option<String>,
     },
-    /// Somebody else has the device.
+    /// Another program uses the device.
     #[error("the capture device {device:?} is busy: close the program that uses it, or capture through a sound server")]
     Busy {
         /// The device's id.
         device: String,
     },
-    /// This user may not capture.
+    /// This user may not use the device.
     #[error(
         "this user may not use the capture device {device:?}; add it to the group audio, or run as the user of the sound server"
     )]
@@ -94,15 +93,15 @@ pub enum CaptureError {
         /// The device's id.
         device: String,
     },
-    /// The device has no format that can be used.
+    /// The device has no usable format, or fails.
     #[error("the capture device {device:?} cannot be used: {what}")]
     Unusable {
         /// The device's id.
         device: String,
-        /// Why.
+        /// The reason.
         what: String,
     },
-    /// The source has fewer channels.
+    /// The source has no such channel.
     #[error(
         "channel {wanted} was asked for, but {source_name} has {available}; set channel to \"mix\" or to a number from 1 to {available}"
     )]
@@ -111,7 +110,7 @@ pub enum CaptureError {
         source_name: String,
         /// The channel asked for, counted from 1.
         wanted: u16,
-        /// How many there are.
+        /// The number of channels of the source.
         available: u16,
     },
     /// The recording cannot be read.
@@ -119,19 +118,19 @@ pub enum CaptureError {
     Recording {
         /// Its path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
-    /// The system gave no thread.
+    /// The system started no thread.
     #[error("no thread could be started for the capture: {what}")]
     Thread {
-        /// What the system said.
+        /// The system's error.
         what: String,
     },
 }
 
 impl CaptureError {
-    /// The exit code of a command that ends for this.
+    /// The exit code of a command that ends for this reason.
     pub fn exit_code(&self) -> u8 {
         match self {
             CaptureError::Recording { .. } | CaptureError::Thread { .. } => 1,
@@ -140,7 +139,7 @@ impl CaptureError {
     }
 }
 
-/// Reads what `--source` and `[[source]] input` take: `default`, `file:PATH`, `file:PATH?loop`, `-`, or a device's id.
+/// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, or a device's id.
 pub fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
     match text.strip_prefix("file:") {
         Some(path) => match path.strip_suffix("?loop") {
@@ -153,7 +152,7 @@ pub fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
     }
 }
 
-/// Opens a source; its samples flow into the ring from now on.
+/// Opens a source, whose samples flow into the ring from then on.
 pub fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
     match &source.input {
         Input::Default => device::open(None, source.channel, source.gain_db),

@@ -1,24 +1,24 @@
-//! A source: its name, its input, its channel and its gain. Plain data; the configuration fills it.
+//! The settings of a source: its name, its input, its channel and its gain. Plain data; the configuration fills it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One source.
+/// The settings of one source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
     /// The name that events carry.
     pub name: Arc<str>,
-    /// What to open.
+    /// The input that it opens.
     pub input: Input,
-    /// Which of its channels to hear.
+    /// The channels that it uses.
     pub channel: Channel,
-    /// Gain applied before anything else, in dB.
+    /// The gain that is applied before anything else, in dB.
     pub gain_db: f32,
-    /// It is silent when it has delivered nothing but digital zeros for so long, in milliseconds; 0 is never.
+    /// The duration of digital silence after which the source is reported as silent, in milliseconds; 0 never reports it.
     pub silent_after_ms: u64,
 }
 
-/// What a source opens.
+/// The input that a source opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// The default capture device.
@@ -27,7 +27,7 @@ pub enum Input {
     Device(String),
     /// A recording, paced as real time.
     File {
-        /// The recording's path.
+        /// The path of the recording.
         path: PathBuf,
         /// Whether it starts again at its end.
         looped: bool,
@@ -39,11 +39,11 @@ pub enum Input {
     },
 }
 
-/// Which channels of a source are heard.
+/// The channels that a source uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
-    /// The mean of all.
+    /// The mean of all channels.
     Mix,
-    /// This one, counted from 1.
+    /// One channel, counted from 1.
     Pick(u16),
 }

@@ -1,6 +1,7 @@
-//! Raw PCM on standard input: signed 16-bit little-endian mono at a rate that somebody says.
+//! Raw PCM on standard input: signed 16-bit little-endian mono, at a rate that the user names.
 //!
-//! Its thread waits where the ring is full, as a pipe may, so nothing is lost. It is never joined: a read may block for ever.
+//! Its thread waits while the ring is full, as the writer of a pipe can wait too, so that nothing is lost. The thread is never joined,
+//! because a read may block for ever.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use super::{Capture, CaptureError, Notice, Pace, RING_S, spawn};
 use crate::capture::source::Channel;
 use crate::ring::ring;
 
-/// Bytes read at a time: 32 ms at 16 kHz, so that a live pipe is heard at once.
+/// The most bytes of one read: 32 ms at 16 kHz, so that a live pipe is analysed at once.
 const BLOCK_BYTES: usize = 1_024;
-/// How long to wait for room in the ring.
+/// The pause between two looks for room in the ring.
 const WAIT: Duration = Duration::from_millis(5);
 
 /// Starts to read standard input.
@@ -42,7 +43,7 @@ pub fn open(rate_hz: u32, gain_db: f32) -> Result<Capture, CaptureError> {
     })
 }
 
-/// Reads until the end, or until nobody reads the ring any more. An odd byte at the end is left out.
+/// Reads until the end of the input, or until nobody reads the ring any more. An odd byte at the end is left out.
 fn pump(input: &mut impl Read, callback: &mut Callback) -> io::Result<()> {
     let mut bytes = [0u8; BLOCK_BYTES];
     let mut samples = [0i16; BLOCK_BYTES / 2];

@@ -1,22 +1,23 @@
-//! The score curve of every label, as the trackers see it: each box with its edges and its peak.
+//! The curve of confirmed scores of every label, as its segments with their refined boundaries and peaks.
 //!
-//! For `mimid scan --scores` only; it keeps the boxes of a whole recording, which are few, and paints them on a grid at the end.
+//! It serves `mimid scan --scores` alone. The segments of a whole recording are few, so that all of them are kept and put on a grid in
+//! the end.
 
 use std::sync::Arc;
 
 use super::boundaries::BoundaryRefiner;
-use super::refine;
+use super::rule_detector::CurveTime;
 use super::scoring::{CurveBank, Scoring};
 use super::segments::{FLOOR, Segment, SegmentFinder};
 
-/// SegmentFinder with a lower peak keep their coarse edges.
+/// The lowest peak of a segment whose boundaries are refined.
 const REFINED: f32 = 2e-3;
 
-/// A pause up to this length between two boxes of a label is bridged at the lower of their scores, as hangover bridges it in a
-/// tracker, in milliseconds.
+/// The longest pause between two segments of a label that is filled with the lower of their scores, as the hangover of a tracker bridges
+/// it, in milliseconds.
 const PAUSE_MS: u64 = 600;
 
-/// The curves of every label.
+/// The segments of every label's curve.
 #[derive(Debug)]
 pub struct Curves {
     scoring: Arc<Scoring>,
@@ -27,36 +28,36 @@ pub struct Curves {
     pause: u64,
 }
 
-/// The way of one label from its curve to boxes.
+/// The segment finder of one label.
 #[derive(Debug, Clone)]
 struct LabelCurve {
     finder: SegmentFinder,
-    /// The box before this one.
+    /// The segment before the one that goes on.
     last: Option<ScoredSpan>,
 }
 
-/// A box of a label's curve; times are sample indices.
+/// A segment of a label's curve, or a filled pause; times are sample indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoredSpan {
     /// The label, by its index among the model's outputs.
     pub label: usize,
-    /// Where it begins.
+    /// The beginning.
     pub onset: u64,
-    /// Where it ends.
+    /// The end.
     pub offset: u64,
-    /// The score over all of it, 0…1.
+    /// The score from the beginning to the end, 0…1.
     pub score: f32,
 }
 
 impl Curves {
-    /// Empty curves of `n_labels` labels.
+    /// The curves of `n_labels` labels, without a segment yet.
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, sample_rate_hz: u32) -> Self {
         let pause = PAUSE_MS * u64::from(sample_rate_hz) / 1_000;
         let bank = CurveBank::new(&scoring, n_labels);
         Self { bank, labels: vec![LabelCurve::new(&scoring); n_labels], spans: Vec::new(), base: 0, scoring, pause }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were scored.
     pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], refiner: Option<&BoundaryRefiner>) {
         let n_labels = self.labels.len();
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
@@ -68,7 +69,7 @@ impl Curves {
         }
     }
 
-    /// Ends every box that goes on; the next window ends a hop after the sample index `base`.
+    /// Ends every segment that goes on; the next window ends a hop after the sample index `base`.
     pub fn finish(&mut self, base: u64, refiner: Option<&BoundaryRefiner>) {
         for label in 0..self.labels.len() {
             if let Some(segment) = self.labels[label].finder.finish() {
@@ -80,7 +81,7 @@ impl Curves {
         self.base = base;
     }
 
-    /// The boxes so far.
+    /// The segments so far, in the order of their ends.
     pub fn spans(&self) -> &[ScoredSpan] {
         &self.spans
     }
@@ -90,9 +91,10 @@ impl Curves {
             return;
         }
         let row = &mut self.labels[label];
-        // The edges of what is hardly there matter to nobody, and there is much of it.
+        // The boundaries of very low peaks matter to nobody, and there are many of them.
         let refiner = refiner.filter(|_| segment.peak >= REFINED);
-        let bounds = refine(&segment, &row.finder, self.base, self.scoring.hop_samples(), refiner);
+        let time = CurveTime { base: self.base, hop: self.scoring.hop_samples() };
+        let bounds = time.refine(&segment, &row.finder, refiner);
         let new = ScoredSpan { label, onset: bounds.onset.at, offset: bounds.offset.at, score: segment.peak };
         if let Some(last) = row.last.replace(new)
             && last.offset < new.onset

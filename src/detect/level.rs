@@ -1,25 +1,26 @@
-//! How loud a stretch of sound was: the energy of the recent past in blocks of 10 ms.
+//! The level meter: the energy of the recent past in blocks of 10 ms, for the level of any stretch of it and for the noise floor.
 //!
-//! Never decides anything; a detection asks it for the level between two sample indices.
+//! It decides nothing and knows nothing of events.
 
-/// Blocks a second.
+/// The number of blocks a second.
 const BLOCKS_PER_SECOND: u32 = 100;
-/// How much of the past is kept, in blocks: 60 s …
+/// The number of blocks that are stored: 60 s.
 const CAPACITY: usize = 6_000;
-/// … of which so much is looked at: decisions lag behind the newest sample by a few seconds.
+/// The number of blocks that may be asked for: 55 s. The rest is room for the newest sound, which runs ahead of the decisions by a few
+/// seconds.
 const REMEMBERED: u64 = 5_500;
-/// The noise floor is that of so many of the newest blocks: 20 s …
+/// The newest stretch from which the noise floor is estimated, in blocks: 20 s.
 const FLOOR_BLOCKS: u64 = 2_000;
-/// … of which each so-manieth is looked at.
+/// The noise floor is estimated from every n-th block; this is n.
 const FLOOR_STEP: usize = 5;
-/// What digital silence is called, in dBFS: below the least 24-bit sample.
+/// The level of digital silence in dBFS: below that of the least 24-bit sample.
 pub const SILENCE_DBFS: f32 = -150.0;
 
-/// The energy of the recent past.
+/// The energy of the recent past in blocks.
 #[derive(Debug)]
 pub struct LevelMeter {
     block_samples: u64,
-    /// Mean squares, block b at b % CAPACITY.
+    /// Mean squares; block b is at b % CAPACITY.
     blocks: Vec<f32>,
     sum: f64,
     n_samples: u64,
@@ -58,21 +59,21 @@ impl LevelMeter {
         }
     }
 
-    /// Whether no block between two sample indices has a mean square above `gate`.
+    /// Whether every block between two sample indices has a mean square of at most `gate`.
     pub fn is_quiet(&self, from: u64, to: u64, gate: f32) -> bool {
-        // A block that is not complete yet is not looked at: whoever asks later must get the same answer.
+        // A block that is not complete yet is left out, so that a later question has the same answer.
         let blocks = (from / self.block_samples)..(to / self.block_samples);
         blocks.into_iter().all(|block| self.blocks[(block % CAPACITY as u64) as usize] <= gate)
     }
 
-    /// Continues at the sample index `at`; what was skipped counts as silence.
+    /// Continues at the sample index `at`; the skipped sound counts as silence.
     pub fn skip_to(&mut self, at: u64) {
         self.blocks.fill(0.0);
         self.sum = 0.0;
         self.n_samples = at;
     }
 
-    /// The level that the quietest fifth of the newest stretch stays below, in dBFS: the noise floor.
+    /// The noise floor in dBFS: the level below which the quietest fifth of the last 20 s lies.
     pub fn floor_dbfs(&self) -> f32 {
         let newest = self.n_samples / self.block_samples;
         let oldest = newest.saturating_sub(FLOOR_BLOCKS);
@@ -89,12 +90,11 @@ impl LevelMeter {
         }
     }
 
-    /// The root mean square level between two sample indices in dBFS, as far as it is remembered: of a longer stretch, its last
-    /// 55 s.
+    /// The root mean square level between two sample indices in dBFS. Of a stretch longer than the memory, its last 55 s count.
     pub fn level_dbfs(&self, from: u64, to: u64) -> f32 {
         let newest = self.n_samples / self.block_samples;
         let last = to.div_ceil(self.block_samples).min(newest);
-        // Further back than this there may be something else by the time that somebody asks.
+        // Older blocks may be overwritten by the time that somebody asks.
         let oldest = last.saturating_sub(REMEMBERED);
         let first = (from / self.block_samples).max(oldest).min(last.saturating_sub(1));
         if first >= last {
@@ -127,7 +127,7 @@ mod tests {
             meter.push(&[0.5; 8_000]);
         }
         assert!((meter.floor_dbfs() + 60.0).abs() < 0.1, "{}", meter.floor_dbfs());
-        // What was loud 20 seconds ago is forgotten.
+        // A loud sound 20 seconds ago is forgotten.
         meter.push(&vec![0.5; 20 * 16_000]);
         assert!((meter.floor_dbfs() + 6.0).abs() < 0.1, "{}", meter.floor_dbfs());
     }

@@ -1,8 +1,8 @@
-//! The score of each rule: that of its label, or the highest of its labels. It knows nothing of time.
+//! The score of each rule: that of its label, or the highest score of the labels of its group. It knows nothing of time.
 
 use crate::detect::rule::Rule;
 
-/// Which labels each rule takes its score from.
+/// The labels from which each rule takes its score.
 #[derive(Debug)]
 pub(super) struct Members {
     /// The first label of each rule; nearly every rule has no other.
@@ -22,10 +22,10 @@ impl Members {
         }
     }
 
-    /// Writes the score of each rule into `out`; `scores` has one a label.
+    /// Writes the score of each rule into `out`; `scores` holds one score a label.
     pub fn score(&self, scores: &[f32], out: &mut [f32]) {
         for (place, label) in out.iter_mut().zip(&self.first) {
-            // A score that is no number counts as none.
+            // A NaN counts as 0.
             *place = scores[*label].max(0.0);
         }
         for (rule, label) in &self.others {

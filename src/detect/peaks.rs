@@ -1,22 +1,22 @@
-//! The peaks of every label's curves, whatever is reported: what `mimid tune --background` counts.
+//! The peaks of the two curves of every label, reported or not, from which `mimid tune --background` chooses thresholds.
 //!
-//! A peak of the two-sided curve is the score that an event would have, a peak of the causal curve what would announce one. PeakFinder
-//! are numbers only; no sound can be made of them.
+//! The peak of a confirmed curve is the score that an event would have; the peak of a causal curve decides whether it would be announced.
+//! Peaks are numbers alone, from which no sound can be made.
 
 use std::sync::Arc;
 
 use super::scoring::{CurveBank, Scoring};
 use super::segments::SegmentFinder;
 
-/// Lower peaks are not kept: no threshold that anybody sets is as low, and there are very many.
+/// The lowest peak that is kept: no threshold is as low, and there are very many lower peaks.
 pub const FLOOR: f32 = 2e-3;
 
-/// Which of a label's curves a peak is of.
+/// The two curves of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CurveKind {
-    /// The curve that looks at every moment from both sides, and decides whether there was an event.
+    /// The confirmed scores, which decide whether there was an event.
     Confirmed,
-    /// The curve that is known at once, and announces events.
+    /// The causal scores, which announce events.
     Causal,
 }
 
@@ -25,50 +25,50 @@ pub enum CurveKind {
 pub struct ScorePeak {
     /// The label, by its index among the model's outputs.
     pub label: usize,
-    /// Which of its curves.
+    /// The curve.
     pub kind: CurveKind,
-    /// Where the curve is highest, as a sample index.
+    /// The place of the peak, as a sample index.
     pub at: u64,
-    /// How high, 0…1.
+    /// The score at the peak, 0…1.
     pub score: f32,
 }
 
-/// Finds the peaks of every label's curves as they come.
+/// Finds the peaks of every label's curves, hop by hop.
 #[derive(Debug)]
 pub struct PeakFinder {
     scoring: Arc<Scoring>,
     bank: CurveBank,
     labels: Vec<LabelPeaks>,
     found: Vec<ScorePeak>,
-    /// Where value 0 of the curves begins, as a sample index.
+    /// The sample index at which value 0 of the curves begins.
     base: u64,
 }
 
-/// The way of one label from its curves to peaks.
+/// The two curves of one label.
 #[derive(Debug, Clone)]
 struct LabelPeaks {
     confirmed: CurvePeaks,
     causal: CurvePeaks,
 }
 
-/// The boxes of one curve, and where the peak of the one that goes on lies.
+/// The segment finder of one curve, and the peak of the segment that goes on.
 #[derive(Debug, Clone)]
 struct CurvePeaks {
     finder: SegmentFinder,
     n_values: u64,
     at: u64,
-    /// How high it is; 0 between two boxes.
+    /// The highest value of the segment that goes on; 0 between two segments.
     peak: f32,
 }
 
 impl PeakFinder {
-    /// No peaks yet, of `n_labels` labels; the next window ends a hop after the sample index `base`.
+    /// A finder for `n_labels` labels; the next window ends a hop after the sample index `base`.
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64) -> Self {
         let bank = CurveBank::new(&scoring, n_labels);
         Self { bank, labels: vec![LabelPeaks::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says.
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were scored.
     pub fn push(&mut self, scores: &[f32], is_fresh: &[bool]) {
         let n_labels = self.labels.len();
         let hop = self.scoring.hop_samples();
@@ -102,7 +102,7 @@ impl PeakFinder {
         self.base = base;
     }
 
-    /// The peaks since they were last taken.
+    /// Takes the peaks that were found since the last call.
     pub fn take(&mut self) -> impl Iterator<Item = ScorePeak> {
         self.found.drain(..)
     }
@@ -117,7 +117,7 @@ impl LabelPeaks {
 }
 
 impl CurvePeaks {
-    /// Takes the next value; where a box ended with it, gives where its peak lies, in values of the curve, and how high it is.
+    /// Takes the next value. Where a segment ends with it, returns the place of its peak in values of the curve, and the peak.
     fn push(&mut self, value: f32) -> Option<(u64, f32)> {
         let found = self.finder.push(value);
         let ended = found.closed.map(|segment| (self.at, segment.peak));
@@ -146,13 +146,13 @@ mod tests {
     const HOP: u64 = 100;
     const WINDOW_HOPS: usize = 10;
 
-    /// A window of 1 s, ten of them a second, at 1 kHz.
+    /// A window of 1 s, scored ten times a second, at 1 kHz.
     fn scoring() -> Arc<Scoring> {
         let detection = Detection::of_tests();
         Arc::new(Scoring::new(&detection, 1_000))
     }
 
-    /// The scores of windows that are as sure of a sound as its strongest hop in them: (first hop, after the last, strength).
+    /// The scores of windows, each as high as the strongest hop of a sound in it: (first hop, hop after the last, strength).
     fn scores(sounds: &[(usize, usize, f32)], n_hops: usize) -> Vec<f32> {
         let strength = |hop: usize| {
             sounds.iter().filter(|(from, to, _)| (*from..*to).contains(&hop)).map(|sound| sound.2).fold(1e-4, f32::max)
@@ -186,7 +186,7 @@ mod tests {
     fn a_sound_is_a_peak_of_both_curves_where_it_is() {
         let found = peaks(&scores(&[(30, 34, 0.6)], 100), 0, 7);
         assert!(found.iter().all(|peak| peak.label == 1), "{found:?}");
-        // The causal curve is high from the sound on, the two-sided one while it lasts.
+        // The causal curve is high from the onset on, the confirmed one while the sound lasts.
         assert_eq!(of(CurveKind::Causal, &found), [(30 * HOP, 0.6)]);
         assert_eq!(hops(CurveKind::Confirmed, &found, 0), [(true, 0.6)]);
     }

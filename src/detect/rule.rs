@@ -1,54 +1,54 @@
-//! A rule: which labels are reported under which name, and the gate that turns their score curve into events. Plain data; the
-//! configuration fills it.
+//! A rule names the labels that are reported together; its gate holds the thresholds and durations that turn their curve of scores into
+//! events. Plain data; the configuration fills it.
 
 use std::sync::Arc;
 
 use crate::event::Subject;
 
-/// When a label or a group of labels is reported.
+/// One label, or a group of labels, that is reported under one name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The name that its events carry.
+    /// The name under which events are reported.
     pub subject: Arc<Subject>,
-    /// The labels whose highest score counts, by their index among the model's outputs; never empty.
+    /// The labels, as indices into the model's outputs; the highest of their scores counts. Never empty.
     pub members: Vec<usize>,
-    /// When and how long.
+    /// The thresholds and durations.
     pub gate: Gate,
-    /// Whether it is one event with what is above or below it in the ontology.
+    /// Whether its events are merged with those of the labels above and below it in the hierarchy.
     pub merge: bool,
 }
 
 impl Rule {
-    /// Whether a level in dBFS is as loud as the rule asks for; it is measured only if it does.
+    /// Whether a level in dBFS reaches the rule's `min_level_dbfs`. The level is measured only where the rule has one.
     pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
         self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)
     }
 }
 
-/// The numbers that turn a score curve into events.
+/// The thresholds and durations that turn a curve of scores into events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
-    /// An event is one whose two-sided score reaches this, 0…1.
+    /// The confirmed score that makes an event, 0…1.
     pub threshold: f32,
-    /// An event ends where its score stays below this, if it has not before that; at most the threshold.
+    /// The score below which an event ends at the latest, 0…1; at most the threshold.
     pub release: f32,
-    /// An event is announced at once when its causal score reaches this, 0…1.
+    /// The causal score at which an event is announced at once, 0…1.
     pub start_threshold: f32,
-    /// It is announced only when this many …
+    /// The number of windows, among the last [`confirm_n`](Self::confirm_n), that must reach the start threshold for an announcement.
     pub confirm_k: usize,
-    /// … of the last so many windows reach the start threshold.
+    /// The number of last windows that count for an announcement.
     pub confirm_n: usize,
-    /// Shorter events are not reported, in milliseconds.
+    /// The shortest duration of an event in milliseconds.
     pub min_duration_ms: u64,
-    /// Longer events end and begin anew, in milliseconds; `None` lets them last.
+    /// The longest duration of an event in milliseconds. A longer sound is reported as several events; `None` sets no limit.
     pub max_duration_ms: Option<u64>,
-    /// A gap in the sound is bridged up to this length, in milliseconds; in a long event a longer one.
+    /// The longest gap in a sound that is bridged, in milliseconds; a long event bridges longer ones.
     pub hangover_ms: u64,
-    /// After an event's end no other of its label begins for so long, in milliseconds.
+    /// The time after the end of an event in which the rule has no other, in milliseconds.
     pub cooldown_ms: u64,
-    /// Quieter sounds are not reported; the root mean square level in dBFS.
+    /// The least root mean square level of a sound in dBFS; `None` sets no limit.
     pub min_level_dbfs: Option<f32>,
-    /// Nor are sounds that exceed the noise floor in their own bands by less, in dB.
+    /// The least signal-to-noise ratio of a sound, in its own bands, in dB.
     pub min_snr_db: f32,
 }
 
@@ -69,30 +69,30 @@ impl From<&Gate> for Thresholds {
     }
 }
 
-/// The numbers in force where the file says nothing.
+/// The numbers of a gate as a configuration writes them.
 #[derive(Debug, Clone, Copy)]
 pub struct StandardGate {
-    /// See [`RawGate`]; 0…1.
+    /// The threshold for the confirmed score, 0…1.
     pub threshold: f64,
-    /// The release threshold where none is set, as a part of the threshold in force.
+    /// The release, as a part of the threshold in force.
     pub release_ratio: f64,
-    /// The start threshold where none is set, as a part of the threshold in force.
+    /// The start threshold, as a part of the threshold in force.
     pub start_ratio: f64,
-    /// k of n windows.
+    /// The windows that must reach the start threshold: k of the last n.
     pub confirm: &'static str,
-    /// In milliseconds.
+    /// The shortest duration of an event in milliseconds.
     pub min_duration_ms: f64,
-    /// In seconds; 0 lets events last.
+    /// The longest duration of an event in seconds; 0 sets no limit.
     pub max_duration_s: f64,
-    /// In milliseconds.
+    /// The longest gap that is bridged, in milliseconds.
     pub hangover_ms: f64,
-    /// In seconds.
+    /// The cool-down after an event in seconds.
     pub cooldown_s: f64,
-    /// In dB.
+    /// The least signal-to-noise ratio in dB.
     pub min_snr_db: f64,
 }
 
-/// The one set of default numbers.
+/// The numbers that hold where neither the configuration nor the model sets others.
 pub const STANDARD_GATE: StandardGate = StandardGate {
     threshold: 0.2,
     release_ratio: 0.1,

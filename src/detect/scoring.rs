@@ -1,33 +1,35 @@
-//! From the scores of trailing windows to one curve: causal at once, two-sided a window later.
+//! From the scores of windows to two curves of scores: the causal one at once, the confirmed one about a window later.
 //!
-//! The window that ends at t + δW is high from a sound's onset on; the one that begins at t − δW is high until its offset. Their
-//! geometric mean is high during the sound only, and short and long windows are averaged in the same way: the short one knows when,
-//! the long one knows what. A median takes out single values. Which windows, and δ, belong to the model's manifest.
+//! A window has a high score while it holds enough of a sound. Of two windows of length W, the one that ends at t + δW therefore has a high
+//! score from the onset of a sound on, and the one that begins at t − δW until its offset. The geometric mean of the two is high while the
+//! sound lasts, and only then: it is the confirmed score of the moment t. The means of short and long windows are averaged in the same way,
+//! because the short window knows the time of a sound better and the long one its label. A median removes single outliers. The causal
+//! score is the geometric mean of the windows that end now. The lengths of the windows and δ belong to the model's manifest.
 
 use crate::model::manifest::Detection;
 
-/// Keeps the logarithm of a score finite; well below any score that means something.
+/// A small number that keeps the logarithm of a score finite; it is far below any score that means something.
 const EPSILON: f32 = 1e-5;
 
-/// How windows stand to time; lengths and positions are counted in hops.
+/// The places of the windows in time; lengths and places are counted in hops unless they say otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scoring {
     hop_samples: u64,
-    /// Each window's length in samples.
+    /// The length of each window in samples.
     windows_samples: Vec<u64>,
-    /// For each window: how far after the middle of a value the two windows that speak of it end.
+    /// For each length of window: the ends of the two windows that make the confirmed score of a moment, counted from that moment.
     reach: Vec<(f32, f32)>,
     median: usize,
-    /// How many hops of trailing scores are remembered.
+    /// The number of hops whose scores are remembered.
     memory: usize,
-    /// How many hops the two-sided curve lags behind the newest window.
+    /// The delay of the confirmed score behind the newest window.
     lag: u64,
     extent: f32,
     valley: f32,
 }
 
 impl Scoring {
-    /// The placing that a model's manifest asks for.
+    /// The places that a model's manifest asks for.
     pub fn new(detection: &Detection, sample_rate_hz: u32) -> Self {
         let hop_samples = detection.hop_samples(sample_rate_hz) as u64;
         let windows_samples: Vec<u64> = detection.windows_samples(sample_rate_hz).map(|window| window as u64).collect();
@@ -36,7 +38,7 @@ impl Scoring {
             .iter()
             .map(|window| (detection.delta * hops(window), (1.0 - detection.delta) * hops(window)))
             .collect();
-        // A value waits until each window that speaks of it has been scored at a hop of its own after that.
+        // A confirmed score waits until each of its windows has been scored at a hop of its own stride.
         let stride = |window: usize| detection.strides.get(window).copied().unwrap_or(1) as f32;
         let after = reach.iter().enumerate().map(|(window, (_, far))| far - 0.5 + stride(window) - 1.0);
         let furthest = after.fold(0.0, f32::max).ceil() as u64;
@@ -68,17 +70,17 @@ impl Scoring {
         self.windows_samples.iter().copied().max().unwrap_or(0)
     }
 
-    /// How long after a moment its two-sided value comes, in samples.
+    /// The delay between a moment and its confirmed score, in samples.
     pub fn lag_samples(&self) -> u64 {
         (self.lag + 1) * self.hop_samples
     }
 
-    /// An event reaches as far as its curve stays above this part of its peak.
+    /// The part of its peak down to which a segment reaches.
     pub fn extent(&self) -> f32 {
         self.extent
     }
 
-    /// Two peaks are two events if the curve between them falls below this part of the lower one.
+    /// The part of the lower of two peaks below which the curve between them must fall to make two segments of them.
     pub fn valley(&self) -> f32 {
         self.valley
     }
@@ -92,7 +94,7 @@ pub fn causal(scores: impl ExactSizeIterator<Item = f32>) -> f32 {
     mean[0]
 }
 
-/// The root that makes a product of `n` factors their geometric mean. Two windows are what models have, and need no logarithm.
+/// Takes the root that makes a product of `n` factors their geometric mean. One or two windows, as models have them, need no logarithm.
 fn take_root(products: &mut [f32], n: usize) {
     match n {
         0 | 1 => {}
@@ -101,30 +103,30 @@ fn take_root(products: &mut [f32], n: usize) {
     }
 }
 
-/// The curves of several rules or labels side by side: what they share is looked up once a hop, and the rest is plain loops over
+/// The curves of several rules or labels side by side. Whatever they share is looked up once a hop; the rest are plain loops over
 /// neighbouring numbers.
 #[derive(Debug, Clone)]
 pub struct CurveBank {
     n_curves: usize,
     n_windows: usize,
     memory: usize,
-    /// The newest trailing scores, `[memory, windows, curves]`, those of hop k at k % memory.
+    /// The scores of the newest windows, `[memory, windows, curves]`; those that end with hop k are at k % memory.
     trailing: Vec<f32>,
-    /// How many hops have come.
+    /// The number of hops so far.
     n_hops: u64,
-    /// How many hops had come when a window of each length was scored last; 0 where none has been.
+    /// For each length of window, the number of hops at its last score; 0 where there is none.
     scored: Vec<u64>,
-    /// The newest two-sided values before the median, `[median, curves]`, those of hop k at k % median.
+    /// The newest confirmed scores before the median, `[median, curves]`; those of hop k are at k % median.
     raw: Vec<f32>,
     median: usize,
     causal: Vec<f32>,
     confirmed: Vec<f32>,
-    /// How many two-sided values each curve has.
+    /// The number of confirmed scores of each curve so far.
     n_values: u64,
 }
 
 impl CurveBank {
-    /// As many curves without a past.
+    /// A bank of `n_curves` curves without a past.
     pub fn new(scoring: &Scoring, n_curves: usize) -> Self {
         let n_windows = scoring.windows_samples.len();
         Self {
@@ -142,9 +144,10 @@ impl CurveBank {
         }
     }
 
-    /// Takes the scores of the windows that end at the next hop: `write` writes those of a window of each length, one a curve. A
-    /// window that was not scored at this hop, as `is_fresh` says, keeps its last scores until it is scored again; then those between
-    /// lie on a straight line, logarithm by logarithm.
+    /// Takes the scores of the windows that end at the next hop. `write` writes the scores of one window, one a curve.
+    ///
+    /// A window that `is_fresh` does not name was not scored at this hop. It keeps its last scores until it is scored again; then the
+    /// logarithms of the scores between the two are interpolated linearly.
     pub fn push(&mut self, scoring: &Scoring, is_fresh: &[bool], mut write: impl FnMut(usize, &mut [f32])) {
         self.causal.fill(1.0);
         for (window, is_fresh) in is_fresh.iter().enumerate() {
@@ -166,33 +169,33 @@ impl CurveBank {
         self.look_back(scoring);
     }
 
-    /// Joins the scores that a window has just been given with those that it was given before.
+    /// Interpolates between the scores that a window has just got and those that it had before.
     fn join(&mut self, window: usize) {
         let (now, since) = (self.n_hops, self.n_hops + 1 - self.scored[window]);
-        // What is no longer remembered needs no scores.
+        // Hops that are no longer remembered need no scores.
         let gap = since.min(self.memory as u64);
         for back in (1..gap).rev() {
             let part = if self.scored[window] == 0 { 1.0 } else { 1.0 - back as f32 / since as f32 };
             let (low, high, place) = (self.row(now - 1, window), self.row(now, window), self.row(now - back, window));
             for curve in 0..self.n_curves {
                 let (low, high) = (self.trailing[low + curve] + EPSILON, self.trailing[high + curve] + EPSILON);
-                // The newest of those between is filled last, for until then it has the scores from before.
+                // The newest hop between the two is filled last: until then it holds the scores from before.
                 self.trailing[place + curve] = (low * (high / low).powf(part) - EPSILON).max(0.0);
             }
         }
     }
 
-    /// The causal scores of now.
+    /// The newest causal scores, one a curve.
     pub fn causal(&self) -> &[f32] {
         &self.causal
     }
 
-    /// The two-sided values of `lag` hops ago; `None` before the first.
+    /// The newest confirmed scores, one a curve: those of the moment `lag` hops ago. `None` before the first.
     pub fn confirmed(&self) -> Option<&[f32]> {
         (self.n_values > 0).then_some(&self.confirmed)
     }
 
-    /// How many two-sided values each curve has had.
+    /// The number of confirmed scores of each curve so far.
     pub fn n_values(&self) -> u64 {
         self.n_values
     }
@@ -205,15 +208,15 @@ impl CurveBank {
         self.scored.fill(0);
     }
 
-    /// The same moment for other curves: each goes on with the past of the one that `kept` names, or with one in which nothing was
-    /// heard.
+    /// A bank for other curves at the same moment. Each new curve continues the past of the one that `kept` names, or a past in which every
+    /// score was 0.
     pub fn rearranged(&self, kept: &[Option<usize>]) -> Self {
         let rearrange = |rows: &[f32]| {
             let row = |row: &[f32]| kept.iter().map(|kept| kept.map_or(0.0, |old| row[old])).collect::<Vec<_>>();
             rows.chunks_exact(self.n_curves.max(1)).flat_map(row).collect::<Vec<_>>()
         };
         let n_curves = kept.len();
-        // A bank of no curves has rows of no length, which say nothing of how many they are.
+        // A bank without curves has rows without length, so that their number is lost.
         let sized = |mut rows: Vec<f32>, n_rows: usize| {
             rows.resize(n_rows * n_curves, 0.0);
             rows
@@ -229,12 +232,12 @@ impl CurveBank {
         }
     }
 
-    /// Where the scores of a hop's window begin in `trailing`.
+    /// The place in `trailing` where the scores of a window that ends with `hop` begin.
     fn row(&self, hop: u64, window: usize) -> usize {
         ((hop % self.memory as u64) as usize * self.n_windows + window) * self.n_curves
     }
 
-    /// Makes the two-sided values that the newest hop completes.
+    /// Makes the confirmed scores that the newest hop completes.
     fn look_back(&mut self, scoring: &Scoring) {
         let raw_lag = scoring.lag - (scoring.median as u64 - 1) / 2;
         let Some(at) = (self.n_hops - 1).checked_sub(raw_lag) else { return };
@@ -250,7 +253,7 @@ impl CurveBank {
         }
         take_root(values, self.n_windows);
         if at == 0 {
-            // Before the first value there was the same, so that the median begins at once.
+            // The first value is repeated for the time before it, so that the median begins at once.
             for row in 1..self.median {
                 raw.copy_within(..self.n_curves, row * self.n_curves);
             }
@@ -262,9 +265,9 @@ impl CurveBank {
         }
     }
 
-    /// The trailing scores of the windows that end `after` hops after those of hop `at` do, between two hops by a straight line.
+    /// The scores of the windows that end `after` hops after hop `at`, interpolated linearly between two hops.
     fn ending(&self, at: u64, after: f32, window: usize) -> impl Iterator<Item = f32> {
-        // Hops are counted in integers: a service that runs for years would lose the fraction of a float.
+        // Hops are counted in integers: a service that runs for years would lose the fraction in a float.
         let (whole, newest) = (after.floor(), self.n_hops - 1);
         let low = at.saturating_add_signed(whole as i64).min(newest);
         let scores = |hop: u64| &self.trailing[self.row(hop, window)..][..self.n_curves];
@@ -272,7 +275,7 @@ impl CurveBank {
         scores(low).iter().zip(scores((low + 1).min(newest))).map(move |(low, high)| low + (high - low) * part)
     }
 
-    /// Writes the median of the newest values of each curve into `confirmed`.
+    /// Writes the median of the newest confirmed scores of each curve into `confirmed`.
     fn take_median(&mut self) {
         let n = self.n_curves;
         match self.median {

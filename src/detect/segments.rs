@@ -1,21 +1,21 @@
-//! From a score curve to boxes: where on the curve an event begins and ends, whatever threshold is in force.
+//! Segmentation of a curve of scores: where on the curve an event begins and ends, whatever threshold is in force.
 //!
-//! A curve turns where it falls below a part β of a peak and rises again by 1/β: each rise between two turns is one box. It reaches
-//! as far as the curve stays above a part α of its peak, so that a threshold decides whether an event is reported and never how
-//! long it is. Times are counted in values of the curve.
+//! A curve turns where it falls below a part β of a peak (`valley`) and rises again by 1/β. Each rise between two turns is one segment. A
+//! segment reaches as far as the curve stays above a part α of its peak (`extent`), so that a threshold decides whether an event is
+//! reported, and never how long it is. Times are counted in values of the curve.
 
 use std::collections::VecDeque;
 
-/// A peak below this is no event of any threshold, and a curve that low does not turn.
+/// The lowest peak of a segment: no threshold is as low, and a curve that low does not turn.
 pub const FLOOR: f32 = 5e-4;
 /// A curve below this part of its peak has vanished: nothing of the sound is left in any window.
 pub const VANISHED: f32 = 0.03;
-/// A curve that has not vanished so many values after the end of a box is not waited for any longer.
+/// The most values after the end of a segment for which the finder waits until the curve has vanished.
 const PATIENCE: u64 = 25;
-/// How many values are looked back over for the beginning of a box; what began before is kept as it was then.
+/// The number of remembered values. The beginning of a longer segment stays as it was known when it was forgotten.
 const MEMORY: usize = 160;
 
-/// A stretch of the curve that belongs to one peak.
+/// A stretch of a curve that belongs to one peak; a part of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Segment {
     /// Its first value.
@@ -28,22 +28,22 @@ pub struct Segment {
     pub peak: f32,
 }
 
-/// What the newest value of the curve decided.
+/// The segments that the newest value of the curve ended or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SegmentUpdate {
-    /// A stretch that ended.
+    /// The segment that ended.
     pub closed: Option<Segment>,
-    /// The stretch that goes on, as far as it is known.
+    /// The segment that goes on, as far as it is known.
     pub open: Option<Segment>,
 }
 
-/// Finds the boxes of one curve as it comes.
+/// Finds the segments of one curve, value by value.
 #[derive(Debug, Clone)]
 pub struct SegmentFinder {
     extent: f32,
     valley: f32,
     release: f32,
-    /// The newest values, the newest last.
+    /// The remembered values, the newest last.
     past: VecDeque<f32>,
     n_values: u64,
     state: FinderState,
@@ -51,14 +51,14 @@ pub struct SegmentFinder {
 
 #[derive(Debug, Clone, Copy)]
 enum FinderState {
-    /// After a peak, or before the first: the lowest value since, and where it was.
+    /// After a peak, or before the first one: the lowest value since, and its place.
     Falling { low: f32, low_at: u64 },
-    /// On a peak: where the rise began, where its box begins and ends so far, the peak, and the lowest value since the peak.
+    /// On a peak: the beginning of the rise, the boundaries of its segment so far, the peak, and the lowest value since the peak.
     Rising { began: u64, onset: u64, offset: u64, peak: f32, low: f32, low_at: u64 },
 }
 
 impl SegmentFinder {
-    /// SegmentFinder that reach down to `extent` of their peaks and part at valleys below `valley` of the lower peak; none
+    /// A finder of segments that reach down to `extent` of their peaks, and part at valleys below `valley` of the lower peak. No segment
     /// reaches below the score `release`.
     pub fn new(extent: f32, valley: f32, release: f32) -> Self {
         Self {
@@ -71,14 +71,14 @@ impl SegmentFinder {
         }
     }
 
-    /// Continues with the value `n_values` of the curve: before it there was nothing.
+    /// Continues with the value `n_values` of the curve, as if all values before it had been 0.
     pub fn skip_to(&mut self, n_values: u64) {
         self.past.clear();
         self.n_values = n_values;
         self.state = FinderState::Falling { low: 0.0, low_at: n_values };
     }
 
-    /// From now on no box reaches below the score `release`.
+    /// Sets the score below which no segment reaches from now on.
     pub fn set_release(&mut self, release: f32) {
         self.release = release;
     }
@@ -105,7 +105,7 @@ impl SegmentFinder {
                 let (low, low_at) = if value < low { (value, now) } else { (low, low_at) };
                 if value >= FLOOR && low <= self.valley * value.min(peak) {
                     let offset = offset.min(low_at).max(onset + 1);
-                    // The curve has not vanished: it rises again.
+                    // The curve rises again before it has vanished.
                     closed = Some(Segment { onset, offset, vanished: now + PATIENCE / 2, peak });
                     self.rise(low_at, value, now);
                 } else if value < VANISHED * peak || now >= offset + PATIENCE {
@@ -120,14 +120,14 @@ impl SegmentFinder {
         SegmentUpdate { closed, open: self.open() }
     }
 
-    /// Ends the stretch that goes on, because no more values come.
+    /// Ends the segment that goes on: no more values come.
     pub fn finish(&mut self) -> Option<Segment> {
         let open = self.open();
         self.state = FinderState::Falling { low: 0.0, low_at: self.n_values };
         open
     }
 
-    /// The median of the values of a stretch, as far as they are remembered.
+    /// The median of the remembered values between two places.
     pub fn median(&self, from: u64, to: u64) -> f32 {
         let oldest = self.n_values - self.past.len() as u64;
         let (from, to) = (from.max(oldest), to.min(self.n_values));
@@ -140,7 +140,7 @@ impl SegmentFinder {
         if n == 0 { 0.0 } else { *sorted[..n].select_nth_unstable_by(n / 2, f32::total_cmp).1 }
     }
 
-    /// The score down to which the box of a peak reaches.
+    /// The score down to which the segment of a peak reaches.
     fn least(&self, peak: f32) -> f32 {
         (self.extent * peak).max(self.release.min(peak))
     }
@@ -152,7 +152,7 @@ impl SegmentFinder {
         }
     }
 
-    /// A new peak, `now`: the box begins after the last value that is below its extent.
+    /// Takes a new peak at the place `now`: its segment begins after the last value below its extent.
     fn rise(&mut self, began: u64, peak: f32, now: u64) {
         let known = match self.state {
             FinderState::Rising { onset, .. } => onset,
@@ -165,7 +165,7 @@ impl SegmentFinder {
             onset -= 1;
         }
         if onset == oldest {
-            // The rest is forgotten; it was in the box already.
+            // The values before are forgotten; they belonged to the segment already.
             onset = known.min(onset);
         }
         self.state = FinderState::Rising { began, onset, offset: now + 1, peak, low: peak, low_at: now };
@@ -186,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn a_box_reaches_as_far_as_a_part_of_its_peak() {
+    fn a_segment_reaches_as_far_as_a_part_of_its_peak() {
         assert_eq!(segments(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.105, 0.1, 0.0], 0.0), [(2, 5, 0.9)]);
-        // The same curve at a tenth of the height is the same box: no threshold decides how long an event is.
+        // The same curve at a tenth of the height has the same segment: no threshold decides how long an event is.
         assert_eq!(segments(&[0.0, 0.005, 0.02, 0.09, 0.03, 0.0105, 0.01, 0.0], 0.0), [(2, 5, 0.09)]);
         assert_eq!(segments(&[0.0, 0.05, 0.2, 0.9, 0.3, 0.11, 0.1, 0.0], 0.25), [(3, 5, 0.9)]);
     }
@@ -206,10 +206,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn boxes_follow_each_other_and_hold_their_peaks(
+        fn segments_follow_each_other_and_hold_their_peaks(
             steps in prop::collection::vec(-3.0f32..3.0, 1..400), release in 0.0f32..0.5,
         ) {
-            // A walk in the logarithm, as real curves go.
+            // A random walk of the logarithm, as real curves do.
             let mut level = -6.0f32;
             let curve: Vec<f32> = steps.iter().map(|step| { level = (level + step).clamp(-12.0, 0.0); level.exp() }).collect();
             let mut before = 0;

@@ -1,58 +1,58 @@
-//! Why a rule tells an event, or does not: how it stands just now, and what became of each box. Plain data; it decides nothing.
+//! Why a rule reports an event or does not: its standing just now, and the fate of each segment. Plain data; it decides nothing.
 
-/// How a rule stands just now.
+/// The standing of a rule just now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Standing {
     /// An event is open.
     Open {
         /// Its number.
         event: u64,
-        /// Whether a box has confirmed it.
+        /// Whether the confirmed score has confirmed it.
         is_confirmed: bool,
     },
     /// The causal score is below the start threshold.
     Below,
-    /// It is quieter than the rule asks for.
+    /// The sound is quieter than the rule asks for.
     TooQuiet,
-    /// The two-sided curve refused the sound that is heard now.
+    /// The confirmed score did not confirm the sound that goes on.
     Refused,
-    /// No event begins before this sample index.
+    /// A cool-down follows the last event.
     CoolingDown {
-        /// The end of the cool-down.
+        /// The end of the cool-down, as a sample index.
         until: u64,
     },
-    /// So many of the last windows reached the start threshold, fewer than must.
+    /// Fewer of the last windows reached the start threshold than the rule asks for.
     Confirming {
-        /// How many did.
+        /// The number of windows that reached it.
         hits: usize,
     },
     /// The sound has not lasted as long as an event must.
     TooShort,
 }
 
-/// What became of a box that ended.
+/// The fate of a segment that ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fate {
-    /// It is part of this event.
-    Told {
+    /// The segment is part of this event.
+    PartOf {
         /// The event's number.
         event: u64,
     },
     /// Its peak is below the threshold.
     Below,
-    /// It is quieter than the rule asks for.
+    /// The sound is quieter than the rule asks for.
     TooQuiet,
-    /// It stands out of the noise by less than the rule asks for.
+    /// The sound stands out of the noise by less than the rule asks for.
     TooFaint,
-    /// It is shorter than the rule asks for.
+    /// The segment is shorter than the rule asks for.
     TooShort,
-    /// It lies within the cool-down after an event, which ends at this sample index.
+    /// The segment begins within the cool-down after an event.
     CoolingDown {
-        /// The end of the cool-down.
+        /// The end of the cool-down, as a sample index.
         until: u64,
     },
-    /// It lies within an event that has been told already.
+    /// The segment lies within an event that was reported already.
     Overlapping,
-    /// As many events are open as there may be.
+    /// As many events are open as the tracker can hold.
     Busy,
 }

@@ -1,57 +1,57 @@
-//! What a tracker tells of its events: plain data; times are sample indices.
+//! The steps of an event: start, update and end. Plain data; times are sample indices.
 
 use super::boundaries::Boundary;
 use crate::event::EndReason;
 
-/// What happened to an event; times are sample indices.
+/// One step of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
-    /// An event began.
+    /// The event begins.
     Start(EventSoFar),
-    /// Its score rose to a new peak.
+    /// The score has risen to a new peak.
     Update(EventSoFar),
-    /// It ended.
+    /// The event ends.
     End {
-        /// The event as it was, its onset refined.
-        heard: EventSoFar,
-        /// When the sound ended; after its onset.
+        /// The event in its final state, its onset refined.
+        so_far: EventSoFar,
+        /// The end of the sound; after its onset.
         offset: Boundary,
         /// Why the event ended.
         reason: EndReason,
     },
 }
 
-/// An event as far as it is known.
+/// The state of an event as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EventSoFar {
-    /// When the sound began.
+    /// The beginning of the sound.
     pub onset: Boundary,
     /// The newest score, 0…1.
     pub score: f32,
-    /// The highest score so far, 0…1; of an event that ended the peak of its two-sided curve.
+    /// The highest score so far, 0…1; of an event that ended, the peak of its confirmed score.
     pub peak_score: f32,
     /// The threshold in force, 0…1.
     pub threshold: f32,
-    /// When the event was first told, as a sample index.
+    /// When the event was announced, as a sample index.
     pub announced: u64,
 }
 
 impl Step {
-    /// The event that it is about.
-    pub fn heard(&self) -> &EventSoFar {
+    /// The state of the event at this step.
+    pub fn so_far(&self) -> &EventSoFar {
         match self {
-            Step::Start(heard) | Step::Update(heard) | Step::End { heard, .. } => heard,
+            Step::Start(so_far) | Step::Update(so_far) | Step::End { so_far, .. } => so_far,
         }
     }
 
     /// From the onset to the offset, or to `now` while the sound lasts.
     pub fn span(&self, now: u64) -> (u64, u64) {
         match self {
-            Step::Start(heard) | Step::Update(heard) => (heard.onset.at, now),
-            Step::End { heard, offset, .. } => (heard.onset.at, offset.at),
+            Step::Start(so_far) | Step::Update(so_far) => (so_far.onset.at, now),
+            Step::End { so_far, offset, .. } => (so_far.onset.at, offset.at),
         }
     }
 }
 
-/// A step of one event; its number tells the events of a detector apart.
+/// A step together with the number of its event, which is unique within a detector.
 pub type TrackerStep = (u64, Step);

@@ -41,7 +41,7 @@ fn a_rule_that_comes_later_has_its_events_where_they_are_and_the_others_keep_the
     let ends: Vec<(&str, u64, u64)> = found
         .iter()
         .filter_map(|told| match told.step {
-            Step::End { heard, offset, .. } => Some((&*detector.rules()[told.rule].subject.name, heard.onset.at, offset.at)),
+            Step::End { so_far, offset, .. } => Some((&*detector.rules()[told.rule].subject.name, so_far.onset.at, offset.at)),
             _ => None,
         })
         .collect();

@@ -1,24 +1,24 @@
-//! What a detector heard and why it decided as it did, kept for whoever asks afterwards. It decides nothing.
+//! The trace of a detector: the scores, the segments and the reasons for its decisions, recorded for explanations. It decides nothing.
 
 use super::Glance;
 use super::boundaries::SegmentBounds;
 use super::standing::Fate;
 
-/// SegmentFinder with a lower peak leave no trace.
+/// The lowest peak of a segment that is recorded.
 pub(super) const LEAST_PEAK: f32 = 2e-3;
 
-/// A box of a rule's curve that ended, and what became of it.
+/// A segment of a rule's curve that ended, and its fate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracedSegment {
-    /// The rule.
+    /// The rule, as an index into the detector's rules.
     pub rule: usize,
-    /// Where it lies; its edges are sharpened if its peak reaches the threshold.
+    /// The boundaries of the segment; they are refined if its peak reaches the threshold.
     pub bounds: SegmentBounds,
-    /// Its peak, 0…1.
+    /// The peak of the segment, 0…1.
     pub peak: f32,
-    /// Its root mean square level in dBFS.
+    /// The root mean square level within the segment in dBFS.
     pub level_dbfs: f32,
-    /// What became of it.
+    /// The event that the segment belongs to, or the reason why it belongs to none.
     pub fate: Fate,
 }
 
@@ -27,29 +27,29 @@ pub struct TracedSegment {
 pub struct HopScores {
     /// The end of the hop's windows, as a sample index.
     pub end: u64,
-    /// For each rule its causal score and the newest value of its two-sided curve, 0…1; NaN before the first.
+    /// For each rule the newest causal and the newest confirmed score, 0…1; NaN before the first.
     pub scores: Vec<(f32, f32)>,
 }
 
-/// How everything stood at one moment.
+/// The standing of every rule at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// The end of the hop's windows, as a sample index.
     pub end: u64,
-    /// How loud it was, in dBFS.
+    /// The loudness at the moment in dBFS.
     pub loudness_dbfs: f32,
-    /// How each rule stood.
-    pub glances: Vec<Glance>,
+    /// The scores and the standing of each rule.
+    pub(crate) glances: Vec<Glance>,
 }
 
 /// The trace of a detector.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// Every box that ended and whose peak is not next to nothing.
+    /// Every segment that ended with a peak that is not next to nothing.
     pub segments: Vec<TracedSegment>,
-    /// The hops of the stretch that is watched.
+    /// The scores of the hops that end within the recorded stretch.
     pub hops: Vec<HopScores>,
-    /// How everything stood at the first hop that ended at or after the moment that was asked for.
+    /// The standing of every rule at the first hop that ended at or after the moment that was asked for.
     pub snapshot: Option<Snapshot>,
     from: u64,
     to: u64,
@@ -57,12 +57,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace that keeps the hops that end between two sample indices, and how each rule stands at the sample index `asked`.
+    /// A trace of the hops that end between two sample indices, and of the standing of every rule at the sample index `asked`.
     pub fn new(from: u64, to: u64, asked: Option<u64>) -> Self {
         Self { segments: Vec::new(), hops: Vec::new(), snapshot: None, from, to, asked }
     }
 
-    /// Takes note of a hop that ended at `end`.
+    /// Records a hop that ended at `end`.
     pub(super) fn hop(&mut self, end: u64, loudness_dbfs: f32, glances: impl Iterator<Item = Glance> + Clone) {
         if (self.from..=self.to).contains(&end) {
             let scores = glances.clone().map(|glance| (glance.causal, glance.confirmed.unwrap_or(f32::NAN))).collect();

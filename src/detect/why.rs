@@ -1,4 +1,4 @@
-//! Why a label is an event just now, or why not, with its names and numbers: as a value, and as a sentence for people.
+//! The reason why a label is an event just now, or is none, with its names and numbers: as a value, and as a sentence for people.
 
 use std::sync::Arc;
 
@@ -6,76 +6,77 @@ use super::standing::Standing;
 use crate::detect::rule::Gate;
 use crate::event::Subject;
 
-/// Why a label is an event just now, or why not.
+/// The reason why a label is an event just now, or is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Why {
-    /// An event of it is open; whether the score of both sides has borne it out.
+    /// An event of the label is open.
     Open {
-        /// Whether it has.
+        /// Whether the confirmed score has confirmed it.
         is_confirmed: bool,
     },
-    /// The same sound is told as one event with another name, a label above or below it.
+    /// The same sound is reported under another name, that of a label above or below this one.
     Held {
-        /// That name.
+        /// The other name.
         by: Arc<Subject>,
     },
-    /// Its scores are below its thresholds.
+    /// The label's scores are below its thresholds.
     Below,
-    /// Not enough of the last windows reached the start threshold yet.
+    /// Fewer of the last windows reached the start threshold than the rule asks for.
     Confirming {
-        /// How many did.
+        /// The number of windows that reached it.
         hits: usize,
-        /// How many must.
+        /// The number that must reach it.
         needed: usize,
-        /// Of how many.
+        /// The number of last windows that count.
         of: usize,
     },
     /// The sound is quieter than the rule asks for.
     TooQuiet {
-        /// How loud it is, in dBFS.
+        /// The present level in dBFS.
         level_dbfs: f32,
-        /// How loud it must be, in dBFS.
+        /// The least level in dBFS.
         least_dbfs: f32,
     },
     /// The sound has not lasted as long as the rule asks for.
     TooShort {
-        /// How long it must last, in milliseconds.
+        /// The least duration in milliseconds.
         least_ms: u64,
     },
-    /// The second look did not bear out what was announced; the same sound is not announced again.
+    /// The confirmed score did not confirm the announced event; the same sound is not announced again.
     Refused,
-    /// After an event of it no other begins for a while.
+    /// A cool-down follows the last event of the label.
     CoolingDown {
-        /// How much of that is left, in milliseconds.
+        /// The rest of the cool-down in milliseconds.
         left_ms: u64,
     },
-    /// `[report] ignore` leaves it out.
+    /// `[report] ignore` leaves the label out.
     Ignored,
-    /// The report does not name it.
+    /// The report does not name the label.
     NotReported,
-    /// It is reported as a group.
+    /// The label is reported as a group.
     Grouped {
         /// The group.
         group: Arc<Subject>,
     },
 }
 
-/// The moment that a standing belongs to.
+/// The moment at which a rule has a standing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
-    /// When it is, as a sample index.
+    /// The moment as a sample index.
     pub now: u64,
-    /// The rate that times are counted in, in Hz.
+    /// The rate of the sample indices in Hz.
     pub rate_hz: u32,
-    /// How loud it is, in dBFS.
+    /// The loudness at the moment in dBFS.
     pub loudness_dbfs: f32,
 }
 
 impl Why {
-    /// How a rule with this gate stands at a moment; `told_as` is another name that its open event has.
-    pub fn new(standing: Standing, told_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
+    /// The reason behind the standing of a rule with this gate at a moment. `reported_as` is the other name under which its open event is
+    /// reported, if it has one.
+    pub fn new(standing: Standing, reported_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
         match standing {
-            Standing::Open { is_confirmed, .. } => match told_as {
+            Standing::Open { is_confirmed, .. } => match reported_as {
                 Some(by) => Why::Held { by },
                 None => Why::Open { is_confirmed },
             },
@@ -92,17 +93,17 @@ impl Why {
         }
     }
 
-    /// The same as a sentence without its full stop. The scores stand beside it wherever it is shown.
+    /// The reason as a sentence without its full stop. The scores are shown beside it, so it does not repeat them.
     pub fn because(&self) -> String {
         match self {
             Why::Open { is_confirmed: true } => "an event is open".to_owned(),
-            Why::Open { is_confirmed: false } => "announced, waits for the second look".to_owned(),
-            Why::Held { by } => format!("the same sound is told as {}", by.name),
+            Why::Open { is_confirmed: false } => "announced, not yet confirmed".to_owned(),
+            Why::Held { by } => format!("the same sound is reported as {}", by.name),
             Why::Below => "below its start threshold".to_owned(),
-            Why::Confirming { hits, needed, of } => format!("{hits} of the {needed} windows that confirm it, of the last {of}"),
-            Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} of {least_dbfs:.1} dBFS"),
-            Why::TooShort { least_ms } => format!("not yet as long as {least_ms} ms"),
-            Why::Refused => "announced and not borne out; not again until it is over".to_owned(),
+            Why::Confirming { hits, needed, of } => format!("{hits} of the last {of} windows, {needed} needed"),
+            Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} dBFS, must be {least_dbfs:.1}"),
+            Why::TooShort { least_ms } => format!("shorter than {least_ms} ms so far"),
+            Why::Refused => "announced but not confirmed; not announced again until the sound is over".to_owned(),
             Why::CoolingDown { left_ms } => format!("cooling down for another {:.1} s", *left_ms as f64 / 1_000.0),
             Why::Ignored => "[report] ignore leaves it out".to_owned(),
             Why::NotReported => "[report] does not name it".to_owned(),

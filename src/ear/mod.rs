@@ -1,13 +1,17 @@
-//! One source's way from samples to detections: resample, features, windows, detect. The inference between them is the caller's,
-//! so that the windows of several ears, or many windows of one recording, share a batch.
+//! An ear: one source's way from samples to detections, through resampling, features, windows and detection.
 //!
-//! Live capture and recordings go through the same ear; it reads no clock, and its times are sample indices at the model's rate.
-
+//! The inference lies between the windows and the detection and belongs to the caller, so that the windows of several ears, or many windows
+//! of one recording, share a batch. `scheduler` decides which windows are worth an inference, and `end` treats gaps and the end of the
+//! sound.
+//!
+//! Live capture and recordings go through the same ear. It reads no clock; its times are sample indices at the model's rate.
 use std::sync::Arc;
 
+mod end;
 mod scheduler;
 
-pub use scheduler::Need;
+pub use end::Settling;
+pub(crate) use scheduler::Need;
 use scheduler::Scheduler;
 
 use crate::detect::boundaries::BoundaryRefiner;
@@ -16,25 +20,20 @@ use crate::detect::level::LevelMeter;
 use crate::detect::peaks::{PeakFinder, ScorePeak};
 use crate::detect::rule::Rule;
 use crate::detect::scoring::{Scoring, causal};
-use crate::detect::step::Step;
 use crate::detect::trace::Trace;
 use crate::detect::{Detection, Detector, SoundMeasures};
-use crate::event::EndReason;
 use crate::features::{FrontEnd, LogMel};
 use crate::model::Model;
 use crate::model::hierarchy::LabelHierarchy;
 use crate::resample::{ResampleError, Resampler};
 
-/// The most hops that may be due of a live source: so many may wait for their scores while more sound comes.
+/// The most hops of a live source that may wait for their scores while more sound comes.
 pub const MAX_DUE: usize = 32;
 
-/// The most samples that [`Ear::push`] takes at a time.
+/// The most samples that one call of [`Ear::push`] takes.
 pub const MAX_PUSH: usize = 8_192;
 
-/// So many hops of silence after a sound's end let its last box end.
-const SETTLING_HOPS: u64 = 5;
-
-/// What a source's ear has of it: the recent past as features, the open events.
+/// The ear of one source: the recent past as features, and the open events.
 #[derive(Debug)]
 pub struct Ear {
     resampler: Resampler,
@@ -43,40 +42,40 @@ pub struct Ear {
     meter: LevelMeter,
     refiner: Option<BoundaryRefiner>,
     detector: Detector,
-    /// The curves of every label, where they are asked for.
+    /// The curves of every label; `None` where nobody asked for them.
     curves: Option<Curves>,
-    /// The peaks of every label, where they are asked for.
+    /// The peaks of every label; `None` where nobody asked for them.
     peaks: Option<PeakFinder>,
     scoring: Arc<Scoring>,
     hierarchy: Arc<LabelHierarchy>,
     scheduler: Scheduler,
-    /// The newest scores of the first window as the model gave them, `[labels]`.
+    /// The newest scores of the first window, as the model gave them, `[labels]`.
     first_scores: Vec<f32>,
-    /// The newest scores of each window, each label's no lower than those of the labels below it.
+    /// The newest scores of each window, propagated to the ancestors of each label, `[windows, labels]`.
     propagated: Vec<f32>,
     max_due: usize,
     input_rate_hz: u32,
     model_rate_hz: u32,
-    /// Samples at the source's rate that came or were lost.
+    /// The number of samples at the source's rate that came or were lost.
     input_samples: u64,
-    /// Samples at the model's rate that are behind us, skipped ones included.
+    /// The number of samples at the model's rate so far, skipped ones included.
     position: u64,
-    /// The end of the next window.
+    /// The end of the next window, as a sample index.
     next_end: u64,
-    /// Where the sound ends, once that is known.
+    /// The end of the sound, as a sample index; `None` while it goes on.
     end_of_input: Option<u64>,
-    /// Events that would begin after that.
+    /// The events that would begin after the end of the sound; none of their steps is reported.
     beyond: Vec<u64>,
 }
 
 impl Ear {
-    /// An ear for a source at `input_rate_hz`, with `rules` in force, of which up to [`MAX_DUE`] hops may be due.
+    /// An ear for a source at `input_rate_hz` with `rules` in force, of which up to [`MAX_DUE`] hops may be due.
     pub fn new(model: &Model, rules: Vec<Rule>, input_rate_hz: u32) -> Result<Self, ResampleError> {
         Self::with_room(model, rules, input_rate_hz, MAX_DUE)
     }
 
-    /// The same for so many hops.
-    pub fn with_room(model: &Model, rules: Vec<Rule>, input_rate_hz: u32, max_due: usize) -> Result<Self, ResampleError> {
+    /// An ear of which up to `max_due` hops may be due.
+    pub(crate) fn with_room(model: &Model, rules: Vec<Rule>, input_rate_hz: u32, max_due: usize) -> Result<Self, ResampleError> {
         let model_rate_hz = model.input.sample_rate_hz;
         let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz));
         let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
@@ -90,7 +89,7 @@ impl Ear {
         Ok(Self {
             resampler: Resampler::new(input_rate_hz, model_rate_hz)?,
             resampled: Vec::with_capacity(most_resampled),
-            // The oldest of the windows that are due must still be there when the newest samples of a push have come.
+            // The oldest window that is due must still be there when the newest samples of a push have come.
             front: FrontEnd::new(&model.input, window + ahead),
             meter: LevelMeter::new(model_rate_hz),
             refiner: log_mel.map(|log_mel| BoundaryRefiner::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
@@ -113,7 +112,7 @@ impl Ear {
         })
     }
 
-    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while there is room for more hops.
+    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while [`has_room`](Self::has_room) says so.
     pub fn push(&mut self, samples: &[f32]) {
         self.input_samples += samples.len() as u64;
         self.resampled.clear();
@@ -121,103 +120,53 @@ impl Ear {
         self.take_resampled();
     }
 
-    /// Takes note that `lost` samples at the source's rate are missing here; time goes on by as much.
-    ///
-    /// A gap shorter than a window counts as silence; a longer one ends the open events.
-    pub fn gap(&mut self, lost: u64, found: &mut Vec<Detection>) {
-        self.flush_resampler();
-        self.input_samples += lost;
-        let target = self.at_model_rate(self.input_samples).max(self.position);
-        let (missing, hop) = (target - self.position, self.scoring.hop_samples());
-        if missing <= self.scoring.longest_samples() && self.n_due() + (missing / hop) as usize + 1 < self.max_due {
-            self.push_silence(missing);
-            return;
-        }
-        let base = target / hop * hop;
-        self.finish(self.position, base, EndReason::SourceLost, found);
-        self.front.skip_to(target);
-        self.meter.skip_to(target);
-        if let Some(refiner) = &mut self.refiner {
-            refiner.skip_to(target);
-        }
-        self.position = target;
-        self.next_end = base + hop;
-    }
-
-    /// Takes note that the sound has come to its end: what the resampler holds is let out, and enough silence follows to settle
-    /// every score.
-    pub fn end_input(&mut self) {
-        if self.end_of_input.is_some() {
-            return;
-        }
-        self.flush_resampler();
-        if let Some(refiner) = &mut self.refiner {
-            refiner.end_input();
-        }
-        self.end_of_input = Some(self.position);
-    }
-
-    /// After [`end_input`](Self::end_input): appends the next piece of the settling silence, and says whether windows are still to
-    /// come.
-    pub fn settle(&mut self) -> Settling {
-        let Some(end) = self.end_of_input else { return Settling::Done };
-        let until =
-            end + self.scoring.lag_samples() + SETTLING_HOPS * self.scoring.hop_samples() + self.front.lookahead_samples() as u64;
-        if self.position >= until {
-            return Settling::Done;
-        }
-        let piece = self.scoring.hop_samples().min(until - self.position);
-        self.push_silence(piece);
-        Settling::More
-    }
-
-    /// How many windows are due.
+    /// The number of hops whose windows can be scored now.
     pub fn n_due(&self) -> usize {
         let available = self.front.available_until();
         if available < self.next_end { 0 } else { ((available - self.next_end) / self.scoring.hop_samples()) as usize + 1 }
     }
 
-    /// Whether there is room for more sound: what is due must be scored first otherwise.
-    pub fn has_room(&self) -> bool {
+    /// Whether there is room for more sound; otherwise hops that are due must be scored first.
+    pub(crate) fn has_room(&self) -> bool {
         self.n_due() < self.max_due
     }
 
-    /// How many samples at the model's rate must come until the next window is due.
-    pub fn samples_until_due(&self) -> u64 {
+    /// The number of samples at the model's rate that must come until the next hop is due.
+    pub(crate) fn samples_until_due(&self) -> u64 {
         (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
     }
 
-    /// What the window of this length needs that is due after `ahead` hops; only every `hop_stride`-th hop is scored at all.
-    pub fn need(&self, length: usize, ahead: usize, hop_stride: u64) -> Need {
+    /// The source of the scores of the window of this length that is due after `ahead` hops. Only every `hop_stride`-th hop is scored at all.
+    pub(crate) fn need(&self, length: usize, ahead: usize, hop_stride: u64) -> Need {
         let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
         let end = self.next_end + ahead as u64 * hop;
         let from = end.saturating_sub(self.scoring.windows_samples()[length] + reach);
         let is_silent = self.meter.is_quiet(from, end + reach, self.scheduler.gate());
-        // What comes into the window must be like what is in it, and so must what goes out of it.
+        // The sound that comes into the window must be like the sound within it, and so must the sound that leaves it.
         let begin = end.saturating_sub(self.scoring.windows_samples()[length]);
         let is_steady = || self.refiner.as_ref().is_some_and(|refiner| refiner.is_steady(end) && refiner.is_steady(begin + hop));
         self.scheduler.need(length, end / hop, is_silent, is_steady, hop_stride)
     }
 
     /// The newest scores of the first window, `[labels]`.
-    pub fn first_scores(&self) -> &[f32] {
+    pub(crate) fn first_scores(&self) -> &[f32] {
         &self.first_scores
     }
 
-    /// Takes the scores of the next hop, `[lengths, labels]`, all of them or those of the first window alone, and says whether these
-    /// ask for the other windows as well.
-    pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
+    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first window alone.
+    /// Returns whether the first window asks for the others to be scored as well.
+    pub(crate) fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
         self.scheduler.is_raised(scores, is_complete)
     }
 
-    /// Writes the window of this length that is due after `ahead` others into `out`, in the model's layout.
+    /// Writes the window of this length that is due after `ahead` hops into `out`, in the model's layout.
     pub fn copy_window(&self, length: usize, ahead: usize, out: &mut [f32]) {
         let end = self.next_end + ahead as u64 * self.scoring.hop_samples();
         self.front.copy_window(end, self.scoring.windows_samples()[length] as usize, out);
     }
 
-    /// Takes the scores of the hop that was due first, `[lengths, labels]`, as far as `is_fresh` says that a window of a length was
-    /// scored at this hop, and appends what follows from them to `found`.
+    /// Takes the scores of the hop that was due first, `[lengths, labels]`, and appends the steps that follow from them to `found`. Only the
+    /// windows that `is_fresh` names were scored at this hop.
     pub fn take_scores(&mut self, scores: &[f32], is_fresh: &[bool], found: &mut Vec<Detection>) {
         let first = found.len();
         if let Some(refiner) = &mut self.refiner {
@@ -243,99 +192,75 @@ impl Ear {
         self.clamp(first, found);
     }
 
-    /// Ends every open event for `reason`.
-    pub fn close(&mut self, reason: EndReason, found: &mut Vec<Detection>) {
-        let first = found.len();
-        let (now, base) = (self.end_of_input.unwrap_or(self.position), self.now());
-        self.finish(now, base, reason, found);
-        self.clamp(first, found);
-    }
-
-    /// Ends what is open at the sample index `now`; the next window ends a hop after `base`.
-    fn finish(&mut self, now: u64, base: u64, reason: EndReason, found: &mut Vec<Detection>) {
-        self.scheduler.reset();
-        if let Some(refiner) = &mut self.refiner {
-            refiner.decide_at(now);
-        }
-        let measures = SoundMeasures { meter: &self.meter, refiner: self.refiner.as_ref() };
-        self.detector.finish(now, base, reason, measures, found);
-        if let Some(curves) = &mut self.curves {
-            curves.finish(base, self.refiner.as_ref());
-        }
-        if let Some(peaks) = &mut self.peaks {
-            peaks.finish(base);
-        }
-    }
-
     /// Puts `rules` in force; see [`Detector::replace_rules`].
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
+    pub(crate) fn replace_rules(&mut self, rules: Vec<Rule>, found: &mut Vec<Detection>) {
         self.scheduler.follow(&rules, &self.hierarchy);
         let measures = SoundMeasures { meter: &self.meter, refiner: self.refiner.as_ref() };
         self.detector.replace_rules(rules, self.position, measures, found);
     }
 
-    /// From now on keeps the curve of every label.
-    pub fn keep_curves(&mut self, n_labels: usize) {
+    /// Keeps the curve of every label from now on.
+    pub(crate) fn keep_curves(&mut self, n_labels: usize) {
         self.curves = Some(Curves::new(self.scoring.clone(), n_labels, self.model_rate_hz));
     }
 
-    /// From now on keeps a trace of what is decided, and why.
-    pub fn keep_trace(&mut self, trace: Trace) {
+    /// Records in `trace` from now on what is decided, and why.
+    pub(crate) fn keep_trace(&mut self, trace: Trace) {
         self.detector.keep_trace(trace);
     }
 
-    /// The curves that were kept, box by box; each box is there once it has ended.
-    pub fn curves(&self) -> &[ScoredSpan] {
+    /// The kept curves, segment by segment; each segment is there once it has ended.
+    pub(crate) fn curves(&self) -> &[ScoredSpan] {
         self.curves.as_ref().map_or(&[], Curves::spans)
     }
 
-    /// From now on keeps the peaks of every label, if it does not yet; they must be taken.
-    pub fn keep_peaks(&mut self, n_labels: usize) {
+    /// Keeps the peaks of every label from now on, if it does not do so yet. [`take_peaks`](Self::take_peaks) must take them.
+    pub(crate) fn keep_peaks(&mut self, n_labels: usize) {
         let base = self.next_end - self.scoring.hop_samples();
         self.peaks.get_or_insert_with(|| PeakFinder::new(self.scoring.clone(), n_labels, base));
     }
 
-    /// Keeps no peaks any longer.
-    pub fn drop_peaks(&mut self) {
+    /// Stops to keep peaks.
+    pub(crate) fn drop_peaks(&mut self) {
         self.peaks = None;
     }
 
-    /// The peaks that were kept since they were last taken; none lies beyond the end of the sound.
-    pub fn take_peaks(&mut self) -> impl Iterator<Item = ScorePeak> {
+    /// Takes the peaks that were kept since the last call; none lies beyond the end of the sound.
+    pub(crate) fn take_peaks(&mut self) -> impl Iterator<Item = ScorePeak> {
         let end = self.end_of_input.unwrap_or(u64::MAX);
         self.peaks.iter_mut().flat_map(PeakFinder::take).map(move |peak| ScorePeak { at: peak.at.min(end), ..peak })
     }
 
     /// The rules in force.
-    pub fn rules(&self) -> &[Rule] {
+    pub(crate) fn rules(&self) -> &[Rule] {
         self.detector.rules()
     }
 
     /// The level of the newest hop in dBFS.
-    pub fn level_dbfs(&self) -> f32 {
+    pub(crate) fn level_dbfs(&self) -> f32 {
         self.meter.level_dbfs(self.position.saturating_sub(self.scoring.hop_samples()), self.position)
     }
 
     /// The noise floor of the recent past in dBFS.
-    pub fn noise_floor_dbfs(&self) -> f32 {
+    pub(crate) fn noise_floor_dbfs(&self) -> f32 {
         self.meter.floor_dbfs()
     }
 
-    /// The newest causal score of a label, no lower than those of the labels below it, 0…1.
-    pub fn causal(&self, label: usize) -> f32 {
+    /// The newest causal score of a label, 0…1; it is no lower than those of the labels below it in the hierarchy.
+    pub(crate) fn causal(&self, label: usize) -> f32 {
         causal(self.propagated.chunks_exact(self.hierarchy.n_labels().max(1)).map(|row| row[label]))
     }
 
-    /// The newest of the spectrogram; `None` where the model takes the waveform.
-    pub fn log_mel(&self) -> Option<&LogMel> {
+    /// The newest part of the spectrogram; `None` where the model takes the waveform.
+    pub(crate) fn log_mel(&self) -> Option<&LogMel> {
         match &self.front {
             FrontEnd::LogMel(log_mel) => Some(log_mel),
             FrontEnd::Waveform(_) => None,
         }
     }
 
-    /// How long after a moment its two-sided score comes, in samples.
-    pub fn lag_samples(&self) -> u64 {
+    /// The delay between a moment and its confirmed score, in samples.
+    pub(crate) fn lag_samples(&self) -> u64 {
         self.scoring.lag_samples()
     }
 
@@ -344,13 +269,13 @@ impl Ear {
         self.scoring.hop_samples()
     }
 
-    /// What decides events; to be asked why it does.
-    pub fn detector(&self) -> &Detector {
+    /// The detector, which says why it reports an event or does not.
+    pub(crate) fn detector(&self) -> &Detector {
         &self.detector
     }
 
-    /// How loud it is just now, as a rule's `min_level_dbfs` is asked, in dBFS.
-    pub fn loudness_dbfs(&self) -> f32 {
+    /// The present loudness, as a rule's `min_level_dbfs` is compared with it, in dBFS.
+    pub(crate) fn loudness_dbfs(&self) -> f32 {
         self.detector.loudness_dbfs(self.now(), &self.meter)
     }
 
@@ -360,25 +285,18 @@ impl Ear {
     }
 
     /// The distance of two windows in seconds.
-    pub fn hop_s(&self) -> f64 {
+    pub(crate) fn hop_s(&self) -> f64 {
         self.scoring.hop_samples() as f64 / f64::from(self.model_rate_hz)
     }
 
-    /// The rate that times are counted in, in Hz.
-    pub fn model_rate_hz(&self) -> u32 {
+    /// The model's rate, at which times are counted, in Hz.
+    pub(crate) fn model_rate_hz(&self) -> u32 {
         self.model_rate_hz
     }
 
-    /// Where the sound ends, as a sample index, once that is known.
-    pub fn end_of_input(&self) -> Option<u64> {
+    /// The end of the sound, as a sample index; `None` while it goes on.
+    pub(crate) fn end_of_input(&self) -> Option<u64> {
         self.end_of_input
-    }
-
-    /// Lets out what the resampler holds back, after which it begins anew.
-    fn flush_resampler(&mut self) {
-        self.resampled.clear();
-        self.resampler.flush(&mut self.resampled);
-        self.take_resampled();
     }
 
     fn take_resampled(&mut self) {
@@ -388,58 +306,10 @@ impl Ear {
         self.follow();
     }
 
-    /// Lets the edges take what the log-mel has made, before it is forgotten there.
+    /// Hands the newest frames of the log-mel to the refiner before the log-mel forgets them.
     fn follow(&mut self) {
         if let (Some(refiner), FrontEnd::LogMel(log_mel)) = (&mut self.refiner, &self.front) {
             refiner.follow(log_mel);
         }
     }
-
-    fn push_silence(&mut self, n_samples: u64) {
-        const SILENCE: [f32; 1_024] = [0.0; 1_024];
-        let mut rest = n_samples;
-        while rest > 0 {
-            let piece = rest.min(SILENCE.len() as u64);
-            self.front.push(&SILENCE[..piece as usize]);
-            self.meter.push(&SILENCE[..piece as usize]);
-            rest -= piece;
-            self.follow();
-        }
-        self.position += n_samples;
-    }
-
-    fn at_model_rate(&self, input_samples: u64) -> u64 {
-        (u128::from(input_samples) * u128::from(self.model_rate_hz) / u128::from(self.input_rate_hz)) as u64
-    }
-
-    /// No event lasts longer than the sound it is heard in, and none begins in the silence after it.
-    fn clamp(&mut self, first: usize, found: &mut Vec<Detection>) {
-        let Some(end) = self.end_of_input else { return };
-        let mut at = first;
-        while at < found.len() {
-            let event = found[at].event;
-            let begins_beyond = matches!(found[at].step, Step::Start(heard) if heard.onset.at >= end);
-            if begins_beyond {
-                self.beyond.push(event);
-            }
-            if self.beyond.contains(&event) {
-                found.remove(at);
-                continue;
-            }
-            if let Step::End { heard, offset, .. } = &mut found[at].step {
-                heard.onset.at = heard.onset.at.min(end.saturating_sub(1));
-                offset.at = offset.at.min(end).max(heard.onset.at + 1);
-            }
-            at += 1;
-        }
-    }
-}
-
-/// Whether the silence after a sound's end is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settling {
-    /// More windows are to come.
-    More,
-    /// Every score has settled.
-    Done,
 }

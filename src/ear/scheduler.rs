@@ -1,49 +1,53 @@
-//! Which of an ear's windows are worth an inference.
+//! The scheduler: which of an ear's windows are worth an inference.
 //!
-//! The short window is scored at every hop. The long one, which costs three times as much and changes three times as slowly, is
-//! scored at every so-manieth, and at once where the short one has risen: something may begin, and an announcement wants both. While
-//! the sound is steady the short one is scored less often, too. A window in which there is nothing but silence has the scores of silence. It looks at the sound and at scores, never at a clock or at how
-//! much there is to do, so that the same samples are scored in the same way live and from a recording.
+//! - The short window is scored at every hop.
+//! - The long window costs three times as much, and its scores change a third as fast. It is scored at every n-th hop only, where n is its
+//!   stride, and at once where the scores of the short window have risen: something may begin, and an announcement needs both windows.
+//! - While the sound is steady, the short window is scored less often as well.
+//! - A window that holds silence alone gets the scores of silence without an inference.
+//!
+//! The scheduler looks at the sound and at scores, never at a clock or at the load, so that the same samples are scored in the same way
+//! live and from a recording. Load shedding alone comes from outside, as the hop stride.
 
 use crate::detect::rule::Rule;
 use crate::model::hierarchy::LabelHierarchy;
 use crate::model::manifest::Detection;
 
-/// A label has risen where its score is so many times what it was when all windows were scored last.
+/// The factor by which the score of a label must exceed its score at the last time that all windows were scored, to have risen.
 const RISE: f32 = 2.0;
 
-/// Where the scores of a window come from.
+/// The source of the scores of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// From an inference.
+    /// An inference.
     Inference,
-    /// They are those of silence.
+    /// The scores of silence.
     Silence,
-    /// They are those of the window before, for the sound is steady.
+    /// The scores of the window before, because the sound is steady.
     Same,
-    /// From the windows before and after it.
+    /// The scores of the windows before and after it, between which detection interpolates.
     None,
 }
 
-/// What an ear pays scheduler to.
+/// Decides which windows of an ear are scored.
 #[derive(Debug)]
 pub struct Scheduler {
-    /// At every so-manieth hop a window of each length is scored.
+    /// For each length of window, its stride: the window is scored at every n-th hop, and this is n.
     strides: Vec<u64>,
-    /// The same for the first window while the sound is steady.
+    /// The stride of the first window while the sound is steady.
     steady_stride: u64,
     /// The mean square that silence stays at or below.
     gate: f32,
-    /// For each label the lowest start threshold of a rule that it can start; infinite where there is none.
+    /// For each label the lowest start threshold of a rule that it can start, 0…1; infinite where there is none.
     starts: Vec<f32>,
-    /// The scores of the first window when the others were scored last, `[labels]`.
+    /// The scores of the first window at the last time that the others were scored, `[labels]`.
     seen: Vec<f32>,
-    /// The products of the scores of the other windows when they were due last, `[labels]`.
+    /// The products of the scores of the other windows at their last regular hop, `[labels]`.
     held: Vec<f32>,
 }
 
 impl Scheduler {
-    /// What `detection` asks for; [`follow`](Self::follow) says for which rules.
+    /// A scheduler with the strides that `detection` asks for. [`follow`](Self::follow) sets the rules.
     pub fn new(detection: &Detection, n_labels: usize) -> Self {
         let mut strides: Vec<u64> = detection.strides.iter().map(|stride| *stride as u64).collect();
         strides.resize(detection.windows_ms.len(), 1);
@@ -59,7 +63,7 @@ impl Scheduler {
         }
     }
 
-    /// From now on these rules are in force.
+    /// Puts these rules in force.
     pub fn follow(&mut self, rules: &[Rule], hierarchy: &LabelHierarchy) {
         let mut own = vec![f32::INFINITY; self.starts.len()];
         for rule in rules {
@@ -75,8 +79,10 @@ impl Scheduler {
         self.gate
     }
 
-    /// What a window of this length needs that ends at the end of `hop`: it holds nothing but silence, or a sound that may be steady at
-    /// both of its ends. Only every `hop_stride`-th hop is scored at all: 1, or more where there is more to do than there is time for.
+    /// The source of the scores of the window of this length that ends with `hop`.
+    ///
+    /// `is_silent` says whether the window holds nothing but silence, `is_steady` whether the sound is steady at both ends of the window. Only
+    /// every `hop_stride`-th hop is scored at all: 1 scores every hop, and load shedding takes more.
     pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, hop_stride: u64) -> Need {
         if is_silent {
             Need::Silence
@@ -89,8 +95,9 @@ impl Scheduler {
         }
     }
 
-    /// Takes the scores of the next hop, `[lengths, labels]`, which are those of all windows or of the first one alone, and says
-    /// whether they ask for the other windows as well: a label has risen that the scores from before do not announce.
+    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first window alone.
+    /// Returns whether the other windows must be scored at this hop as well, because a label has risen that their last scores do not
+    /// announce.
     pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
         let (first, others) = scores.split_at(self.starts.len());
         if is_complete {
@@ -102,7 +109,7 @@ impl Scheduler {
             return false;
         }
         let n = self.strides.len() as i32;
-        // What was asked for at the hops between counts in `seen` alone, for its scores may still be on their way.
+        // The hops at which the other windows were asked for count in `seen` alone, because their scores may still be on their way.
         let labels = first.iter().zip(&self.starts).zip(self.seen.iter().zip(&self.held));
         let is_raised = labels
             .into_iter()
@@ -113,7 +120,7 @@ impl Scheduler {
         is_raised
     }
 
-    /// Forgets what was heard.
+    /// Forgets all scores.
     pub fn reset(&mut self) {
         self.seen.fill(0.0);
         self.held.fill(0.0);
@@ -158,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_widens_every_grid_alike() {
+    fn a_hop_stride_widens_every_grid_alike() {
         let scheduler = scheduler(0.2);
         for (length, hops) in [(0, vec![0, 2, 4, 6]), (1, vec![0, 8])] {
             let scored = |hop: &u64| scheduler.need(length, *hop, false, || false, 2) == Need::Inference;

@@ -1,13 +1,13 @@
-//! The mel filterbank and the decibel: a power spectrum in, a row of log-mel values out.
+//! The mel filterbank and the decibel: from a power spectrum to one frame of the log-mel spectrogram.
 //!
-//! Triangles on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book, section 5.4), not normalised.
+//! The filters are triangles on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book, section 5.4), and not normalised.
 
 use crate::model::manifest::LogMelParameters;
 
-/// So many products are summed side by side.
+/// The number of products that are summed side by side.
 const LANES: usize = 4;
 
-/// Triangular filters, kept sparse: a bin lies in two of them at most.
+/// Triangular filters, stored sparsely: a bin lies in two of them at most.
 #[derive(Debug, Clone)]
 pub struct Filterbank {
     bands: Vec<Band>,
@@ -16,7 +16,7 @@ pub struct Filterbank {
     amin: f32,
 }
 
-/// One filter: the bins from `first_bin` on with the weights `weights`, which end in zeros.
+/// One filter: the weights of the bins from `first_bin` on, filled up with zeros.
 #[derive(Debug, Clone)]
 struct Band {
     first_bin: usize,
@@ -74,17 +74,17 @@ impl Filterbank {
         bank
     }
 
-    /// How many bands there are.
+    /// The number of bands.
     pub fn n_mels(&self) -> usize {
         self.bands.len()
     }
 
-    /// How long a power spectrum must be: its bins, and zeros.
+    /// The length of the power spectrum that [`project_db`](Self::project_db) takes: its bins, and zeros after them.
     pub fn padded_bins(&self) -> usize {
         self.padded_bins
     }
 
-    /// The value in dB of a band without any power.
+    /// The value of a band without any power, in dB.
     pub fn floor_db(&self) -> f32 {
         decibel(self.amin)
     }
@@ -109,7 +109,7 @@ impl Filterbank {
     }
 }
 
-/// 10 · log10 of a normal positive number, to 1e-5 dB: branchless, so that the compiler computes several at once.
+/// 10 · log10 of a normal positive number, to 1e-5 dB. It has no branches, so that the compiler computes several values at once.
 ///
 /// The number is 2^e · m with m from √½ to √2, and ln m is the series 2 (s + s³ / 3 + s⁵ / 5 + …) of s = (m − 1) / (m + 1).
 #[inline(always)]
@@ -123,7 +123,7 @@ fn decibel(power: f32) -> f32 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let z = s * s;
     let log = 2.0 * s * (1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0))));
-    // The sum of two terms that nearly cancel, or add up to −100, must not be rounded twice.
+    // The two terms may nearly cancel, or add up to −100; their sum must not be rounded twice.
     (f64::from(bits >> 23) * DB_PER_OCTAVE + f64::from(log) * DB_PER_LOG) as f32
 }
 

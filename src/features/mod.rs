@@ -1,7 +1,7 @@
 //! Features: from mono samples at the model's rate to the windows that the model takes.
 //!
-//! `window` slides the Fourier transform, `mel` projects it; both work on a stream, so that a sample is windowed, transformed and
-//! projected once, however much the model's windows overlap.
+//! `window` makes the frames of the log-mel spectrogram by a sliding Fourier transform, and `mel` projects each onto the mel bands. Both work
+//! on a stream, so that every sample is transformed once, however much the model's windows overlap.
 //!
 //! Invariant: any chunking of the same samples gives bit-identical features, and nothing here allocates after construction.
 
@@ -46,7 +46,7 @@ impl FrontEnd {
         }
     }
 
-    /// The end of the latest window that can be had, as a sample index.
+    /// The end of the latest window that is complete, as a sample index.
     pub fn available_until(&self) -> u64 {
         match self {
             FrontEnd::LogMel(front) => front.available_until(),
@@ -54,7 +54,7 @@ impl FrontEnd {
         }
     }
 
-    /// How many samples after a window's end must have come before it can be had.
+    /// The number of samples after the end of a window that must have come before the window is complete.
     pub fn lookahead_samples(&self) -> usize {
         match self {
             FrontEnd::LogMel(front) => front.lookahead_samples(),
@@ -64,8 +64,8 @@ impl FrontEnd {
 
     /// Writes the window of `length` samples that ends at the sample index `end` into `out`, in the model's layout.
     ///
-    /// What lies before the first sample is digital silence. `end` must not be after `available_until`, nor the window's start
-    /// before what is remembered.
+    /// Everything before the first sample is digital silence. `end` must not lie after `available_until`, nor the start of the window before
+    /// the remembered past.
     pub fn copy_window(&self, end: u64, length: usize, out: &mut [f32]) {
         match self {
             FrontEnd::LogMel(front) => front.copy_window(end, length, out),
@@ -78,12 +78,12 @@ impl FrontEnd {
 #[derive(Debug)]
 pub struct Waveform {
     ring: Vec<f32>,
-    /// How many samples have come so far, skipped ones included.
+    /// The number of samples so far, skipped ones included.
     n_samples: u64,
 }
 
 impl Waveform {
-    /// Remembers the newest `history_samples` samples.
+    /// A waveform that remembers the newest `history_samples` samples.
     pub fn new(history_samples: usize) -> Self {
         Self { ring: vec![0.0; history_samples.max(1)], n_samples: 0 }
     }

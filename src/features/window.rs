@@ -1,11 +1,10 @@
-//! The sliding Fourier transform: samples in any chunking in, log-mel frames of the recent past out.
+//! The sliding Fourier transform: takes samples in any chunking, makes the frames of the log-mel spectrogram, and remembers the newest.
 //!
-//! Frame t is centred on sample t · hop; what lies before sample 0 is zero. Frames stand on the absolute sample grid, so that two
-//! windows that overlap share them, and a gap moves the grid's index and not its phase.
+//! Frame t is centred on sample t · hop; everything before sample 0 is zero. Frames lie on the absolute grid of samples, so that two windows
+//! that overlap share them. A gap moves the index of the next frame and not the phase of the grid.
 //!
-//! The transform is made in double precision: in single precision a loud tone would leave an error of its own in bands that are
-//! 100 dB weaker, as loud as what 16-bit recordings have there. What follows it adds nothing but positive numbers, and needs no more
-//! than single precision.
+//! The transform is computed in double precision. In single precision a loud tone would leave an error in bands that are 100 dB weaker, as
+//! loud as 16-bit recordings are there. The steps after the transform add positive numbers only, and need no more than single precision.
 
 use std::sync::Arc;
 
@@ -23,19 +22,19 @@ pub struct LogMel {
     taper: Vec<f64>,
     bank: Filterbank,
     transform: Arc<dyn RealToComplex<f64>>,
-    /// The samples from `next_frame`'s first on.
+    /// The samples from the first one of the next frame on.
     pending: Vec<f32>,
     windowed: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
-    /// The power of each bin, and zeros after it as the filterbank wants them.
+    /// The power of each bin, and zeros after them as the filterbank wants them.
     power: Vec<f32>,
     scratch: Vec<Complex<f64>>,
     /// The frame that is being made, `[n_mels]`.
     newest: Vec<f32>,
-    /// How many of `pending` lie before the end of its last sample that is not zero.
+    /// The number of pending samples up to the last one that is not zero.
     loud: usize,
-    /// The newest frames, `[n_mels, capacity]`, frame t in column t % capacity: windows are laid out like this, and are read far
-    /// more often than frames are written.
+    /// The newest frames, `[n_mels, capacity]`; frame t is in column t % capacity. Windows have this layout, and are read far more often than
+    /// frames are written.
     frames: Vec<f32>,
     capacity: usize,
     next_frame: u64,
@@ -51,7 +50,7 @@ impl std::fmt::Debug for LogMel {
     }
 }
 
-/// How many samples are taken at a time, so that `pending` never grows.
+/// The number of samples that are taken at a time, so that `pending` never grows.
 const CHUNK: usize = 2048;
 
 impl LogMel {
@@ -65,7 +64,7 @@ impl LogMel {
         for (n, weight) in taper[margin..margin + win_length].iter_mut().enumerate() {
             *weight = 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / win_length as f64).cos();
         }
-        // Two frames more: a window of n hops has n + 1 frames, and one is being made while the others are wanted.
+        // Two more frames: a window of n hops has n + 1, and one is being made while the others are in use.
         let capacity = history_samples.div_ceil(hop) + 2;
         let mut pending = Vec::with_capacity(2 * n_fft + CHUNK);
         pending.resize(n_fft / 2, 0.0);
@@ -110,19 +109,19 @@ impl LogMel {
         self.frames.fill(self.bank.floor_db());
         self.pending.clear();
         self.loud = 0;
-        // The first frame that reaches over `at`; all before it saw nothing but silence.
+        // This is the first frame that reaches beyond `at`; all before it hold silence alone.
         let half = (self.n_fft / 2) as u64;
         self.next_frame = (at + 1).saturating_sub(half).div_ceil(self.hop as u64);
         let first_sample = self.next_frame as i64 * self.hop as i64 - half as i64;
         self.pending.resize((at as i64 - first_sample).max(0) as usize, 0.0);
     }
 
-    /// How many frames have been made or skipped: the index of the next.
+    /// The number of frames that were made or skipped: the index of the next.
     pub fn n_frames(&self) -> u64 {
         self.next_frame
     }
 
-    /// The index of the oldest frame that is remembered.
+    /// The index of the oldest remembered frame.
     pub fn oldest_frame(&self) -> u64 {
         self.next_frame.saturating_sub(self.capacity as u64)
     }
@@ -132,22 +131,22 @@ impl LogMel {
         self.hop as u64
     }
 
-    /// How many bands a frame has.
+    /// The number of bands of a frame.
     pub fn n_mels(&self) -> usize {
         self.bank.n_mels()
     }
 
-    /// The levels of the bands in frame `t` in dB, `n_mels` of them; the frame must be among the newest that are remembered.
+    /// The levels of the bands in frame `t` in dB, `n_mels` of them; the frame must be a remembered one.
     pub fn frame(&self, t: u64) -> impl Iterator<Item = f32> {
         self.frames.iter().skip(self.column(t)).step_by(self.capacity).copied()
     }
 
-    /// The end of the latest window that can be had, as a sample index: the centre of the newest frame.
+    /// The end of the latest window that is complete, as a sample index: the centre of the newest frame.
     pub fn available_until(&self) -> u64 {
         self.next_frame.saturating_sub(1) * self.hop as u64
     }
 
-    /// How many samples after a window's end must have come before it can be had.
+    /// The number of samples after the end of a window that must have come before the window is complete.
     pub fn lookahead_samples(&self) -> usize {
         self.n_fft / 2
     }
@@ -157,7 +156,7 @@ impl LogMel {
     pub fn copy_window(&self, end: u64, length: usize, out: &mut [f32]) {
         let n_frames = length / self.hop + 1;
         let last = end / self.hop as u64;
-        // So many columns lie before the first frame.
+        // The number of columns before the first frame.
         let before = n_frames.saturating_sub(last as usize + 1);
         let n_made = n_frames - before;
         let first = self.column(last + 1 - n_made as u64);
@@ -171,12 +170,12 @@ impl LogMel {
         }
     }
 
-    /// Where frame `t` lies among those of a band.
+    /// The place of frame `t` among the frames of a band.
     fn column(&self, t: u64) -> usize {
         (t % self.capacity as u64) as usize
     }
 
-    /// Makes the next frame of the samples `pending[start..start + n_fft]`.
+    /// Makes the next frame from the samples `pending[start..start + n_fft]`.
     fn make_frame(&mut self, start: usize) {
         if self.loud <= start {
             self.newest.fill(self.bank.floor_db());
@@ -191,8 +190,8 @@ impl LogMel {
     }
 
     fn transform(&mut self, start: usize) {
-        // The compiler makes the loops of this function anew for each kind of vectors that a processor may have; what they compute is
-        // the same to the last bit.
+        // The compiler makes this function's loops once for each kind of vectors that a processor may have. Their results are the same to the
+        // last bit.
         dispatch!(Level::new(), simd => self.transform_on(simd, start));
     }
 
@@ -202,7 +201,7 @@ impl LogMel {
         for ((windowed, sample), weight) in self.windowed.iter_mut().zip(samples).zip(&self.taper) {
             *windowed = f64::from(*sample) * weight;
         }
-        // The buffers were made by this transform for itself, so their lengths cannot be wrong.
+        // This transform made the buffers for itself, so that their lengths cannot be wrong.
         let done = self.transform.process_with_scratch(&mut self.windowed, &mut self.spectrum, &mut self.scratch);
         debug_assert!(done.is_ok(), "the buffers have the transform's lengths");
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {

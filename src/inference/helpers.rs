@@ -1,7 +1,7 @@
-//! Other threads take a share of the batches: a thread that scores offers what it need not do itself, and whoever is idle takes it.
+//! Helper threads, which take a share of the batches: the owner of a batch offers it, and whichever helper is idle scores it.
 //!
-//! A helper is a thread with a tagger of its own. Nobody waits for one to begin: what none has taken yet when its owner has nothing
-//! else to do, the owner does itself. It decides nothing about what is scored, and the scores are the same whoever makes them.
+//! A helper is a thread with a tagger of its own. No owner waits for a helper to begin: when it has nothing else to do, it scores the batches
+//! that no helper has taken yet. The helpers decide nothing about what is scored, and the scores are the same on any thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,9 +10,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::model::{ModelError, Tagger};
 
-/// So many batches may be offered at a time for each helper: the one that it works on and the one that it goes on with.
+/// The number of batches on offer for each helper: the one that it works on, and the next.
 const OFFERS_PER_HELPER: usize = 2;
-/// The most batches that are offered at a time, for the largest number of threads that a configuration may ask for.
+/// The most batches on offer, for the largest number of threads that a configuration may ask for.
 const MOST: usize = 64 * OFFERS_PER_HELPER;
 
 /// A batch on its way to a helper and back; its buffers are used again.
@@ -20,27 +20,27 @@ const MOST: usize = 64 * OFFERS_PER_HELPER;
 pub struct Batch {
     /// The index of the windows' length.
     pub length: usize,
-    /// How many windows there are.
+    /// The number of windows.
     pub n_windows: usize,
-    /// The windows.
+    /// The windows, one after the other.
     pub input: Vec<f32>,
     /// Their scores, `[n_windows, labels]`.
     pub scores: Vec<f32>,
-    /// What the one who offers it knows it by.
+    /// The owner's own number of the batch.
     pub tag: usize,
 }
 
-/// What became of a batch: the batch with its scores, or why there are none.
+/// A batch with its scores, or the reason why there are none.
 pub type Scored = Result<Batch, ModelError>;
 
-/// A batch with the way back to whom it belongs. One whose helper dies goes back as lost, for its owner waits.
+/// A batch with the way back to its owner. If its helper dies, it goes back as lost, because the owner waits for it.
 struct Offer {
     batch: Option<Batch>,
     back: Sender<Option<Scored>>,
 }
 
 impl Offer {
-    /// Lets `score` make the scores, and sends them back.
+    /// Scores the batch with `score`, and sends it back.
     fn serve(mut self, mut score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
         let Some(scored) = self.batch.as_mut().map(&mut score) else { return };
         let batch = self.batch.take();
@@ -51,35 +51,35 @@ impl Offer {
 impl Drop for Offer {
     fn drop(&mut self) {
         if self.batch.take().is_some() {
-            // An owner that is gone misses nothing.
+            // Nobody waits for it where the owner is gone.
             let _ = self.back.send(None);
         }
     }
 }
 
-/// The end at which batches are offered. When every one of them is gone the helpers end.
+/// The owners' end of the queue of batches. The helpers end when every clone of it is gone.
 #[derive(Clone)]
 pub struct Offers {
     offers: Sender<Offer>,
     helpers: Helpers,
 }
 
-/// The end at which they are taken.
+/// The helpers' end of the queue of batches.
 #[derive(Clone)]
 pub struct Helpers {
     offers: Receiver<Offer>,
-    /// How many threads take them.
+    /// The number of helpers that run.
     count: Arc<AtomicUsize>,
 }
 
-/// Both ends.
+/// A queue of batches: the owners' end and the helpers' end.
 pub fn helpers() -> (Offers, Helpers) {
     let (offers, taken) = bounded(MOST);
     let helpers = Helpers { offers: taken, count: Arc::new(AtomicUsize::new(0)) };
     (Offers { offers, helpers: helpers.clone() }, helpers)
 }
 
-/// One thread more, for as long as it lives.
+/// Counts one helper for as long as it lives.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -96,12 +96,12 @@ impl Drop for Counted<'_> {
 }
 
 impl Helpers {
-    /// Scores with `tagger` what is offered, until nobody is left who could offer anything.
+    /// Scores batches with `tagger` until no owner is left.
     pub fn help(self, tagger: &mut Tagger) {
         self.serve(|batch| score_with(tagger, batch));
     }
 
-    /// Lets `score` make the scores of what is offered.
+    /// Scores batches with `score` until no owner is left.
     fn serve(self, mut score: impl FnMut(&mut Batch) -> Result<(), ModelError>) {
         let _counted = Counted::new(&self.count);
         while let Ok(offer) = self.offers.recv() {
@@ -115,7 +115,7 @@ fn score_with(tagger: &mut Tagger, batch: &mut Batch) -> Result<(), ModelError> 
     tagger.score(batch.length, batch.n_windows, input, &mut batch.scores)
 }
 
-/// What one thread has offered and not yet got back.
+/// The batches that one owner has offered and not yet got back.
 pub struct Share {
     offers: Offers,
     back: Sender<Option<Scored>>,
@@ -124,13 +124,13 @@ pub struct Share {
 }
 
 impl Share {
-    /// Nothing is offered yet.
+    /// A share without any batch on offer.
     pub fn new(offers: Offers) -> Self {
         let (back, scored) = bounded(MOST);
         Self { offers, back, scored, pending: 0 }
     }
 
-    /// How many helpers there are just now.
+    /// The number of helpers that run.
     pub fn n_helpers(&self) -> usize {
         self.offers.helpers.count.load(Relaxed)
     }
@@ -140,8 +140,7 @@ impl Share {
         self.pending < MOST.min(self.n_helpers() * OFFERS_PER_HELPER)
     }
 
-    /// Hands a batch to whichever helper is the first to be idle. One that there is no room for beside those of other owners is scored
-    /// here and now, with `tagger`.
+    /// Offers a batch to the helpers. Where the queue is full of other owners' batches, the batch is scored here and now with `tagger`.
     pub fn offer(&mut self, batch: Batch, tagger: &mut Tagger) {
         self.offer_or(batch, |batch| score_with(tagger, batch));
     }
@@ -154,7 +153,7 @@ impl Share {
         }
     }
 
-    /// Scores a batch with `tagger` that no helper has begun yet, this owner's or another's; `false` where there is none.
+    /// Scores one batch with `tagger` that no helper has begun, this owner's or another's; `false` where there is none.
     pub fn help(&self, tagger: &mut Tagger) -> bool {
         self.serve_one(|batch| score_with(tagger, batch))
     }
@@ -163,15 +162,15 @@ impl Share {
         self.offers.helpers.offers.try_recv().map(|offer| offer.serve(score)).is_ok()
     }
 
-    /// A batch that has come back, if any has by now.
+    /// Takes a batch that has come back; `None` where none has.
     pub fn try_take_back(&mut self) -> Option<Scored> {
         let scored = self.scored.try_recv().ok()?;
         self.pending -= 1;
         Some(scored.unwrap_or(Err(ModelError::Lost)))
     }
 
-    /// The next batch that comes back; `None` where none is offered. It waits for as long as a helper works on it, so it is for those
-    /// who have [helped](Self::help) as far as they can.
+    /// Takes the next batch that comes back; `None` where none is on offer. It waits for the helper that works on the batch, so that an owner
+    /// calls it only after it has [helped](Self::help) as far as it can.
     pub fn take_back(&mut self) -> Option<Scored> {
         self.pending = self.pending.checked_sub(1)?;
         Some(self.scored.recv().ok().flatten().unwrap_or(Err(ModelError::Lost)))
@@ -186,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// What a helper does with a batch.
+    /// The fate of a batch.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Fate {
         Scored,
@@ -194,7 +193,7 @@ mod tests {
         Dies,
     }
 
-    /// The scores of a batch are its input again, one higher; its input says what becomes of it.
+    /// Gives a batch its input plus 1 as its scores; its length says what becomes of it.
     fn score(batch: &mut Batch) -> Result<(), ModelError> {
         match batch.length {
             0 => {
@@ -203,18 +202,18 @@ mod tests {
                 Ok(())
             }
             1 => Err(ModelError::NoRuntime { searched: Vec::new() }),
-            // As a panic would, but without a word on standard error.
+            // This unwinds as a panic does, but writes nothing to standard error.
             _ => std::panic::resume_unwind(Box::new("the helper dies")),
         }
     }
 
-    /// As an owner does it, who must not die of it.
+    /// Scores as an owner, which must not die of a batch.
     fn score_here(batch: &mut Batch) -> Result<(), ModelError> {
         batch.length = batch.length.min(1);
         score(batch)
     }
 
-    /// What came back of an owner's batches: which were scored, by whomever, and how many were refused and lost.
+    /// The batches that came back to an owner: the tags of those that were scored, and the numbers of those refused and lost.
     #[derive(Debug, Default, PartialEq)]
     struct Returned {
         scored: Vec<usize>,
@@ -222,8 +221,8 @@ mod tests {
         lost: usize,
     }
 
-    /// An owner of batches with these fates, who takes back what it has offered after every `round` of them, and scores what no helper
-    /// has begun by then itself. What a helper would die of it refuses.
+    /// Runs an owner of batches with these fates. After every `round` of them it takes back what it has offered, and scores what no helper
+    /// has begun. It refuses a batch of which a helper would die.
     fn own(offers: Offers, owner: usize, fates: &[Fate], round: usize) -> (Returned, Returned) {
         let (mut share, mut expected, mut returned) = (Share::new(offers), Returned::default(), Returned::default());
         for (start, fates) in fates.chunks(round).enumerate().map(|(index, fates)| (index * round, fates)) {
@@ -257,7 +256,7 @@ mod tests {
     }
 
     proptest! {
-        // A case that hangs takes its time, so few others are tried after it.
+        // A case that hangs takes long, so that few others are tried after it.
         #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 3, ..ProptestConfig::default() })]
         #[test]
         fn every_batch_that_is_offered_comes_back_once_whoever_scores_it_and_whoever_dies(
@@ -295,7 +294,7 @@ mod tests {
                 prop_assert_eq!(expected.scored, returned.scored);
                 prop_assert_eq!(expected.refused + expected.lost, returned.refused + returned.lost);
             }
-            // Nobody waits for a helper that is not there, and the helpers end with the last of those who could offer anything.
+            // No owner waits for a helper that is not there, and the helpers end with the last owner.
             prop_assert!(n_helpers > 0 || n_returned == 0);
             let n_died = threads.into_iter().map(|thread| usize::from(thread.join().is_err())).sum::<usize>();
             prop_assert_eq!(n_died, n_lost);
@@ -321,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_no_helper_begins_is_scored_by_its_owner() {
-        // Of the helpers that are counted none does anything.
+        // One helper is counted and does nothing.
         let (offers, helpers) = helpers();
         let _counted = Counted::new(&helpers.count);
         let mut share = Share::new(offers);

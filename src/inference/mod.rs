@@ -1,9 +1,8 @@
-//! From hops that are due to their scores: which windows need an inference, in batches over ears and lengths, on as many threads as
-//! there are.
+//! Inference: from hops that are due to their scores, in batches over ears and window lengths, on as many threads as there are.
 //!
-//! Two rounds: first the windows that are due anyway, then those that the first round asks for. The scores of a window depend on
-//! nothing but the window, so it does not matter what it shares a batch with, or which thread scores it. Nothing here decides events,
-//! and nothing allocates once every buffer has been used.
+//! A pass has two rounds. The first scores the windows that are due anyway, the second those that the scores of the first ask for. The scores
+//! of a window depend on nothing but the window, so that neither its batch nor its thread matters. Nothing here decides events, and nothing
+//! allocates once every buffer has been used.
 
 pub mod helpers;
 
@@ -14,38 +13,38 @@ use crate::model::onnx::{MAX_BATCH, Runtime};
 use crate::model::{MAX_HOPS, Model, ModelError, Tagger};
 use helpers::{Batch, Helpers, Offers, Scored, Share, helpers};
 
-/// A hop that is due.
+/// A hop that waits for its scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// Which of the sources.
+    /// The source, as an index.
     pub source: usize,
-    /// How many of its hops come before it that have not been taken yet.
+    /// The number of the source's hops before it that wait as well.
     pub ahead: usize,
 }
 
-/// The inference with its buffers.
+/// The inference of one owner, with its buffers.
 pub struct Inference {
     tagger: Tagger,
-    // Goes before the reserve, which waits for the threads that take what is offered here.
+    // This must be dropped before the reserve, which waits for the threads that take what is offered here.
     share: Share,
     reserve: Option<Reserve>,
     input: Vec<f32>,
     scores: Vec<f32>,
-    /// The scores, `[hops, lengths, labels]`.
+    /// The scores of the pass, `[hops, lengths, labels]`.
     rows: Vec<f32>,
-    /// Which of them are those of this hop, `[hops, lengths]`.
+    /// Whether a window was scored at this hop, `[hops, lengths]`.
     is_fresh: Vec<bool>,
-    /// The hops whose first window has the scores of the one before.
+    /// The hops whose first window has the scores of the hop before.
     same: Vec<usize>,
-    /// The hops of which a window of each length is to be scored.
+    /// For each length, the hops whose window is to be scored in this round.
     wanted: Vec<Vec<usize>>,
-    /// Buffers that helpers have given back, and the hops that they hold.
+    /// The batches that helpers have given back.
     spare: Vec<Batch>,
     offered: Vec<Vec<usize>>,
     n_windows: u64,
 }
 
-/// Threads that can be started when one thread does not keep up, and those that have been.
+/// The threads that can be started when one thread does not keep up, and those that have been.
 struct Reserve {
     model: Model,
     runtime: Runtime,
@@ -55,14 +54,14 @@ struct Reserve {
 }
 
 impl Drop for Reserve {
-    /// The library must not go while a thread is in it. Whoever could offer them work has gone before, so they end.
+    /// Waits for the threads: ONNX Runtime must not be unloaded while one of them is in it. No owner could offer them work any more, so they end.
     fn drop(&mut self) {
         self.started.drain(..).for_each(|thread| drop(thread.join()));
     }
 }
 
 impl Inference {
-    /// Scores with `tagger`, and offers what it need not do itself.
+    /// An inference that scores with `tagger`, and offers batches to the helpers behind `offers`.
     pub fn new(tagger: Tagger, offers: Offers) -> Self {
         let (n_lengths, n_labels) = (tagger.n_lengths(), tagger.n_labels());
         Self {
@@ -81,7 +80,7 @@ impl Inference {
         }
     }
 
-    /// Scores on this thread, and on up to `threads` in all once one does not keep up.
+    /// An inference on this thread, and on up to `threads` threads in all once one does not keep up.
     pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
         let (offers, helpers) = helpers();
         let mut inference = Self::new(Tagger::open(model, runtime)?, offers);
@@ -90,27 +89,27 @@ impl Inference {
         Ok(inference)
     }
 
-    /// Its tagger, for other use.
+    /// The tagger, for other use.
     pub fn into_tagger(self) -> Tagger {
         self.tagger
     }
 
-    /// How many other threads take batches just now.
+    /// The number of helpers that take batches just now.
     pub fn n_helpers(&self) -> usize {
         self.share.n_helpers()
     }
 
-    /// How many labels a window is scored for.
+    /// The number of labels that a window is scored for.
     pub fn n_labels(&self) -> usize {
         self.tagger.n_labels()
     }
 
-    /// How many windows went through the model so far.
+    /// The number of windows that went through the model so far.
     pub fn n_windows(&self) -> u64 {
         self.n_windows
     }
 
-    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], those of one source in order; every `hop_stride`-th of them.
+    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], the hops of a source in their order; only every `hop_stride`-th of them.
     pub fn score<T>(
         &mut self,
         sources: &mut [T],
@@ -140,7 +139,7 @@ impl Inference {
         self.run(sources, &ear, due)?;
         for (hop, Due { source, .. }) in due.iter().enumerate() {
             let fresh = &mut self.is_fresh[hop * n_lengths..(hop + 1) * n_lengths];
-            // What is the same as before has not risen.
+            // Scores that are repeated from the hop before have not risen.
             if !fresh[0] || self.same.contains(&hop) {
                 continue;
             }
@@ -158,7 +157,7 @@ impl Inference {
         Ok(())
     }
 
-    /// Gives the hops whose first window has the scores of the one before these scores.
+    /// Copies the scores of the hop before to the hops whose first window has the same.
     fn repeat<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) {
         let (row, n_labels) = (self.tagger.n_lengths() * self.tagger.n_labels(), self.tagger.n_labels());
         for hop in &self.same {
@@ -171,14 +170,14 @@ impl Inference {
         }
     }
 
-    /// The scores of a hop, `[lengths, labels]`, and for which lengths they were made for it; the others say nothing.
+    /// The scores of a hop, `[lengths, labels]`, and the lengths whose window was scored at this hop; the other rows mean nothing.
     pub fn scores(&self, hop: usize) -> (&[f32], &[bool]) {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         let (rows, fresh) = (n_lengths * n_labels, n_lengths);
         (&self.rows[hop * rows..(hop + 1) * rows], &self.is_fresh[hop * fresh..(hop + 1) * fresh])
     }
 
-    /// Scores what is wanted, the longest windows first, so that no long batch is left for the end.
+    /// Scores the wanted windows, the longest first, so that no long batch is left for the end.
     fn run<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) -> Result<(), ModelError> {
         let n_labels = self.tagger.n_labels();
         let mut failed = Ok(());
@@ -189,7 +188,7 @@ impl Inference {
             self.n_windows += wanted.len() as u64;
             for hops in wanted.chunks(self.batch(length, wanted.len())) {
                 failed = failed.and(self.take_back(Share::try_take_back));
-                // One batch at least is left for this thread.
+                // This thread keeps one batch at least.
                 n_left -= hops.len();
                 let is_offered = n_left > 0 && self.share.is_wanted();
                 let mut batch = if is_offered { self.spare.pop() } else { None };
@@ -219,7 +218,7 @@ impl Inference {
         failed.and(self.take_back(Share::take_back))
     }
 
-    /// Takes the scores of the batches that come back, as long as `next` has one.
+    /// Takes the scores of the batches that come back, for as long as `next` gives one.
     fn take_back(&mut self, next: impl Fn(&mut Share) -> Option<Scored>) -> Result<(), ModelError> {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         let mut failed = Ok(());
@@ -235,14 +234,14 @@ impl Inference {
         failed
     }
 
-    /// How many windows a batch holds of so many of a length: as many batches for each thread, and all of a size.
+    /// The size of the batches for so many windows of a length: as many batches for each thread, all of about the same size.
     fn batch(&self, length: usize, n_windows: usize) -> usize {
         let threads = self.share.n_helpers() + 1;
         let n_batches = n_windows.div_ceil(self.tagger.max_batch(length)).next_multiple_of(threads);
         n_windows.div_ceil(n_batches.max(1)).max(1)
     }
 
-    /// Offers a batch of windows of these hops, which its tag finds again.
+    /// Offers a batch of the windows of these hops, and keeps the hops under the batch's tag.
     fn offer(&mut self, mut batch: Batch, length: usize, hops: &[usize]) {
         (batch.length, batch.n_windows) = (length, hops.len());
         let kept = &mut self.offered[batch.tag];
@@ -258,8 +257,8 @@ impl Inference {
         Batch { length: 0, n_windows: 0, input: vec![0.0; self.input.len()], scores, tag }
     }
 
-    /// Starts another thread of the reserve where more hops are due than one batch holds. It opens a tagger of its own first, and
-    /// nobody waits for that.
+    /// Starts another helper where more hops are due than one batch holds. The helper opens a tagger of its own first, and nobody waits for
+    /// that.
     fn call_helper(&mut self, n_due: usize) {
         let Some(reserve) = self.reserve.as_mut().filter(|reserve| n_due > MAX_BATCH && reserve.left > 0) else { return };
         reserve.left -= 1;
@@ -272,7 +271,7 @@ impl Inference {
     }
 }
 
-/// Opens a tagger for this thread and takes what is offered. One that cannot be had is not there: the others do its work.
+/// Opens a tagger on this thread and scores the batches on offer. If there is no tagger, the other threads do the work.
 pub fn run_helper(model: &Model, runtime: &Runtime, helpers: Helpers) {
     match Tagger::open(model, runtime) {
         Ok(mut tagger) => helpers.help(&mut tagger),
@@ -280,7 +279,7 @@ pub fn run_helper(model: &Model, runtime: &Runtime, helpers: Helpers) {
     }
 }
 
-/// Writes the scores of a batch to their places among those of the hops.
+/// Writes the scores of a batch to the places of its hops.
 fn scatter(scores: &[f32], hops: &[usize], length: usize, n_lengths: usize, n_labels: usize, rows: &mut [f32]) {
     for (scores, hop) in scores.chunks_exact(n_labels).zip(hops) {
         let place = (hop * n_lengths + length) * n_labels;

@@ -1,20 +1,20 @@
-//! Why a model, or the ONNX Runtime that it needs, cannot be used: one sentence each.
+//! The errors of models and of ONNX Runtime, one sentence each.
 
 use std::path::PathBuf;
 
 use crate::text::did_you_mean;
 
-/// Why a model, or the ONNX Runtime that it needs, cannot be used. None of them is helped by trying again.
+/// The reason why a model, or the ONNX Runtime that it needs, cannot be used. Trying again helps none of them.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The model's folder is in none of the places that are looked in.
+    /// The model's folder is in none of the searched places.
     #[error("there is no model {name:?}{hint} (looked for its manifest.toml in {}); run `make setup`, or set dir under [model]", list(.searched), hint = did_you_mean(.suggestion.as_deref()))]
     NoFolder {
         /// The name or path asked for.
         name: String,
-        /// The nearest name of a model that is there.
+        /// The nearest name of an installed model.
         suggestion: Option<String>,
-        /// The folders that were looked in.
+        /// The searched folders.
         searched: Vec<PathBuf>,
     },
     /// A file of the model cannot be read.
@@ -22,71 +22,71 @@ pub enum ModelError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// The manifest is not what it should be.
+    /// The manifest breaks its format.
     #[error("the manifest {} is wrong: {what}", .path.display())]
     BadManifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong, with the line.
+        /// The fault, with its line.
         what: String,
     },
-    /// A table of labels is not what it should be.
+    /// A table of labels breaks its format.
     #[error("line {line} of {} is wrong: {what}", .path.display())]
     BadTable {
         /// The table.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
-    /// A file is not the one that the manifest was written for.
+    /// A file is another one than the manifest names.
     #[error("{} is not the file that its manifest names: sha256 is {actual}, expected {expected}; run `make setup` to get it again", .path.display())]
     WrongHash {
         /// The file.
         path: PathBuf,
-        /// What the manifest says.
+        /// The value in the manifest.
         expected: String,
-        /// What the file has.
+        /// The value of the file.
         actual: String,
     },
-    /// The graph's inputs or outputs are not what the manifest says.
+    /// The graph has other inputs or outputs than the manifest says.
     #[error("the graph {} does not fit its manifest: {what} is {actual}, expected {expected}", .path.display())]
     WrongShape {
         /// The graph.
         path: PathBuf,
-        /// Which input or output.
+        /// The input or output.
         what: String,
-        /// What the manifest says.
+        /// The value in the manifest.
         expected: String,
-        /// What the graph has.
+        /// The value of the graph.
         actual: String,
     },
-    /// The graph does not give one score a label.
+    /// The graph gives another number of scores than there are labels.
     #[error("the graph {} gives {actual} scores a window, but its labels are {expected}", .path.display())]
     WrongLabelCount {
         /// The graph.
         path: PathBuf,
-        /// How many labels the model's folder names.
+        /// The number of labels in the model's folder.
         expected: usize,
-        /// How many scores the graph gives.
+        /// The number of scores that the graph gives.
         actual: usize,
     },
-    /// libonnxruntime is in none of the places that are looked in.
+    /// libonnxruntime is in none of the searched places.
     #[error("libonnxruntime was not found (looked for {}); run `make setup`, or set runtime under [model] or MIMID_ONNXRUNTIME to its path", list(.searched))]
     NoRuntime {
-        /// The files that were looked for.
+        /// The searched paths.
         searched: Vec<PathBuf>,
     },
-    /// The file is there but cannot be used as libonnxruntime.
+    /// The file exists but cannot be loaded as libonnxruntime.
     #[error("{} cannot be used as ONNX Runtime: {what}", .path.display())]
     BadRuntime {
         /// The library.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         what: String,
     },
     /// ONNX Runtime refused the graph, or failed to run it.
@@ -94,10 +94,10 @@ pub enum ModelError {
     Refused {
         /// The graph.
         path: PathBuf,
-        /// What ONNX Runtime said.
+        /// The message of ONNX Runtime.
         what: String,
     },
-    /// A thread that scored windows has ended without a word.
+    /// A helper thread ended without giving its batch back.
     #[error("a thread of the inference has ended without giving its scores back; start mimid again")]
     Lost,
 }

@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use super::Labels;
 
-/// Which labels stand above which in the ontology.
+/// The label hierarchy of a model.
 #[derive(Debug, Default)]
 pub struct LabelHierarchy {
-    /// For each label, the labels above it.
+    /// For each label, its ancestors: the labels above it.
     above: Vec<Vec<usize>>,
-    /// The same as pairs of a label and one above it.
+    /// The same as pairs of a label and one of its ancestors.
     pairs: Vec<(usize, usize)>,
 }
 
 impl LabelHierarchy {
-    /// The hierarchy of a model's labels; abstract nodes of the ontology count as steps between labels.
+    /// The hierarchy of a model's labels. Abstract nodes of the ontology count as steps between labels.
     pub fn new(labels: &Labels) -> Self {
         let nodes: HashMap<&str, &[String]> =
             labels.ontology().iter().map(|node| (node.id.as_str(), node.parents.as_slice())).collect();
@@ -39,13 +39,13 @@ impl LabelHierarchy {
         Self { above, pairs }
     }
 
-    /// How many labels there are.
+    /// The number of labels.
     pub fn n_labels(&self) -> usize {
         self.above.len()
     }
 
-    /// Gives each label the highest score among its own and those of the labels below it: a bark is a dog, and an animal, whatever the
-    /// model says of dogs.
+    /// Gives each label the highest of its own score and the scores of the labels below it: a bark is a dog and an animal, whatever the model's
+    /// score for dogs is.
     pub fn propagate_to_ancestors(&self, scores: &[f32], propagated: &mut [f32]) {
         propagated.copy_from_slice(scores);
         for (low, high) in &self.pairs {
@@ -53,7 +53,7 @@ impl LabelHierarchy {
         }
     }
 
-    /// Gives each label the lowest of its own number and those of the labels above it: what a dog or an animal may start at, a bark may.
+    /// Gives each label the lowest of its own threshold and those of the labels above it: a bark may start whatever a dog or an animal may.
     pub fn propagate_to_descendants(&self, own: &[f32], lowest: &mut [f32]) {
         lowest.copy_from_slice(own);
         for (low, high) in &self.pairs {
@@ -61,7 +61,7 @@ impl LabelHierarchy {
         }
     }
 
-    /// Whether every label of `low` is one of `high`, or below one of them.
+    /// Whether every label of `low` is one of `high`, or stands below one of them.
     pub fn covers(&self, high: &[usize], low: &[usize]) -> bool {
         low.iter().all(|label| high.contains(label) || self.above[*label].iter().any(|up| high.contains(up)))
     }

@@ -1,6 +1,6 @@
-//! The labels of a model and the ontology they stand in: look-up by name, slug or id, and the nearest name to a wrong one.
+//! The labels of a model and their ontology: look-up by name, slug or id, and the nearest name to a misspelt one.
 //!
-//! Never knows which model it serves: the names come from the files that the manifest points to.
+//! The module knows no particular model: the names come from the files that the manifest names.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,25 +17,25 @@ pub struct Labels {
     subjects: Vec<Arc<Subject>>,
     by_key: HashMap<String, usize>,
     ontology: Vec<Node>,
-    /// For each label, the thresholds that suit it; empty where the model gives none.
+    /// For each label, the thresholds that suit it; empty where the model has none.
     thresholds: Vec<Option<SuitedThresholds>>,
 }
 
-/// The thresholds that suit a label, 0…1.
+/// The thresholds that the model's authors found to suit a label, 0…1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SuitedThresholds {
-    /// For the score that is looked at from both sides.
+    /// The threshold for the confirmed score.
     pub threshold: f32,
-    /// For the causal score, at which an event is announced at once.
+    /// The start threshold for the causal score, at which an event is announced.
     pub start_threshold: f32,
-    /// The highest score that the label is likely to reach, where the model says it.
+    /// The highest score that the label is likely to reach; `None` where the model does not say it.
     pub highest: Option<f32>,
 }
 
-/// A node of the ontology; some are abstract, that is, not a label of the model.
+/// A node of the ontology. An abstract node is no label of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The id, AudioSet's `/m/…` or `/t/…`.
+    /// The id, such as AudioSet's `/m/…` or `/t/…`.
     pub id: String,
     /// The display name.
     pub name: String,
@@ -43,7 +43,7 @@ pub struct Node {
     pub parents: Vec<String>,
 }
 
-/// A display name as an identifier: lower case, runs of anything but ASCII letters and digits become one `_`.
+/// A display name as an identifier, in lower case: each run of anything but ASCII letters and digits becomes one `_`.
 ///
 /// ```
 /// assert_eq!(mimid::model::labels::slug("Smoke detector, smoke alarm"), "smoke_detector_smoke_alarm");
@@ -68,8 +68,8 @@ impl Labels {
         for (id, name) in pairs {
             let index = labels.subjects.len();
             let subject = Subject { slug: slug(&name), name, id };
-            // The first of two equal keys wins: names are unique in AudioSet, slugs nearly so, and each id is exact.
-            // A name without letters of ASCII has no slug, and is not to be found under an empty one.
+            // The first of two equal keys wins. In AudioSet names are unique, slugs nearly so, and ids always.
+            // A name without ASCII letters has no slug, and must not be found under an empty one.
             let keys = [subject.id.to_lowercase(), subject.name.to_lowercase(), subject.slug.clone()];
             for key in keys.into_iter().filter(|key| !key.is_empty()) {
                 labels.by_key.entry(key).or_insert(index);
@@ -79,9 +79,10 @@ impl Labels {
         labels
     }
 
-    /// Reads `labels` (columns `id`, `name`, tab-separated, one header line) and, if there is one, `ontology` (columns `id`, `name`,
-    /// `parents`, the last separated by spaces) and `thresholds` (columns `id`, `name`, `threshold`,
-    /// `start_threshold` and, wherever it stands, `highest`, which may be missing or empty).
+    /// Reads the tables of a model, which are tab-separated with one header line.
+    ///
+    /// `labels` has the columns `id` and `name`. `ontology` has `id`, `name` and `parents`, which are separated by spaces. `thresholds` has `id`,
+    /// `name`, `threshold`, `start_threshold` and, at any place, `highest`, which may be missing or empty.
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let (_, rows) = table(labels)?;
         let mut pairs = Vec::with_capacity(rows.len());
@@ -125,17 +126,17 @@ impl Labels {
         Ok(read)
     }
 
-    /// The thresholds that suit a label, if the model gives some.
+    /// The thresholds that suit a label; `None` where the model has none.
     pub fn thresholds(&self, label: usize) -> Option<SuitedThresholds> {
         self.thresholds.get(label).copied().flatten()
     }
 
-    /// How many labels there are: the length of a score row.
+    /// The number of labels: the length of a row of scores.
     pub fn len(&self) -> usize {
         self.subjects.len()
     }
 
-    /// Whether there is no label at all.
+    /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
         self.subjects.is_empty()
     }
@@ -150,38 +151,38 @@ impl Labels {
         &self.ontology
     }
 
-    /// The index of the label with this display name, slug or id, in any case.
+    /// The index of the label with this display name, slug or id, in upper or lower case.
     pub fn find(&self, key: &str) -> Option<usize> {
         self.by_key.get(&key.trim().to_lowercase()).copied()
     }
 
-    /// The display name nearest to `key`, if one is near enough to be meant.
+    /// The display name nearest to `key`; `None` where none is near enough to be meant.
     pub fn suggest(&self, key: &str) -> Option<&str> {
         let names = self.subjects.iter().map(|s| s.name.as_str());
         nearest(key, names)
     }
 
-    /// The sentence about a name that is no label, with the nearest that is one.
+    /// The sentence about a name that is no label, with the nearest label.
     pub fn unknown(&self, key: &str) -> String {
         format!("there is no label {key:?}{}", did_you_mean(self.suggest(key)))
     }
 
-    /// The same where a group's name would do as well.
+    /// The sentence about a name that is neither a label nor a group, with the nearest label or group.
     pub fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
         let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
         format!("there is no label {:?}{}", shown(key), did_you_mean(near))
     }
 }
 
-/// A row of a tab-separated file.
+/// A row of a table.
 struct TableRow {
-    /// Counted from 1.
+    /// The line, counted from 1.
     line: usize,
     cells: Vec<String>,
 }
 
-/// The header line of a tab-separated file, and the rows after it. Spaces around what a cell holds are no part of it: nobody who asks for
-/// it by name would write them.
+/// The header line of a tab-separated table, and the rows after it. Spaces around a cell are removed, because nobody who asks for a name
+/// would write them.
 fn table(path: &Path) -> Result<(Vec<String>, Vec<TableRow>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
     let cells = |line: &str| line.split('\t').map(|cell| cell.trim().to_owned()).collect();
@@ -189,7 +190,7 @@ fn table(path: &Path) -> Result<(Vec<String>, Vec<TableRow>), ModelError> {
     let header = lines.next().map(|(text, _)| cells(text)).unwrap_or_default();
     let rows = lines.filter(|(text, _)| !text.is_empty()).map(|(text, line)| TableRow { line, cells: cells(text) });
     let rows: Vec<TableRow> = rows.collect();
-    // A name goes to terminals and tables as it is.
+    // Control characters are refused, because a name goes to terminals and tables as it is.
     let is_odd = |row: &&TableRow| row.cells.iter().any(|cell| cell.chars().any(char::is_control));
     if let Some(row) = rows.iter().find(is_odd) {
         return Err(ModelError::BadTable { path: path.into(), line: row.line, what: "it holds control characters".to_owned() });

@@ -1,7 +1,8 @@
 //! The model: from windows of features to one score a label.
 //!
-//! `manifest` reads what a model's folder says of itself, `labels` names its outputs, and `onnx` is the only place that names
-//! ort; `kernels` computes what lies between its products. Nothing here knows of sources, time or events.
+//! `manifest` reads the manifest of a model's folder, `labels` names the outputs, `hierarchy` relates the labels, and `onnx` opens and runs the
+//! graph; it alone names ort. `kernels` computes the steps between two matrix products of the graph. Nothing here knows of sources, time or
+//! events.
 
 pub mod error;
 pub mod hierarchy;
@@ -15,5 +16,5 @@ pub use labels::Labels;
 pub use manifest::Model;
 pub use onnx::Tagger;
 
-/// The most hops that can be scored together.
+/// The most hops that are scored together in one pass.
 pub const MAX_HOPS: usize = 64;

@@ -1,16 +1,16 @@
-//! How long what was heard waits for its scores, as a histogram that any thread may add to and any thread may read.
+//! The latency from sound to its scores, as a histogram that any thread may read while one adds to it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Buckets to an octave: a percentile is right to a fifth.
+/// The number of buckets an octave: a percentile is right to a fifth.
 const PER_OCTAVE: f64 = 4.0;
-/// From 1 ms to 65 s.
+/// The number of buckets, which reach from 1 ms to 65 s.
 const BUCKETS: usize = 64;
-/// Beyond so many, about an hour of one source, what is old counts half.
+/// The number of recent latencies, about an hour of one source, at which all that are counted so far are halved.
 const MOST: u32 = 36_000;
 
-/// A histogram of the lately measured, and beside it one of all that were ever measured.
+/// A histogram of recent latencies, and one of all latencies.
 #[derive(Debug)]
 pub struct Latency {
     buckets: [AtomicU32; BUCKETS],
@@ -19,15 +19,15 @@ pub struct Latency {
     ever_us: AtomicU64,
 }
 
-/// All that were ever measured.
+/// The latencies since the start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ever {
-    /// How many were below a bound: the bound in seconds, and their number; each bound is twice the one before. Longer ones are only in
-    /// `count`.
+    /// The number of latencies below each bound: the bound in seconds, and the number. Each bound is twice the one before; longer latencies
+    /// count in `count` only.
     pub below: Vec<(f64, u64)>,
-    /// How many there were.
+    /// The number of latencies.
     pub count: u64,
-    /// What they sum up to, in seconds.
+    /// The sum of the latencies in seconds.
     pub sum_s: f64,
 }
 
@@ -43,7 +43,7 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Adds one. Only one thread may, or a few are lost; nobody is ever hindered from reading.
+    /// Adds a latency. One thread alone may do so, or a few are lost; readers are never hindered.
     pub fn add(&self, latency: Duration) {
         let octaves = (latency.as_secs_f64() * 1e3).max(1.0).log2();
         let bucket = ((octaves * PER_OCTAVE) as usize).min(BUCKETS - 1);
@@ -61,7 +61,7 @@ impl Latency {
         self.total.store(self.buckets.iter().map(halve).sum(), Relaxed);
     }
 
-    /// All that were ever measured, which only grows.
+    /// The latencies since the start, whose numbers only grow.
     pub fn ever(&self) -> Ever {
         let mut count = 0;
         let mut below = Vec::new();
@@ -74,7 +74,7 @@ impl Latency {
         Ever { below, count, sum_s: self.ever_us.load(Relaxed) as f64 / 1e6 }
     }
 
-    /// What part `part` of them, 0…1, took no longer than, in milliseconds; `None` before the first.
+    /// The percentile `part`, 0…1, of the recent latencies in milliseconds; `None` before the first.
     pub fn percentile_ms(&self, part: f64) -> Option<f64> {
         let counts: Vec<u32> = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
         let total: u32 = counts.iter().sum();

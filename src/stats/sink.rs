@@ -1,33 +1,33 @@
-//! Counters of a sink: what is sent to it, what waits, what it never got.
+//! Counters of a sink: messages sent, waiting and dropped, and its state.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What state a sink is in.
+/// The state of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SinkState {
-    /// Being started, or tried again.
+    /// It is being started, or tried again.
     #[default]
     Starting,
-    /// It takes what is sent.
+    /// It takes messages.
     Up,
-    /// It takes nothing; it is tried again.
+    /// It takes no messages, and is tried again and again.
     Down,
 }
 
 /// Counters of one sink.
 #[derive(Debug)]
 pub struct SinkStats {
-    /// The name of its section.
+    /// The name of its section in the configuration.
     pub name: &'static str,
     state: Mutex<(SinkState, Option<String>)>,
-    /// What waits to be sent.
+    /// The number of messages that wait.
     pub queued: AtomicU64,
-    /// What was sent.
+    /// The number of messages sent.
     pub sent: AtomicU64,
-    /// What was given up, because too much waited.
+    /// The number of messages dropped because too many waited.
     pub dropped: AtomicU64,
-    /// Who is connected to it, where it is one that others connect to.
+    /// The number of connected clients, for a sink that clients connect to.
     pub clients: AtomicU64,
 }
 
@@ -48,18 +48,18 @@ impl SinkStats {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its state, and why it is not up.
+    /// The state, and the reason why it is not up.
     pub fn state(&self) -> (SinkState, Option<String>) {
         self.lock().clone()
     }
 
-    /// Records that it takes what is sent; says whether that is new.
+    /// Records that it takes messages; returns whether that is new.
     pub fn rise(&self) -> bool {
         let was = std::mem::replace(&mut *self.lock(), (SinkState::Up, None));
         was.0 != SinkState::Up
     }
 
-    /// Records why it takes nothing; says whether that is new.
+    /// Records the reason why it takes no messages; returns whether that is new.
     pub fn fall(&self, reason: String) -> bool {
         let now = (SinkState::Down, Some(reason));
         let mut state = self.lock();
@@ -68,7 +68,7 @@ impl SinkStats {
         is_new
     }
 
-    /// Counts what waits.
+    /// Records the number of messages that wait.
     pub fn set_queued(&self, queued: usize) {
         self.queued.store(queued as u64, Relaxed);
     }

@@ -73,7 +73,7 @@ fn a_moment_is_told_with_what_was_known_then_and_what_came_of_it() {
     assert!(speech.contains("from what had been heard: 0.") && speech.contains(" reaches 0.423"), "{at}");
     assert!(speech.contains("from both sides: 0.") && speech.contains(" reaches 0.605"), "{at}");
     assert!(speech.contains("that curve from 0.0 s on, by the half second: 0."), "{at}");
-    assert!(speech.contains("just then: announced, waits for the second look"), "{at}");
+    assert!(speech.contains("just then: announced, not yet confirmed"), "{at}");
     assert!(speech.contains("in the end: Speech 0.") && speech.contains(" was borne out"), "{at}");
     // A label that is named is told whatever it did.
     let bark = explain("[report]\nlabels = [\"Speech\", \"Bark\"]", Path::new(VOICE), &["--at", "0.8", "--label", "Bark"]);

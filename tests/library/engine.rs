@@ -131,11 +131,11 @@ proptest! {
                     open.push(detection.event);
                 }
                 Step::Update(_) => prop_assert!(open.contains(&detection.event)),
-                Step::End { heard, offset, .. } => {
+                Step::End { so_far, offset, .. } => {
                     let at = open.iter().position(|event| *event == detection.event);
                     prop_assert!(at.is_some());
                     open.remove(at.unwrap());
-                    prop_assert!(heard.onset.at < offset.at && offset.at <= end, "{} {} {}", heard.onset.at, offset.at, end);
+                    prop_assert!(so_far.onset.at < offset.at && offset.at <= end, "{} {} {}", so_far.onset.at, offset.at, end);
                 }
             }
         }
@@ -152,7 +152,7 @@ fn a_gap_moves_time_on_by_what_was_lost() {
         let found = hear(ear, &mut inference, &pieces, 480, 4);
         found
             .iter()
-            .find_map(|detection| if let Step::Start(heard) = detection.step { Some(heard.onset.at) } else { None })
+            .find_map(|detection| if let Step::Start(so_far) = detection.step { Some(so_far.onset.at) } else { None })
             .unwrap()
     };
     let without = onset(0);

@@ -141,7 +141,7 @@ impl Findings {
     /// The event in force that a rise of a curve became part of.
     pub fn event_of(&self, rise: &TracedSegment) -> Option<&Told> {
         let (from, to) = (rise.bounds.onset.at, rise.bounds.offset.at);
-        let Fate::Told { .. } = rise.fate else { return None };
+        let Fate::PartOf { .. } = rise.fate else { return None };
         self.told.iter().filter(|event| event.is_of(rise.rule) && !event.is_taken_back()).find(|event| {
             let (onset, offset) = event.span();
             onset < to && from < offset
@@ -173,7 +173,7 @@ impl Findings {
 
     /// Why a rule was an event at the moment that was asked about, or was not, by what was known then.
     pub fn why(&self, rule: usize, moment: Moment, glance: &Glance) -> Why {
-        let told_as = glance.told_as.filter(|told| *told != rule).map(|told| self.rules[told].subject.clone());
-        Why::new(glance.standing, told_as, &self.rules[rule].gate, moment)
+        let reported_as = glance.reported_as.filter(|told| *told != rule).map(|told| self.rules[told].subject.clone());
+        Why::new(glance.standing, reported_as, &self.rules[rule].gate, moment)
     }
 }

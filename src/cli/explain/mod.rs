@@ -162,14 +162,14 @@ fn hear(
 /// Takes note of a step of an event.
 fn note(told: &mut Vec<Told>, detection: Detection) {
     match detection.step {
-        Step::Start(heard) => told.push(Told::new(detection.event, heard, detection.rule)),
+        Step::Start(so_far) => told.push(Told::new(detection.event, so_far, detection.rule)),
         Step::Update(_) => {}
-        Step::End { heard, offset, reason } => {
+        Step::End { so_far, offset, reason } => {
             if let Some(event) = told.iter_mut().rfind(|event| event.number == detection.event && event.end.is_none()) {
                 event.rule = detection.rule;
                 event.also = detection.also;
                 event.level_dbfs = detection.level_dbfs;
-                event.end = Some((heard, offset, reason));
+                event.end = Some((so_far, offset, reason));
             }
         }
     }

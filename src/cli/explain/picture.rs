@@ -72,7 +72,7 @@ fn telling(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
     named.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     named.into_iter().for_each(&mut add);
     // What was told as a part of another event is seen in that one's panel.
-    let missed = |rule: usize| !findings.rises.iter().any(|rise| rise.rule == rule && matches!(rise.fate, Fate::Told { .. }));
+    let missed = |rule: usize| !findings.rises.iter().any(|rise| rise.rule == rule && matches!(rise.fate, Fate::PartOf { .. }));
     let mut near: Vec<usize> = (0..findings.n_reported).filter(|rule| nearness(*rule) >= NEAR && missed(*rule)).collect();
     near.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     near.into_iter().for_each(&mut add);

@@ -40,7 +40,7 @@ fn overview(findings: &Findings, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nannounced and taken back: {}", taken_back.len())?;
         taken_back.iter().try_for_each(|event| self::taken_back(findings, event, out))?;
     }
-    let is_told = |rise: &&TracedSegment| matches!(rise.fate, Fate::Told { .. });
+    let is_told = |rise: &&TracedSegment| matches!(rise.fate, Fate::PartOf { .. });
     let missed = highest(findings, |rise| findings.is_reported(rise.rule) && !is_told(&rise) && nearness(findings, rise) >= NEAR);
     section(findings, "rises that did not become an event", &missed, out)?;
     let unreported = highest(findings, |rise| !findings.is_reported(rise.rule) && is_told(&rise));
@@ -60,7 +60,7 @@ fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result
         true => taken_back(findings, event, out),
         false => told(findings, event, out),
     })?;
-    rises.retain(|rise| !matches!(rise.fate, Fate::Told { .. }));
+    rises.retain(|rise| !matches!(rise.fate, Fate::PartOf { .. }));
     rises.sort_by(|a, b| b.peak.total_cmp(&a.peak));
     let left_out = rises.len().saturating_sub(MOST_OF_LABEL);
     rises.truncate(MOST_OF_LABEL);
@@ -118,7 +118,7 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
             let end = if event.is_taken_back() { "was taken back" } else { "was borne out" };
             writeln!(out, "      in the end: {} {from:.2}–{to:.2} s {end}", findings.name(event.rule))?;
         }
-        let rises = findings.rises.iter().filter(|rise| rise.rule == rule && !matches!(rise.fate, Fate::Told { .. }));
+        let rises = findings.rises.iter().filter(|rise| rise.rule == rule && !matches!(rise.fate, Fate::PartOf { .. }));
         for rise in rises.filter(|rise| at(rise.bounds.onset.at, rise.bounds.offset.at)) {
             writeln!(out, "      in the end: {}", risen(findings, rise, "").trim_start())?;
         }
@@ -164,7 +164,7 @@ fn taken_back(findings: &Findings, event: &Told, out: &mut String) -> std::fmt::
     let gate = &findings.rules[event.rule].gate;
     let (from, to) = event.span();
     // A rise that became part of another event bore out that one.
-    let is_other = |rise: &TracedSegment| matches!(rise.fate, Fate::Told { .. });
+    let is_other = |rise: &TracedSegment| matches!(rise.fate, Fate::PartOf { .. });
     let near = |rise: &&TracedSegment| {
         rise.rule == event.rule && rise.bounds.onset.at < to && rise.bounds.offset.at > from && !is_other(rise)
     };
@@ -213,10 +213,10 @@ fn risen(findings: &Findings, rise: &TracedSegment, name: &str) -> String {
 fn fate(findings: &Findings, rise: &TracedSegment) -> String {
     let gate = &findings.rules[rise.rule].gate;
     match rise.fate {
-        Fate::Told { .. } if !findings.is_reported(rise.rule) => {
+        Fate::PartOf { .. } if !findings.is_reported(rise.rule) => {
             format!("above its threshold {:.3}; {}", gate.threshold, findings.why_not[rise.rule])
         }
-        Fate::Told { .. } => match findings.event_of(rise) {
+        Fate::PartOf { .. } => match findings.event_of(rise) {
             Some(event) => format!("told as {}", findings.name(event.rule)),
             None => "told".to_owned(),
         },

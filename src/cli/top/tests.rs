@@ -88,11 +88,11 @@ impl Bench {
             open: if is_open { vec![open] } else { vec![] },
             labels: vec![
                 label("Speech", speech, Some((0.2, 0.14)), why.0, why.1),
-                label("Conversation", 0.3, Some((0.2, 0.14)), "held", "the same sound is told as Speech"),
+                label("Conversation", 0.3, Some((0.2, 0.14)), "held", "the same sound is reported as Speech"),
                 label("Inside, small room", 0.1, None, "not_reported", "[report] does not name it"),
                 label("Dog", 0.08, Some((0.3, 0.15)), "below", "below its start threshold"),
                 label("Bark", 0.06, Some((0.2, 0.05)), "cooling_down", "cooling down for another 12.3 s"),
-                label("Glass", 0.03, Some((0.006, 0.004)), "too_quiet", "too quiet: -62.0 of -60.0 dBFS"),
+                label("Glass", 0.03, Some((0.006, 0.004)), "too_quiet", "too quiet: -62.0 dBFS, must be -60.0"),
                 label("Smoke detector, smoke alarm", 0.004, Some((0.1, 0.07)), "below", "below its start threshold"),
             ],
         }

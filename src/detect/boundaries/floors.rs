@@ -1,16 +1,16 @@
-//! The noise floor of a band: a quantile of its levels over the recent past, learnt again and again as the past moves on.
+//! The noise floor of a band: a quantile of its levels over the recent past, estimated anew as the past moves on.
 
 use super::quantile;
 
-/// A floor that is further from the one before than so many levels is found by selection.
+/// The greatest distance from the floor before, in levels, at which the new floor is found by counting; beyond it by selection.
 const FURTHEST: usize = 6;
-/// So many levels are compared side by side.
+/// The number of levels that are compared side by side.
 const LANES: usize = 8;
 
 /// The quantile `q` of `levels`, whose order is lost; 0 of none.
 ///
-/// From one time to the next few levels come and go, so that the quantile is that of `before` or one of the next levels, and passes
-/// that count and compare are cheaper than any sorting.
+/// Few levels come and go between two estimates. The quantile is therefore `before` or one of the next levels, and a few passes that count
+/// and compare are cheaper than any sorting.
 pub(super) fn floor(levels: &mut [f32], q: f64, before: f32) -> f32 {
     let rank = (levels.len().saturating_sub(1) as f64 * q).round() as u32;
     let mut floor = before;
@@ -28,7 +28,7 @@ pub(super) fn floor(levels: &mut [f32], q: f64, before: f32) -> f32 {
     quantile(levels, q)
 }
 
-/// How many levels are below the floor, and how many are no higher.
+/// The number of levels below the floor, and of those at or below it.
 fn count(levels: &[f32], floor: f32) -> (u32, u32) {
     let (mut below, mut up_to) = (0, 0);
     for level in levels {
@@ -38,7 +38,7 @@ fn count(levels: &[f32], floor: f32) -> (u32, u32) {
     (below, up_to)
 }
 
-/// The least of what `map` makes of the levels. The compiler may not reorder a minimum of floats by itself.
+/// The least of the mapped levels, by lanes: the compiler may not reorder a minimum of floats by itself.
 fn lowest(levels: &[f32], map: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = levels.as_chunks::<LANES>();
     let mut lowest = [f32::INFINITY; LANES];

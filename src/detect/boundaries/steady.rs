@@ -1,17 +1,18 @@
-//! Whether a sound is steady: the newest of it is as what came before, in every part of the spectrum. It knows nothing of events.
+//! Steadiness: whether the newest part of a sound is as loud as the part before it in every group of bands. It knows nothing of events.
 
 use super::BoundaryRefiner;
 
-/// A sound is steady where the level of its newest frames …
+/// The newest part of the sound, in frames.
 const NEW_FRAMES: u64 = 5;
-/// … is that of so many frames before them …
+/// The part before it, in frames.
 const OLD_FRAMES: u64 = 20;
-/// … to this, in dB, in each of so many groups of bands.
+/// The greatest difference of their mean levels in a steady sound, in dB.
 const STEADY_DB: f32 = 2.5;
+/// The number of groups of neighbouring bands that are compared.
 const GROUPS: usize = 8;
 
 impl BoundaryRefiner {
-    /// Whether the sound just before the sample index `at` is as it was before that.
+    /// Whether the sound just before the sample index `at` has the same spectrum as the sound before that.
     pub fn is_steady(&self, at: u64) -> bool {
         let end = (at / self.samples_per_frame).min(self.n_frames);
         if end < self.first + OLD_FRAMES + NEW_FRAMES {

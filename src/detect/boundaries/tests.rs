@@ -7,7 +7,7 @@ fn refiner(seconds: f64, tones: &[(f64, f64)]) -> BoundaryRefiner {
     layered(seconds, &tones)
 }
 
-/// The same with tones of their own amplitudes, the highest of which is heard.
+/// The same with an amplitude for each tone; the loudest of those that overlap counts.
 fn layered(seconds: f64, tones: &[(f64, f64, f64)]) -> BoundaryRefiner {
     let parameters = LogMelParameters::of_ced();
     let mut log_mel = LogMel::new(&parameters, 16_000, 48_000);
@@ -42,7 +42,7 @@ fn refine(refiner: &BoundaryRefiner, onset: f64, offset: f64) -> (f64, f64, Segm
 }
 
 #[test]
-fn a_tone_s_edges_are_found_to_a_frame_or_two() {
+fn a_tone_s_boundaries_are_found_to_a_frame_or_two() {
     let refiner = refiner(12.0, &[(6.13, 7.31)]);
     for (from, to) in [(6.13, 7.31), (5.7, 7.8), (6.5, 7.0), (5.8, 6.9)] {
         let (onset, offset, bounds) = refine(&refiner, from, to);
@@ -59,14 +59,14 @@ fn a_pause_in_a_sound_is_part_of_it_and_another_sound_is_not() {
 }
 
 #[test]
-fn in_a_steady_sound_the_box_keeps_its_edges_and_says_how_rough_they_are() {
+fn in_a_steady_sound_the_segment_keeps_its_boundaries_and_says_how_uncertain_they_are() {
     let (onset, offset, bounds) = refine(&refiner(12.0, &[]), 6.0, 7.0);
     assert!((onset - 6.0).abs() < 1e-3 && (offset - 7.0).abs() < 1e-3);
     assert_eq!((bounds.onset.uncertainty, bounds.offset.uncertainty), (4_800, 4_800));
 }
 
 #[test]
-fn what_is_heard_now_began_when_it_began() {
+fn a_sound_that_goes_on_began_at_its_onset() {
     let refiner = refiner(9.0, &[(8.5, 9.5)]);
     let began = refiner.began(9 * 16_000, 16_000).unwrap() as f64 / 16_000.0;
     assert!((began - 8.5).abs() <= 0.06, "{began}");

@@ -23,21 +23,21 @@ fn merger(report: &str) -> EventMerger {
     merger
 }
 
-fn heard(onset: u64) -> EventSoFar {
+fn so_far(onset: u64) -> EventSoFar {
     let onset = Boundary { at: onset, uncertainty: 50 };
     EventSoFar { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100 }
 }
 
 fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
-    Step::End { heard: heard(onset), offset: Boundary { at: offset, uncertainty: 50 }, reason }
+    Step::End { so_far: so_far(onset), offset: Boundary { at: offset, uncertainty: 50 }, reason }
 }
 
-/// What is told of `(now, rule, number, step)`, one line a detection.
+/// The detections of the steps `(now, rule, number, step)`, one line each.
 fn tell(merger: &mut EventMerger, steps: &[(u64, usize, u64, Step)]) -> Vec<String> {
     let meter = LevelMeter::new(1_000);
-    let mut found = Vec::new();
+    let mut detections = Vec::new();
     for (now, rule, number, step) in steps {
-        merger.relate(*now, std::iter::once((*rule, *number, *step)), &meter, &mut found);
+        merger.push(*now, std::iter::once((*rule, *number, *step)), &meter, &mut detections);
     }
     let line = |detection: &Detection| {
         let what = match detection.step {
@@ -48,7 +48,7 @@ fn tell(merger: &mut EventMerger, steps: &[(u64, usize, u64, Step)]) -> Vec<Stri
         let also: Vec<_> = detection.also.iter().map(|rule| NAMES[*rule]).collect();
         format!("{} {} {what} {also:?}", detection.event, NAMES[detection.rule])
     };
-    found.iter().map(line).collect()
+    detections.iter().map(line).collect()
 }
 
 const ALL: &str = "labels = [\"Animal\", \"Dog\", \"Bark\", \"Howl\", \"Music\"]";
@@ -56,9 +56,9 @@ const ALL: &str = "labels = [\"Animal\", \"Dog\", \"Bark\", \"Howl\", \"Music\"]
 #[test]
 fn a_bark_is_one_event_with_its_most_specific_name() {
     let steps = [
-        (1_100, 1, 0, Step::Start(heard(1_000))),
-        (1_200, 0, 1, Step::Start(heard(1_000))),
-        (1_300, 2, 2, Step::Start(heard(1_000))),
+        (1_100, 1, 0, Step::Start(so_far(1_000))),
+        (1_200, 0, 1, Step::Start(so_far(1_000))),
+        (1_300, 2, 2, Step::Start(so_far(1_000))),
         (4_000, 2, 2, end(1_000, 1_500, EndReason::Decay)),
         (4_100, 1, 1, end(1_000, 1_500, EndReason::Decay)),
         (4_200, 0, 0, end(1_000, 1_500, EndReason::Decay)),
@@ -68,11 +68,11 @@ fn a_bark_is_one_event_with_its_most_specific_name() {
 }
 
 #[test]
-fn what_is_not_kin_is_told_by_itself() {
+fn unrelated_labels_are_events_of_their_own() {
     let steps = [
-        (1_100, 2, 0, Step::Start(heard(1_000))),
-        (1_100, 4, 1, Step::Start(heard(1_000))),
-        (1_100, 3, 2, Step::Start(heard(1_000))),
+        (1_100, 2, 0, Step::Start(so_far(1_000))),
+        (1_100, 4, 1, Step::Start(so_far(1_000))),
+        (1_100, 3, 2, Step::Start(so_far(1_000))),
     ];
     assert_eq!(tell(&mut merger(ALL), &steps), ["0 Bark start []", "1 Music start []", "2 Howl start []"]);
 }
@@ -80,8 +80,8 @@ fn what_is_not_kin_is_told_by_itself() {
 #[test]
 fn a_child_that_is_not_confirmed_leaves_the_event_to_its_parent() {
     let steps = [
-        (1_100, 2, 0, Step::Start(heard(1_000))),
-        (1_100, 1, 1, Step::Start(heard(1_000))),
+        (1_100, 2, 0, Step::Start(so_far(1_000))),
+        (1_100, 1, 1, Step::Start(so_far(1_000))),
         (3_000, 2, 0, end(1_000, 1_500, EndReason::Unconfirmed)),
         (4_000, 1, 1, end(1_000, 1_500, EndReason::Decay)),
     ];
@@ -89,12 +89,12 @@ fn a_child_that_is_not_confirmed_leaves_the_event_to_its_parent() {
 }
 
 #[test]
-fn a_parent_that_goes_on_long_after_its_child_is_told_by_itself() {
+fn a_parent_that_goes_on_long_after_its_child_is_an_event_of_its_own() {
     let steps = [
-        (1_100, 0, 0, Step::Start(heard(1_000))),
-        (1_100, 2, 1, Step::Start(heard(1_000))),
+        (1_100, 0, 0, Step::Start(so_far(1_000))),
+        (1_100, 2, 1, Step::Start(so_far(1_000))),
         (4_000, 2, 1, end(1_000, 1_500, EndReason::Decay)),
-        (8_000, 4, 2, Step::Start(heard(7_900))),
+        (8_000, 4, 2, Step::Start(so_far(7_900))),
         (20_000, 0, 0, end(1_000, 17_000, EndReason::Decay)),
     ];
     let told = tell(&mut merger(ALL), &steps);
@@ -112,13 +112,13 @@ fn a_parent_that_goes_on_long_after_its_child_is_told_by_itself() {
 }
 
 #[test]
-fn without_merging_everything_is_told() {
-    let steps = [(1_100, 1, 0, Step::Start(heard(1_000))), (1_100, 2, 1, Step::Start(heard(1_000)))];
+fn without_merging_every_label_is_an_event() {
+    let steps = [(1_100, 1, 0, Step::Start(so_far(1_000))), (1_100, 2, 1, Step::Start(so_far(1_000)))];
     assert_eq!(tell(&mut merger("preset = \"all\""), &steps), ["0 Dog start []", "1 Bark start []"]);
 }
 
 #[test]
-fn a_label_is_no_less_sure_than_what_is_below_it() {
+fn a_label_s_score_is_no_lower_than_those_below_it() {
     let labels = Labels::new(
         [("/a", "Animal"), ("/b", "Bark")].map(|(id, name)| (id.to_owned(), name.to_owned())),
         vec![Node { id: "/b".to_owned(), name: "Bark".to_owned(), parents: vec!["/a".to_owned()] }],

@@ -4,7 +4,7 @@ fn scoring() -> Scoring {
     strided(&[])
 }
 
-/// The same where a window of each length is scored at every so-manieth hop.
+/// The same where the windows of a length are scored at every n-th hop, as `strides` say.
 fn strided(strides: &[usize]) -> Scoring {
     let detection = Detection {
         windows_ms: vec![960, 2_880],
@@ -17,13 +17,13 @@ fn strided(strides: &[usize]) -> Scoring {
     Scoring::new(&detection, 1_000)
 }
 
-/// What a tagger says of a window that ends at `end` and is `length` long: sure once 200 ms of the sound lie in it.
+/// The score that a tagger gives a window of `length` that ends at `end`: high once 200 ms of a sound lie in it.
 fn tagger(end: i64, length: i64, sounds: &[(i64, i64)]) -> f32 {
     let inside: i64 = sounds.iter().map(|(from, to)| (end.min(*to) - (end - length).max(*from)).max(0)).sum();
     if inside >= 200 { 0.9 } else { 0.001 }
 }
 
-/// The two-sided curve as (middle of the value in ms, value).
+/// The confirmed scores as (middle of the hop in ms, score).
 fn curve(sounds: &[(i64, i64)], hops: i64) -> Vec<(i64, f32)> {
     let (scoring, mut values): (_, Vec<f32>) = (scoring(), Vec::new());
     let mut curve = CurveBank::new(&scoring, 1);
@@ -67,13 +67,13 @@ fn the_first_value_is_that_of_the_first_hop() {
     assert_eq!((100 - n + 1) * 100, scoring.lag_samples());
 }
 
-/// Scores whose logarithms rise or fall steadily, so that a straight line between any two of them says what is between.
+/// Scores whose logarithms rise or fall linearly, so that interpolation between any two of them is exact.
 fn steady(hop: u64, factor: f32) -> f32 {
     0.05 * factor.powi(hop as i32) - EPSILON
 }
 
-/// The two-sided values where the short window is scored at every hop and the long one where `is_scored` says so, with the hops at
-/// which they come.
+/// The confirmed scores, with the hops at which they come, where the short window is scored at every hop and the long one where
+/// `is_scored` says so.
 fn values(scoring: &Scoring, n_hops: u64, scores: impl Fn(u64) -> [f32; 2], is_scored: impl Fn(u64) -> bool) -> Vec<(u64, f32)> {
     let mut curve = CurveBank::new(scoring, 1);
     (0..n_hops)
@@ -98,10 +98,10 @@ fn a_window_that_is_scored_at_every_fourth_hop_says_the_same_of_what_changes_ste
         let scores = |hop| [steady(hop, factor), steady(hop, factor)];
         let all = values(&scoring, 120, scores, |_| true);
         assert_alike(&values(&scoring, 120, scores, |hop| hop % 4 == 0), &all);
-        // Hops of its own between them change nothing either.
+        // Further scores between them change nothing either.
         assert_alike(&values(&scoring, 120, scores, |hop| hop % 4 == 0 || hop % 7 == 3), &all);
     }
-    // What does not change steadily is not the same: the test compares something.
+    // Scores that do not change steadily give another curve: the test compares something.
     let sudden = |hop| [0.01, if hop % 4 == 0 { 0.01 } else { 0.9 }];
     let (all, some) = (values(&scoring, 40, sudden, |_| true), values(&scoring, 40, sudden, |hop| hop % 4 == 0));
     assert!(all.iter().zip(&some).any(|(all, some)| all.1 > 2.0 * some.1));
@@ -110,7 +110,7 @@ fn a_window_that_is_scored_at_every_fourth_hop_says_the_same_of_what_changes_ste
 #[test]
 fn what_was_not_scored_at_first_counts_as_what_was_scored_first() {
     let scoring = strided(&[1, 4]);
-    // Later than the earliest hop that a value looks at, which is the fourth or fifth of the long window's.
+    // Later than the earliest hop that a confirmed score needs, which is the fourth or fifth of the long window's.
     const FIRST: u64 = 9;
     let scores = |hop| [0.2, steady(hop, 1.02)];
     let some = values(&scoring, 60, scores, |hop| hop >= FIRST);
@@ -124,7 +124,7 @@ fn after_a_gap_longer_than_the_memory_the_line_is_the_same() {
     let scores = |hop| [steady(hop, 1.01), steady(hop, 1.01)];
     let all = values(&scoring, until + 30, scores, |_| true);
     let some = values(&scoring, until + 30, scores, |hop| hop <= from || hop >= until);
-    // Meanwhile it stood still at the last score. The median remembers that for one value more.
+    // Meanwhile the last score was held. The median remembers that for one value more.
     let settled = |values: &[(u64, f32)]| values.iter().filter(|(hop, _)| *hop > until).copied().collect::<Vec<_>>();
     assert_alike(&settled(&some), &settled(&all));
     let before = |values: &[(u64, f32)]| values.iter().find(|(hop, _)| *hop == until - 1).unwrap().1;

@@ -1,14 +1,15 @@
-//! The tracker on scripted and on random score curves: the causal score comes at once, the two-sided one a few hops later.
+//! The tracker on scripted and on random curves of scores: the causal score comes at once, the confirmed one a few hops later.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::detect::boundaries::SegmentBounds;
 use crate::detect::segments::{Segment, SegmentFinder};
-use crate::detect::standing::{Fate, Standing};
+use crate::detect::standing::Fate;
 
 /// Ten hops a second at 1,000 samples a second, so that times are milliseconds.
 const HOP: u64 = 100;
-/// The two-sided curve comes so many hops late.
+/// The delay of the confirmed score in hops.
 const LAG: usize = 10;
 
 fn gate() -> Gate {
@@ -27,19 +28,19 @@ fn gate() -> Gate {
     }
 }
 
-/// A tracker and the boxes that feed it.
+/// A tracker and the segment finder that feeds it.
 struct Run {
     tracker: Tracker,
     finder: SegmentFinder,
     next: u64,
     hops: u64,
     confirmed: VecDeque<f32>,
-    /// How many hops ago a sound that is heard now is taken to have begun.
+    /// The estimated age of the onset when a sound is announced, in hops.
     back: u64,
-    /// Whether the boxes that end are found to be as loud and as clear as the rule asks for.
+    /// Whether the segments that end are as loud and as clear as the rule asks for.
     ends_well: (bool, bool),
     said: Vec<(u64, Step)>,
-    /// Each step with the time at which it was told.
+    /// The time at which each step was reported.
     times: Vec<u64>,
 }
 
@@ -54,9 +55,9 @@ impl Run {
         self.hops += 1;
         let now = self.hops * HOP;
         let Self { tracker, finder, next, back, ends_well, said, .. } = self;
-        let mut tell = |told: TrackerStep| said.push(told);
+        let mut emit = |told: TrackerStep| said.push(told);
         let began = || Boundary { at: now.saturating_sub(*back * HOP), uncertainty: HOP };
-        tracker.push_causal(CausalScore { now, score: causal, is_loud: true }, began, next, &mut tell);
+        tracker.push_causal(CausalScore { now, score: causal, is_loud: true }, began, next, &mut emit);
         self.confirmed.push_back(confirmed);
         if self.confirmed.len() > LAG {
             let found = finder.push(self.confirmed.pop_front().unwrap());
@@ -68,12 +69,12 @@ impl Run {
             let until = now - LAG as u64 * HOP;
             let (is_loud, is_clear) = *ends_well;
             let closed = found.closed.map(|segment| PlacedSegment { is_loud, is_clear, ..placed(segment) });
-            tracker.push_confirmed(now, until, closed, found.open.map(placed), next, &mut tell);
+            tracker.push_confirmed(now, until, closed, found.open.map(placed), next, &mut emit);
         }
         self.times.resize(self.said.len(), now);
     }
 
-    /// So much silence that nothing can be waited for any more.
+    /// Silence that is long enough for every event to end.
     fn rest(&mut self) {
         (0..(LONGEST_BRIDGE_MS + 5_000) / HOP + LAG as u64).for_each(|_| self.push(0.0, 0.0));
     }
@@ -93,13 +94,13 @@ impl Run {
 fn describe(step: &Step) -> String {
     let ms = |boundary: &Boundary| boundary.at;
     match step {
-        Step::Start(heard) => format!("start {}", ms(&heard.onset)),
-        Step::Update(heard) => format!("update {}", heard.peak_score),
-        Step::End { heard, offset, reason } => format!("end {}-{} {reason:?}", ms(&heard.onset), ms(offset)),
+        Step::Start(so_far) => format!("start {}", ms(&so_far.onset)),
+        Step::Update(so_far) => format!("update {}", so_far.peak_score),
+        Step::End { so_far, offset, reason } => format!("end {}-{} {reason:?}", ms(&so_far.onset), ms(offset)),
     }
 }
 
-/// What is told of a curve that is both scores: `(value, hops)`, one after the other.
+/// The steps of a curve that serves as both scores: `(value, hops)`, one after the other.
 fn track(gate: Gate, curve: &[(f32, usize)]) -> Vec<String> {
     let mut run = Run::new(gate);
     for (value, hops) in curve {
@@ -110,7 +111,7 @@ fn track(gate: Gate, curve: &[(f32, usize)]) -> Vec<String> {
 }
 
 #[test]
-fn an_event_is_told_at_once_and_ended_when_the_two_sided_score_has_come() {
+fn an_event_is_announced_at_once_and_ended_when_the_confirmed_score_has_come() {
     let curve = [(0.0, 5), (0.9, 5), (0.0, 30)];
     assert_eq!(track(gate(), &curve), ["600: 0 start 500", "2400: 0 end 500-1000 Decay"]);
 }
@@ -126,7 +127,7 @@ fn what_no_segment_confirms_is_taken_back_once() {
 }
 
 #[test]
-fn what_only_the_two_sided_score_hears_is_told_late() {
+fn what_only_the_confirmed_score_finds_is_reported_late() {
     let mut run = Run::new(gate());
     for hop in 0..40 {
         run.push(0.3, if (5..9).contains(&hop) { 0.9 } else { 0.0 });
@@ -152,7 +153,7 @@ fn a_gap_is_bridged_and_a_longer_one_is_not() {
 
 #[test]
 fn a_long_sound_bridges_longer_gaps_and_does_not_flicker() {
-    // Rain that is not heard for longer and longer: a fifth of what it has lasted is bridged.
+    // Rain with longer and longer gaps: a fifth of the duration so far is bridged.
     let rain = [(0.9, 80), (0.0, 12), (0.9, 80), (0.0, 30), (0.9, 80), (0.0, 50), (0.9, 80), (0.0, 200)];
     assert_eq!(track(gate(), &rain), ["100: 0 start 0", "50500: 0 end 0-41200 Decay"]);
     // The same pauses in a short sound part it.
@@ -207,7 +208,7 @@ fn the_standing_says_why_there_is_no_event() {
     run.push(0.8, 0.0);
     assert_eq!(run.tracker.standing(), Standing::Confirming { hits: 1 });
     run.push(0.8, 0.0);
-    // The sound is taken to have begun one hop ago.
+    // The onset is estimated one hop ago.
     assert_eq!(run.tracker.standing(), Standing::TooShort);
     run.tracker.set_gate(Gate { cooldown_ms: 5_000, ..gate() }, 1_000, 300, &mut |_| {});
     run.push(0.8, 0.9);
@@ -218,7 +219,7 @@ fn the_standing_says_why_there_is_no_event() {
     assert!(!run.tracker.is_active());
     run.push(0.8, 0.0);
     assert_eq!(run.tracker.standing(), Standing::CoolingDown { until: 400 + 5_000 });
-    // And once nothing confirms what is announced, the same sound is refused.
+    // Once no segment confirms an announced event, the same sound is refused.
     let mut run = Run::new(gate());
     (0..20).for_each(|_| run.push(0.8, 0.0));
     assert_eq!(run.tracker.standing(), Standing::Refused);
@@ -276,9 +277,9 @@ fn what_became_of_each_segment_is_said() {
     assert_eq!(refine(400, 600, 0.8, false, true), Some(Fate::TooQuiet));
     assert_eq!(refine(400, 600, 0.8, true, false), Some(Fate::TooFaint));
     assert_eq!(refine(700, 800, 0.8, true, true), Some(Fate::TooShort));
-    assert_eq!(refine(1_000, 2_000, 0.8, true, true), Some(Fate::Told { event: 7 }));
+    assert_eq!(refine(1_000, 2_000, 0.8, true, true), Some(Fate::PartOf { event: 7 }));
     assert_eq!(refine(2_900, 3_200, 0.8, true, true), Some(Fate::CoolingDown { until: 3_000 }));
-    assert_eq!(refine(3_100, 3_400, 0.8, true, true), Some(Fate::Told { event: 7 }));
+    assert_eq!(refine(3_100, 3_400, 0.8, true, true), Some(Fate::PartOf { event: 7 }));
 }
 
 proptest! {
@@ -301,27 +302,27 @@ proptest! {
         let mut check = |run: &Run, seen: &mut usize| {
             let now = run.hops * HOP;
             for (event, step) in &run.said[*seen..] {
-                let heard = *step.heard();
-                assert!((0.0..=1.0).contains(&heard.peak_score) && heard.onset.at <= now, "{step:?} at {now}");
+                let so_far = *step.so_far();
+                assert!((0.0..=1.0).contains(&so_far.peak_score) && so_far.onset.at <= now, "{step:?} at {now}");
                 match step {
                     Step::Start(_) => {
                         assert!(open.iter().all(|(other, _)| other != event) && open.len() < MOST_OPEN);
-                        open.push((*event, heard));
+                        open.push((*event, so_far));
                     }
                     Step::Update(_) => assert!(open.iter().any(|(other, _)| other == event), "an update of nothing"),
                     Step::End { offset, reason, .. } => {
                         let at = open.iter().position(|(other, _)| other == event).expect("an end without its start");
                         open.remove(at);
-                        assert!(offset.at > heard.onset.at, "an event without length");
+                        assert!(offset.at > so_far.onset.at, "an event without length");
                         if *reason == EndReason::Decay {
                             // Confirmed events of one label do not lie in each other.
-                            assert!(heard.peak_score >= threshold, "{heard:?}");
-                            assert!(offset.at - heard.onset.at >= min.min(HOP), "{step:?}");
-                            assert!(ended.iter().all(|(from, to)| heard.onset.at >= *to || offset.at <= *from), "{step:?} {ended:?}");
-                            ended.push((heard.onset.at, offset.at));
+                            assert!(so_far.peak_score >= threshold, "{so_far:?}");
+                            assert!(offset.at - so_far.onset.at >= min.min(HOP), "{step:?}");
+                            assert!(ended.iter().all(|(from, to)| so_far.onset.at >= *to || offset.at <= *from), "{step:?} {ended:?}");
+                            ended.push((so_far.onset.at, offset.at));
                         }
                         if let (EndReason::MaxDuration, Some(max)) = (reason, max) {
-                            assert_eq!(offset.at - heard.onset.at, max.max(HOP));
+                            assert_eq!(offset.at - so_far.onset.at, max.max(HOP));
                         }
                     }
                 }

@@ -1,7 +1,8 @@
 //! Attention of several heads within each window, and the rounding for the product behind it.
 //!
-//! softmax(q · kᵀ / √d) · v for each head (Vaswani et al., Attention is all you need, 2017, section 3.2), with d its channels. Eight
-//! tokens are asked at a time: their likeness to every token of the window stays in the processor's nearest cache until it is used.
+//! Each head computes softmax(q · kᵀ / √d) · v, where d is the number of its channels (Vaswani et al., Attention is all you need, 2017,
+//! section 3.2). Eight queries are computed at a time: their products with every key of the window stay in the processor's nearest cache
+//! until they are used.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, f32x16};
@@ -9,31 +10,32 @@ use fearless_simd::{Level, dispatch, f32x16};
 use super::lanes::{LANES, exp, highest, quantize, store, values, vectors};
 use super::{Product, Quantized};
 
-/// So many tokens are asked at a time.
+/// The number of queries that are computed at a time.
 const ROWS: usize = 8;
 /// The most channels that a head can have.
 pub const MAX_HEAD: usize = 64;
-/// The most tokens that a window can have: the table of positions ends before.
+/// The most tokens that a window can have: the model's table of positions is shorter.
 pub const MAX_TOKENS: usize = 256;
-/// A row is longer than what it holds, because rows whose distance is a power of two are in each other's way in the cache.
+/// The length of a row, which is longer than its content: rows whose distance is a power of two would compete for the same lines of the
+/// cache.
 const HEAD_ROW: usize = MAX_HEAD + LANES;
 const TOKENS_ROW: usize = MAX_TOKENS + LANES;
 
-/// Attention over `[q, k, v]` of as many heads as there are.
+/// Attention over `[q, k, v]` of any number of heads.
 #[derive(Debug)]
 pub struct Attention {
     heads: usize,
     channels: usize,
     weight_step: f32,
-    /// The questions of the window, `[tokens, channels]`.
+    /// The queries of the window, `[tokens, channels]`.
     q: Vec<f32>,
-    /// One token's keys, `[channels]`.
+    /// The key of one token, `[channels]`.
     key: Vec<f32>,
-    /// The keys of the window, `[channels, tokens]`, each row filled up to a multiple of [`LANES`]; and a row more.
+    /// The keys of the window, `[channels, tokens]`, each row filled up to a multiple of [`LANES`]; and one more row.
     k: Vec<f32>,
-    /// The values of the window, `[tokens, channels]`, and a row more.
+    /// The values of the window, `[tokens, channels]`, and one more row.
     v: Vec<f32>,
-    /// What was attended to, `[tokens, channels]`.
+    /// The result, `[tokens, channels]`.
     out: Vec<f32>,
 }
 
@@ -72,7 +74,7 @@ impl Attention {
         }
     }
 
-    /// Lays a window's questions, keys and values out as they are read.
+    /// Unpacks the queries, keys and values of a window into the layout in which they are read.
     #[inline(always)]
     fn take<S: Simd>(&mut self, simd: S, product: Product, tokens: usize) {
         let (channels, columns) = (self.channels, tokens.next_multiple_of(LANES));
@@ -92,7 +94,7 @@ impl Attention {
         }
     }
 
-    /// One head of a window that has been taken.
+    /// Computes one head of the window that was unpacked.
     #[inline(always)]
     fn attend<S: Simd>(&mut self, simd: S, head: usize, tokens: usize) {
         let (channels, columns) = (self.channels, tokens.next_multiple_of(LANES));
@@ -107,7 +109,7 @@ impl Attention {
             product(simd, &asked, (keys, columns), (size, columns), &mut weights);
             let mut by_sum = [0.0; ROWS];
             for (row, by_sum) in weights.iter_mut().zip(&mut by_sum) {
-                // What lies behind the last token must weigh nothing.
+                // The columns after the last token must have no weight.
                 row[tokens..columns].fill(f32::MIN);
                 *by_sum = 1.0 / exponentials(simd, &mut row[..columns]);
             }
@@ -123,7 +125,7 @@ impl Attention {
 
 /// Writes the rows `a`, `[ROWS, depth]`, times the first `columns` columns of `b`, whose `depth` rows are `stride` apart, into `out`.
 ///
-/// As much is summed up at a time as registers hold: processors with long vectors have twice as many.
+/// As many sums are kept at a time as the registers hold; processors with long vectors have twice as many.
 #[inline(always)]
 fn product<S: Simd, const A: usize, const OUT: usize>(
     simd: S,
@@ -139,7 +141,7 @@ fn product<S: Simd, const A: usize, const OUT: usize>(
     }
 }
 
-/// The same in pieces of `R` rows and `V` vectors.
+/// The same product in pieces of `R` rows and `V` vectors.
 #[inline(always)]
 fn pieces<S: Simd, const A: usize, const OUT: usize, const R: usize, const V: usize>(
     simd: S,
@@ -188,7 +190,7 @@ fn piece<S: Simd, const A: usize, const OUT: usize, const R: usize, const V: usi
     }
 }
 
-/// Makes each value of a row e to the power of what it is above the highest, and gives their sum.
+/// Replaces each value x of a row by e^(x − highest value), and returns their sum.
 #[inline(always)]
 fn exponentials<S: Simd>(simd: S, row: &mut [f32]) -> f32 {
     let highest = f32x16::splat(simd, highest(simd, vectors(simd, row), f32::MIN));

@@ -1,18 +1,18 @@
-//! Arithmetic on sixteen numbers at once, on whatever vectors the processor has: the only file here that says how something is rounded.
+//! Arithmetic on sixteen numbers at once, with whatever vectors the processor has. All rounding is in this file.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x16, i32x16};
 
 use super::Product;
 
-/// How many numbers are computed at once.
+/// The number of numbers that are computed at once.
 pub const LANES: usize = 16;
 
-/// A number between 2^23 and 2^24 has no places behind the point: what is added to this one is rounded to a whole number, ties to even,
-/// which is then its lowest bits.
+/// A float between 2^23 and 2^24 has no fraction. A small number that is added to this one is therefore rounded to a whole number, ties to
+/// even, which is then found in the lowest bits of the sum.
 const ROUNDER: f32 = 12_582_912.0;
 
-/// The steps from the zero point to the end of a byte, where values of both signs are rounded alike.
+/// The number of steps from the zero point to the end of a byte, for values of both signs.
 const REACH: f32 = 127.0;
 /// The zero point of values of both signs.
 const ZERO: u8 = 128;
@@ -27,7 +27,7 @@ pub fn vectors<S: Simd>(simd: S, values: &[f32]) -> impl Iterator<Item = f32x16<
     values.chunks_exact(LANES).map(move |values| f32x16::from_slice(simd, values))
 }
 
-/// Every value of a token out of a product: `integer · scale + bias`.
+/// The values of a token of a product: `integer · scale + bias`.
 #[inline(always)]
 pub fn values<S: Simd>(simd: S, integers: &[i32], scale: f32, bias: &[f32]) -> impl Iterator<Item = f32x16<S>> {
     let scale = f32x16::splat(simd, scale);
@@ -37,7 +37,7 @@ pub fn values<S: Simd>(simd: S, integers: &[i32], scale: f32, bias: &[f32]) -> i
     })
 }
 
-/// Writes vectors one after the other.
+/// Writes vectors into `out`, one after the other.
 #[inline(always)]
 pub fn store<S: Simd>(values: impl Iterator<Item = f32x16<S>>, out: &mut [f32]) {
     for (value, out) in values.zip(out.chunks_exact_mut(LANES)) {
@@ -45,13 +45,13 @@ pub fn store<S: Simd>(values: impl Iterator<Item = f32x16<S>>, out: &mut [f32]) 
     }
 }
 
-/// The highest of all these values and of `least`.
+/// The highest of all values and of `least`.
 #[inline(always)]
 pub fn highest<S: Simd>(simd: S, values: impl Iterator<Item = f32x16<S>>, least: f32) -> f32 {
     values.fold(f32x16::splat(simd, least), |highest, value| highest.max(value)).reduce_max()
 }
 
-/// Rounds a token of both signs to bytes at a step of its own, and gives that step.
+/// Rounds a token with values of both signs to bytes, at a step of its own, and returns that step.
 #[inline(always)]
 pub fn quantize<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
     let step = highest(simd, vectors(simd, token).map(|value| value.abs()), 0.0) / REACH;
@@ -59,7 +59,7 @@ pub fn quantize<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
     step
 }
 
-/// The same for a token behind a GELU.
+/// Rounds a token after a GELU to bytes, at a step of its own, and returns that step.
 #[inline(always)]
 pub fn quantize_after_gelu<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
     let step = (highest(simd, vectors(simd, token), 0.0) / REACH_AFTER_GELU).max(-GELU_LOWEST / f32::from(ZERO_AFTER_GELU));
@@ -67,7 +67,7 @@ pub fn quantize_after_gelu<S: Simd>(simd: S, token: &[f32], rounded: &mut [u8]) 
     step
 }
 
-/// This is written for one number: the compiler finds the instructions that make sixteen bytes of sixteen numbers.
+/// Rounds one number after the other; the compiler finds the instructions that make sixteen bytes of sixteen numbers.
 #[inline(always)]
 fn round(token: &[f32], per_step: f32, zero: u8, rounded: &mut [u8]) {
     let rounder = ROUNDER + f32::from(zero);
@@ -76,7 +76,7 @@ fn round(token: &[f32], per_step: f32, zero: u8, rounded: &mut [u8]) {
     }
 }
 
-/// Where Φ is 1 for the purpose.
+/// The value from which on Φ counts as 1.
 const PHI_ENDS: f32 = 4.2;
 /// Φ(x) − ½ is an odd polynomial, from x^17 down to x; its greatest error times x, up to 6, is 4.3e-5. A fit to erf by least squares whose
 /// weights were raised where the error was greatest.
@@ -105,7 +105,7 @@ pub fn gelu<S: Simd>(simd: S, x: f32x16<S>) -> f32x16<S> {
 /// x is n · ln 2 + r with |r| ≤ ½ ln 2; e^r is Taylor's series up to r^7, and 2^n is added to the exponent.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: f32x16<S>) -> f32x16<S> {
-    // In two parts, the first of which has so few bits that its products with n are exact.
+    // ln 2 in two parts; the first has so few bits that its products with n are exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const SERIES: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
     let rounder = f32x16::splat(simd, ROUNDER);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The kinds of vectors there are, the widest first.
+/// The kinds of vectors that this processor has, the widest first.
 fn levels() -> Vec<Level> {
     let widest = Level::new();
     #[cfg(target_arch = "x86_64")]
@@ -50,7 +50,7 @@ fn products(tokens: usize, channels: usize) -> impl Strategy<Value = Owned> {
     })
 }
 
-/// Looks whether the bytes say what was to be said, each token's within half a step and what single precision may err.
+/// Checks that each byte is its expected value to half a step, and to the error of single precision.
 fn check(expected: &Tokens, rounded: &[u8], scales: &[f32], weight_step: f32, zero: u8, error: f64) {
     let width = rounded.len() / scales.len();
     assert_eq!(expected.len(), scales.len());
@@ -63,7 +63,7 @@ fn check(expected: &Tokens, rounded: &[u8], scales: &[f32], weight_step: f32, ze
     }
 }
 
-/// What a kernel gave: `rounded`, `scales`.
+/// The outputs of a kernel: `rounded`, `scales`.
 fn outputs(tokens: usize, width: usize) -> (Vec<u8>, Vec<f32>) {
     (vec![0; tokens * width], vec![0.0; tokens])
 }
@@ -163,7 +163,7 @@ proptest! {
             let (mut rounded, mut scales) = outputs(windows * tokens, channels);
             attention.run(level, product.product(), tokens, Quantized { rounded: &mut rounded, scales: &mut scales });
             check(&expected, &rounded, &scales, STEP, 128, 1e-4);
-            // A window alone, in buffers that have seen longer ones, is what it was among others.
+            // A window by itself, in buffers that have held longer ones, has the same result as among others.
             let first = tokens * 3 * channels;
             let alone = Product { integers: &product.integers[..first], scales: &product.scales[..tokens], bias: &product.bias };
             let (mut again, mut their_scales) = outputs(tokens, channels);

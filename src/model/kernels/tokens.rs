@@ -1,4 +1,4 @@
-//! What is done to each token by itself: layer normalisation, with the residual before it, and GELU.
+//! The steps that treat each token by itself: layer normalisation, with the residual before it, and GELU.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, f32x16};
@@ -6,22 +6,22 @@ use fearless_simd::{Level, dispatch, f32x16};
 use super::lanes::{gelu, quantize, quantize_after_gelu, store, values, vectors};
 use super::{Product, Quantized};
 
-/// A layer normalisation (Ba, Kiros and Hinton, Layer normalization, 2016) and the rounding for the product behind it.
+/// A layer normalisation (Ba, Kiros and Hinton, Layer normalization, 2016) with the rounding for the next product.
 #[derive(Debug)]
 pub struct Norm {
     /// `[channels]`.
     gain: Vec<f32>,
     /// `[channels]`.
     shift: Vec<f32>,
-    /// The channels that come once more at a token's end.
+    /// The channels that are repeated at the end of a token.
     further: Vec<usize>,
-    /// The step of the weights behind.
+    /// The step of the next product's weights.
     weight_step: f32,
     /// The token that is being normalised, `[channels]`.
     token: Vec<f32>,
 }
 
-/// What is added to the variance.
+/// The small number that is added to the variance.
 const EPSILON: f32 = 1e-6;
 
 impl Norm {
@@ -30,12 +30,12 @@ impl Norm {
         Self { gain: gain.to_vec(), shift: shift.to_vec(), further, weight_step, token: vec![0.0; gain.len()] }
     }
 
-    /// How many channels a token has.
+    /// The number of channels of a token.
     pub fn channels(&self) -> usize {
         self.gain.len()
     }
 
-    /// How many bytes a token becomes.
+    /// The number of bytes of a rounded token.
     pub fn rounded_len(&self) -> usize {
         self.gain.len() + self.further.len()
     }
@@ -45,7 +45,7 @@ impl Norm {
         dispatch!(level, simd => self.all(simd, x, out));
     }
 
-    /// The same for the sums of `x` and a product, which are written into `sums`, `[tokens, channels]`.
+    /// Normalises and rounds the sums of `x` and a product, which are written into `sums`, `[tokens, channels]`.
     pub fn run_added(&mut self, level: Level, x: &[f32], product: Product, sums: &mut [f32], out: Quantized) {
         dispatch!(level, simd => self.all_added(simd, x, product, sums, out));
     }
@@ -69,7 +69,7 @@ impl Norm {
         }
     }
 
-    /// One token; gives its scale.
+    /// Normalises and rounds one token, and returns its scale.
     #[inline(always)]
     fn one<S: Simd>(&mut self, simd: S, token: &[f32], rounded: &mut [u8]) -> f32 {
         let width = self.gain.len();
@@ -92,7 +92,7 @@ impl Norm {
     }
 }
 
-/// A GELU and the rounding for the product behind it.
+/// A GELU with the rounding for the next product.
 #[derive(Debug)]
 pub struct Gelu {
     weight_step: f32,
@@ -101,12 +101,12 @@ pub struct Gelu {
 }
 
 impl Gelu {
-    /// A GELU of so many channels, before weights of this step.
+    /// A GELU over `channels` channels; `weight_step` is the step of the next product's weights.
     pub fn new(channels: usize, weight_step: f32) -> Self {
         Self { weight_step, token: vec![0.0; channels] }
     }
 
-    /// Takes every token of `product`.
+    /// Applies GELU to every token of `product`, and rounds it.
     pub fn run(&mut self, level: Level, product: Product, out: Quantized) {
         dispatch!(level, simd => self.all(simd, product, out));
     }

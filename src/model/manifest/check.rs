@@ -1,20 +1,20 @@
-//! What a manifest may say: every number is in a range in which sound can be heard in bounded memory and time.
+//! The check of a manifest: every number lies in a range in which sound can be analysed in bounded memory and time.
 //!
-//! A model's folder may come from anywhere, so nothing here rests on what a sensible model would say.
+//! A model's folder may come from anywhere, so the check expects no sense of it.
 
 use super::{Axis, AxisName, Detection, FORMAT, Input, InputKind, LogMelParameters, Manifest};
 use crate::model::MAX_HOPS;
 
-/// So many numbers are held of a source at most: those of the longest window, and of the hops that may wait behind it.
+/// The most numbers that are held of a source: those of the longest window and of the hops that may wait behind it.
 const MOST_HELD: usize = 1 << 24;
-/// So many frames of the spectrogram hold the same sample at most: each takes a Fourier transform.
+/// The most frames of the spectrogram that hold the same sample, each of which takes a Fourier transform.
 const MOST_OVERLAPPING: usize = 64;
 
 fn require(holds: bool, what: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// What the types of the file alone do not say.
+/// Checks everything that the types of the manifest do not already ensure.
 pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
     if manifest.format != FORMAT {
         return Err(format!("format is {}, but this program reads format {FORMAT}", manifest.format));
@@ -69,7 +69,7 @@ fn front_end(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
     )
 }
 
-/// Whether the numbers can be put in force for this input.
+/// Checks the numbers of detection for this input.
 pub(super) fn detection(detection: &Detection, input: &Input) -> Result<(), String> {
     let Detection { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = detection;
     require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;

@@ -1,6 +1,6 @@
-//! mimid's own operators for ONNX Runtime: takes the tensors apart, compares their shapes, and hands them to `model/kernels`.
+//! mimid's own operators for ONNX Runtime: they check the shapes of their tensors and hand them to `model/kernels`.
 //!
-//! A graph that has them says itself what they compute (`models/encoder.py`), so a graph without them, or another tool, is as well off.
+//! A graph with these operators also carries their definitions in terms of ONNX's own (`models/encoder.py`), so that other tools can run it as well.
 
 use ort::error::{Error, Result};
 use ort::operator::{BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
@@ -11,7 +11,7 @@ use crate::model::kernels::{Attention, Gelu, LANES, Level, MAX_HEAD, MAX_TOKENS,
 /// The operators' domain, as graphs name it.
 const DOMAIN: &str = "mimid";
 
-/// All of them, for a session that shall know them.
+/// The domain with all operators, for a session.
 pub fn domain() -> Result<OperatorDomain> {
     const X: TensorElementType = TensorElementType::Float32;
     const INTEGERS: TensorElementType = TensorElementType::Int32;
@@ -30,7 +30,7 @@ pub fn domain() -> Result<OperatorDomain> {
     OperatorDomain::new(DOMAIN)?.add(norm)?.add(add_norm)?.add(gelu)?.add(attention)
 }
 
-/// An operator: its name, the types of what it takes and gives, and how its kernel is made for a node.
+/// An operator: its name, the types of its inputs and outputs, and the function that makes its kernel for a node.
 struct Own {
     name: &'static str,
     inputs: &'static [TensorElementType],
@@ -132,7 +132,7 @@ fn attention(node: &KernelContext) -> Result<BoxedKernel<'static>> {
     }))
 }
 
-/// A normalisation by the inputs `gain, shift, order, weight_step` from `first` on.
+/// The normalisation by the inputs `gain, shift, order, weight_step` from `first` on.
 fn norm_of(node: &KernelContext, first: usize) -> Result<Norm> {
     let (gain, shift) = (constant::<f32>(node, first)?, constant::<f32>(node, first + 1)?);
     let order: Vec<usize> =
@@ -145,7 +145,7 @@ fn norm_of(node: &KernelContext, first: usize) -> Result<Norm> {
     Ok(Norm::new(&gain, &shift, further.to_vec(), constant_number(node, first + 3)?))
 }
 
-/// A product whose bias is known.
+/// The product of two inputs and a known bias.
 fn product<'a>(integers: &'a ValueRef, scales: &'a ValueRef, bias: &'a [f32]) -> Result<Product<'a>> {
     let product = Product { integers: tensor(integers)?, scales: tensor(scales)?, bias };
     let fits = product.integers.len() == product.scales.len() * bias.len();
@@ -153,7 +153,7 @@ fn product<'a>(integers: &'a ValueRef, scales: &'a ValueRef, bias: &'a [f32]) ->
     Ok(product)
 }
 
-/// The parts of `whole` where each is `size`.
+/// The number of parts of `size` in `whole`; an error names `what` where they do not divide it.
 fn whole(whole: usize, size: usize, what: &str) -> Result<usize> {
     if size == 0 || !whole.is_multiple_of(size) {
         return Err(Error::new(format!("{what} cannot be divided into parts of {size}")));

@@ -1,6 +1,6 @@
-//! Counters that any thread may bump and any thread may read. None that the analysis bumps is behind a lock.
+//! Counters that any thread may increase and any thread may read. The analysis increases none that is behind a lock.
 //!
-//! Never decides anything: a counter is read by people (`status`), by whoever judges whether the daemon hears, and by tests.
+//! They decide nothing: they are read by people (`status`), by the checks of whether the daemon hears, and by tests.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,19 +13,19 @@ use sink::SinkStats;
 pub mod latency;
 pub mod sink;
 
-/// What state a source is in.
+/// The state of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SourceState {
-    /// Being opened for the first time.
+    /// It is being opened for the first time.
     Opening = 0,
-    /// Delivering samples.
+    /// It delivers samples.
     Live = 1,
-    /// Lost; being retried.
+    /// It is lost, and opened again and again.
     Lost = 2,
-    /// Paused, by a request or by quiet hours.
+    /// It is paused, by a request or by quiet hours.
     Paused = 3,
-    /// A recording or standard input that came to its end.
+    /// It is a recording or standard input that came to its end.
     Ended = 4,
 }
 
@@ -35,25 +35,25 @@ pub struct SourceStats {
     /// The source's name.
     pub name: Arc<str>,
     state: AtomicU8,
-    /// The rate the source delivers at, in Hz; 0 until it is open.
+    /// The source's rate in Hz; 0 until it is open.
     pub rate_hz: AtomicU32,
-    /// Samples taken out of the ring, at the source's rate.
+    /// The number of samples taken out of the ring, at the source's rate.
     pub samples: AtomicU64,
-    /// Samples lost because the ring was full.
+    /// The number of samples lost because the ring was full.
     pub overrun_samples: AtomicU64,
-    /// Windows that the model has scored.
+    /// The number of windows that the model has scored.
     pub windows: AtomicU64,
-    /// Events begun.
+    /// The number of events begun.
     pub events: AtomicU64,
-    /// Times the source was lost.
+    /// The number of times that the source was lost.
     pub losses: AtomicU64,
-    /// How long what it delivered waited for its scores.
+    /// The time from a sample's capture to its scores.
     pub latency: Latency,
-    /// Windows a second of late, in hundredths.
+    /// The recent number of windows a second, in hundredths.
     pub windows_per_100_s: AtomicU64,
-    /// Why it is lost or paused, while it is.
+    /// The reason why it is lost or paused, while it is.
     reason: Mutex<Option<String>>,
-    /// For how long it has delivered nothing but digital silence, in milliseconds, once that is long; 0 while it is not.
+    /// The duration of the present digital silence in milliseconds, once it is long; 0 otherwise.
     silence_ms: AtomicU64,
     last_event_ms: AtomicU64,
     level_millidb: AtomicI64,
@@ -64,27 +64,27 @@ pub struct SourceStats {
 /// Counters of the whole daemon.
 #[derive(Debug)]
 pub struct Stats {
-    /// When the daemon started.
+    /// The time of the daemon's start.
     pub started: Instant,
-    /// One entry a source, in the configuration's order.
+    /// The counters of each source, in the configuration's order.
     pub sources: std::sync::RwLock<Vec<Arc<SourceStats>>>,
-    /// Why nothing is heard, while it is not.
+    /// The pause that is in force; `None` where the daemon hears.
     pause: Mutex<Option<Pause>>,
-    /// Passes of the analysis' loop, each of which scored what was due.
+    /// The number of passes of the analysis' loop, each of which scored the hops that were due.
     pub steps: AtomicU64,
-    /// Inference runs.
+    /// The number of inference runs.
     pub inferences: AtomicU64,
-    /// Time spent in inference, in microseconds.
+    /// The time spent in inference, in microseconds.
     pub inference_us: AtomicU64,
-    /// The part of the last seconds that the analysis was busy, in percent.
+    /// The part of the last seconds in which the analysis was busy, in percent.
     pub busy_percent: AtomicU64,
-    /// How far apart windows are scored just now, in milliseconds.
+    /// The present distance of two scored windows, in milliseconds.
     pub hop_ms: AtomicU64,
-    /// Clients connected now.
+    /// The number of connected clients.
     pub clients: AtomicU64,
-    /// Lines that slow clients did not take.
+    /// The number of lines that slow clients did not take.
     pub dropped_lines: AtomicU64,
-    /// Reports that the publishing stage did not take in time.
+    /// The number of reports that the publishing stage did not take in time.
     pub dropped_reports: AtomicU64,
     /// The sinks that are on.
     pub sinks: std::sync::RwLock<Vec<Arc<SinkStats>>>,
@@ -110,7 +110,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// The counters of the source `name`, made when they are first asked for.
+    /// The counters of the source `name`, which are made at the first call.
     pub fn source(&self, name: &Arc<str>) -> Arc<SourceStats> {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = sources.iter().find(|source| source.name == *name) {
@@ -126,12 +126,12 @@ impl Stats {
         self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Records that nothing is heard and why, or that it is.
+    /// Records the pause that is in force; `None` where the daemon hears.
     pub fn set_pause(&self, pause: Option<Pause>) {
         *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
     }
 
-    /// Why nothing is heard, while it is not.
+    /// The pause that is in force; `None` where the daemon hears.
     pub fn pause(&self) -> Option<Pause> {
         *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,33 +181,33 @@ impl SourceStats {
         self.state.store(state as u8, Relaxed);
     }
 
-    /// Records why the source is lost or paused, or that it is neither.
+    /// Records the reason why the source is lost or paused; `None` where it is neither.
     pub fn blame(&self, reason: Option<String>) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
-    /// Why the source is lost or paused, while it is.
+    /// The reason why the source is lost or paused, while it is.
     pub fn reason(&self) -> Option<String> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Records for how long it has delivered nothing but digital silence, in milliseconds; 0 where that is not worth a word.
+    /// Records the duration of the present digital silence in milliseconds; 0 where it is too short to be reported.
     pub fn silent(&self, silence_ms: u64) {
         self.silence_ms.store(silence_ms, Relaxed);
     }
 
-    /// For how long a live source has delivered nothing but digital silence, in milliseconds, where that is worth a word.
+    /// The duration of the present digital silence of a live source in milliseconds; `None` where it is too short to be reported.
     pub fn silence_ms(&self) -> Option<u64> {
         Some(self.silence_ms.load(Relaxed)).filter(|ms| *ms > 0 && self.state() == SourceState::Live)
     }
 
-    /// Records that an event began just now.
+    /// Records that an event begins now.
     pub fn event_began(&self) {
         self.events.fetch_add(1, Relaxed);
         self.last_event_ms.store(self.epoch.elapsed().as_millis() as u64, Relaxed);
     }
 
-    /// Milliseconds since the last event began; `None` before the first.
+    /// The time since the last event began, in milliseconds; `None` before the first.
     pub fn last_event_age_ms(&self) -> Option<u64> {
         self.age_ms(&self.last_event_ms)
     }
@@ -217,7 +217,7 @@ impl SourceStats {
         (at_ms != u64::MAX).then(|| (self.epoch.elapsed().as_millis() as u64).saturating_sub(at_ms))
     }
 
-    /// Records that samples arrived just now, with the level of the newest hop in dBFS.
+    /// Records samples that arrive now, with the level of the newest hop in dBFS.
     pub fn heard(&self, samples: u64, level_dbfs: f32) {
         self.samples.fetch_add(samples, Relaxed);
         self.level_millidb.store((f64::from(level_dbfs) * 1000.0) as i64, Relaxed);
@@ -230,7 +230,7 @@ impl SourceStats {
         (level != i64::MIN).then_some(level as f32 / 1000.0)
     }
 
-    /// Milliseconds since the last sample; `None` before the first.
+    /// The time since the last sample, in milliseconds; `None` before the first.
     pub fn last_sample_age_ms(&self) -> Option<u64> {
         self.age_ms(&self.last_sample_ms)
     }

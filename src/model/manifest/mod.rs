@@ -1,7 +1,7 @@
-//! What a model's folder says of itself: `manifest.toml`, read and checked.
+//! The manifest of a model's folder, `manifest.toml`, read and checked.
 //!
-//! The daemon knows a model only through this file, so that another tagger is a folder and not a change of code. Nothing here
-//! opens the graph; `onnx` does, and compares what it finds with what is said here.
+//! The daemon knows a model through this file alone, so that another tagger is another folder and no change of code. Nothing here opens the
+//! graph; `onnx` does, and compares the graph with the manifest.
 
 use std::path::{Path, PathBuf};
 
@@ -20,19 +20,19 @@ pub const FORMAT: u32 = 1;
 /// A model's folder, read and checked: everything but the graph itself.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The name that `hello` and `status` give.
+    /// The name of the model, which `hello` and `status` give.
     pub name: String,
     /// The graph's file.
     pub graph: PathBuf,
     /// The graph's sha256, in lower-case hexadecimal.
     pub sha256: String,
-    /// One label an output, and the ontology they stand in.
+    /// The labels, one an output, and their ontology.
     pub labels: Labels,
     /// What the graph takes.
     pub input: Input,
     /// What the graph gives.
     pub output: Output,
-    /// Which windows it is given, and how its scores stand to time.
+    /// The windows that it is given, and the places of their scores in time.
     pub detection: Detection,
 }
 
@@ -63,19 +63,19 @@ struct Manifest {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// What the numbers are.
+    /// The kind of the numbers.
     pub kind: InputKind,
     /// The input's name in the graph.
     pub name: String,
-    /// The input's dimensions in their order.
+    /// The dimensions of the input, in their order.
     pub shape: Vec<Axis>,
-    /// The rate of the sound it is made of, in Hz.
+    /// The sample rate of the sound in Hz.
     pub sample_rate_hz: u32,
-    /// The front end's parameters, for `kind = "log-mel"` only.
+    /// The parameters of the front end, for `kind = "log-mel"` only.
     pub log_mel: Option<LogMelParameters>,
 }
 
-/// What the numbers of the input are.
+/// The kind of the numbers that the graph takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputKind {
@@ -89,13 +89,13 @@ pub enum InputKind {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Axis {
-    /// Always this size.
+    /// A fixed size.
     Fixed(i64),
-    /// As many as there are of it.
+    /// A size that depends on the batch or on the length of the window.
     Named(AxisName),
 }
 
-/// What a dimension counts.
+/// The thing that a dimension counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AxisName {
@@ -123,7 +123,7 @@ pub struct LogMelParameters {
     pub window: WindowShape,
     /// Whether frame t is centred on sample t · `hop_length`, with zeros beyond the ends.
     pub center: bool,
-    /// How many mel bands.
+    /// The number of mel bands.
     pub n_mels: usize,
     /// The mel scale.
     pub mel_scale: MelScale,
@@ -131,7 +131,7 @@ pub struct LogMelParameters {
     pub f_min_hz: f64,
     /// The upper edge of the highest band in Hz.
     pub f_max_hz: f64,
-    /// The power of the magnitude that is summed in a band: 2.0 is the only one known.
+    /// The power of the magnitude that is summed in a band; 2.0 is the only known one.
     pub power: f64,
     /// The least power: a band is 10 · log10(max(power, amin)) dB.
     pub amin: f64,
@@ -139,7 +139,7 @@ pub struct LogMelParameters {
 
 #[cfg(test)]
 impl LogMelParameters {
-    /// Those of CED, for tests that want a spectrogram like the real one.
+    /// The parameters of CED, for tests that want a realistic spectrogram.
     pub fn of_ced() -> Self {
         Self {
             n_fft: 512,
@@ -179,21 +179,22 @@ pub enum MelScale {
 pub struct Output {
     /// The output's name in the graph; its shape is `[batch, labels]`.
     pub name: String,
-    /// What the numbers are.
+    /// The kind of the numbers.
     pub kind: OutputKind,
 }
 
-/// What the numbers of the output are.
+/// The kind of the numbers that the graph gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputKind {
     /// Already between 0 and 1.
     Probabilities,
-    /// Before the logistic function, which this program then applies.
+    /// Before the logistic function, which this program applies.
     Logits,
 }
 
-/// Which windows the model is given, and how their scores become a curve and its boxes; see `detect::scoring` and `detect::segments`.
+/// The windows that the model is given, and the numbers by which their scores become a curve and segments of it; see `detect::scoring` and
+/// `detect::segments`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
@@ -201,24 +202,24 @@ pub struct Detection {
     pub windows_ms: Vec<u32>,
     /// The distance of two windows in milliseconds.
     pub hop_ms: u32,
-    /// At every so-manieth hop a window of each length is scored. Empty: each of them at every hop.
+    /// For each length of window, its stride: the window is scored at every n-th hop, and this is n. Empty: every window at every hop.
     #[serde(default)]
     pub strides: Vec<usize>,
-    /// While a sound is steady the first window is scored at every so-manieth hop. Without it: as otherwise.
+    /// The stride of the first window while the sound is steady. `None`: the same as otherwise.
     pub steady_stride: Option<usize>,
-    /// A window in which the level of no 10 ms exceeds this counts as silence, in dBFS. Without it: digital silence alone.
+    /// The level in dBFS that no 10 ms of a window may exceed for the window to count as silence. `None`: digital silence alone counts.
     pub noise_gate_dbfs: Option<f32>,
-    /// How far a window reaches over the moment that it speaks of, as a part of its length.
+    /// The overlap δ of a window with the moment that it scores, as a part of the window's length.
     pub delta: f32,
-    /// Over how many values of the curve the median is taken; odd.
+    /// The number of confirmed scores over which the median is taken; odd.
     pub median: usize,
-    /// An event reaches as far as its curve stays above this part of its peak.
+    /// The part of its peak down to which a segment reaches.
     pub extent: f32,
-    /// Two peaks are two events where the curve between them falls below this part of the lower one.
+    /// The part of the lower of two peaks below which the curve between them must fall to make two segments of them.
     pub valley: f32,
 }
 
-/// The numbers of [`Detection`] that a configuration sets instead of the model's own.
+/// The numbers of [`Detection`] that a configuration sets in place of the model's own.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[allow(missing_docs, reason = "they are those of Detection")]
 pub struct DetectionOverride {
@@ -234,7 +235,7 @@ pub struct DetectionOverride {
 }
 
 impl Detection {
-    /// What tests begin with: one window of 1 s, scored ten times a second, and nothing that blurs or skips.
+    /// The numbers that tests begin with: one window of 1 s, scored ten times a second, without overlap, median or strides.
     #[cfg(test)]
     pub(crate) fn of_tests() -> Self {
         Self {
@@ -266,8 +267,7 @@ fn samples(milliseconds: u32, rate_hz: u32) -> usize {
 }
 
 impl Model {
-    /// Finds the folder `dir` (a path, or a name among the installed models), reads its manifest and labels, and compares every
-    /// hash.
+    /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every hash.
     pub fn open(dir: &str) -> Result<Self, ModelError> {
         let folder = find_folder(dir)?;
         let manifest = read_manifest(&folder.join("manifest.toml"))?;
@@ -293,15 +293,15 @@ impl Model {
 }
 
 impl Model {
-    /// Puts the numbers that a configuration sets in the place of the model's own.
+    /// Replaces the model's own numbers by those that a configuration sets.
     ///
     /// # Errors
-    /// What is wrong with them, as one sentence; the model then stays as it is.
+    /// One sentence about the first fault; the model then stays as it is.
     pub fn override_detection(&mut self, own: &DetectionOverride) -> Result<(), String> {
         let mut detection = self.detection.clone();
         let DetectionOverride { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } =
             own.clone();
-        // The model's strides belong to its own windows.
+        // The model's strides hold for its own windows only.
         let strides_of_model = if windows_ms.is_some() { Vec::new() } else { detection.strides };
         detection.strides = strides.unwrap_or(strides_of_model);
         detection.steady_stride = steady_stride.or(detection.steady_stride);
@@ -318,8 +318,8 @@ impl Model {
     }
 }
 
-/// The folders that may hold models, the first that has the wanted one is taken: what the environment names, beside the
-/// binary, above it (a build in `target/release` finds the project's own), then the system's.
+/// The folders that may hold models, in the order in which they are searched: the one that the environment names, the folders beside and
+/// above the binary (so that a build in `target/release` finds the project's own), and the system's.
 fn model_homes() -> Vec<PathBuf> {
     let mut homes: Vec<PathBuf> = std::env::var_os("MIMID_MODELS").map(PathBuf::from).into_iter().collect();
     if let Ok(exe) = std::env::current_exe() {
@@ -345,7 +345,7 @@ fn find_folder(dir: &str) -> Result<PathBuf, ModelError> {
     }
 }
 
-/// The names of the models that are installed anywhere.
+/// The names of all installed models.
 fn installed() -> Vec<String> {
     let folders = model_homes().into_iter().filter_map(|home| home.read_dir().ok()).flatten().flatten();
     let models = folders.filter(|folder| folder.path().join("manifest.toml").exists());

@@ -1,7 +1,7 @@
 //! ONNX Runtime: finding and loading the library, opening a graph, scoring a batch of windows.
 //!
-//! This file and `operators` are the only ones that name ort. One [`Tagger`] is one session and belongs to one thread; a call scores the windows of as many
-//! sources as there are. Nothing here allocates for a window but what ort itself makes.
+//! This file and `operators` are the only ones that name ort. A [`Tagger`] is one session and belongs to one thread; one call scores windows
+//! of any number of sources. Nothing is allocated for a window but by ort itself.
 
 mod operators;
 
@@ -19,9 +19,9 @@ use super::manifest::{Axis, AxisName, InputKind, Model, OutputKind};
 /// The library's file name, without a version.
 const LIBRARY: &str = "libonnxruntime.so";
 
-/// Finds libonnxruntime: `configured` (from `[model] runtime`), `MIMID_ONNXRUNTIME`, beside the binary, then the system.
+/// Finds libonnxruntime: at `configured` (from `[model] runtime`), at `MIMID_ONNXRUNTIME`, beside the binary, then in the system's folders.
 ///
-/// A path that somebody names is taken or refused, never passed over: a typing error must not end in another library.
+/// A path that is named explicitly is used or refused, never passed over: a typing error must not lead to another library.
 pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
     let named = configured
         .map(PathBuf::from)
@@ -42,7 +42,7 @@ pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
     }
 }
 
-/// The one ONNX Runtime of the process.
+/// The ONNX Runtime of the process, of which there is one.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
@@ -51,13 +51,13 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Loads the library at `path`, which must exist: ort may hang or panic on a missing one.
+    /// Loads the library at `path`. The file must exist, because ort may hang or panic on a missing one.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
         let bad = |what: String| ModelError::BadRuntime { path: path.into(), what };
         if !path.is_file() {
             return Err(ModelError::NoRuntime { searched: vec![path.into()] });
         }
-        // ort looks for a relative path beside the binary first; an absolute one leaves no doubt.
+        // ort looks for a relative path beside the binary first; an absolute one is unambiguous.
         let absolute = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
         let builder = ort::init_from(&absolute).map_err(|error| bad(one_line(&error.to_string())))?;
         let environment =
@@ -68,8 +68,8 @@ impl Runtime {
 
     /// Opens a graph as mimid runs it: on one thread that never spins, with mimid's own operators.
     pub fn session(&self, graph: &Path) -> ort::Result<Session> {
-        // ONNX Runtime looks whether it knows a domain and then adds it, for all sessions together, and nothing keeps two threads from
-        // doing that at once: the second would be refused.
+        // ONNX Runtime tests whether it knows a domain and then adds it, for all sessions together, without a lock. If two threads did that at
+        // once, the second would be refused.
         let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
@@ -83,13 +83,13 @@ impl Runtime {
         builder.commit_from_file(graph)
     }
 
-    /// ONNX Runtime itself, for the benches: what they compare mimid with runs in the same process, and a process has only one.
+    /// ONNX Runtime itself, for the benchmarks: they compare mimid with other code in the same process, which can have only one.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 }
 
-/// An open model: scores batches of windows.
+/// An open model, which scores batches of windows.
 #[derive(Debug)]
 pub struct Tagger {
     session: Session,
@@ -105,14 +105,14 @@ pub struct Tagger {
     silence: Vec<Vec<f32>>,
 }
 
-/// How many windows an inference may hold at most: enough to keep the matrix products long, few enough to bound memory and delay.
+/// The most windows in one inference: enough to keep the matrix products long, few enough to bound memory and delay.
 pub const MAX_BATCH: usize = 8;
-/// The matrix products are long enough with so many numbers, so that a batch of long windows holds fewer.
+/// The size of a batch, in numbers, at which the matrix products are long enough; a batch of long windows therefore holds fewer.
 const ENOUGH: usize = 80_000;
 
 impl Tagger {
-    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length: to be sure that it
-    /// runs, and because silence is heard most.
+    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length. That proves that the graph runs,
+    /// and gives the scores of silence, which is the most frequent sound.
     ///
     /// # Errors
     /// `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its manifest says.
@@ -148,17 +148,17 @@ impl Tagger {
         Ok(tagger)
     }
 
-    /// How many lengths of window there are; a length is named by its index.
+    /// The number of lengths of window; a length is given by its index.
     pub fn n_lengths(&self) -> usize {
         self.lengths.len()
     }
 
-    /// How many numbers one window of this length is: `n_mels · n_frames`, or the samples of a waveform.
+    /// The size of a window of this length, in numbers: `n_mels · n_frames`, or the samples of a waveform.
     pub fn window_len(&self, length: usize) -> usize {
         self.mels * self.lengths[length]
     }
 
-    /// The most numbers that one window of any length is.
+    /// The size of the longest window, in numbers.
     pub fn longest_window_len(&self) -> usize {
         self.mels * self.lengths.iter().copied().max().unwrap_or(0)
     }
@@ -168,7 +168,7 @@ impl Tagger {
         &self.silence[length]
     }
 
-    /// How many scores a window gets.
+    /// The number of scores of a window.
     pub fn n_labels(&self) -> usize {
         self.n_labels
     }
@@ -195,7 +195,7 @@ impl Tagger {
         let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
         let outputs =
             self.session.run(ort::inputs![self.input_name.as_str() => tensor]).map_err(|error| refused(error.to_string()))?;
-        // The output's name was compared when the graph was opened; the first is taken where a graph has several of that name.
+        // The output's name was compared when the graph was opened; where several outputs have that name, the first one counts.
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
         if values.len() != batch * self.n_labels {
             let actual = values.len() / batch.max(1);
@@ -233,7 +233,7 @@ impl Tagger {
                 Axis::Fixed(size) => *size,
                 Axis::Named(AxisName::Mels) => self.mels as i64,
                 Axis::Named(AxisName::Batch) => -1,
-                // A graph that is made for one length takes that one only.
+                // A graph that is made for one length takes that length alone.
                 Axis::Named(_) if self.lengths.len() == 1 => self.lengths[0] as i64,
                 Axis::Named(_) => -1,
             })
@@ -265,8 +265,8 @@ impl Tagger {
     }
 }
 
-/// Whether ONNX Runtime's fastest product of u8 and i8 adds two products up in 16 bits here, which 255 · 127 · 2 exceeds. There is a
-/// slower one, and it would be taken for VNNI too, whose sums have 32 bits.
+/// Whether ONNX Runtime's fastest product of u8 and i8 adds two products in 16 bits on this processor, where 255 · 127 · 2 overflows. A
+/// slower product is exact; it must not be chosen for processors with VNNI, whose sums have 32 bits anyway.
 fn integer_products_overflow() -> bool {
     #[cfg(target_arch = "x86_64")]
     return !is_x86_feature_detected!("avx512vnni") && !is_x86_feature_detected!("avxvnni");
@@ -274,7 +274,7 @@ fn integer_products_overflow() -> bool {
     return false;
 }
 
-/// The dimensions of an f32 tensor, −1 where they are free; `None` for anything else.
+/// The dimensions of an f32 tensor, −1 where they are free; `None` for any other type.
 fn tensor_shape(outlet: &Outlet) -> Option<Vec<i64>> {
     match outlet.dtype() {
         ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape.to_vec()),
@@ -288,7 +288,7 @@ fn describe(shape: Option<&[i64]>) -> String {
     format!("[{}]", sizes.join(", "))
 }
 
-/// ONNX Runtime's messages can run over several lines; a user gets one sentence.
+/// A message of ONNX Runtime, which can run over several lines, as one line.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

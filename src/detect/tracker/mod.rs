@@ -1,0 +1,297 @@
+//! The tracker of one rule, a state machine: the causal score announces events at once, and the segments of the confirmed score confirm
+//! them, refine them and end them (`confirm`).
+//!
+//! A tracker has two clocks. One is now, when a sound is announced; the other is the moment that the confirmed score has come to, about a
+//! window earlier. An event that no segment confirms ends as `Unconfirmed`. The tracker sees sample indices alone, so that the same scores
+//! give the same events, live or from a recording. Every start has exactly one end.
+
+mod confirm;
+
+use std::collections::VecDeque;
+
+use super::boundaries::Boundary;
+use super::standing::Standing;
+use super::step::{EventSoFar, Step, TrackerStep};
+use crate::detect::rule::Gate;
+use crate::event::EndReason;
+
+pub use confirm::PlacedSegment;
+
+/// The least rise of the peak score that is reported as an update.
+const PEAK_STEP: f32 = 0.02;
+/// The time that the confirmed score has to confirm an event, once it has come to the moment of the announcement, in milliseconds.
+const PATIENCE_MS: u64 = 500;
+/// The part of the start threshold below which a causal score means that the sound is over.
+const OVER: f32 = 0.5;
+/// The duration of a sound so far, divided by this, is the longest gap that is bridged in it.
+const BRIDGED_PART: u64 = 5;
+/// The longest gap that is bridged in any sound, in milliseconds.
+const LONGEST_BRIDGE_MS: u64 = 15_000;
+/// The most events of one rule that are open at a time, each of which waits for the confirmed score.
+const MOST_OPEN: usize = 8;
+
+/// The newest causal score.
+#[derive(Debug, Clone, Copy)]
+pub struct CausalScore {
+    /// The present moment, as a sample index.
+    pub now: u64,
+    /// The score, 0…1.
+    pub score: f32,
+    /// Whether the present level reaches the rule's `min_level_dbfs`.
+    pub is_loud: bool,
+}
+
+/// The durations of the gate in samples.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    min: u64,
+    max: Option<u64>,
+    hangover: u64,
+    longest_bridge: u64,
+    cooldown: u64,
+    patience: u64,
+    /// The least distance of two updates.
+    update: u64,
+}
+
+impl Limits {
+    fn new(gate: &Gate, hop_samples: u64, sample_rate_hz: u32) -> Self {
+        let samples = |milliseconds: u64| milliseconds.saturating_mul(u64::from(sample_rate_hz)) / 1000;
+        Self {
+            min: samples(gate.min_duration_ms),
+            max: gate.max_duration_ms.map(|max| samples(max).max(hop_samples)),
+            hangover: samples(gate.hangover_ms),
+            longest_bridge: samples(LONGEST_BRIDGE_MS.max(gate.hangover_ms)),
+            cooldown: samples(gate.cooldown_ms),
+            patience: samples(PATIENCE_MS),
+            update: u64::from(sample_rate_hz),
+        }
+    }
+}
+
+/// The state machine of one rule.
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    gate: Gate,
+    limits: Limits,
+    hop: u64,
+    /// The open events, the oldest first.
+    open: VecDeque<TrackedEvent>,
+    /// For each of the last n windows, whether it reached the start threshold.
+    recent: VecDeque<bool>,
+    /// The newest causal score; `None` before the first.
+    last: Option<CausalScore>,
+    /// Whether the confirmed score did not confirm the sound that goes on, which must not be announced again.
+    is_refused: bool,
+    /// The end of the cool-down, before which no event begins.
+    quiet_until: u64,
+    /// The end of the last event, before which no other begins.
+    free_from: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct TrackedEvent {
+    event: u64,
+    so_far: EventSoFar,
+    /// The highest confirmed score; 0 until a segment confirms the event.
+    confirmed: f32,
+    /// Whether the onset comes from a segment that ended, and is final.
+    is_bounded: bool,
+    /// Whether a segment of the event goes on. A rule has one such event at most.
+    is_going: bool,
+    /// The end of its last segment that was as loud and as clear as the rule asks for; `None` before the first.
+    ended: Option<Boundary>,
+    /// The last moment at which the causal score showed the sound.
+    sounding_until: u64,
+    reported_peak: f32,
+    reported_at: u64,
+}
+
+impl TrackedEvent {
+    /// The offset of an event that is ended at `now`, a moment known to within `uncertainty` samples.
+    fn offset(&self, now: u64, uncertainty: u64) -> Boundary {
+        let now = Boundary { at: now, uncertainty };
+        if self.is_going { now } else { self.ended.unwrap_or(now) }
+    }
+}
+
+impl Tracker {
+    /// A tracker for `gate` over windows that come every `hop_samples`.
+    pub fn new(gate: Gate, hop_samples: u64, sample_rate_hz: u32) -> Self {
+        Self {
+            gate,
+            limits: Limits::new(&gate, hop_samples, sample_rate_hz),
+            hop: hop_samples,
+            // Most rules never have an event, so that memory for events is taken with the first.
+            open: VecDeque::new(),
+            recent: VecDeque::with_capacity(gate.confirm_n + 1),
+            last: None,
+            is_refused: false,
+            quiet_until: 0,
+            free_from: 0,
+        }
+    }
+
+    /// Whether an event is open.
+    #[cfg(test)]
+    pub fn is_active(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// The newest causal score; `None` before the first.
+    pub fn last(&self) -> Option<CausalScore> {
+        self.last
+    }
+
+    /// The standing of the rule just now.
+    pub fn standing(&self) -> Standing {
+        let confirmed = self.open.iter().rfind(|open| open.confirmed > 0.0);
+        if let Some(open) = confirmed.or(self.open.back()) {
+            return Standing::Open { event: open.event, is_confirmed: open.confirmed > 0.0 };
+        }
+        let Some(last) = self.last else { return Standing::Below };
+        let hits = self.hits();
+        match last {
+            CausalScore { score, .. } if score < self.gate.start_threshold => Standing::Below,
+            CausalScore { is_loud: false, .. } => Standing::TooQuiet,
+            _ if self.is_refused => Standing::Refused,
+            CausalScore { now, .. } if now < self.quiet_until => Standing::CoolingDown { until: self.quiet_until },
+            _ if hits < self.gate.confirm_k => Standing::Confirming { hits },
+            _ => Standing::TooShort,
+        }
+    }
+
+    /// The numbers of the open events that a segment has confirmed.
+    pub fn confirmed_events(&self) -> impl Iterator<Item = u64> {
+        self.open.iter().filter(|open| open.confirmed > 0.0).map(|open| open.event)
+    }
+
+    /// Puts another gate in force; the scores so far stay. An event that the new gate would not have reported ends as `Paused`.
+    pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, emit: &mut impl FnMut(TrackerStep)) {
+        // Level, signal-to-noise ratio and duration are compared as the sound goes by, so that only the threshold can be compared again.
+        let Gate { min_level_dbfs, min_snr_db, min_duration_ms, .. } = self.gate;
+        let asks_the_same =
+            (gate.min_level_dbfs, gate.min_snr_db, gate.min_duration_ms) == (min_level_dbfs, min_snr_db, min_duration_ms);
+        self.gate = gate;
+        self.limits = Limits::new(&gate, self.hop, sample_rate_hz);
+        while self.recent.len() > gate.confirm_n {
+            self.recent.pop_front();
+        }
+        let stays = |open: &TrackedEvent| asks_the_same && (open.confirmed == 0.0 || open.confirmed >= gate.threshold);
+        let (stay, end): (VecDeque<TrackedEvent>, Vec<TrackedEvent>) = (
+            self.open.iter().copied().filter(|open| stays(open)).collect(),
+            self.open.iter().copied().filter(|open| !stays(open)).collect(),
+        );
+        self.open = stay;
+        for open in end {
+            emit(self.end(open, open.offset(now, self.hop), EndReason::Paused));
+        }
+    }
+
+    fn hits(&self) -> usize {
+        self.recent.iter().filter(|hit| **hit).count()
+    }
+
+    /// Takes the newest causal score, and announces an event where it reaches the start threshold. `began` estimates the onset of the sound
+    /// that goes on now; `next` is the number of a new event.
+    pub fn push_causal(
+        &mut self,
+        causal: CausalScore,
+        began: impl Fn() -> Boundary,
+        next: &mut u64,
+        emit: &mut impl FnMut(TrackerStep),
+    ) {
+        let CausalScore { now, score, is_loud } = causal;
+        self.last = Some(causal);
+        let is_sounding = score >= OVER * self.gate.start_threshold;
+        self.is_refused &= is_sounding;
+        if self.recent.len() == self.gate.confirm_n {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(score >= self.gate.start_threshold && is_loud);
+        let sure = self.recent.back() == Some(&true) && self.hits() >= self.gate.confirm_k;
+        let gap = self.open.back().map(|last| self.bridge(&last.so_far, now)).unwrap_or(0);
+        if let Some(last) = self.open.back_mut()
+            && now.saturating_sub(last.sounding_until) <= gap + self.hop
+        {
+            // The sound of the last event goes on.
+            if is_sounding {
+                last.sounding_until = now;
+            }
+            last.so_far.score = score;
+            last.so_far.peak_score = last.so_far.peak_score.max(score);
+            Self::update(last, now, self.limits.update, emit);
+            return;
+        }
+        if !sure || self.is_refused || now < self.quiet_until || self.open.len() == MOST_OPEN {
+            return;
+        }
+        let onset = began();
+        // An event is announced once it is as long as the rule asks for.
+        if now.saturating_sub(onset.at) >= self.limits.min {
+            self.begin(onset, score, now, next, emit);
+        }
+    }
+
+    /// Ends every open event at the sample index `now` at the latest.
+    pub fn finish(&mut self, now: u64, reason: EndReason, emit: &mut impl FnMut(TrackerStep)) {
+        self.recent.clear();
+        while let Some(open) = self.open.pop_front() {
+            let offset = open.offset(now, self.hop);
+            let offset = Boundary { at: offset.at.min(now), ..offset };
+            emit(self.end(open, offset, reason));
+        }
+    }
+
+    fn begin(&mut self, onset: Boundary, score: f32, now: u64, next: &mut u64, emit: &mut impl FnMut(TrackerStep)) {
+        let onset = Boundary { at: onset.at.max(self.free_from), ..onset };
+        let so_far = EventSoFar { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now };
+        let event = *next;
+        *next += 1;
+        self.open.push_back(TrackedEvent {
+            event,
+            so_far,
+            confirmed: 0.0,
+            is_bounded: false,
+            is_going: false,
+            ended: None,
+            sounding_until: now,
+            reported_peak: score,
+            reported_at: now,
+        });
+        emit((event, Step::Start(so_far)));
+    }
+
+    fn end(&mut self, open: TrackedEvent, offset: Boundary, reason: EndReason) -> TrackerStep {
+        let mut so_far = open.so_far;
+        if open.confirmed > 0.0 {
+            so_far.peak_score = open.confirmed;
+        }
+        // Every event lasts one hop at least.
+        let offset = Boundary { at: offset.at.max(so_far.onset.at + self.hop), ..offset };
+        if reason == EndReason::Unconfirmed {
+            self.is_refused = true;
+        } else {
+            self.free_from = self.free_from.max(offset.at);
+            self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
+        }
+        (open.event, Step::End { so_far, offset, reason })
+    }
+
+    fn update(open: &mut TrackedEvent, now: u64, least: u64, emit: &mut impl FnMut(TrackerStep)) {
+        if open.so_far.peak_score >= open.reported_peak + PEAK_STEP && now.saturating_sub(open.reported_at) >= least {
+            open.reported_peak = open.so_far.peak_score;
+            open.reported_at = now;
+            emit((open.event, Step::Update(open.so_far)));
+        }
+    }
+
+    /// The longest gap that is bridged in a sound that lasted until `until`, in samples.
+    fn bridge(&self, so_far: &EventSoFar, until: u64) -> u64 {
+        let lasted = until.saturating_sub(so_far.onset.at);
+        (lasted / BRIDGED_PART).clamp(self.limits.hangover, self.limits.longest_bridge)
+    }
+}
+
+#[cfg(test)]
+mod tests;
