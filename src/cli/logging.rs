@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -26,13 +27,12 @@ pub fn start(config: &LogConfig) {
     };
     // Other crates have to be in trouble to be heard. ONNX Runtime's chatter is no user's concern, and what the PulseAudio client
     // calls an error is a stream that was closed; a source that is lost is told by us.
-    let standard = format!("warn,ort=error,pulseaudio=off,mimid={level}");
-    let filter = std::env::var("MIMID_LOG")
-        .ok()
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new(standard));
+    let standard = Targets::new().with_default(LevelFilter::WARN).with_target("ort", LevelFilter::ERROR);
+    let standard = standard.with_target("pulseaudio", LevelFilter::OFF).with_target("mimid", level);
+    let asked = std::env::var("MIMID_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let records = tracing_subscriber::registry().with(asked.unwrap_or(standard));
     // Where a record cannot be written, its layer would say so on standard error, which is just what cannot be written.
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).log_internal_errors(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false).log_internal_errors(false);
     // A file's or a device's name in a record is no second record, and rules no terminal. Text in quotes has its escapes already.
     let fields = debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{}", visible(&format!("{value:?}"))),
@@ -40,13 +40,11 @@ pub fn start(config: &LogConfig) {
     });
     // A second start, in a test say, leaves the first in force.
     let _ = match (config.format, to_journal()) {
-        (LogFormat::Json, _) => lines.with_env_filter(filter).json().flatten_event(true).try_init(),
-        (LogFormat::Text, Some(journal)) => {
-            tracing_subscriber::registry().with(filter).with(journal).try_init().map_err(Into::into)
-        }
+        (LogFormat::Json, _) => records.with(lines.json().flatten_event(true)).try_init(),
+        (LogFormat::Text, Some(journal)) => records.with(journal).try_init(),
         (LogFormat::Text, None) => {
             let lines = lines.fmt_fields(fields.delimited(" "));
-            lines.with_env_filter(filter).with_ansi(io::stderr().is_terminal()).try_init()
+            records.with(lines.with_ansi(io::stderr().is_terminal())).try_init()
         }
     };
 }
