@@ -1,7 +1,7 @@
 # make build | run | test | quick | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test quick deny endurance fuzz bench lint deb deb-test setup clean help
+.PHONY: build run test quick deny endurance fuzz bench lint deb deb-test setup packages clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -18,12 +18,16 @@ SOUNDS := /usr/share/sounds/alsa/Front_Center.wav $(addprefix /usr/share/sounds/
 help:
 	@sed -n 1p Makefile | cut -c3-
 
-setup:
-	@.ci/packages gcc libc6-dev pkg-config libasound2-dev $(PYTHON_PACKAGES)
+setup: packages
 	@models/setup.sh
 
-build: setup
-	cargo build --release --locked $(FEATURES)
+packages:
+	@.ci/packages gcc libc6-dev pkg-config libasound2-dev $(PYTHON_PACKAGES)
+
+# The model is fetched and prepared while the program is compiled, which does not need it.
+build: packages
+	@models/setup.sh & setup=$$!; trap "kill $$setup" INT TERM; cargo build --release --locked $(FEATURES); built=$$?; \
+	wait $$setup || { echo "build: the model is not ready; its set-up said why above, and make setup repeats it" >&2; exit 1; }; exit $$built
 
 # Prints the events of the default microphone; where there is none, those of some recorded sounds.
 run: build
