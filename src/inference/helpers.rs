@@ -288,7 +288,7 @@ mod tests {
             drop((offers, tell));
             let (mut n_returned, mut n_lost) = (0, 0);
             for _ in &owners {
-                let (expected, returned) = told.recv_timeout(Duration::from_secs(20)).expect("an owner waits for ever, or is wrong");
+                let (expected, returned) = told.recv_timeout(Duration::from_secs(60)).expect("an owner waits for ever, or is wrong");
                 n_returned += returned.scored.len() + returned.refused + returned.lost;
                 n_lost += returned.lost;
                 prop_assert_eq!(expected.scored, returned.scored);

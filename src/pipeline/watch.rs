@@ -50,9 +50,15 @@ mod tests {
         (0..looks).filter(|_| watch.is_changed(Stamp::of(path))).count()
     }
 
-    /// Until the file system's clock has moved on, which ticks a hundred times a second or so.
+    /// Writes until the file system's clock, which ticks a hundred times a second or so, has moved on.
     fn tick() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let written = || {
+            std::fs::write(file.path(), "tick").unwrap();
+            std::fs::metadata(file.path()).unwrap().modified().unwrap()
+        };
+        let before = written();
+        while written() == before {}
     }
 
     #[test]

@@ -80,6 +80,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(8);
         let slow = tokio::spawn(async move {
             for _ in 0..4 {
+                // It is slow, which is what is tested.
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 far.read_exact(&mut [0; 8]).await.unwrap();
             }
