@@ -25,6 +25,15 @@ pub enum Control {
         /// Takes the thresholds in force then, or the sentences that say what is wrong.
         reply: oneshot::Sender<Result<InForce, Vec<String>>>,
     },
+    /// Write thresholds of a label or a group into the configuration file.
+    Save {
+        /// A label's name, slug or id, or a group's name.
+        label: String,
+        /// The thresholds to write; those that are `None` stay as they are in the file.
+        change: ThresholdChange,
+        /// Takes nothing once the file is written, or the sentence that says why it is not.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Load the configuration again.
     Reload {
         /// Takes the sentences that say what changed, or those that say what is wrong.

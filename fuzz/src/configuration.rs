@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mimid::config::edit::{Assignment, Key, assign};
 use mimid::config::raw::{Named, RawGate};
-use mimid::config::{Config, Loaded, Raw, print};
+use mimid::config::{Config, Raw, Validated, print};
 use mimid::control::ThresholdChange;
 use mimid::model::labels::Node;
 use mimid::model::manifest::{Axis, AxisName, Detection, Input, InputKind, Output, OutputKind};
@@ -29,8 +29,8 @@ pub fn configuration(bytes: &[u8]) {
     let raw = Raw::parse(text, None);
     match raw.validate(&labels) {
         // Whether the numbers of [detection] suit the model is asked of the model, as every command does.
-        Ok(Loaded { config, .. }) if a_model().override_detection(&config.model.detection).is_err() => {}
-        Ok(Loaded { config, .. }) => {
+        Ok(Validated { config, .. }) if a_model().override_detection(&config.model.detection).is_err() => {}
+        Ok(Validated { config, .. }) => {
             is_printed(&config, &labels);
             for change in standard(&labels).changes(&config) {
                 assert!(!change.describe().is_empty());
@@ -89,7 +89,7 @@ fn is_set(raw: &Raw, labels: &Labels) {
     let mut set = raw.clone();
     let thresholds = ThresholdChange { threshold: Some(0.5), start_threshold: None, release: Some(0.25) };
     set.set(&labels.subjects()[0], &thresholds, labels);
-    if let Ok(Loaded { config, .. }) = set.validate(labels) {
+    if let Ok(Validated { config, .. }) = set.validate(labels) {
         let rule = config.rules.iter().find(|rule| rule.subject == labels.subjects()[0]);
         assert!(rule.is_none_or(|rule| (rule.gate.threshold, rule.gate.release) == (0.5, 0.25)), "{rule:?}");
     }

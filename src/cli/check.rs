@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use super::{ConfigArg, Failure, load_raw, say};
+use super::{ConfigArg, Failure, load, say};
 use crate::capture::source::Input;
 use crate::capture::{device, parse_input};
 use crate::config::print::effective;
 use crate::config::raw::RawSource;
-use crate::config::{Fault, Raw};
+use crate::config::{Fault, Loaded, Raw};
 
 /// Check a configuration: all faults at once.
 #[derive(Debug, clap::Args)]
@@ -21,15 +21,15 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = load_raw(&args.config)?;
-    for warning in loaded.warnings.iter().chain(&missing_devices(&raw)) {
+    let Loaded { raw, config, warnings, model, .. } = load(&args.config)?;
+    for warning in warnings.iter().chain(&missing_devices(&raw)) {
         say(format_args!("warning: {warning}"));
     }
     let mut out = std::io::stdout().lock();
     if args.print {
-        out.write_all(effective(&loaded.config, &model.labels).as_bytes())?;
+        out.write_all(effective(&config, &model.labels).as_bytes())?;
     } else {
-        let (rules, sources) = (loaded.config.rules.len(), loaded.config.sources.len());
+        let (rules, sources) = (config.rules.len(), config.sources.len());
         writeln!(
             out,
             "the configuration is valid: {rules} of {} labels and groups are reported, sources: {sources}",

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{ConfigArg, Failure, exit, load_raw};
+use super::{ConfigArg, Failure, exit, load};
+use crate::config::Loaded;
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
 use crate::model::labels::{Labels, Node};
 use crate::text::did_you_mean;
@@ -48,7 +49,7 @@ struct LabelLine<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = load_raw(&args.config)?;
+    let Loaded { raw, origins, model, .. } = load(&args.config)?;
     let labels = &model.labels;
     let pattern = args.pattern.as_deref().unwrap_or_default().to_lowercase();
     let matches = |index: usize| {
@@ -63,14 +64,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
-        json(labels, &chosen, &loaded.origins, &mut out)?;
+        json(labels, &chosen, &origins, &mut out)?;
     } else if args.tree {
         tree(labels, &chosen, &mut out)?;
     } else {
         let file = raw.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         // One label a line for other programs, and what the columns are for people.
         let header = io::stdout().is_terminal().then(|| HEADER.map(str::to_owned));
-        let rows = header.into_iter().chain(rows(labels, &chosen, &loaded.origins, &file));
+        let rows = header.into_iter().chain(rows(labels, &chosen, &origins, &file));
         table(&rows.collect::<Vec<_>>(), &mut out)?;
     }
     out.flush()?;

@@ -9,11 +9,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use jiff::tz::TimeZone;
 
-use crate::config::{self, Fault, Faults, Loaded, Raw};
+use crate::config::{self, LoadError, Loaded};
 use crate::limits;
-use crate::model::Model;
 use crate::recording::RecordingError;
 use crate::text::visible;
 
@@ -96,6 +94,15 @@ impl From<RecordingError> for Failure {
     }
 }
 
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Faults(faults) => Self::new(faults, exit::USAGE),
+            LoadError::Model(error) => error.into(),
+        }
+    }
+}
+
 impl From<crate::model::ModelError> for Failure {
     fn from(error: crate::model::ModelError) -> Self {
         Self::new(error, exit::MODEL)
@@ -120,7 +127,7 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
-    /// Find thresholds by what recordings, or hours of ordinary background, say.
+    /// Find thresholds from recordings, or from hours of ordinary background.
     Tune(tune::Args),
     /// Say why each event of a recording came, and why others did not.
     Explain(explain::Args),
@@ -159,39 +166,9 @@ pub struct ConfigArg {
     pub config: Option<PathBuf>,
 }
 
-/// Reads and checks the configuration, and opens the folder of its model.
-fn load(arg: &ConfigArg) -> Result<(Loaded, Model), Failure> {
-    load_raw(arg).map(|(_, loaded, model)| (loaded, model))
-}
-
-/// The same, with the configuration as it was read.
-fn load_raw(arg: &ConfigArg) -> Result<(Raw, Loaded, Model), Failure> {
-    let usage = |faults: Faults| Failure::new(faults, exit::USAGE);
-    let raw = config::read(arg.config.as_deref()).map_err(usage)?;
-    // A file that cannot be read right may name the wrong model; its own faults come first.
-    let mut model = match Model::open(&raw.model.dir.value) {
-        Err(_) if !raw.faults.is_empty() => return Err(usage(raw.faults)),
-        model => model?,
-    };
-    let mut loaded = raw.validate(&model.labels).map_err(usage)?;
-    let unfit = |what: String| Failure::new(raw.detection_fault(what), exit::USAGE);
-    model.override_detection(&loaded.config.model.detection).map_err(unfit)?;
-    loaded.warnings.extend(raw.confirm_warnings(&model.detection));
-    loaded.warnings.extend(unknown_zone(&raw));
-    loaded.warnings.sort_by_key(|warning| warning.line);
-    Ok((raw, loaded, model))
-}
-
-/// Warns where quiet hours are asked for and nobody knows by which clock.
-fn unknown_zone(raw: &Raw) -> Option<Fault> {
-    let hours = &raw.privacy.quiet_hours;
-    let is_in_vain = !hours.value.is_empty() && TimeZone::try_system().is_err();
-    is_in_vain.then(|| Fault {
-        path: raw.path.clone(),
-        line: hours.line,
-        key: "privacy.quiet_hours".to_owned(),
-        message: "the machine's time zone cannot be told, so these are times in UTC; correct TZ or /etc/localtime".to_owned(),
-    })
+/// Loads the configuration with its model.
+fn load(arg: &ConfigArg) -> Result<Loaded, Failure> {
+    Ok(config::load(arg.config.as_deref(), None)?)
 }
 
 /// Does what the command line asks.

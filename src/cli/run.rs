@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use super::{Failure, exit, listen, load_raw, logging};
+use super::{Failure, exit, listen, load, logging};
 use crate::capture::parse_input;
 use crate::capture::source::{Channel, Input, SourceConfig};
+use crate::config::Loaded;
 use crate::config::raw::RawSource;
 use crate::limits;
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
@@ -36,10 +37,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = load_raw(&args.config)?;
-    let mut config = loaded.config;
+    let Loaded { raw, mut config, warnings, model, .. } = load(&args.config)?;
     logging::start(&config.log);
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         tracing::warn!("{warning}");
     }
     limits::no_core_dumps();

@@ -1,4 +1,4 @@
-//! What a reload changes.
+//! The differences between two configurations, which a reload applies.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use crate::capture::source::SourceConfig;
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Where the socket is, or who may use it; needs a restart.
+    /// The socket; takes effect at a restart.
     Socket,
-    /// Which model is run, or how.
+    /// The model, or how it is run.
     Model,
-    /// What is logged; needs a restart.
+    /// The log; takes effect at a restart.
     Log,
-    /// What is reported, and when.
+    /// The rules.
     Rules,
-    /// Where events are sent to beside the socket.
+    /// The sinks.
     Sinks,
-    /// When nothing is heard.
+    /// The quiet hours.
     QuietHours,
-    /// Whether the file is loaded again by itself from now on.
+    /// Whether the file is watched from now on.
     Watch(bool),
     /// A new source.
     SourceAdded(Arc<str>),
-    /// A source that is gone.
+    /// A source that was removed.
     SourceRemoved(Arc<str>),
-    /// A source that is opened in another way.
+    /// A source that has to be opened again.
     SourceChanged(Arc<str>),
-    /// A source that is called silent after another time and goes on being heard.
+    /// A source that is reported as silent after another time. It need not be opened again.
     SilentAfter(Arc<str>),
 }
 
@@ -53,7 +53,7 @@ impl Change {
 }
 
 impl Config {
-    /// What is different in `new`.
+    /// The differences between this configuration and a new one.
     pub fn changes(&self, new: &Config) -> Vec<Change> {
         let mut changes = Vec::new();
         changes.extend((self.socket != new.socket).then_some(Change::Socket));

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: where, and in one plain sentence.
+//! The faults and warnings of a configuration: each has a place in the file and one sentence.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// One fault, or one warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file; `None` where the fault is in no file.
+    /// The path of the file; `None` for a fault in no file.
     pub path: Option<PathBuf>,
-    /// Counted from 1.
+    /// The line, counted from 1; `None` for a fault of the file as a whole.
     pub line: Option<usize>,
-    /// The key, such as `labels."Dog".threshold`; empty where the fault is in no key.
+    /// The key, such as `labels."Dog".threshold`; empty for a fault in no key.
     pub key: String,
-    /// What is wrong and what to do.
+    /// The sentence: the fault, and the remedy where it is not plain.
     pub message: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A name in the file may hold anything, and must neither break a sentence in two nor rule the terminal.
+/// The text with its control characters escaped: a name in the file may hold any, and must neither break a line nor control a terminal.
 fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -50,7 +50,7 @@ fn on_one_line(text: &str) -> String {
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault.
     pub fn push(&mut self, fault: Fault) {
         self.0.push(fault);
     }
@@ -60,11 +60,17 @@ impl Faults {
         self.0.is_empty()
     }
 
-    /// All of them by line, one sentence each.
+    /// One sentence for each fault, by line.
     pub fn sentences(&self) -> Vec<String> {
         let mut sorted: Vec<&Fault> = self.0.iter().collect();
         sorted.sort_by_key(|fault| fault.line);
         sorted.iter().map(|fault| fault.to_string()).collect()
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
     }
 }
 

@@ -1,17 +1,17 @@
-//! Where the threshold of each label comes from, and whether the label is reported: what `mimid labels` tells.
+//! Origins: where the threshold of each label comes from, and whether the label is reported, for `mimid labels`.
 //!
-//! It stands beside the rules and never in them: the same number from another place changes nothing that a reload would apply.
+//! An origin is kept apart from the rule: a number that moves to another place in the file is no change that a reload would apply.
 
-/// What the configuration makes of one label, and where it says so.
+/// The effective thresholds of a label, whether it is reported, and the places in the file that decide both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// The threshold that the label has without a configuration, 0…1.
     pub default_threshold: f32,
-    /// The threshold in force, 0…1; of a label that is not reported the one that it would have.
+    /// The effective threshold, 0…1; of a label that is not reported the one that it would have.
     pub threshold: f32,
-    /// The start threshold in force, 0…1.
+    /// The effective start threshold, 0…1.
     pub start_threshold: f32,
-    /// Where `threshold` comes from.
+    /// The origin of `threshold`.
     pub threshold_from: ThresholdFrom,
     /// The line where it is set, counted from 1; `None` where the file does not set it.
     pub threshold_line: Option<usize>,
@@ -21,12 +21,12 @@ pub struct Origin {
     pub reported_line: Option<usize>,
 }
 
-/// Where a threshold comes from, the least first.
+/// The origin of a threshold, by ascending priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThresholdFrom {
-    /// The one standard number.
+    /// The standard number of every label.
     Standard,
-    /// The model's own number for the label, or of a group for its most sensitive label.
+    /// The model's number for the label; for a group that of its label with the lowest threshold.
     Manifest,
     /// `[defaults]`
     Defaults,
@@ -37,7 +37,7 @@ pub enum ThresholdFrom {
 }
 
 impl ThresholdFrom {
-    /// One word, as machines read it.
+    /// The word for programs.
     pub fn word(&self) -> &'static str {
         match self {
             ThresholdFrom::Standard => "default",
@@ -52,18 +52,18 @@ impl ThresholdFrom {
 /// Whether a label is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
-    /// Under its own name.
+    /// Yes, under its own name.
     Yes,
-    /// Under the name of this group.
+    /// Yes, under the name of this group.
     Group(String),
-    /// The preset or the list of labels does not have it.
+    /// No: neither the preset nor the list of labels names it.
     LeftOut,
-    /// `[report] ignore` names it.
+    /// No: `[report] ignore` names it.
     Ignored,
 }
 
 impl Reported {
-    /// One word, as machines read it.
+    /// The word for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Reported::Yes => "yes",

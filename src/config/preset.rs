@@ -1,10 +1,10 @@
-//! Lists of labels with a name: what `[report] preset` takes.
+//! Presets: the named lists of labels that `[report] preset` takes.
 
 use serde::Deserialize;
 
 use crate::model::Labels;
 
-/// The presets' names.
+/// The names of the presets.
 pub const NAMES: [&str; 2] = ["home", "all"];
 
 #[derive(Debug, Deserialize)]
@@ -15,7 +15,7 @@ struct Preset {
     labels: Vec<String>,
 }
 
-/// The labels of the preset `name` that this model has; `None` where there is no such preset.
+/// The labels of the preset `name` that the model has, by their index; `None` if there is no such preset.
 pub fn labels(name: &str, labels: &Labels) -> Option<Vec<usize>> {
     match name {
         "all" => Some((0..labels.len()).collect()),

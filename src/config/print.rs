@@ -1,4 +1,4 @@
-//! A checked configuration as a file that can be read again.
+//! Prints a configuration as a file that can be read again.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
 use crate::publish::settings::{MqttVersion, SinksConfig};
 
-/// The effective configuration as TOML: every rule that is in force, with the numbers most of them share as `[defaults]`.
+/// The effective configuration as TOML: every rule, with the numbers that most of them share as `[defaults]`.
 pub fn effective(config: &Config, labels: &Labels) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -104,7 +104,7 @@ fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// What is set in the place of the model's own numbers.
+/// Writes the numbers that take the place of the model's own.
 fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Result {
     if *own == DetectionOverride::default() {
         return Ok(());
@@ -129,7 +129,7 @@ fn write_detection(own: &DetectionOverride, out: &mut String) -> std::fmt::Resul
     Ok(())
 }
 
-/// The numbers that most rules share, and a level only where each rule has one: a label can set another, but never none.
+/// The gate that most rules share. It has a level only if every rule has one: a label can set another level, but cannot unset it.
 fn most_common(config: &Config) -> Option<Gate> {
     let count = |gate: &Gate| config.rules.iter().filter(|rule| rule.gate == *gate).count();
     let common = config.rules.iter().map(|rule| rule.gate).max_by_key(count)?;
@@ -137,13 +137,13 @@ fn most_common(config: &Config) -> Option<Gate> {
     Some(Gate { min_level_dbfs: common.min_level_dbfs.filter(|_| is_level_everywhere), ..common })
 }
 
-/// The numbers of a gate, or only those that differ from `common`.
+/// Writes the numbers of a gate, or only those that differ from `common`.
 fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt::Result {
     let differs = |same: fn(&Gate, &Gate) -> bool| common.is_none_or(|common| !same(gate, common));
     if differs(|a, b| a.threshold == b.threshold) {
         writeln!(out, "threshold = {:?}", gate.threshold)?;
     }
-    // These two follow the threshold unless they are written, so they are always written.
+    // Without these two keys the release and the start threshold would follow the threshold, so they are always written.
     writeln!(out, "release = {:?}\nstart_threshold = {:?}", gate.release, gate.start_threshold)?;
     if differs(|a, b| (a.confirm_k, a.confirm_n) == (b.confirm_k, b.confirm_n)) {
         writeln!(out, "confirm = \"{}/{}\"", gate.confirm_k, gate.confirm_n)?;
@@ -176,7 +176,7 @@ fn name_of<T: PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str
     names.iter().find(|(_, named)| *named == choice).map_or("", |(name, _)| name)
 }
 
-/// A string as TOML writes it on one line between quotation marks, the only way that is good for every value and every key.
+/// A string as a basic string of TOML, on one line between quotation marks, which can hold any value and any key.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

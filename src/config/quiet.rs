@@ -1,7 +1,7 @@
-//! Quiet hours: times of day at which nothing is heard, and until when that is so at a given moment.
+//! Quiet hours: times of day at which nothing is heard, and their end after a given moment.
 //!
-//! It is quiet whenever the local clock shows a time within them, whatever the day's length: where clocks are set forward they may be
-//! shorter, where they are set back longer, or come twice. Reads no clock and knows no time zone: both are given.
+//! They last whenever the local clock shows a time within them. So they may be shorter on a day when the clocks are set forward, and longer,
+//! or come twice, on a day when they are set back. The moment and the time zone are arguments; nothing here reads a clock.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ use crate::text::{did_you_mean, nearest};
 
 const DAY_MIN: u32 = 24 * 60;
 const WEEK_MIN: u32 = 7 * DAY_MIN;
-/// Days as they are written; each may also be written out.
+/// The names of the days; the long ones are read too.
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const LONG_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-/// The most entries of a list: each is looked at once a second.
+/// The highest number of entries of a list, because each is checked once a second.
 pub const MAX_ENTRIES: usize = 100;
-/// The end is looked for past so many moments at which the clocks are set; there are two a year.
+/// The highest number of steps in the search for the end. Each change of the clocks takes one, and there are two a year.
 const MAX_STEPS: usize = 100;
 
-/// The times of the week at which nothing is heard; none at all is the default.
+/// The times of the week at which nothing is heard; by default there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QuietHours(Vec<Hours>);
 
-/// One entry of the list.
+/// An entry of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hours {
     /// The days on which it begins, from Monday.
     days: [bool; 7],
     /// Minutes after midnight, less than a day.
     from: u32,
-    /// Minutes after midnight, at most a day; one that is not after `from` is of the next day.
+    /// Minutes after midnight, at most a day; a time that is not after `from` is on the next day.
     to: u32,
 }
 
 impl QuietHours {
-    /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`; what cannot be read comes back as sentences.
+    /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`, and returns a sentence for each that cannot be read.
     pub fn parse(texts: &[String]) -> (Self, Vec<String>) {
         if texts.len() > MAX_ENTRIES {
             return (Self::default(), vec![format!("this has {} entries, but {MAX_ENTRIES} at most can be taken", texts.len())]);
@@ -53,13 +53,12 @@ impl QuietHours {
         (Self(hours), faults)
     }
 
-    /// The entries as they are written.
+    /// The entries in the form in which they are read.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(ToString::to_string)
     }
 
-    /// The pause of the quiet hours that last at `now` in `zone`, with their end; `None` where there are none just then. Hours that touch
-    /// or overlap are one.
+    /// The pause at `now` in `zone`, with its end; `None` outside of quiet hours. Entries that touch or overlap are one pause.
     pub fn pause(&self, now: Timestamp, zone: &TimeZone) -> Option<Pause> {
         if self.left(zone.to_datetime(now)) == Some(0) {
             return None;
@@ -67,7 +66,7 @@ impl QuietHours {
         Some(Pause { reason: PauseReason::QuietHours, until: self.end(now, zone) })
     }
 
-    /// The first moment after `now` at which it is not quiet.
+    /// The first moment after `now` that is outside of quiet hours.
     fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut at = now;
         for _ in 0..MAX_STEPS {
@@ -76,7 +75,7 @@ impl QuietHours {
             if left_min == 0 {
                 return Some(at);
             }
-            // As far as the clock goes on evenly; where it is set before that, it shows another time from there on.
+            // This holds while the clock goes on evenly. After a change of the clocks the search goes on from the new local time.
             let into_minute_ns = i64::from(shown.second()) * 1_000_000_000 + i64::from(shown.subsec_nanosecond());
             let left = jiff::SignedDuration::from_nanos(left_min * 60_000_000_000 - into_minute_ns);
             let then = at.checked_add(left).ok()?;
@@ -85,8 +84,8 @@ impl QuietHours {
         None
     }
 
-    /// How many minutes of the week it stays quiet after the local time `shown`, its own minute included; 0 where it is not quiet.
-    /// `None` where the whole week is.
+    /// The minutes of quiet hours that are left at the local time `shown`, its own minute included; 0 outside of quiet hours, and `None`
+    /// if they fill the whole week.
     fn left(&self, shown: DateTime) -> Option<u32> {
         let day = shown.date().weekday().to_monday_zero_offset() as u32;
         let minute = day * DAY_MIN + shown.hour() as u32 * 60 + shown.minute() as u32;
@@ -121,7 +120,7 @@ impl Hours {
         if self.to > self.from { self.to - self.from } else { self.to + DAY_MIN - self.from }
     }
 
-    /// How many minutes it goes on at this minute of the week; `None` where it does not last.
+    /// The minutes that are left of this entry at a minute of the week; `None` outside of it.
     fn left(&self, minute: u32) -> Option<u32> {
         let begins = (0..7).filter(|day| self.days[*day as usize]).map(|day| day * DAY_MIN + self.from);
         begins
@@ -143,7 +142,7 @@ fn time(text: &str) -> Option<u32> {
     (minute < 60 && hour * 60 + minute <= DAY_MIN).then_some(hour * 60 + minute)
 }
 
-/// `Mon-Fri`, `Sat,Sun`; every day where nothing is named.
+/// Reads days such as `Mon-Fri` and `Sat,Sun`; an empty text means every day.
 fn read_days(text: &str) -> Result<[bool; 7], String> {
     if text.is_empty() {
         return Ok([true; 7]);
@@ -152,7 +151,7 @@ fn read_days(text: &str) -> Result<[bool; 7], String> {
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last) = (read_day(first)?, read_day(last)?);
-        // Fri-Mon goes over the end of the week.
+        // A range such as Fri-Mon crosses the end of the week.
         for step in 0..=(last + 7 - first) % 7 {
             days[(first + step) % 7] = true;
         }

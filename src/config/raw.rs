@@ -1,7 +1,7 @@
-//! The mirror of the configuration file, and the only home of defaults: every key with its line, nothing yet checked but its type.
+//! The configuration file as it is written, and the only home of defaults: every key with its line, checked for its type alone.
 //!
-//! Each key is read by itself, so that one fault hides no other. Meaning and ranges are `validate`'s part; what stands here of ranges
-//! is for the JSON Schema, whose descriptions are the comments of the keys: an editor shows them.
+//! Each key is read by itself, so that one fault hides no other. `validate` checks meaning and ranges. The ranges here are for the JSON
+//! Schema, and so are the comments of the keys: an editor shows them as descriptions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -80,15 +80,15 @@ pub use sinks::{RawHttp, RawMqtt, RawSinks};
 section! {
     /// `[socket]`
     RawSocket {
-        /// Where subscribers connect: the path of the socket. Without it: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
+        /// The path of the socket to which clients connect. Without it: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
         /// `$XDG_RUNTIME_DIR/mimid/mimid.sock`. Takes effect at the next start.
         #[schemars(length(min = 1))]
         path: Option<String> = None,
-        /// Who may connect: the socket's permission bits, in octal. Takes effect at the next start.
+        /// The socket's permission bits in octal, which say who may connect. Takes effect at the next start.
         #[schemars(regex(pattern = r"^(0o)?0*[0-7]{1,3}$"))]
         mode: String = "0660".to_owned(),
-        /// The group that the socket belongs to. Its members may also reload, pause and test the daemon; without it only the daemon's
-        /// own user and root may. Takes effect at the next start.
+        /// The group that the socket belongs to. Its members may also reload, pause and test the daemon. Without it: only the daemon's own
+        /// user and root may. Takes effect at the next start.
         group: Option<String> = None,
     }
 }
@@ -101,44 +101,47 @@ section! {
         dir: String = "ced-tiny".to_owned(),
         /// The path of libonnxruntime. Without it: `$MIMID_ONNXRUNTIME`, beside the binary, then the system's.
         runtime: Option<String> = None,
-        /// How many threads may score windows at the same time, from 1 to 64. A second one starts only when one does not keep up.
-        /// Without it: as many as the machine has cores.
+        /// The highest number of threads that score windows at the same time, from 1 to 64. A second thread starts only when one does not
+        /// keep up. Without it: the number of cores of the machine.
         #[schemars(range(min = 1, max = 64))]
         threads: Option<i64> = None,
     }
 }
 
 section! {
-    /// `[detection]`: what a user sets instead of the model's own numbers.
+    /// `[detection]`: numbers that a user sets in place of the model's own.
     RawDetection {
-        /// The lengths of the windows that the model is given, in milliseconds. Without it: the model's own.
+        /// The lengths of the windows that are scored, in milliseconds. Without it: the model's own.
         #[schemars(length(min = 1, max = 8), inner(range(min = 10, max = 60_000)))]
         windows_ms: Option<Vec<i64>> = None,
-        /// The distance of two windows in milliseconds; at most the shortest window. Without it: the model's own.
+        /// The hop, that is the distance of two windows, in milliseconds; at most the length of the shortest window. Without it: the
+        /// model's own.
         #[schemars(range(min = 10))]
         hop_ms: Option<i64> = None,
-        /// At every so-manieth hop a window of each length is scored, 1 to 16; one number for each of windows_ms. Without it: the
-        /// model's own, or 1 for each where windows_ms is set.
+        /// The stride of each window length in hops, from 1 to 16, one number for each of windows_ms: with a stride of 4 a window of that
+        /// length is scored at every fourth hop. Without it: the model's own, or 1 for each where windows_ms is set.
         #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 16)))]
         strides: Option<Vec<i64>> = None,
-        /// While a sound is steady the first window is scored at every so-manieth hop, 1 to 16. Without it: the model's own.
+        /// The stride of the first window length while a sound is steady, in hops, from 1 to 16. Without it: the model's own.
         #[schemars(range(min = 1, max = 16))]
         steady_stride: Option<i64> = None,
-        /// A window in which the level of no 10 ms exceeds this counts as silence and costs nothing, in dBFS. Without it: the
-        /// model's own.
+        /// The noise gate in dBFS, from -150 to 0. A window counts as silence and is not scored if no 10 ms of it are louder. Without it:
+        /// the model's own.
         #[schemars(range(min = -150, max = 0))]
         noise_gate_dbfs: Option<f64> = None,
-        /// How far a window reaches over the moment that it speaks of, as a part of its length, 0 to 0.5. Without it: the model's own.
+        /// How far the windows on both sides of a moment reach past that moment, as a part of their length, from 0 to 0.5. Without it: the
+        /// model's own.
         #[schemars(range(min = 0, max = 0.5))]
         delta: Option<f64> = None,
-        /// Over how many values of the curve the median is taken. Without it: the model's own.
+        /// The length of the median filter over the confirmed score, which has one value a hop. Without it: the model's own.
         #[schemars(extend("enum" = [1, 3, 5, 7, 9]))]
         median: Option<i64> = None,
-        /// An event reaches as far as its curve stays above this part of its peak, between 0 and 1. Without it: the model's own.
+        /// The extent of an event, as a part of the peak of its score, between 0 and 1: the event lasts as long as the score stays above
+        /// it. Without it: the model's own.
         #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         extent: Option<f64> = None,
-        /// Two peaks are two events where the curve between them falls below this part of the lower one, between 0 and 1. Without
-        /// it: the model's own.
+        /// The valley that divides two events, as a part of the lower of two peaks of the score, between 0 and 1: where the score falls
+        /// below it between two peaks, they are two events. Without it: the model's own.
         #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         valley: Option<f64> = None,
     }
@@ -147,22 +150,24 @@ section! {
 section! {
     /// One `[[source]]`: a microphone, a recording or standard input.
     RawSource {
-        /// The name that events carry. A single source needs none: it is called `default`.
+        /// The name of the source, which its events carry. A single source needs none and is called `default`.
         #[schemars(length(min = 1))]
         name: Option<String> = None,
-        /// What to open: `default`, an id from `mimid devices`, `file:PATH` (played in real time; `file:PATH?loop` again and again),
-        /// or `-` (raw signed 16-bit little-endian mono PCM on standard input, at `rate_hz`).
+        /// The input: `default` for the default microphone, an id from `mimid devices`, `file:PATH` for a recording in real time
+        /// (`file:PATH?loop` plays it again and again), or `-` for raw signed 16-bit little-endian mono PCM on standard input, at
+        /// `rate_hz`.
         #[schemars(length(min = 1))]
         input: String = "default".to_owned(),
-        /// Which channel to hear: `mix` for the mean of all, or one channel's number, counted from 1.
+        /// The channel that is heard: `mix` for the mean of all channels, or the number of one, counted from 1.
         channel: RawChannel = RawChannel::Word("mix".to_owned()),
-        /// Gain applied before anything else, in dB, -60 to 60.
+        /// The gain that is applied first, in dB, from -60 to 60.
         #[schemars(range(min = -60, max = 60))]
         gain_db: f64 = 0.0,
-        /// The sample rate of `input = "-"` in Hz, 8000 to 192000. Other inputs know their own.
+        /// The sample rate of `input = "-"` in Hz, from 8000 to 192000. Other inputs know their own.
         #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
-        /// A source that has delivered nothing but digital zeros for so long is said to be silent, in seconds, at most a day; 0 is never.
+        /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as silent; 0 is
+        /// never.
         #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]
         silent_after_s: f64 = 10.0,
     }
@@ -174,47 +179,49 @@ pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;
 section! {
     /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
     RawGate {
-        /// A sound is an event if its score, looked at from both sides of the moment, reaches this, above 0 and at most 1. Without
-        /// it: each label's own threshold, which comes with the model. `mimid labels` shows what is in force.
+        /// The threshold of the confirmed score, above 0 and at most 1: a sound is an event if its score of windows on both sides reaches
+        /// it. Without it: each label's own threshold, which comes with the model. `mimid labels` shows the effective thresholds.
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         threshold: Option<f64> = None,
-        /// An event ends where its score stays below this, if it has not ended before by its own course; at most the threshold.
-        /// Without it: a tenth of the threshold.
+        /// The release: an event ends at the latest where its score stays below it. It is at most the threshold. Without it: a tenth of
+        /// the threshold.
         #[schemars(range(min = 0, max = 1))]
         release: Option<f64> = None,
-        /// An event is announced at once, before the score of both sides is there, when the causal score reaches this, above 0 and
-        /// at most 1. Without it: what comes with the model's threshold, or 0.7 of another threshold.
+        /// The threshold of the causal score, above 0 and at most 1: an event is announced as soon as its score of windows that end now
+        /// reaches it, some seconds before the confirmed score. Without it: the start threshold that comes with the model, or 0.7 of the
+        /// threshold where that is set.
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         start_threshold: Option<f64> = None,
-        /// An event is announced only when k of the last n windows reach the start threshold, written `k/n`; n is at most 100.
+        /// The confirmation, written `k/n`: an event is announced only when k of the last n causal scores reach the start threshold; n is
+        /// at most 100.
         #[schemars(regex(pattern = r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"), extend("default" = STANDARD_GATE.confirm))]
         confirm: Option<String> = None,
-        /// A shorter event is not reported, in milliseconds.
+        /// The shortest event that is reported, in milliseconds.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.min_duration_ms))]
         min_duration_ms: Option<f64> = None,
-        /// A longer event ends with the reason `max_duration` and begins anew, in seconds; 0 lets it last.
+        /// The longest event, in seconds: a longer one ends with the reason `max_duration`, and another begins. 0 means no limit.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.max_duration_s))]
         max_duration_s: Option<f64> = None,
-        /// A gap in a sound is bridged up to this length, in milliseconds; in a long sound up to a fifth of what it has lasted, at
-        /// most 15 s.
+        /// The longest gap in a sound that is bridged, in milliseconds. In a long sound a longer gap is bridged: a fifth of the time that
+        /// the sound has lasted, at most 15 s.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.hangover_ms))]
         hangover_ms: Option<f64> = None,
-        /// After an event's end no other of the same label begins for so long, in seconds.
+        /// The time after an event during which no other event of the same label begins, in seconds.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.cooldown_s))]
         cooldown_s: Option<f64> = None,
-        /// Quieter sounds are not reported: root mean square level in dBFS, -150 to 0. Without it: any level.
+        /// The lowest level of a sound that is reported, as a root mean square in dBFS, from -150 to 0. Without it: any level.
         #[schemars(range(min = -150, max = 0))]
         min_level_dbfs: Option<f64> = None,
-        /// Sounds that stand out of the noise of the last 20 seconds by less than this are not reported, in dB, 0 to 40.
+        /// The lowest signal-to-noise ratio of a sound that is reported, in dB, from 0 to 40. The noise is that of the last 20 seconds.
         #[schemars(range(min = 0, max = 40), extend("default" = STANDARD_GATE.min_snr_db))]
         min_snr_db: Option<f64> = None,
     }
 }
 
 section! {
-    /// The key of `[groups.…]` that is not a gate's.
+    /// The key of `[groups.…]` that belongs to no gate.
     RawMembers {
-        /// The labels of the group, by display name, slug or id. The highest of their scores is the group's, and they are no longer
+        /// The labels of the group, by display name, slug or id. The score of the group is the highest of theirs, and they are no longer
         /// reported by themselves.
         #[schemars(length(min = 1))]
         labels: Vec<String> = Vec::new(),
@@ -224,15 +231,15 @@ section! {
 section! {
     /// `[report]`
     RawReport {
-        /// The labels that are reported, by display name, slug or id (`mimid labels`). Instead of a preset.
+        /// The labels that are reported, by display name, slug or id (`mimid labels`), in place of a preset.
         labels: Option<Vec<String>> = None,
-        /// What is reported: `home` (what people ask for at home) or `all` (every label of the model).
+        /// The list of labels that are reported: `home` (what people ask for at home) or `all` (every label of the model).
         #[schemars(extend("enum" = preset::NAMES, "default" = STANDARD_PRESET))]
         preset: Option<String> = None,
-        /// Whether a label and what is above it in the ontology are one event, with the most specific name that is sure and the others
-        /// in its field `also`. Without it: true, and false with the preset `all`, which shows everything.
+        /// Whether a label and its ancestors in the label hierarchy make one event, which carries the most specific name that is sure, and
+        /// the others in its field `also`. Without it: true, but false with the preset `all`, which shows everything.
         merge: Option<bool> = None,
-        /// Labels that are left out, by display name, slug or id.
+        /// The labels that are not reported, by display name, slug or id.
         ignore: Vec<String> = Vec::new(),
     }
 }
@@ -243,12 +250,12 @@ pub const STANDARD_PRESET: &str = "home";
 section! {
     /// `[privacy]`
     RawPrivacy {
-        /// Whether audio may leave memory. This version cannot store any, so false is the only value.
+        /// Whether audio may be stored. This version cannot store any, so false is the only value.
         #[schemars(extend("const" = false))]
         store_audio: bool = false,
-        /// Times of day, by the machine's own time zone, at which nothing is heard: the microphones are closed. Each is
-        /// `22:00-06:30`, with days before it where it is not every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. A time over
-        /// midnight belongs to the day on which it begins.
+        /// Times of day, in the machine's own time zone, at which the microphones are closed. An entry is written `22:00-06:30`, with
+        /// days before it where it is not for every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. An entry over midnight belongs
+        /// to the day on which it begins.
         #[schemars(length(max = quiet::MAX_ENTRIES), inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
         quiet_hours: Vec<String> = Vec::new(),
     }
@@ -257,7 +264,7 @@ section! {
 section! {
     /// `[reload]`
     RawReload {
-        /// Whether the daemon loads this file again by itself when it has changed.
+        /// Whether the daemon loads this file again by itself when the file has changed.
         watch: bool = false,
     }
 }
@@ -265,34 +272,34 @@ section! {
 section! {
     /// `[log]`
     RawLog {
-        /// The least level that is logged. Takes effect at the next start.
+        /// The lowest level of log records that are written. Takes effect at the next start.
         #[schemars(extend("enum" = LogLevel::NAMES.map(|(name, _)| name)))]
         level: String = "info".to_owned(),
-        /// `text` for people, `json` for machines: one object a line. Takes effect at the next start.
+        /// The format of log records: `text` for people, or `json` for programs, one object a line. Takes effect at the next start.
         #[schemars(extend("enum" = LogFormat::NAMES.map(|(name, _)| name)))]
         format: String = "text".to_owned(),
     }
 }
 
-/// A table whose name the user chooses: a label's or a group's.
+/// A table with a name that the user chooses: that of a label or of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named<T> {
     /// The name as it is written.
     pub name: String,
     /// Where the table begins.
     pub line: Option<usize>,
-    /// What it says.
+    /// Its keys.
     pub body: T,
 }
 
-/// One of `[groups.…]`: labels under one name, and when they are an event.
+/// One of `[groups.…]`: several labels under one name, with a gate of their own.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(deny_unknown_fields, extend("required" = ["labels"]))]
 pub struct RawGroup {
     /// Its labels.
     #[schemars(flatten)]
     pub members: RawMembers,
-    /// Its numbers.
+    /// Its gate.
     #[schemars(flatten)]
     pub gate: RawGate,
 }
@@ -301,44 +308,44 @@ pub struct RawGroup {
 #[derive(Debug, Clone, PartialEq, Default, JsonSchema)]
 #[schemars(deny_unknown_fields, default, title = "mimid.toml", description = "The configuration of mimid, a daemon that hears.")]
 pub struct Raw {
-    /// Where the file lies; `None` for the defaults alone.
+    /// The path of the file; `None` for the defaults alone.
     #[schemars(skip)]
     pub path: Option<PathBuf>,
-    /// Where subscribers connect, and who may.
+    /// The socket to which clients connect, and who may.
     pub socket: RawSocket,
-    /// Which model hears, and how it is run.
+    /// The model, and how it is run.
     pub model: RawModel,
-    /// How scores become events. Without these keys: what suits the model, from its manifest.
+    /// How windows are scored and scores become events. Without these keys: the numbers of the model's manifest.
     pub detection: RawDetection,
-    /// What to hear: one `[[source]]` for each microphone. Without any: the default microphone.
+    /// The sources: one `[[source]]` for each microphone. Without any: the default microphone.
     #[schemars(rename = "source", with = "Vec<RawSource>")]
     pub sources: Vec<(Option<usize>, RawSource)>,
-    /// When a label is reported, where neither its own table nor its group says it.
+    /// The gate of every label, where neither its own table nor its group says otherwise.
     pub defaults: RawGate,
-    /// One label's own numbers: `[labels."Dog"]`, by display name, slug or id. What is missing is taken from `[defaults]`.
+    /// The gate of one label: `[labels."Dog"]`, by display name, slug or id. Missing keys are taken from `[defaults]`.
     #[schemars(with = "BTreeMap<String, RawGate>")]
     pub labels: Vec<Named<RawGate>>,
-    /// Several labels under one name: `[groups.alarm]`. What is missing is taken from `[defaults]`.
+    /// Several labels under one name: `[groups.alarm]`. Missing keys are taken from `[defaults]`.
     #[schemars(with = "BTreeMap<String, RawGroup>")]
     pub groups: Vec<Named<RawGroup>>,
-    /// What is reported.
+    /// The labels that are reported.
     pub report: RawReport,
-    /// What becomes of the sound.
+    /// Privacy: when nothing is heard, and that nothing is stored.
     pub privacy: RawPrivacy,
-    /// What events are sent to beside the socket; off where nothing is said.
+    /// The sinks, which events are sent to beside the socket. Each is off until its one required key is set.
     pub sinks: RawSinks,
-    /// When the file is loaded again.
+    /// Whether the file is loaded again when it has changed.
     pub reload: RawReload,
-    /// What is logged, and how.
+    /// The log.
     pub log: RawLog,
-    /// What the file looked like when it was read.
+    /// The state of the file when it was read.
     #[schemars(skip)]
     pub stamp: Option<Stamp>,
-    /// What is wrong with the text itself.
+    /// The faults of the text itself.
     #[schemars(skip)]
     pub faults: Faults,
 }
 
-/// The sections of a file, for the nearest to a wrong one.
+/// The names of the sections of a file, from which the nearest to a wrong name is suggested.
 pub(crate) const SECTIONS: [&str; 12] =
     ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "sinks", "reload", "log"];

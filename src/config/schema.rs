@@ -1,18 +1,18 @@
-//! The JSON Schema of the configuration file, for editors: made from the declaration in `raw` and kept in `config/mimid.schema.json`.
+//! The JSON Schema of the configuration file, for editors: made from the declarations in `raw` and kept in `config/mimid.schema.json`.
 //!
-//! It knows shapes, ranges and words; which labels there are, and what makes sense together, only `validate` knows.
+//! The schema describes types, ranges and words. Only `validate` knows the labels, and which keys go together.
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::Raw;
 
-/// The schema as the file holds it.
+/// The schema, as the text of the file.
 pub fn schema() -> String {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Raw>().to_value();
     tidy(&mut schema);
-    // A number that is missing for a label or a group is that of [defaults], whatever it is.
+    // A key that a label or a group leaves out has the value of [defaults], and no default of its own.
     for tables in ["/properties/labels", "/properties/groups"] {
         let properties = schema.pointer_mut(&format!("{tables}/additionalProperties/properties")).and_then(Value::as_object_mut);
         for key in properties.into_iter().flat_map(|properties| properties.values_mut()).filter_map(Value::as_object_mut) {
@@ -22,7 +22,8 @@ pub fn schema() -> String {
     format!("{schema:#}\n")
 }
 
-/// TOML has no null, for a key without a value is left out, and no numbers of different widths; an editor breaks lines by itself.
+/// Removes what does not apply to TOML: null, because a key without a value is left out, and the widths of numbers. Line breaks in
+/// descriptions go too, because an editor breaks lines itself.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,7 +1,6 @@
-//! Changes to a configuration that was read: thresholds that a control request sets until the file is read again, and what would be
-//! reported if everything were.
+//! Changes to a configuration after it was read: thresholds that a request sets until the next load, and a report of every label.
 //!
-//! Nothing is checked here; `validate` checks the numbers as it does those of the file.
+//! Nothing is checked here; `validate` checks the numbers like those of the file.
 
 use super::Raw;
 use super::raw::{Named, RawGate, RawReport};
@@ -11,13 +10,13 @@ use crate::event::Subject;
 use crate::model::Labels;
 
 impl Raw {
-    /// The same configuration, were every label of the model reported by itself.
+    /// The same configuration, but with every label of the model reported by itself.
     pub fn reporting_all(&self) -> Self {
         let report = RawReport { preset: At { value: Some("all".to_owned()), line: None }, ..RawReport::default() };
         Self { report, groups: Vec::new(), ..self.clone() }
     }
 
-    /// Sets thresholds of a label or a group, as if the file said so.
+    /// Sets thresholds of a label or a group, as if they stood in the file.
     pub fn set(&mut self, subject: &Subject, change: &ThresholdChange, labels: &Labels) {
         let is_meant = |name: &str| labels.find(name).is_some_and(|index| *labels.subjects()[index] == *subject);
         let gate = match self.groups.iter_mut().find(|group| subject.is_group() && group.name == subject.name) {

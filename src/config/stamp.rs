@@ -1,12 +1,12 @@
-//! What a file looks like from outside, to be told from what it looked like before. It reads no content.
+//! Stamps: the metadata of a file, by which a change is noticed without reading the file.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The outside of a file: one that is written, replaced or given other permissions has another.
+/// The metadata of a file that differ after it was written, replaced or given other permissions.
 ///
-/// Both times count, for there are file systems on which one of them does not move, and tools that set one of them back.
+/// Both times count, because some file systems do not update one of them, and some tools set one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     inode: (u64, u64),
@@ -16,7 +16,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The outside of the file that this is about.
+    /// The stamp of the file that the metadata belong to.
     pub fn new(metadata: &Metadata) -> Self {
         Self {
             inode: (metadata.dev(), metadata.ino()),
@@ -26,7 +26,7 @@ impl Stamp {
         }
     }
 
-    /// The outside of the file at `path`, or of what a link there leads to; `None` where there is none.
+    /// The stamp of the file at `path`, with symbolic links followed; `None` if there is no file.
     pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|metadata| Self::new(&metadata))
     }

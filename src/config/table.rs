@@ -11,12 +11,12 @@ use toml::de::{DeTable, DeValue};
 use super::fault::{Fault, Faults};
 use crate::text::{did_you_mean, nearest};
 
-/// A value and the line it stands in; a default stands in none.
+/// A value with the line that it stands in. A default has no line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: Option<usize>,
 }
 
@@ -26,7 +26,7 @@ impl<T: Serialize> Serialize for At<T> {
     }
 }
 
-/// For the schema a value is all there is: it has no line.
+/// The schema is that of the value: the line is not part of the file's text.
 impl<T: JsonSchema> JsonSchema for At<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
@@ -41,11 +41,11 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
-/// What a key of the file can hold.
+/// A type of value that a key of the file can hold.
 pub(super) trait Leaf: Sized {
-    /// What a value must be, as a noun with its article.
+    /// The type, as a noun with its article, for a fault.
     const EXPECTED: &'static str;
-    /// The value, if it is of this type.
+    /// The value, if it has this type.
     fn read(value: &DeValue) -> Option<Self>;
 }
 
@@ -102,7 +102,7 @@ impl<T: Leaf> Leaf for Option<T> {
     }
 }
 
-/// Collects faults with their lines.
+/// Collects the faults of a text with their lines.
 pub(super) struct Reader<'t> {
     pub text: &'t str,
     pub path: Option<PathBuf>,
@@ -128,7 +128,7 @@ impl Reader<'_> {
     }
 }
 
-/// A table while its keys are read.
+/// A table whose keys are being read.
 pub(super) struct Table<'a, 't, 'i> {
     table: &'a DeTable<'i>,
     path: String,
@@ -141,7 +141,7 @@ impl<'a, 't, 'i> Table<'a, 't, 'i> {
         Self { table, path, known: Vec::new(), reader }
     }
 
-    /// Reads a key into `place`, which keeps its default where the key is missing or of the wrong type.
+    /// Reads a key into `place`, which keeps its default if the key is missing or has the wrong type.
     pub fn leaf<T: Leaf>(&mut self, key: &'static str, place: &mut At<T>) {
         self.known.push(key);
         let Some(value) = self.table.get(key) else { return };
@@ -152,7 +152,7 @@ impl<'a, 't, 'i> Table<'a, 't, 'i> {
         }
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Adds a fault for each key that was not read.
     pub fn finish(self) {
         for (key, _) in self.table.iter() {
             let name = key.get_ref().as_ref();

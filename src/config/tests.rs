@@ -1,11 +1,14 @@
 //! The configuration as users meet it: the shipped file, faults with their lines, and what is printed back.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::raw::{RawGate, RawReport, STANDARD_PRESET};
 use super::*;
 use crate::config::print::effective;
 use crate::detect::rule::STANDARD_GATE;
+use crate::model::Labels;
 
 const SHIPPED: &str = include_str!("../../config/mimid.toml");
 

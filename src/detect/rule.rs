@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::event::Subject;
+use crate::model::Labels;
 
 /// One label, or a group of labels, that is reported under one name.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,23 @@ impl Rule {
     pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
         self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)
     }
+}
+
+/// The groups that the rules report.
+pub fn groups(rules: &[Rule]) -> impl Iterator<Item = &Arc<Subject>> {
+    rules.iter().map(|rule| &rule.subject).filter(|subject| subject.is_group())
+}
+
+/// The group of this name, else the label of this name, slug or id.
+///
+/// # Errors
+/// A sentence that says that there is neither, with the nearest name.
+pub fn find_subject(rules: &[Rule], labels: &Labels, name: &str) -> Result<Arc<Subject>, String> {
+    if let Some(group) = groups(rules).find(|group| group.is_called(name)) {
+        return Ok(group.clone());
+    }
+    let unknown = || labels.unknown_beside(groups(rules).map(|group| group.name.as_str()), name);
+    labels.find(name).map(|label| labels.subjects()[label].clone()).ok_or_else(unknown)
 }
 
 /// The thresholds and durations that turn a curve of scores into events.

@@ -1,27 +1,27 @@
-//! Why the daemon could not start or had to stop, and the exit code of each. It decides nothing.
+//! The errors that end the daemon, with their exit codes.
 
 use crate::capture::CaptureError;
 use crate::model::ModelError;
 use crate::publish::socket::BindError;
 
-/// Why the daemon could not start, or had to stop.
+/// The reason why the daemon could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The model or ONNX Runtime cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// There is no socket.
+    /// The socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] BindError),
     /// No source could be opened.
     #[error("{}", sentences(.0))]
     NoSource(Vec<CaptureError>),
-    /// The system refused something that a stage needs.
+    /// The system refused a resource, or a stage failed.
     #[error("the daemon cannot run: {0}")]
     System(String),
 }
 
-/// What several sources say, a sentence a line.
+/// The sentences of several sources, one on a line.
 fn sentences(errors: &[CaptureError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

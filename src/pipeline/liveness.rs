@@ -1,7 +1,6 @@
-//! Whether the daemon hears: judged at the end of the way, by what the analysis has decided, not by threads that are alive.
+//! Liveness: whether the daemon hears. It is judged by the results of the analysis, not by threads that are alive.
 //!
-//! It is asked about once a second and counts how often it was asked, not time: a machine that slept has not been deaf. It decides
-//! nothing but the verdict.
+//! The check runs about once a second. Checks are counted instead of time, because a machine that was suspended has missed nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,34 +8,34 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::stats::{SourceState, Stats};
 
-/// How often it is asked, in seconds.
+/// The interval of two checks in seconds.
 pub const EVERY_S: u64 = 1;
-/// A source whose windows stand still while so much sound of it was taken is not heard, in seconds.
+/// The length of sound in seconds that a source may deliver before one of its windows must have been scored.
 const UNHEARD_S: u64 = 3;
-/// How many looks the mean of the windows a second is made of, about.
+/// The number of checks over which the windows a second are averaged, approximately.
 const SMOOTHING: f64 = 5.0;
 
-/// What is known of the last look.
+/// The state of the last check.
 #[derive(Debug, Default)]
 pub struct Liveness {
     steps: u64,
     sources: HashMap<Arc<str>, Progress>,
-    /// How many looks in a row found no progress.
+    /// The number of checks in a row without progress.
     standing: u32,
 }
 
-/// How far a source was.
+/// The progress of a source.
 #[derive(Debug, Default)]
 struct Progress {
     windows: u64,
-    /// The samples that had been taken when its windows last moved.
+    /// The samples that had been taken when a window was last scored.
     samples: u64,
     windows_per_s: Option<f64>,
 }
 
 impl Liveness {
-    /// Looks at the counters; how many looks in a row, this one included, have found that the analysis stands still: 0 means that all that
-    /// comes in is heard.
+    /// Checks the counters, and returns the number of checks in a row, including this one, at which the analysis stood still; 0 means that
+    /// the daemon hears.
     pub fn look(&mut self, stats: &Stats) -> u32 {
         let steps = stats.steps.load(Relaxed);
         let mut is_moving = std::mem::replace(&mut self.steps, steps) != steps;
@@ -60,14 +59,14 @@ impl Liveness {
     }
 }
 
-/// Whether it is known how it stands with the sources: a window of one was scored, or none is there to be heard.
+/// Whether the start is over: a window of a source was scored, or no source can be heard.
 pub fn is_settled(stats: &Stats) -> bool {
     let sources = stats.all();
     sources.iter().any(|source| source.windows.load(Relaxed) > 0)
         || sources.iter().all(|source| !matches!(source.state(), SourceState::Opening | SourceState::Live))
 }
 
-/// How it stands with the sources, in one line.
+/// The states of the sources in one line.
 pub fn summary(stats: &Stats, n_rules: usize) -> String {
     let sources = stats.all();
     let of = |state| sources.iter().filter(move |source| source.state() == state);

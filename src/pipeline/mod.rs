@@ -1,6 +1,6 @@
-//! The daemon: starts the stages, watches them, applies changes, and shuts them down in the order of the data.
+//! The pipeline: starts the stages, supervises them, applies changes, and shuts them down in the order of the data.
 //!
-//! Its thread is the one that `main` gave it. It never touches a sample and never waits for a client.
+//! It runs on the main thread, never touches a sample and never waits for a client.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,14 +20,15 @@ use crate::config::{Config, QuietHours, Raw};
 use crate::event::{EndReason, Pause, Report};
 use crate::inference::Inference;
 use crate::limits;
+use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
-use crate::model::{Labels, Model};
-use crate::publish::shared::Directory;
 use crate::publish::socket;
-use crate::publish::wire::{self, ModelInfo};
+use crate::publish::wire;
 use crate::stats::Stats;
 use crate::systemd;
 
+mod directory;
+mod editor;
 mod error;
 mod liveness;
 mod pause;
@@ -37,62 +38,64 @@ mod requests;
 mod source;
 mod watch;
 
+use directory::directory;
+use editor::Editor;
 pub use error::DaemonError;
 use liveness::Liveness;
-use pause::{Change, Pauses};
+use pause::{PauseChange, Pauses};
 use publisher::Publisher;
 pub use publisher::Signal;
 use source::{Opened, Order, SourceThread};
 use watch::Watch;
 
-/// How long all sources may take to open at first.
+/// The time in which the sources have to open at the start.
 const OPENING: Duration = Duration::from_secs(8);
-/// How long the stages have to end.
+/// The time that the stages have to end.
 const CLOSING: Duration = Duration::from_millis(1_500);
-/// Reports on their way to the hub.
+/// The highest number of reports on their way to the hub.
 const REPORTS: usize = 1_024;
-/// How often it is looked whether the first window was scored.
+/// The interval of the checks whether the first window was scored.
 const SETTLING: Duration = Duration::from_millis(50);
-/// An analysis that has not moved at so many looks, one a second, will not move any more.
+/// The number of checks, one a second, after which an analysis that stands still is given up.
 const STUCK_LOOKS: u32 = 60;
 
-/// What a daemon that cannot open a single source does.
+/// The behaviour of a daemon that cannot open a single source at the start.
 #[derive(Debug, Clone)]
 pub enum WithoutSource {
-    /// It gives up.
+    /// It ends with an error.
     Fail,
-    /// It goes on and tries again until one is there.
+    /// It runs and tries again until a source can be opened.
     Wait,
-    /// It plays these instead, if it is a device that is missing.
+    /// It plays these sources instead, if the others are missing devices.
     Play(Vec<SourceConfig>),
 }
 
-/// What a daemon is started with.
+/// The arguments of [`Daemon::start`].
 #[derive(Debug)]
 pub struct Setup {
-    /// The configuration as it was read.
+    /// The configuration as the file has it.
     pub raw: Raw,
     /// The configuration.
     pub config: Config,
-    /// Where it was read from, to be read again.
+    /// The file that the command line names; `None` for the standard one.
     pub config_file: Option<PathBuf>,
-    /// Sources that the command line gave, which a reload does not replace.
+    /// Whether the command line names the sources, so that a reload does not replace them.
     pub fixed_sources: bool,
-    /// The model of the configuration.
+    /// The model that the configuration names.
     pub model: Model,
-    /// What to do where no source can be opened.
+    /// The behaviour if no source can be opened.
     pub without_source: WithoutSource,
 }
 
 /// A running daemon.
 pub struct Daemon {
-    /// What is in force as it was read, and as requests have set it since.
+    /// The effective configuration: as the file has it, and as requests have set it since.
     raw: Raw,
     config: Config,
     config_file: Option<PathBuf>,
     fixed_sources: bool,
-    model: ModelInfo,
-    labels: Labels,
+    /// The model that runs, with the numbers of `[detection]` in place of its own.
+    model: Model,
     runtime: Runtime,
     stats: Arc<Stats>,
     sources: HashMap<Arc<str>, SourceThread>,
@@ -105,15 +108,16 @@ pub struct Daemon {
     socket: PathBuf,
     pauses: Pauses,
     watch: Watch,
-    /// Sources that have not come to their end.
+    editor: Editor,
+    /// The sources that have not ended.
     unfinished: Vec<Arc<str>>,
     liveness: Liveness,
-    /// What the service manager was told last; nothing while it waits for the daemon to be ready.
-    told: Option<String>,
+    /// The status that the service manager was told last; `None` until the daemon is ready.
+    status: Option<String>,
 }
 
 impl Daemon {
-    /// Starts every stage; returns when the sources have been tried.
+    /// Starts every stage, and returns after the first attempt to open the sources.
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
         let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
         let system = |error: std::io::Error| DaemonError::System(limits::explain(&error));
@@ -123,17 +127,16 @@ impl Daemon {
         let bound = socket::open(&config.socket)?;
         let socket = bound.path.clone();
         let stats = Arc::new(Stats::default());
-        // A client that comes before the sources are open is told of them all the same.
+        // The sources are known to clients before they are open.
         for source in &config.sources {
             stats.source(&source.name);
         }
-        let (info, labels) = (model_info(&model), model.labels.clone());
-        let directory = directory(&info, &labels, &raw, &config);
+        let directory = directory(&model, &raw, &config);
         let (commands, obeyed) = bounded(256);
         let (reports, published) = bounded(REPORTS);
         let (told, outcomes) = bounded(256);
         let analysis = Analysis {
-            model,
+            model: model.clone(),
             inference,
             ruleset: ruleset(&config),
             commands: obeyed,
@@ -141,15 +144,14 @@ impl Daemon {
             outcomes: told,
             stats: stats.clone(),
         };
-        let publisher = Publisher::start(bound, published, directory, stats.clone()).map_err(system)?;
+        let publisher = Publisher::start(bound, published, directory, config.sinks.clone(), stats.clone()).map_err(system)?;
         let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
         let mut daemon = Self {
             raw,
             config,
             config_file,
             fixed_sources,
-            model: info,
-            labels,
+            model,
             runtime,
             stats,
             sources: HashMap::new(),
@@ -162,9 +164,10 @@ impl Daemon {
             socket,
             pauses: Pauses::default(),
             watch,
+            editor: Editor::default(),
             unfinished: Vec::new(),
             liveness: Liveness::default(),
-            told: None,
+            status: None,
         };
         if let Err(error) = daemon.open_first(without_source) {
             daemon.shut_down();
@@ -173,12 +176,12 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Where the daemon's socket is.
+    /// The path of the daemon's socket.
     pub fn socket(&self) -> &std::path::Path {
         &self.socket
     }
 
-    /// Runs until it is told to stop, until every source has come to its end, or until the model fails; then shuts down.
+    /// Runs until a signal to end, until every source has ended, or until the model fails; then shuts down.
     pub fn run(mut self) -> Result<Signal, DaemonError> {
         let end = self.supervise();
         systemd::stopping();
@@ -189,7 +192,7 @@ impl Daemon {
     fn supervise(&mut self) -> Result<Signal, DaemonError> {
         let looks = tick(Duration::from_secs(liveness::EVERY_S));
         loop {
-            let settling = if self.told.is_none() { crossbeam_channel::after(SETTLING) } else { never() };
+            let settling = if self.status.is_none() { crossbeam_channel::after(SETTLING) } else { never() };
             let wake = self.pauses.left(Now::read()).map_or_else(never, crossbeam_channel::after);
             select! {
                 recv(self.publisher.signals) -> signal => match signal {
@@ -212,7 +215,7 @@ impl Daemon {
                     Err(_) => return Err(DaemonError::System("the analysis ended".to_owned())),
                 },
                 recv(self.opened.1) -> opened => {
-                    // A source that a reload brought, or one that took long at the start.
+                    // A source that a reload added, or one that took long at the start.
                     if let Ok(Err(error)) = opened {
                         tracing::warn!("{error}; trying again");
                     }
@@ -224,16 +227,16 @@ impl Daemon {
         }
     }
 
-    /// Says that the daemon is ready once it hears, or knows that there is nothing to hear.
+    /// Tells the service manager that the daemon is ready, once it hears or has nothing to hear.
     fn settle(&mut self) {
         if liveness::is_settled(&self.stats) {
             let summary = self.summary();
             systemd::ready(&summary);
-            self.told = Some(summary);
+            self.status = Some(summary);
         }
     }
 
-    /// Looks whether the daemon hears, and tells the service manager.
+    /// Checks once a second whether the daemon hears, whether quiet hours begin or end, and whether the configuration file has changed.
     fn look(&mut self) -> Result<(), DaemonError> {
         match self.liveness.look(&self.stats) {
             0 => systemd::alive(),
@@ -251,9 +254,9 @@ impl Daemon {
             let _ = self.reload();
         }
         let summary = self.summary();
-        if self.told.as_ref().is_some_and(|told| *told != summary) {
+        if self.status.as_ref().is_some_and(|told| *told != summary) {
             systemd::status(&summary);
-            self.told = Some(summary);
+            self.status = Some(summary);
         }
         Ok(())
     }
@@ -282,7 +285,7 @@ impl Daemon {
     }
 
     fn open_all(&mut self) -> Result<Vec<CaptureError>, DaemonError> {
-        // A daemon that starts in quiet hours opens nothing.
+        // In quiet hours no source is opened.
         self.keep_quiet();
         for source in self.config.sources.clone() {
             self.start_source(source).map_err(|error| DaemonError::System(limits::explain(&error)))?;
@@ -290,7 +293,7 @@ impl Daemon {
         let deadline = Instant::now() + OPENING;
         let mut errors = Vec::new();
         for _ in 0..self.config.sources.len() {
-            // A source that is still at it after so long is neither open nor refused; its thread goes on.
+            // A source that takes longer is neither open nor refused. Its thread goes on.
             let Ok(opened) = self.opened.1.recv_deadline(deadline) else { break };
             errors.extend(opened.err());
         }
@@ -299,7 +302,7 @@ impl Daemon {
 
     fn start_source(&mut self, source: SourceConfig) -> std::io::Result<()> {
         let name = source.name.clone();
-        let paused = self.pauses.in_force().map(described);
+        let paused = self.pauses.current().map(described);
         let (stats, commands) = (self.stats.source(&name), self.commands.clone());
         let thread = SourceThread::spawn(source, stats, commands, self.opened.0.clone(), paused)?;
         self.unfinished.push(name.clone());
@@ -316,26 +319,26 @@ impl Daemon {
         self.stats.forget(name);
     }
 
-    /// The quiet hours that last just now.
+    /// The present quiet hours.
     fn quiet(&self, now: Now) -> Option<Pause> {
         let hours = &self.config.quiet_hours;
-        // Whoever has none need not wait for the system's list of time zones.
+        // Without quiet hours the time zone need not be looked up.
         if *hours == QuietHours::default() { None } else { hours.pause(now.wall(), &TimeZone::system()) }
     }
 
-    /// Closes the sources and opens them again as requests and quiet hours have it just now, and tells.
+    /// Pauses or resumes the sources as requests and quiet hours ask for at this moment, and reports it.
     fn keep_quiet(&mut self) {
         let now = Now::read();
         let Some(change) = self.pauses.look(now, self.quiet(now)) else { return };
-        // Before it is told: who hears of it and asks is answered the same.
-        self.stats.set_pause(self.pauses.in_force());
+        // The status changes before the report: a client that asks after the report is answered the same.
+        self.stats.set_pause(self.pauses.current());
         let (order, report) = match change {
-            Change::Paused(pause) => {
+            PauseChange::Paused(pause) => {
                 let reason = described(pause);
                 tracing::info!(reason, "nothing is heard");
                 (Order::Pause(reason), Report::Paused(pause))
             }
-            Change::Resumed(reason) => {
+            PauseChange::Resumed(reason) => {
                 tracing::info!(reason = wire::PauseReason::from(reason).to_string(), "sound is heard again");
                 (Order::Resume, Report::Resumed { reason })
             }
@@ -358,28 +361,17 @@ impl Daemon {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.reports);
+        // Clients that wait for an edit get its answer before they are disconnected.
+        self.editor.finish(deadline);
         self.publisher.shut_down();
     }
 }
 
-/// A pause in words, by the machine's clock.
+/// A pause in words, with its end in local time.
 fn described(pause: Pause) -> String {
     pause.describe(Timestamp::now(), &TimeZone::system())
 }
 
 fn ruleset(config: &Config) -> Ruleset {
     Ruleset { rules: config.rules.clone(), ignored: config.ignored.clone() }
-}
-
-fn model_info(model: &Model) -> ModelInfo {
-    ModelInfo { name: model.name.clone(), sha256: model.sha256.clone(), labels: model.labels.len() }
-}
-
-fn directory(model: &ModelInfo, labels: &Labels, raw: &Raw, config: &Config) -> Directory {
-    Directory {
-        model: model.clone(),
-        labels: labels.clone(),
-        in_force: config.clone(),
-        config: raw.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string()),
-    }
 }

@@ -1,5 +1,5 @@
-//! The publishing stage's threads: one that takes the reports over, and the runtime that publishes them, serves clients and takes
-//! signals.
+//! The threads of the publishing stage: one takes the reports over from the analysis, and the runtime publishes them, serves clients and
+//! takes signals.
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
@@ -19,23 +19,23 @@ use crate::publish::socket::Bound;
 use crate::publish::socket::server::serve;
 use crate::stats::Stats;
 
-/// Requests on their way to the pipeline.
+/// The highest number of requests on their way to the pipeline.
 const REQUESTS: usize = 256;
-/// Reports on their way into the runtime.
+/// The highest number of reports on their way into the runtime.
 const REPORTS: usize = 64;
-/// How long clients have to take what waits for them.
+/// The time that clients have at the end to read the lines that wait for them.
 const CLOSING: Duration = Duration::from_millis(1_500);
 
-/// What the world orders the daemon to do, whatever way it came.
+/// An order to the daemon from outside, or the reason for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// End, because somebody at the terminal said so.
+    /// End, by an interrupt from the terminal.
     Interrupt,
-    /// End, because the service manager said so.
+    /// End, by order of the service manager.
     Terminate,
     /// Load the configuration again.
     Reload,
-    /// End, because every source has come to its end.
+    /// End, because every source has ended.
     Finished,
 }
 
@@ -54,12 +54,18 @@ pub struct Publisher {
 
 impl Publisher {
     /// Starts to publish `reports` on the socket.
-    pub fn start(bound: Bound, reports: Receiver<Report>, directory: Directory, stats: Arc<Stats>) -> std::io::Result<Self> {
+    pub fn start(
+        bound: Bound,
+        reports: Receiver<Report>,
+        directory: Directory,
+        sinks: SinksConfig,
+        stats: Arc<Stats>,
+    ) -> std::io::Result<Self> {
         let hub = Hub::new(stats.clone());
         let (asked, control) = bounded(REQUESTS);
         let (caught, signals) = bounded(16);
         let (down, is_down) = watch::channel(false);
-        let (sinks, wanted_sinks) = watch::channel(directory.in_force.sinks.clone());
+        let (sinks, wanted_sinks) = watch::channel(sinks);
         let shared = Arc::new(Shared {
             hub: hub.clone(),
             control: asked,
@@ -94,12 +100,12 @@ impl Publisher {
                         let _ = ready.send(Err(error));
                     }
                 }
-                // The socket goes last: until here nobody else could take its place.
+                // The socket is removed last, so that until here no other daemon could take its place.
                 drop(bound);
             });
         })?;
         let taker = std::thread::Builder::new().name("reports".to_owned()).spawn(move || {
-            // Where nothing takes them any more, nobody is left to be told.
+            // If the runtime has ended, no client is left.
             while let Ok(report) = reports.recv()
                 && taken.blocking_send(report).is_ok()
             {}
@@ -110,15 +116,14 @@ impl Publisher {
         Ok(Self { control, signals, shared, sinks, down, taker, server })
     }
 
-    /// Puts another directory in force.
-    pub fn set_directory(&self, directory: Directory) {
-        // A sink that looks for what is in force finds the new one.
-        let sinks = directory.in_force.sinks.clone();
+    /// Replaces the directory, then starts and stops the sinks that the settings ask for: a sink that starts finds the new directory.
+    pub fn set_directory(&self, directory: Directory, sinks: SinksConfig) {
         self.shared.set_directory(directory);
         let _ = self.sinks.send(sinks);
     }
 
-    /// Publishes what is still on its way, lets clients take it, and takes the socket away. Every sender of reports must be gone.
+    /// Publishes the reports that are still on their way, lets clients read them, and removes the socket. Every sender of reports must be
+    /// dropped before.
     pub fn shut_down(self) {
         join(self.taker, Instant::now() + CLOSING);
         let _ = self.down.send(true);
@@ -126,7 +131,7 @@ impl Publisher {
     }
 }
 
-/// Waits for a thread, but not for ever.
+/// Waits for a thread until the deadline.
 fn join(thread: JoinHandle<()>, deadline: Instant) {
     while !thread.is_finished() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
@@ -136,7 +141,7 @@ fn join(thread: JoinHandle<()>, deadline: Instant) {
     }
 }
 
-/// Turns the system's signals into ours; a signal that cannot be caught keeps its default meaning.
+/// Turns signals of the system into [`Signal`]s. If they cannot be caught, they keep their default effect.
 async fn catch(signals: [std::io::Result<tokio::signal::unix::Signal>; 3], caught: Sender<Signal>) {
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
         tracing::error!("signals cannot be caught");
@@ -148,7 +153,7 @@ async fn catch(signals: [std::io::Result<tokio::signal::unix::Signal>; 3], caugh
             _ = terminate.recv() => Signal::Terminate,
             _ = hangup.recv() => Signal::Reload,
         };
-        // The pipeline takes what it can; a flood of signals says nothing more than the first.
+        // If the queue is full, the signal is dropped: it would repeat those that wait.
         let _ = caught.try_send(signal);
     }
 }

@@ -1,12 +1,13 @@
-//! Load, check, compare, apply: a changed configuration on a running daemon. What it does not concern goes on.
+//! Reload: loads, validates, compares and applies a changed configuration on a running daemon. Stages that it does not concern go on.
 
 use std::sync::Arc;
 
-use super::{Daemon, directory, model_info, ruleset};
+use super::directory::directory;
+use super::{Daemon, ruleset};
 use crate::analysis::{Command, Now};
 use crate::config::diff::Change;
 use crate::config::stamp::Stamp;
-use crate::config::{self, Config, Raw};
+use crate::config::{self, Config, Loaded, Raw, Running};
 use crate::control::{InForce, ThresholdChange};
 use crate::detect::rule::Thresholds;
 use crate::event::{EndReason, Report};
@@ -15,7 +16,8 @@ use crate::model::Model;
 use crate::systemd;
 
 impl Daemon {
-    /// Loads the configuration again and applies what changed; a bad one changes nothing. Says what changed, or what is wrong.
+    /// Loads the configuration again and applies the changes. An invalid configuration changes nothing. Returns a sentence for each change,
+    /// or for each fault.
     pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
         systemd::reloading();
         self.watch.read(self.raw.path.as_deref().and_then(Stamp::of));
@@ -27,52 +29,41 @@ impl Daemon {
                 Report::ConfigReloaded { changes: changes.clone() }
             }
             Err(faults) => {
-                tracing::error!(faults = faults.join("; "), "the new configuration is refused; the old one stays in force");
+                tracing::error!(faults = faults.join("; "), "the new configuration is invalid; the old one stays effective");
                 Report::ConfigRejected { faults: faults.clone() }
             }
         };
         let _ = self.reports.send(report);
-        // A daemon that was not ready before the reload says so when it is.
-        if self.told.is_some() {
+        // A daemon that is not ready yet reports that later.
+        if self.status.is_some() {
             systemd::ready(&self.summary());
         }
         result
     }
 
-    /// The configuration as it is in the file now, and the model that it asks for, where that is another one or is used otherwise.
+    /// The configuration that the file holds now, and the model if its settings have changed. Logs the warnings, like the start.
     fn load(&self) -> Result<(Raw, Config, Option<Model>), Vec<String>> {
-        let raw = config::read(self.config_file.as_deref()).map_err(|faults| faults.sentences())?;
-        // Another model has other labels, so it is opened before the rules are checked.
-        let open = || Model::open(&raw.model.dir.value).map_err(|error| vec![error.to_string()]);
-        let mut model = if raw.model.dir.value == self.config.model.dir { None } else { Some(open()?) };
-        let labels = model.as_ref().map_or(&self.labels, |model| &model.labels);
-        let loaded = raw.validate(labels).map_err(|faults| faults.sentences())?;
+        let running = Running { settings: &self.config.model, model: &self.model };
+        let loaded = config::load(self.config_file.as_deref(), Some(running)).map_err(|error| error.sentences())?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let mut config = loaded.config;
-        if model.is_none() && config.model != self.config.model {
-            model = Some(open()?);
-        }
-        if let Some(model) = &mut model {
-            let unfit = |what| vec![raw.detection_fault(what).to_string()];
-            model.override_detection(&config.model.detection).map_err(unfit)?;
-        }
+        let Loaded { raw, mut config, model, .. } = loaded;
         if self.fixed_sources {
             config.sources = self.config.sources.clone();
         }
+        let model = (config.model != self.config.model).then_some(model);
         Ok((raw, config, model))
     }
 
-    /// Sets thresholds until the configuration is loaded again. Returns the thresholds in force then, or the sentences that say what is
-    /// wrong.
+    /// Sets thresholds until the configuration is loaded again. Returns the effective thresholds, or a sentence for each fault.
     pub(super) fn set(&mut self, name: &str, change: &ThresholdChange) -> Result<InForce, Vec<String>> {
         let subject = self.subject(name).map_err(|what| vec![what])?;
         let mut raw = self.raw.clone();
-        raw.set(&subject, change, &self.labels);
-        // What is wrong with these numbers stands in no file.
+        raw.set(&subject, change, &self.model.labels);
+        // A fault of these numbers is in no file.
         let path = raw.path.take();
-        let mut new = raw.validate(&self.labels).map_err(|faults| faults.sentences())?.config;
+        let mut new = raw.validate(&self.model.labels).map_err(|faults| faults.sentences())?.config;
         new.sources = self.config.sources.clone();
         let unreported = || vec![format!("{:?} is not reported by itself; name it under [report] first", subject.name)];
         let rule = new.rules.iter().find(|rule| rule.subject == subject).ok_or_else(unreported)?;
@@ -93,20 +84,19 @@ impl Daemon {
     fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
         let changes = self.config.changes(&new);
         if let Some(model) = model {
-            // The process has one ONNX Runtime for life; only the session is made anew.
+            // A process loads ONNX Runtime once. Only the session is created again.
             let opened = Inference::open(&model, &self.runtime, new.model.n_threads());
             let inference = opened.map_err(|error| vec![error.to_string()])?;
-            self.labels = model.labels.clone();
-            self.model = model_info(&model);
+            self.model = model.clone();
             let _ = self.commands.send(Command::Model(Box::new((model, inference, ruleset(&new)))));
         } else if changes.contains(&Change::Rules) || self.config.ignored != new.ignored {
             let _ = self.commands.send(Command::Rules(ruleset(&new)));
         }
-        self.publisher.set_directory(directory(&self.model, &self.labels, &raw, &new));
+        self.publisher.set_directory(directory(&self.model, &raw, &new), new.sinks.clone());
         if changes.contains(&Change::QuietHours) {
             self.config.quiet_hours = new.quiet_hours.clone();
             self.pauses.forget_resumption();
-            // Where they begin, they come first: a source that is new in them is not opened.
+            // If quiet hours begin, they do so first, so that a new source is not opened.
             if self.quiet(Now::read()).is_some() {
                 self.keep_quiet();
             }

@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Daemon;
+use super::directory::file;
+use super::editor::Edit;
 use crate::analysis::{Command, Now};
-use crate::control::Control;
+use crate::config::edit::{Assignment, Key};
+use crate::control::{Control, ThresholdChange};
+use crate::detect::rule;
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 
 /// How long a made-up event lasts.
@@ -27,6 +32,7 @@ impl Daemon {
             Control::Set { label, change, reply } => {
                 let _ = reply.send(self.set(&label, &change));
             }
+            Control::Save { label, change, reply } => self.save(&label, &change, reply),
             Control::Reload { reply } => {
                 let _ = reply.send(self.reload());
             }
@@ -42,6 +48,24 @@ impl Daemon {
             }
             Control::Test { label, reply } => {
                 let _ = reply.send(self.test(&label));
+            }
+        }
+    }
+
+    /// Has the editor write thresholds into the configuration file, and answer.
+    fn save(&mut self, label: &str, change: &ThresholdChange, reply: oneshot::Sender<Result<(), String>>) {
+        let no_file = || "the daemon has no configuration file; make one, and start it with that".to_owned();
+        let target = self.subject(label).and_then(|subject| Ok((subject, file(&self.raw).ok_or_else(no_file)?)));
+        match target {
+            Ok((subject, path)) => {
+                let ThresholdChange { threshold, start_threshold, release } = *change;
+                let numbers = [(Key::Threshold, threshold), (Key::StartThreshold, start_threshold), (Key::Release, release)];
+                let set = numbers.into_iter().filter_map(|(key, value)| Some((key, value?)));
+                let assignments = set.map(|(key, value)| Assignment::number(&subject, key, value)).collect();
+                self.editor.edit(Edit { path, assignments, labels: self.model.labels.clone(), reply });
+            }
+            Err(sentence) => {
+                let _ = reply.send(Err(sentence));
             }
         }
     }
@@ -73,6 +97,6 @@ impl Daemon {
 
     /// The group or the label of this name; a group comes first.
     pub(super) fn subject(&self, name: &str) -> Result<Arc<Subject>, String> {
-        self.config.subject(&self.labels, name)
+        rule::find_subject(&self.config.rules, &self.model.labels, name)
     }
 }

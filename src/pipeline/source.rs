@@ -1,7 +1,7 @@
-//! One thread a source: opens it, watches it, and opens it again when it is lost. Only it holds the open capture, so that a device
-//! that hangs while it is opened holds up nobody else.
+//! The thread of a source: opens it, watches it, and opens it again when it is lost. Only this thread holds the open capture, so that a
+//! device that hangs while it is opened delays nothing else.
 //!
-//! It never touches a sample: the ring goes straight to the analysis.
+//! The thread never touches a sample: the ring goes straight to the analysis.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,30 +16,30 @@ use crate::capture::{self, Capture, CaptureError, Notice, Pace};
 use crate::event::{EndReason, Report};
 use crate::stats::{SourceState, SourceStats};
 
-/// The first wait before a lost source is opened again; each further one is twice as long.
+/// The first wait before a lost source is opened again; each further wait is twice as long.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// The longest wait before a lost source is opened again.
 const LAST_RETRY: Duration = Duration::from_secs(30);
-/// How often a live source is looked at.
+/// The interval at which a live source is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A live source that has delivered nothing at so many looks in a row is lost. Looks are counted and not time: a machine that slept has
-/// not been deaf.
+/// The number of checks in a row without a sample after which a live source counts as lost. Checks are counted instead of time, because a
+/// machine that was suspended has lost no source.
 const DEAF_LOOKS: u32 = 4;
-/// The same before its first sample: a sound server may hand over two seconds at once at first.
+/// The same number before the first sample: a sound server may deliver its first two seconds at once.
 const DEAF_LOOKS_AT_FIRST: u32 = 8;
 
-/// What the pipeline orders a source to do.
+/// An order of the pipeline to a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Close the capture until told to resume, for this reason in words; one that is paused already has another reason from now on.
+    /// Close the capture until the next `Resume`, for this reason in words. A source that is paused already takes over the reason.
     Pause(String),
-    /// Open it again.
+    /// Open the capture again.
     Resume,
-    /// Close it for good; its open events end for this reason.
+    /// Close the capture for good. Its open events end for this reason.
     Stop(EndReason),
 }
 
-/// How the first opening of a source went: what kept it from being opened, if anything did.
+/// The result of the first attempt to open a source.
 pub type Opened = Result<(), CaptureError>;
 
 /// A running source.
@@ -52,8 +52,8 @@ pub struct SourceThread {
 }
 
 impl SourceThread {
-    /// Starts a thread for `config` that counts in `stats`; `opened` is told how the first opening went. While it is `paused`, for a reason
-    /// in words, nothing is opened, and nothing can go wrong.
+    /// Starts a thread for `config` that counts in `stats` and sends the result of the first attempt to `opened`. While the source is
+    /// `paused`, for a reason in words, it is not opened, and the result is a success.
     pub fn spawn(
         config: SourceConfig,
         stats: Arc<SourceStats>,
@@ -68,17 +68,17 @@ impl SourceThread {
         Ok(Self { name, silent_after_ms, orders, thread })
     }
 
-    /// From now on it is silent when it has delivered nothing but digital zeros for so long; 0 is never.
+    /// Sets the time after which a source that delivers nothing but digital zeros is reported as silent, in milliseconds; 0 is never.
     pub fn set_silent_after_ms(&self, ms: u64) {
         self.silent_after_ms.store(ms, Relaxed);
     }
 
-    /// Gives an order; a source that has stopped by itself takes none.
+    /// Gives an order. It has no effect on a source that has ended.
     pub fn order(&self, order: Order) {
         let _ = self.orders.send(order);
     }
 
-    /// Waits for the thread, but not for ever: a device that hangs must not hang the daemon.
+    /// Waits for the thread until the deadline, because a device that hangs must not hang the daemon.
     pub fn join(self, deadline: Instant) {
         while !self.thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
@@ -95,11 +95,11 @@ struct Worker {
     stats: Arc<SourceStats>,
     analysis: Sender<Command>,
     orders: Receiver<Order>,
-    /// Why the source is lost, while it is.
+    /// The reason for the loss, while the source is lost.
     lost: Option<String>,
 }
 
-/// Why a stretch of listening is over.
+/// The reason why the worker stops listening to a capture.
 enum Over {
     Lost(String),
     Ended,
@@ -111,7 +111,7 @@ impl Worker {
         let mut retry = FIRST_RETRY;
         let mut is_first = paused.is_none();
         if let Some(reason) = paused {
-            // Nobody needs to wait for it.
+            // The start of the daemon does not wait for a paused source.
             let _ = opened.try_send(Ok(()));
             if !self.obey(Order::Pause(reason)) {
                 return;
@@ -123,7 +123,7 @@ impl Worker {
             if first {
                 let _ = opened.try_send(attempt.as_ref().map(|_| ()).map_err(Clone::clone));
             }
-            // How the first opening went is the pipeline's to judge, and to log.
+            // The pipeline judges and logs the first attempt.
             let judged = first && attempt.is_err();
             let over = match attempt {
                 Ok(capture) => {
@@ -134,7 +134,7 @@ impl Worker {
             };
             let order = match over {
                 Over::Lost(reason) => {
-                    // A reason is logged once, not at each try.
+                    // A reason is logged once, not at each attempt.
                     if !judged && self.lost.as_ref() != Some(&reason) {
                         tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
                     }
@@ -149,7 +149,7 @@ impl Worker {
                 }
                 Over::Ended => {
                     self.tell(Command::Finish { source: self.config.name.clone() });
-                    // What has come to its end has nothing to pause, and a pause that ends does not begin it anew.
+                    // A source that has ended cannot be paused, and does not begin again after a pause.
                     match self.orders.iter().find(|order| matches!(order, Order::Stop(_))) {
                         Some(order) => order,
                         None => return,
@@ -163,7 +163,7 @@ impl Worker {
         }
     }
 
-    /// Hands the capture's ring to the analysis and watches the capture until it is over.
+    /// Hands the ring of a capture to the analysis and watches the capture until it ends.
     fn listen(&mut self, capture: Capture) -> Over {
         let Capture { rate_hz, reader, device_latency_ns, notices, pace, guard } = capture;
         let report = self.lost.take().map(|_| Report::SourceRestored { source: self.config.name.clone() });
@@ -186,7 +186,7 @@ impl Worker {
                 recv(notices) -> notice => match notice {
                     Ok(Notice::Lost(reason)) => break Over::Lost(reason),
                     Ok(Notice::Ended) => break Over::Ended,
-                    Err(_) => break Over::Lost("its capture stopped without a word".to_owned()),
+                    Err(_) => break Over::Lost("its capture stopped and gave no reason".to_owned()),
                 },
                 recv(self.orders) -> order => break Over::Ordered(order.unwrap_or(Order::Stop(EndReason::Shutdown))),
                 default(LOOK_EVERY) => {
@@ -211,7 +211,7 @@ impl Worker {
         over
     }
 
-    /// Records and tells that the source is lost; told once, however often opening it again fails.
+    /// Records that the source is lost, and reports it once, however often opening it again fails.
     fn lose(&mut self, reason: String) {
         let report = self.lost.is_none().then(|| Report::SourceLost { source: self.config.name.clone(), reason: reason.clone() });
         if report.is_some() {
@@ -223,7 +223,7 @@ impl Worker {
         self.lost = Some(reason);
     }
 
-    /// Does what is ordered, and says whether the source goes on.
+    /// Carries out an order, and returns whether the source goes on.
     fn obey(&mut self, order: Order) -> bool {
         let mut order = order;
         loop {
@@ -238,7 +238,7 @@ impl Worker {
                     return false;
                 }
                 Order::Pause(reason) => {
-                    // Before the ends are told: who hears of one and asks is answered "paused".
+                    // The state changes before events end: a client that asks after such an end is answered "paused".
                     self.stats.blame(Some(reason));
                     self.stats.enter(SourceState::Paused);
                     self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });

@@ -1,31 +1,31 @@
-//! Whether the configuration file has changed since it was read, told from looks at its outside.
+//! The watch: whether the configuration file has changed since it was read, by its stamps.
 //!
-//! It touches no file itself and reads no clock: whoever looks says what was seen. A file that is being written looks different at each
-//! look, so a change is one only when it has been seen twice; one that is gone for a moment, as when an editor replaces it, is none.
+//! The watch touches no file and reads no clock; the caller takes the stamps. A file that is being written has another stamp each time, so
+//! a change counts once it was seen twice. A file that is missing for a moment, because an editor replaces it, has not changed.
 
 use crate::config::stamp::Stamp;
 
-/// What was seen of the file.
+/// The stamps of the file.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// What it looked like when it was read last.
+    /// The stamp when the file was last read.
     read: Option<Stamp>,
-    /// What it looked like at the last look, where that was something else.
+    /// The stamp at the last check, if it was another.
     seen: Option<Stamp>,
 }
 
 impl Watch {
-    /// A watch over a file that was read when it looked like this.
+    /// A watch over a file that was read with this stamp.
     pub fn new(read: Option<Stamp>) -> Self {
         Self { read, seen: None }
     }
 
-    /// The file is about to be read, whatever comes of it.
+    /// Records that the file is about to be read.
     pub fn read(&mut self, now: Option<Stamp>) {
         (self.read, self.seen) = (now, None);
     }
 
-    /// Whether the file has changed and has come to rest; it then counts as read.
+    /// Whether the file has changed and is no longer being written; it then counts as read.
     pub fn is_changed(&mut self, now: Option<Stamp>) -> bool {
         let changed = now.filter(|now| Some(*now) != self.read);
         let is_at_rest = changed.is_some() && changed == self.seen;

@@ -80,6 +80,17 @@ impl Shared {
         self.query(|reply| Query::Top { k: k.min(10_000), reply }).await
     }
 
+    /// Has thresholds of a label or a group written into the configuration file.
+    ///
+    /// # Errors
+    /// The sentence that says why they are not.
+    pub async fn save(&self, label: String, change: ThresholdChange) -> Result<(), String> {
+        match self.ask(|reply| Control::Save { label, change, reply }).await {
+            Ok(written) => written,
+            Err(Refusal(_, sentence)) => Err(sentence),
+        }
+    }
+
     /// A view of a source, with the columns of its spectrogram from `since` on.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::access::Access;
 use super::hub::Hub;
 use super::wire::{ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
-use crate::config::Config;
 use crate::control::Control;
+use crate::detect::rule::{self, Rule};
 use crate::limits;
 use crate::model::Labels;
 use crate::stats::Stats;
@@ -27,8 +27,14 @@ pub struct Directory {
     pub labels: Labels,
     /// The configuration file, if there is one.
     pub config: Option<String>,
-    /// The configuration in force.
-    pub in_force: Config,
+    /// The effective configuration as TOML.
+    pub effective: String,
+    /// The rules, which say what is reported.
+    pub rules: Vec<Rule>,
+    /// The labels that `[report] ignore` names, by their indices among the model's outputs.
+    pub ignored: Vec<usize>,
+    /// The names of the configured sources.
+    pub sources: Vec<Arc<str>>,
 }
 
 /// How many clients may be connected at a time: what they leave of this process's files is enough for its own.
@@ -56,7 +62,7 @@ pub struct Shared {
 impl Directory {
     /// The names of the groups that are reported.
     pub fn groups(&self) -> Vec<String> {
-        self.in_force.groups().map(|group| group.name.clone()).collect()
+        rule::groups(&self.rules).map(|group| group.name.clone()).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::support::{Client, Daemon, RINGTONE};
+use crate::support::{Client, Daemon, RINGTONE, mimid, run};
 use serde_json::Value;
 
 /// Puts a configuration in the place of another, as an editor does.
@@ -98,4 +98,50 @@ fn digital_silence_is_told_after_the_time_that_the_source_sets_and_stands_in_the
     client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     feed([0, 0], 200);
     assert_eq!(heard(&mut client, 306)["reason"], Value::Null);
+}
+
+/// The warnings of `mimid check`, without the word that they begin with.
+fn checked(file: &Path) -> Vec<String> {
+    let checked = run(mimid().arg("check").arg("--config").arg(file).env("TZ", "Mars/Olympus"));
+    let told = String::from_utf8(checked.stderr).unwrap();
+    assert!(checked.status.success(), "{told}");
+    told.lines().map(|line| line.strip_prefix("warning: ").expect(line).to_owned()).collect()
+}
+
+#[test]
+fn start_up_and_reload_log_the_warnings_that_check_prints() {
+    const REPORT: &str = "[report]\npreset = \"home\"\nignore = [\"Bark\", \"Silence\"]\n";
+    const LABELS: &str =
+        "[labels.Dog]\nrelease = 0.3\nthreshold = 0.3\n[labels.Bark]\nthreshold = 0.999\n[labels.Speech]\nthreshold = 0.999\n";
+    const GROUPS: &str = "[groups.a]\nlabels = [\"Siren\"]\n[groups.b]\nlabels = [\"Siren\"]\n";
+    const CONFIRM: &str = "[defaults]\nconfirm = \"9/10\"\nmin_duration_ms = 100\n";
+    const QUIET: &str = "[privacy]\nquiet_hours = [\"Mon 22:00-22:01\"]\n";
+    let source = format!("[[source]]\ninput = \"file:{RINGTONE}?loop\"\nrate_hz = 48000\n[log]\nformat = \"json\"\n");
+    let all = [REPORT, LABELS, GROUPS, CONFIRM, QUIET].concat();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::start_as(&format!("{source}{all}"), &[], |mut command| {
+        command.env("TZ", "Mars/Olympus").stderr(log.reopen().unwrap());
+        command
+    });
+    let file = daemon.folder.path().join("mimid.toml");
+    // Every warning about the file that is in the log; each begins with the path.
+    let logged = || {
+        let lines = std::fs::read_to_string(log.path()).unwrap();
+        let records = lines.lines().map(|line| serde_json::from_str(line).expect(line));
+        let warnings = records.filter(|record: &Value| record["level"] == "WARN");
+        let messages = warnings.map(|record| record["message"].as_str().unwrap_or_default().to_owned());
+        messages.filter(|message| message.starts_with(&file.display().to_string())).collect::<Vec<_>>()
+    };
+    let at_start = logged();
+    assert_eq!(at_start, checked(&file));
+    assert!(at_start.len() >= 9, "{at_start:?}");
+    let mut client = daemon.connect();
+    let mut before = at_start.len();
+    for text in [&all, "", REPORT, LABELS, GROUPS, CONFIRM, QUIET, "[detection]\nhop_ms = 200\n[defaults]\nconfirm = \"6/6\"\n"] {
+        std::fs::write(&file, format!("[socket]\npath = {:?}\n{source}{text}", daemon.socket())).unwrap();
+        client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+        let all = logged();
+        assert_eq!(all[before..], checked(&file), "{text}");
+        before = all.len();
+    }
 }

@@ -6,10 +6,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{ConfigArg, Failure, exit, load_raw, say};
+use super::{ConfigArg, Failure, exit, load, say};
 use crate::cli::progress::progress;
-use crate::config::Raw;
 use crate::config::origin::{Origin, Reported};
+use crate::config::{Loaded, Raw};
 use crate::detect::Detection;
 use crate::detect::rule::Rule;
 use crate::detect::step::Step;
@@ -58,15 +58,14 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let drawing = args.plot.as_deref().map(Drawing::of).transpose()?;
-    let (raw, loaded, model) = load_raw(&args.config)?;
-    let config = loaded.config.clone();
+    let Loaded { raw, config, origins, model, .. } = load(&args.config)?;
     let n_reported = config.rules.len();
     let mut rules = config.rules;
     rules.extend(unreported(&raw, &model.labels, &rules));
     let asked = args.labels.iter().map(|label| find(label, &rules, &model.labels)).collect::<Result<Vec<_>, _>>()?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let engine = Engine::open(&model, &runtime, config.model.n_threads())?;
-    let why_not = rules.iter().map(|rule| why_not(rule, &loaded.origins, &model.labels, raw.path.as_deref())).collect();
+    let why_not = rules.iter().map(|rule| why_not(rule, &origins, &model.labels, raw.path.as_deref())).collect();
     let findings = hear(args, &model, engine, rules, n_reported, why_not)?;
     if let Some(at_s) = args.at.filter(|at_s| *at_s > findings.length_s) {
         let message = format!("{} ends at {:.2} s, before the moment {at_s} s", args.file.display(), findings.length_s);

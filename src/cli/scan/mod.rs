@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigArg, Failure, exit, load, say};
 use crate::cli::progress::progress;
+use crate::config::Loaded;
 use crate::detect::Detection;
 use crate::detect::rule::Rule;
 use crate::ear::Ear;
@@ -50,8 +51,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let message = "audacity labels belong to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
     }
-    let (loaded, model) = load(&args.config)?;
-    let config = loaded.config;
+    let Loaded { config, model, .. } = load(&args.config)?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     if let Some(folder) = &args.scores {
         std::fs::create_dir_all(folder).map_err(|error| {

@@ -1,4 +1,4 @@
-//! The thresholds that the user has changed and not written: what they were, what is asked for, what the daemon says is in force.
+//! The thresholds that the user has changed and not written: the old ones, the requested ones, and the effective ones of the daemon.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use super::odds;
 use crate::publish::wire::{Request, Thresholds};
 
-/// A key that is held down asks no more often than this.
+/// The shortest interval of two requests while a key is held down.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// A changed threshold. Its steps are counted, so that as many back lead to exactly where it was.
+/// A changed threshold. Its steps are counted, so that the same number of steps back leads to exactly the old threshold.
 #[derive(Debug, Clone, PartialEq)]
 struct Change {
     before: Thresholds,
-    /// What the user asks for, in steps.
+    /// The threshold that the user asks for, in steps.
     wanted: i32,
-    /// What the daemon took, in steps.
+    /// The threshold that the daemon has set, in steps.
     taken: i32,
-    /// What it said is in force then.
+    /// The effective thresholds in its answer.
     in_force: Option<Thresholds>,
 }
 
@@ -25,13 +25,13 @@ struct Change {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     labels: BTreeMap<String, Change>,
-    /// How the numbers of a label follow its threshold, where a change was taken back: all of them have been set since.
+    /// For a label whose change was taken back, thresholds whose proportions its numbers follow: all of them have been set since.
     followed: BTreeMap<String, Thresholds>,
     /// The label whose change is to be sent, and when.
     due: Option<(String, Instant)>,
 }
 
-/// A request to be sent, and the steps that it stands for.
+/// A request that was sent, and the steps that it stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
     /// The label.
@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 impl Changes {
-    /// Moves a label's threshold by so many steps. Returns what has to be sent before, where another label's change waits.
+    /// Moves a label's threshold by some steps. Returns the request of another label whose change was waiting, which has to be sent first.
     pub fn step(&mut self, label: &str, now: Thresholds, by: i32, at: Instant) -> Option<(Request, Asked)> {
         let wanted = self.labels.get(label).map_or(0, |change| change.wanted);
         let before = self.labels.get(label).map_or(now, |change| change.before);
@@ -86,8 +86,8 @@ impl Changes {
     fn request(&self, label: &str) -> Option<(Request, Asked)> {
         let Change { before, wanted, .. } = self.labels.get(label)?;
         let threshold = odds::step(before.threshold, *wanted);
-        // The start threshold and the release follow by themselves as they would in the configuration. To take a change back all three
-        // are set, and follow only if they are asked to from then on.
+        // The start threshold and the release follow the threshold, as in the configuration. To take a change back all three are set. From
+        // then on they no longer follow, so each request sets them in proportion.
         let exactly = |of: fn(&Thresholds) -> f64| match self.followed.get(label) {
             _ if *wanted == 0 => Some(of(before)),
             Some(followed) if of(followed) == of(before) => Some(of(before)),
@@ -103,7 +103,7 @@ impl Changes {
         Some((request, Asked { label: label.to_owned(), steps: *wanted }))
     }
 
-    /// The daemon has done what was asked, and this is in force.
+    /// Takes the daemon's answer with the effective thresholds.
     pub fn taken(&mut self, asked: &Asked, in_force: Thresholds) {
         let Some(change) = self.labels.get_mut(&asked.label) else { return };
         let before = (change.taken, change.in_force);
@@ -116,8 +116,8 @@ impl Changes {
         }
     }
 
-    /// Forgets a change where other thresholds are in force than those that the daemon took: somebody else has set them, or had the
-    /// configuration loaded again. Says whether it did.
+    /// Forgets a change if the effective thresholds are not those that the daemon set for it: another client has set them, or the
+    /// configuration was loaded again. Returns whether the change was forgotten.
     pub fn forget_unless(&mut self, label: &str, in_force: Thresholds) -> bool {
         let is_other = self.labels.get(label).is_some_and(|change| change.in_force.is_some_and(|known| known != in_force));
         if is_other {
@@ -128,7 +128,7 @@ impl Changes {
         is_other
     }
 
-    /// The daemon has refused what was asked; what it took before stays.
+    /// Takes the daemon's refusal. The threshold that it has set before stays.
     pub fn refused(&mut self, asked: &Asked) {
         if let Some(change) = self.labels.get_mut(&asked.label) {
             change.wanted = change.taken;
@@ -139,7 +139,7 @@ impl Changes {
         }
     }
 
-    /// Forgets all of them: they are written, or another configuration is in force.
+    /// Forgets all changes: they are written, or another configuration is effective.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -157,12 +157,12 @@ impl Changes {
         self.labels.keys().filter_map(|label| Some((label.as_str(), self.wanted(label)?)))
     }
 
-    /// The names of all labels that are or were being changed.
+    /// The names of all labels with a change, including those that are being taken back.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.labels.keys().map(String::as_str)
     }
 
-    /// How many labels are changed.
+    /// The number of changed labels.
     pub fn len(&self) -> usize {
         self.all().count()
     }

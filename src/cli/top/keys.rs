@@ -58,8 +58,8 @@ pub fn press(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
             state.mode = Mode::Watch;
             None
         }
-        Mode::Diff(proposal, line) => {
-            let last = proposal.diff.lines().count().saturating_sub(1);
+        Mode::Diff(plan, line) => {
+            let last = plan.diff().lines().count().saturating_sub(1);
             match key.code {
                 KeyCode::Up | KeyCode::Char('k') => *line = line.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => *line = (*line + 1).min(last),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::keys::KEYS;
 use super::palette::Role;
 use super::pen::{Pen, columns};
-use super::proposal::Proposal;
+use crate::config::edit::Plan;
 
 /// Shows what each key does.
 pub fn keys(pen: &mut Pen, area: Rect) {
@@ -21,10 +21,11 @@ pub fn keys(pen: &mut Pen, area: Rect) {
 }
 
 /// Shows a diff from its line `first` on.
-pub fn diff(proposal: &Proposal, first: usize, pen: &mut Pen, area: Rect) {
-    pen.line(area, &format!("This would be written to {}", proposal.path.display()), Role::Strong);
+pub fn diff(plan: &Plan, first: usize, pen: &mut Pen, area: Rect) {
+    pen.line(area, &format!("This would be written to {}", plan.path().display()), Role::Strong);
     // The header names the file twice more.
-    let lines = proposal.diff.lines().filter(|line| !line.starts_with("--- ") && !line.starts_with("+++ "));
+    let diff = plan.diff();
+    let lines = diff.lines().filter(|line| !line.starts_with("--- ") && !line.starts_with("+++ "));
     for (y, line) in (area.y + 2..area.bottom()).zip(lines.skip(first)) {
         let role = match line.chars().next() {
             Some('+') => Role::Firing,

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::keys::{Act, press};
 use super::link::{self, FromDaemon};
 use super::palette::Palette;
-use super::proposal::Proposal;
+use super::proposal;
 use super::screen::Screen;
 use super::state::{Mode, State};
 use super::view;
@@ -188,15 +188,15 @@ impl Session {
             // The shell takes the terminal while the process is stopped; the signal that lets it go on takes it back.
             Act::Suspend => self.screen.lend(|| raise(Signal::SIGSTOP).unwrap_or_default())?,
             Act::Redraw => self.screen.clear()?,
-            Act::Propose => match Proposal::new(self.state.config(), self.state.changes.all()) {
-                Ok(proposal) => self.state.mode = Mode::Diff(proposal, 0),
+            Act::Propose => match proposal::plan(self.state.config(), self.state.changes.all()) {
+                Ok(plan) => self.state.mode = Mode::Diff(Box::new(plan), 0),
                 Err(sentence) => self.state.warn(sentence, now),
             },
             Act::Write => {
-                if let Mode::Diff(proposal, _) = std::mem::replace(&mut self.state.mode, Mode::Watch) {
-                    match proposal.write() {
-                        Ok(()) => self.state.written(&proposal.path, now),
-                        Err(sentence) => self.state.warn(sentence, now),
+                if let Mode::Diff(plan, _) = std::mem::replace(&mut self.state.mode, Mode::Watch) {
+                    match plan.write() {
+                        Ok(()) => self.state.written(plan.path(), now),
+                        Err(error) => self.state.warn(error.to_string(), now),
                     }
                 }
             }

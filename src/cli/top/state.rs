@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::changes::{Asked, Changes};
-use super::proposal::Proposal;
 use super::source::{Label, Source};
+use crate::config::edit::Plan;
 use crate::publish::wire::{Body, Line, Request};
 use crate::text::visible;
 
@@ -34,8 +34,8 @@ pub enum Mode {
     Watch,
     /// The keys.
     Help,
-    /// What would be written, from this line on.
-    Diff(Proposal, usize),
+    /// The diff of a plan that is not written yet, from this line on.
+    Diff(Box<Plan>, usize),
     /// The question whether changes are left behind.
     Leaving,
 }

@@ -30,7 +30,7 @@ pub fn draw(state: &State, palette: Palette, cells: &mut Buffer) {
     let (inside, last) = (Rect { height: area.height - 1, ..area }, Rect { y: area.bottom() - 1, height: 1, ..area });
     match &state.mode {
         Mode::Help => pages::keys(&mut pen, inside),
-        Mode::Diff(proposal, line) => pages::diff(proposal, *line, &mut pen, inside),
+        Mode::Diff(plan, line) => pages::diff(plan, *line, &mut pen, inside),
         Mode::Watch | Mode::Leaving => watch(state, &mut pen, inside),
     }
     last_line(state, &mut pen, last);

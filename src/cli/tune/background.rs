@@ -1,18 +1,17 @@
-//! `mimid tune --background` and `--background-live`: thresholds from hours of ordinary background.
+//! `mimid tune --background` and `--background-live`: finds thresholds from hours of ordinary background.
 //!
-//! What is gathered, and may be kept in a state file, are counts and times of peaks; never a sound.
+//! Only counts and times of peaks are gathered, and kept in a state file if there is one; never a sound.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::outcome::{self, Unwritten};
-use super::{Args, live};
+use super::{Args, live, original, outcome};
 use crate::cli::progress::progress;
 use crate::cli::{Failure, exit, load, say};
-use crate::config::edit::{self, Assignment, EditError};
-use crate::config::{Config, Raw};
+use crate::config::edit::{self, Assignment, EditError, Original};
+use crate::config::{Config, Loaded};
 use crate::detect::rule::{Gate, Rule};
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
@@ -35,13 +34,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What the file holds, if there is one.
+    /// The state of a file, or an empty one if there is no file.
     fn open(path: Option<PathBuf>, model: &Model) -> Result<Self, Failure> {
         let statistics = path.as_deref().map(|path| state::read(path, model.into())).transpose()?.flatten().unwrap_or_default();
         Ok(Self { statistics, path })
     }
 
-    /// Takes these in the place of what there was, and writes the file.
+    /// Replaces the statistics, and writes the file.
     pub fn save(&mut self, statistics: Statistics, model: &Model) -> Result<(), Failure> {
         self.statistics = statistics;
         Ok(self.path.as_deref().map_or(Ok(()), |path| state::write(path, &self.statistics, model.into()))?)
@@ -51,8 +50,7 @@ impl State {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let budget = args.false_alarms_per_day.unwrap_or(1.0);
-    let (loaded, model) = load(&args.config)?;
-    let config = loaded.config;
+    let Loaded { config, model, .. } = load(&args.config)?;
     let (state, failed) = match args.background_live {
         Some(goal) => {
             let path = args.state.clone().or_else(standard_state).ok_or_else(|| {
@@ -82,14 +80,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Where the state is kept if nothing else is said.
+/// The standard path of the state file.
 fn standard_state() -> Option<PathBuf> {
     let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let folder = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     folder.map(|folder| folder.join("mimid/background.json"))
 }
 
-/// Hears recordings, and says how many could not be heard whole; those that the state holds already are not heard again.
+/// Adds the statistics of the recordings that the state does not hold yet. Returns the number of those that could not be read to their end.
 fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) -> Result<usize, Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let mut engine = Engine::open(model, &runtime, config.model.n_threads())?;
@@ -120,7 +118,7 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) 
 /// The statistics of one recording.
 fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, RecordingError> {
     let mut decoder = recording::open(path)?;
-    // Rules are not needed to see peaks.
+    // Peaks need no rules.
     let mut ear = recording::ear(path, &decoder, model, Vec::new())?;
     ear.keep_peaks(model.labels.len());
     let rate_hz = u64::from(ear.model_rate_hz());
@@ -146,17 +144,11 @@ fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, R
     Ok(gatherer.finish())
 }
 
-/// Says what was found, and puts it into the configuration where that is asked for.
+/// Prints the report, and the fragment of a configuration or the diff of the file that is written.
 fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], model: &Model) -> Result<(), Failure> {
-    let path = edit::target(args.config.config.as_deref()).map_err(|error| Failure::new(error, exit::USAGE));
-    let old = match path.as_deref().map(std::fs::read_to_string) {
-        Ok(Ok(text)) => text,
-        // Without a configuration everything is at its default.
-        Err(_) => String::new(),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Ok(Err(error)) => return Err(Failure::new(format_args!("the configuration cannot be read: {error}"), exit::FAILED)),
-    };
-    let assignments = assignments(&old, advice, rules, &model.labels)?;
+    let original = original(args)?;
+    let assignments = assignments(&original, advice, rules, &model.labels)?;
+    let plan = original.plan(&assignments, &model.labels)?;
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{}", report::json(advice, statistics, rules))?;
@@ -169,29 +161,20 @@ fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], m
         }
         return Ok(());
     }
-    let path = path?;
-    let new = edit::assign(&old, &assignments, &model.labels).map_err(unwritten)?;
-    if new == old {
-        say(format_args!("{} says all that already", path.display()));
-        return Ok(());
-    }
-    let diff = edit::diff(&path, &old, &new);
     if args.json {
-        let _ = write!(io::stderr(), "{diff}");
+        let _ = write!(io::stderr(), "{}", plan.diff());
     } else {
-        write!(out, "{diff}")?;
+        write!(out, "{}", plan.diff())?;
         out.flush()?;
     }
-    edit::replace(&path, &old, &new).map_err(unwritten)?;
-    say(format_args!("{} is written; a running daemon takes it with `systemctl reload mimid`", path.display()));
+    say(super::write(&plan)?);
     Ok(())
 }
 
-/// What is to be changed in the configuration `text`, so that it is valid after that.
-fn assignments(text: &str, advice: &Advice, rules: &[Rule], labels: &Labels) -> Result<Vec<Assignment>, Failure> {
-    let is_label = |rule: &Rule| !rule.subject.id.is_empty();
-    // A group has no place in the list of what is ignored; what is best for it then is the highest threshold.
-    let ignores = |choice: &&Choice| choice.ignore && is_label(&rules[choice.rule]);
+/// The changes of the configuration that the advice comes to.
+fn assignments(original: &Original, advice: &Advice, rules: &[Rule], labels: &Labels) -> Result<Vec<Assignment>, EditError> {
+    // A group cannot be ignored, so it gets the highest threshold instead.
+    let ignores = |choice: &&Choice| choice.ignore && !rules[choice.rule].subject.is_group();
     let wanted: Vec<(&Rule, Gate)> = advice
         .choices
         .iter()
@@ -204,15 +187,9 @@ fn assignments(text: &str, advice: &Advice, rules: &[Rule], labels: &Labels) -> 
             (rule, Gate { threshold, release, start_threshold, ..rule.gate })
         })
         .collect();
-    let mut all = outcome::assignments(text, &wanted, labels).map_err(Failure::from)?.concat();
+    let mut all = outcome::assignments(original, &wanted, labels)?.concat();
     all.extend(
         advice.choices.iter().filter(ignores).map(|choice| Assignment::Ignore { label: rules[choice.rule].subject.name.clone() }),
     );
-    let new = edit::assign(text, &all, labels).map_err(unwritten)?;
-    Raw::parse(&new, None).validate(labels).map_err(|faults| Failure::from(Unwritten::Faults(faults)))?;
     Ok(all)
-}
-
-fn unwritten(error: EditError) -> Failure {
-    Failure::from(Unwritten::from(error))
 }

@@ -1,16 +1,15 @@
-//! `mimid tune --truth`: the thresholds and releases that suit recordings whose sounds are known.
+//! `mimid tune --truth`: finds thresholds and releases from recordings whose sounds are known.
 //!
-//! The configuration is written last and in one step; whatever goes wrong before leaves it as it was.
+//! The configuration is written last, in one step. A failure before that leaves it as it was.
 
 use std::io::{self, Write};
 
-use super::outcome::{self, Unwritten};
-use super::recordings::{self, Labelled, Wrong};
+use super::recordings::{self, Labelled, TruthFaults};
 use super::report::Report;
 use super::subjects::Subjects;
-use super::{Args, hear};
-use crate::cli::{Failure, exit, load_raw};
-use crate::config::edit;
+use super::{Args, hear, original, outcome};
+use crate::cli::{Failure, exit, load};
+use crate::config::Loaded;
 use crate::model::hierarchy::LabelHierarchy;
 use crate::model::onnx::{self, Runtime};
 use crate::tune::choose::Goal;
@@ -19,15 +18,11 @@ use crate::tune::matching::Rule;
 /// A day in seconds.
 const DAY_S: f64 = 86_400.0;
 
-/// Tunes by the recordings, and prints or writes what is found.
+/// Tunes by the recordings, and prints or writes the outcome.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (raw, loaded, model) = load_raw(&args.config)?;
-    let (config, labels) = (loaded.config, &model.labels);
-    let text = match &raw.path {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(format_args!("{} cannot be read: {error}", path.display()), exit::FAILED))?,
-        None => String::new(),
-    };
+    let Loaded { raw, config, model, .. } = load(&args.config)?;
+    let labels = &model.labels;
+    let original = original(args)?;
     let mut recordings = recordings::read(&args.truth, &args.files, labels).map_err(wrong)?;
     let subjects = Subjects::new(&raw, &config, labels, &LabelHierarchy::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
@@ -44,7 +39,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let outcomes = outcome::choose(&subjects, &recordings, &observed, rule, goal);
     let changed = outcomes.iter().filter(|outcome| outcome.is_set());
     let wanted: Vec<_> = changed.map(|outcome| (&outcome.tuned.rule, outcome.gate)).collect();
-    let assignments = outcome::assignments(&text, &wanted, labels)?;
+    let assignments = outcome::assignments(&original, &wanted, labels)?;
+    let plan = original.plan(&assignments.concat(), labels)?;
     let report = Report {
         goal: args.false_alarms_per_day,
         collar_ms: args.collar_ms,
@@ -58,33 +54,26 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (false, false) => out.write_all(report.fragment(&assignments).as_bytes())?,
         (false, true) => report.json(&mut out, None)?,
         (true, is_json) => {
-            let target = edit::target(args.config.config.as_deref()).map_err(Unwritten::from)?;
-            let new = edit::assign(&text, &assignments.concat(), labels).map_err(Unwritten::from)?;
-            let diff = edit::diff(&target, &text, &new);
+            let diff = plan.diff();
             if is_json {
                 io::stderr().write_all(diff.as_bytes())?;
             } else {
                 writeln!(out, "{}\n{diff}", report.sentences().join("\n"))?;
             }
             out.flush()?;
-            if new != text {
-                edit::replace(&target, &text, &new).map_err(|error| Failure::new(error, exit::FAILED))?;
-            }
+            let sentence = super::write(&plan)?;
             match is_json {
-                true => report.json(&mut out, Some(&target))?,
-                false if new == text => writeln!(out, "{} says all that already", target.display())?,
-                false => {
-                    writeln!(out, "{} is written; a running daemon takes it with `systemctl reload mimid`", target.display())?
-                }
+                true => report.json(&mut out, Some(plan.path()))?,
+                false => writeln!(out, "{sentence}")?,
             }
         }
     }
     Ok(out.flush()?)
 }
 
-/// Where a recording does not say how long it is, that is known only now.
+/// Checks events against the ends of those recordings whose length became known only when they were decoded.
 fn check_ends(recordings: &mut [Labelled], lengths: impl Iterator<Item = f64>, args: &Args) -> Result<(), Failure> {
-    let mut faults = Wrong::default();
+    let mut faults = TruthFaults::default();
     for (recording, lasts_s) in recordings.iter_mut().zip(lengths).filter(|(recording, _)| recording.n_frames.is_none()) {
         recording.lasts_s = lasts_s;
         recordings::beyond(recording, &args.truth, &mut faults);
@@ -92,8 +81,8 @@ fn check_ends(recordings: &mut [Labelled], lengths: impl Iterator<Item = f64>, a
     if faults.truth.is_empty() { Ok(()) } else { Err(wrong(faults)) }
 }
 
-/// What is wrong with the truth comes before what is wrong with the recordings, one sentence a line.
-fn wrong(wrong: Wrong) -> Failure {
+/// The failure for these faults: those of the truth first, one sentence on a line.
+fn wrong(wrong: TruthFaults) -> Failure {
     let exit_code = if wrong.truth.is_empty() { exit::FAILED } else { exit::USAGE };
     let sentences = wrong.truth.iter().map(ToString::to_string).chain(wrong.recordings);
     Failure::new(sentences.collect::<Vec<_>>().join("\n"), exit_code)

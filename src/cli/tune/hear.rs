@@ -1,4 +1,4 @@
-//! Every candidate at once through the real engine: each is a rule of its own, so what it hears is what the daemon would tell.
+//! Runs every candidate gate at once through the engine. Each is a rule of its own, so its events are those that the daemon would report.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,28 +16,28 @@ use crate::model::onnx::Runtime;
 use crate::recording::{self, Engine, RecordingError};
 use crate::tune::matching::{Span, united};
 
-/// What one rule heard in one recording.
+/// The events of one gate in one recording.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Heard {
-    /// Its events.
+pub struct GateEvents {
+    /// The confirmed events.
     pub events: Vec<Span>,
-    /// How many more were announced and then taken back.
+    /// The number of further events that were announced and then taken back.
     pub n_taken_back: usize,
 }
 
-/// What was heard in a recording.
+/// The events of all gates in one recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    /// For each label that is tuned, for each of its gates.
-    pub by_gate: Vec<Vec<Heard>>,
-    /// How long the recording is, in seconds.
+    /// For each tuned label, for each of its gates.
+    pub by_gate: Vec<Vec<GateEvents>>,
+    /// The length of the recording in seconds.
     pub lasts_s: f64,
 }
 
-/// Lets every gate of every label hear every recording, several recordings at a time.
+/// Runs every gate of every label over every recording, several recordings at a time.
 ///
 /// # Errors
-/// A sentence about each recording that could not be heard whole, or why nothing can be heard.
+/// A sentence for each recording that could not be read to its end, or the reason why the engine does not run.
 pub fn hear(
     model: &Model,
     runtime: &Runtime,
@@ -49,7 +49,7 @@ pub fn hear(
     let rules: Vec<Rule> = tuned
         .iter()
         .zip(gates)
-        // A candidate must not be told under the name of another.
+        // Candidates are not merged with each other.
         .flat_map(|(tuned, gates)| gates.iter().map(|gate| Rule { gate: *gate, merge: false, ..tuned.rule.clone() }))
         .collect();
     let n_frames = recordings.iter().map(|recording| recording.n_frames).sum::<Option<u64>>();
@@ -74,7 +74,7 @@ pub fn hear(
     };
     let workers = threads.clamp(1, recordings.len().max(1));
     std::thread::scope(|scope| {
-        // Where the system gives fewer threads, those that there are hear all the recordings.
+        // If the system gives fewer threads, those share all recordings.
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..workers).filter_map(start).collect();
         let mut result = work();
@@ -96,18 +96,18 @@ pub fn hear(
     if sentences.is_empty() { Ok(heard) } else { Err(Failure::new(sentences.join("\n"), exit::FAILED)) }
 }
 
-/// What every rule heard in one recording, and how long it is.
+/// The events of every rule in one recording, and its length in seconds.
 fn one(
     engine: &mut Engine,
     model: &Model,
     rules: &[Rule],
     recording: &Labelled,
     progress: &ProgressBar,
-) -> Result<(Vec<Heard>, f64), RecordingError> {
+) -> Result<(Vec<GateEvents>, f64), RecordingError> {
     let path = &recording.path;
     let mut decoder = recording::open(path)?;
     let mut ear = recording::ear(path, &decoder, model, rules.to_vec())?;
-    let mut heard = vec![Heard::default(); rules.len()];
+    let mut heard = vec![GateEvents::default(); rules.len()];
     engine.hear(
         path,
         &mut decoder,
@@ -131,8 +131,8 @@ fn one(
     Ok((heard, lasts_s))
 }
 
-/// What each rule heard, label by label.
-fn split((heard, lasts_s): (Vec<Heard>, f64), gates: &[Vec<Gate>]) -> Observed {
+/// The events of the rules, divided by label.
+fn split((heard, lasts_s): (Vec<GateEvents>, f64), gates: &[Vec<Gate>]) -> Observed {
     let mut heard = heard.into_iter();
     Observed { by_gate: gates.iter().map(|gates| heard.by_ref().take(gates.len()).collect()).collect(), lasts_s }
 }

@@ -1,7 +1,7 @@
-//! `mimid tune --background-live`: gathers what the running daemon hears, by what its socket says, with no second microphone and no
-//! second model.
+//! `mimid tune --background-live`: gathers the peaks that a running daemon reports over its socket, without a second microphone or a second
+//! model.
 //!
-//! A daemon that goes away is waited for; an interruption, or the end of the time, ends the gathering in the normal way.
+//! If the daemon goes away, the command waits for it. An interruption ends the gathering like the end of its time.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -22,32 +22,32 @@ use crate::publish::wire::{Body, Peaks, Request};
 use crate::tune::background::report::duration;
 use crate::tune::background::statistics::{Gatherer, Moment, Place};
 
-/// How often the daemon is asked: it keeps the peaks of minutes.
+/// The interval of the requests for peaks. The daemon keeps the peaks of some minutes.
 const EVERY: Duration = Duration::from_secs(3);
-/// How often the state file is written.
+/// The interval at which the state file is written.
 const SAVED_EVERY: Duration = Duration::from_secs(60);
-/// How long an answer may take; a daemon sends something every half minute.
+/// The longest time without a line after which the daemon counts as gone. A daemon sends a line at least every half minute.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How long is waited before the daemon is looked for again: at first, and at most.
+/// The waits between attempts to connect again: the first, and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Why there is no connection at the moment.
+/// The reason for a broken connection.
 enum Break {
-    /// It may be there again later.
+    /// The daemon may be back later.
     Away(String),
-    /// It will never do.
+    /// The daemon cannot be used.
     Never(Failure),
 }
 
-/// How the gathering goes on.
+/// Whether the gathering goes on.
 enum Next {
     GoOn,
     Stop,
 }
 
-/// Gathers until `goal` has been heard in all, or until it is interrupted.
+/// Gathers until the state holds `goal`, or until an interruption.
 pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Model, state: &mut State) -> Result<(), Failure> {
-    // A daemon that is not there at the start is a mistake; one that goes away later comes again.
+    // A daemon that is missing at the start is an error. One that goes away later is waited for.
     let mut link = Link::open(socket, model).map_err(|broken| match broken {
         Break::Away(sentence) => Failure::new(sentence, exit::FAILED),
         Break::Never(failure) => failure,
@@ -94,7 +94,7 @@ pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Mod
     state.save(gatherer.finish(), model)
 }
 
-/// Looks for the daemon until it is there; `None` where that is interrupted.
+/// Tries to connect until the daemon is there; `None` after an interruption.
 fn open_again(socket: Option<&Path>, model: &Model, stop: &Receiver<()>) -> Result<Option<Link>, Failure> {
     let mut wait = AGAIN.0;
     loop {
@@ -109,16 +109,16 @@ fn open_again(socket: Option<&Path>, model: &Model, stop: &Receiver<()>) -> Resu
     }
 }
 
-/// The connection, and how far it has been asked.
+/// The connection, with the number of the next peak.
 struct Link {
     daemon: Daemon,
     next: u64,
-    /// The daemon's own count of what it heard when it was asked last.
+    /// The time for which the daemon had followed peaks at the last answer, in seconds.
     heard_s: f64,
 }
 
 impl Link {
-    /// Connects to a daemon with this model, which keeps peaks from now on.
+    /// Connects to a daemon that runs this model, and has it follow peaks.
     fn open(socket: Option<&Path>, model: &Model) -> Result<Self, Break> {
         let away = |error: ClientError| Break::Away(error.to_string());
         let mut daemon = Daemon::connect(socket).map_err(away)?;
@@ -132,7 +132,7 @@ impl Link {
             );
             return Err(Break::Never(Failure::new(sentence, exit::USAGE)));
         }
-        // Of all that the daemon reports only a reload matters here: it may bring another model.
+        // Of all reports only a reload matters, because it may bring another model.
         let types = vec!["config.reloaded".to_owned()];
         let request =
             Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None, instance: None };
@@ -143,7 +143,7 @@ impl Link {
         Ok(link)
     }
 
-    /// What came since it was asked last.
+    /// The peaks since the last request.
     fn ask(&mut self) -> Result<Peaks, Break> {
         self.request(Some(self.next))
     }
@@ -170,7 +170,7 @@ impl Link {
         }
     }
 
-    /// Counts an answer in.
+    /// Adds an answer to the statistics.
     fn take(&mut self, answer: &Peaks, model: &Model, gatherer: &mut Gatherer) -> Result<(), Break> {
         for peak in &answer.peaks {
             let (Some(label), Ok(at)) = (model.labels.find(&peak.label), peak.at.parse::<Timestamp>()) else {
@@ -181,7 +181,7 @@ impl Link {
             let moment = Moment { place: Place::Source(peak.source.as_str().into()), at_ms: at.as_millisecond() };
             gatherer.peak((label, kind), peak.score as f32, moment);
         }
-        // Time whose peaks were lost does not count: it would make the room quieter than it is.
+        // Time whose peaks were lost does not count, or the room would appear quieter than it is.
         if answer.lost == 0 {
             gatherer.heard(((answer.heard_s - self.heard_s).max(0.0) * 1_000.0).round() as u64);
         }
@@ -190,7 +190,7 @@ impl Link {
     }
 }
 
-/// Waits, and says whether it was interrupted meanwhile.
+/// Waits, and returns whether to go on.
 fn pause(stop: &Receiver<()>, time: Duration) -> Next {
     match stop.recv_timeout(time) {
         Err(RecvTimeoutError::Timeout) => Next::GoOn,
@@ -198,7 +198,7 @@ fn pause(stop: &Receiver<()>, time: Duration) -> Next {
     }
 }
 
-/// Tells when the user has had enough. The second interruption ends the program at once, as the first does elsewhere.
+/// A channel that receives the first interruption. The second one ends the program at once.
 fn interruptions() -> Result<Receiver<()>, Failure> {
     let failed = |error: io::Error| Failure::new(format_args!("signals cannot be caught: {error}"), exit::FAILED);
     let (told, stop) = bounded(1);
@@ -236,14 +236,14 @@ fn progress(goal_ms: u64) -> ProgressBar {
     bar
 }
 
-/// Says a sentence above the progress. That nobody reads it changes nothing.
+/// Prints a sentence above the progress bar.
 fn say(progress: &ProgressBar, sentence: &str) {
     progress.suspend(|| {
         crate::cli::say(format_args!("mimid: {sentence}"));
     });
 }
 
-/// How long has been heard, and what would have rung most so far.
+/// Shows the time heard so far, and the labels with the most alarms.
 fn show(progress: &ProgressBar, gatherer: &Gatherer, rules: &[Rule]) {
     if progress.is_hidden() {
         return;
@@ -258,7 +258,7 @@ fn show(progress: &ProgressBar, gatherer: &Gatherer, rules: &[Rule]) {
         .collect();
     rung.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
     let most: Vec<String> = rung.iter().take(3).map(|(n, name)| format!("{name} {n}")).collect();
-    let most = if most.is_empty() { "nothing would have rung".to_owned() } else { format!("most alarms: {}", most.join(", ")) };
+    let most = if most.is_empty() { "no alarm so far".to_owned() } else { format!("most alarms: {}", most.join(", ")) };
     progress.set_position(so_far.heard_ms);
     progress.set_message(format!("heard {}; {most}", duration(Duration::from_millis(so_far.heard_ms))));
 }

@@ -1,11 +1,13 @@
-//! `mimid tune`: thresholds from recordings instead of guesses.
+//! `mimid tune`: finds thresholds from recordings or from hours of background.
 //!
-//! Each way of tuning has a file of its own; here is the command line only.
+//! This file has the command line, and writes the configuration. `by_truth` tunes by recordings whose sounds are known, `background` by
+//! recordings of background, and `live` by the peaks that a running daemon reports.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigArg, Failure};
+use super::{ConfigArg, Failure, exit};
+use crate::config::edit::{EditError, Original, Plan};
 
 mod background;
 mod by_truth;
@@ -17,46 +19,76 @@ mod report;
 mod subjects;
 pub mod truth;
 
-/// Find thresholds by what recordings, or hours of ordinary background, say.
+/// Find thresholds from recordings, or from hours of ordinary background.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("by").required(true).multiple(false))]
 pub struct Args {
-    /// What is heard in the recordings: a table with the columns filename, onset, offset, event_label, or an Audacity label track;
-    /// may be given several times
+    /// The true events of the recordings: a table with the columns filename, onset, offset, event_label, or an Audacity label track; may
+    /// be given several times
     #[arg(long, value_name = "FILE", group = "by", requires = "files")]
     truth: Vec<PathBuf>,
-    /// The recordings are an ordinary day, in which everything that rings is false
+    /// The recordings are of ordinary background: every event in them is a false alarm
     #[arg(long, group = "by", requires = "files")]
     background: bool,
-    /// The running daemon hears an ordinary day of this length, such as 24h, 90m or 30s; Ctrl-C ends it earlier, and the next run
-    /// goes on from there
+    /// The running daemon hears ordinary background for this time, such as 24h, 90m or 30s; Ctrl-C ends it earlier, and the next run goes
+    /// on from there
     #[arg(long, value_name = "DURATION", group = "by", value_parser = length, conflicts_with = "files")]
     background_live: Option<Duration>,
     /// The recordings: WAV, FLAC, Ogg Vorbis or MP3
     #[arg(value_name = "RECORDING")]
     files: Vec<PathBuf>,
-    /// How many false alarms a day may remain: with --truth the recall is highest within that, instead of the F1; of background it
-    /// is 1 if nothing else is said, of all labels together
+    /// The highest number of false alarms a day: with --truth, the best recall within it takes the place of the best F1; of background,
+    /// it is that of all labels together, and 1 by default
     #[arg(long, value_name = "N", value_parser = positive)]
     false_alarms_per_day: Option<f64>,
-    /// How far an onset or an offset may be off to be right, in milliseconds
+    /// The largest error of an onset or an offset that counts as right, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 500.0, requires = "truth", value_parser = positive)]
     collar_ms: f64,
-    /// Where what is heard of background is counted, so that a later run goes on from it [default with --background-live:
+    /// The file that keeps the counts of the background, so that a later run goes on from them [default with --background-live:
     /// $XDG_STATE_HOME/mimid/background.json, or ~/.local/state/mimid/background.json]
     #[arg(long, value_name = "FILE", conflicts_with = "truth")]
     state: Option<PathBuf>,
     /// The daemon's socket
     #[arg(long, value_name = "PATH", requires = "background_live")]
     socket: Option<PathBuf>,
-    /// Write what is found into the configuration, and show the difference first
+    /// Write the thresholds into the configuration, and show the difference first
     #[arg(long)]
     write: bool,
-    /// Print the report for machines instead of a fragment of a configuration
+    /// Print the report as JSON instead of a fragment of a configuration
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     config: ConfigArg,
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        let exit_code = match error {
+            EditError::Assign { .. } | EditError::Invalid(_) | EditError::NoHome => exit::USAGE,
+            EditError::Unreadable { .. } | EditError::Changed(_) | EditError::ReadOnly(_) | EditError::Unwritable { .. } => {
+                exit::FAILED
+            }
+        };
+        Self::new(error, exit_code)
+    }
+}
+
+/// The configuration file that is tuned. Without `--write` no file is needed, and an empty text takes its place.
+fn original(args: &Args) -> Result<Original, EditError> {
+    match Original::open(args.config.config.as_deref()) {
+        Err(EditError::NoHome) if !args.write => Ok(Original::default()),
+        original => original,
+    }
+}
+
+/// Writes the plan, and returns the sentence that reports it.
+fn write(plan: &Plan) -> Result<String, EditError> {
+    let path = plan.path().display();
+    if plan.is_empty() {
+        return Ok(format!("{path} says all that already"));
+    }
+    plan.write()?;
+    Ok(format!("{path} is written; a running daemon takes it with `systemctl reload mimid`"))
 }
 
 /// A number above 0.
@@ -65,7 +97,7 @@ fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
-/// A length of time such as 24h, 90m or 30s, or several together.
+/// A duration such as 24h, 90m or 30s, or a sum of them.
 fn length(text: &str) -> Result<Duration, String> {
     let bad = || format!("{text:?} is no length of time such as 24h, 90m, 1h30m or 30s");
     let (mut rest, mut seconds) = (text.trim(), 0.0);

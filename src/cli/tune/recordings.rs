@@ -1,4 +1,4 @@
-//! Which recording each row of the truth is about, and what is wrong between the two: all of it at once.
+//! Joins the rows of the truth with the recordings, and collects the faults of both.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,45 +9,45 @@ use crate::model::Labels;
 use crate::recording;
 use crate::tune::matching::Span;
 
-/// An event may end so much after its recording does, for times are rounded, in seconds.
+/// The time in seconds by which an event may end after its recording, because times are rounded.
 const ROUNDING_S: f64 = 0.1;
 
-/// A recording whose sounds are known.
+/// A recording with its true events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labelled {
-    /// The recording.
+    /// The path.
     pub path: PathBuf,
-    /// How many frames it says it has.
+    /// The number of frames, if the file states it.
     pub n_frames: Option<u64>,
-    /// How long it is, in seconds; 0 where it does not say so itself.
+    /// The length in seconds; 0 if the file does not state it.
     pub lasts_s: f64,
-    /// What is heard in it.
+    /// The true events.
     pub events: Vec<Known>,
 }
 
 /// A true event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
-    /// Which of the truth files says so.
+    /// The index of the truth file.
     pub file: usize,
-    /// The line there.
+    /// The line of that file.
     pub line: usize,
     /// The label by its index.
     pub label: usize,
-    /// When it is heard.
+    /// Its onset and offset.
     pub span: Span,
 }
 
-/// What cannot be gone on with.
+/// The faults that prevent tuning.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Wrong {
-    /// What is wrong with the truth.
+pub struct TruthFaults {
+    /// The faults of the truth.
     pub truth: Vec<Fault>,
-    /// What is wrong with the recordings themselves.
+    /// The faults of the recordings, a sentence each.
     pub recordings: Vec<String>,
 }
 
-impl Wrong {
+impl TruthFaults {
     fn is_empty(&self) -> bool {
         self.truth.is_empty() && self.recordings.is_empty()
     }
@@ -58,8 +58,8 @@ impl Wrong {
 }
 
 /// Reads the truth files and joins them with the recordings.
-pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Result<Vec<Labelled>, Wrong> {
-    let mut wrong = Wrong::default();
+pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Result<Vec<Labelled>, TruthFaults> {
+    let mut wrong = TruthFaults::default();
     let mut recordings: Vec<Labelled> = Vec::new();
     let mut places: Vec<PathBuf> = Vec::new();
     for path in files {
@@ -116,7 +116,7 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
             beyond(recording, truth_files, &mut wrong);
         }
     }
-    // What a file names that cannot be read at all is not known; it may well be these.
+    // A truth file that cannot be read may name these recordings.
     for (recording, _) in recordings.iter().zip(&is_named).filter(|(_, is_named)| is_readable && !**is_named) {
         let message = "no truth names this recording; a row with its filename alone says that nothing is heard in it".to_owned();
         wrong.at(&recording.path, None, message);
@@ -132,8 +132,8 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
     Err(wrong)
 }
 
-/// Says which events begin or end after the end of their recording, and cuts what only rounding puts there.
-pub fn beyond(recording: &mut Labelled, truth_files: &[PathBuf], wrong: &mut Wrong) {
+/// Adds a fault for each event that ends after its recording, and cuts an end that is late only by rounding.
+pub fn beyond(recording: &mut Labelled, truth_files: &[PathBuf], wrong: &mut TruthFaults) {
     let end = recording.lasts_s;
     for Known { file, line, span, .. } in &mut recording.events {
         if span.offset_s > end + ROUNDING_S || span.onset_s >= end {
@@ -156,23 +156,23 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     })
 }
 
-/// One truth file's names for the recordings.
+/// The recordings under the names of one truth file.
 struct Join<'a> {
     path: &'a Path,
     files: &'a [PathBuf],
-    /// The same without links and dots.
+    /// The same as canonical paths.
     places: &'a [PathBuf],
-    /// What was found for a name; a wrong one is told once.
+    /// The recordings found so far by name. A fault is reported once for each name.
     of_name: HashMap<Option<String>, Option<usize>>,
 }
 
 impl Join<'_> {
-    fn find(&mut self, name: Option<&str>, line: usize, wrong: &mut Wrong) -> Option<usize> {
+    fn find(&mut self, name: Option<&str>, line: usize, wrong: &mut TruthFaults) -> Option<usize> {
         if let Some(found) = self.of_name.get(&name.map(str::to_owned)) {
             return *found;
         }
         let found = match name {
-            // Its row has been told to be without a name.
+            // The missing name is a fault already.
             Some("") => Ok(None),
             Some(name) => self.by_name(name).map(Some),
             None => self.by_stem().map(Some),
@@ -185,7 +185,8 @@ impl Join<'_> {
         found
     }
 
-    /// A name is a path from the truth's own folder, or from where the command runs, or the end of one recording's path.
+    /// The recording of a name, which is a path relative to the truth's folder or to the working directory, or the end of one recording's
+    /// path.
     fn by_name(&self, name: &str) -> Result<usize, String> {
         let beside = self.path.parent().unwrap_or(Path::new("")).join(name);
         for path in [beside.as_path(), Path::new(name)] {
@@ -207,7 +208,7 @@ impl Join<'_> {
         }
     }
 
-    /// A label track belongs to the recording that is named like it, or to the only one.
+    /// The recording of a label track: the one with the same name, or the only one.
     fn by_stem(&self) -> Result<usize, String> {
         if let [_] = self.files {
             return Ok(0);

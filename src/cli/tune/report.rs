@@ -1,4 +1,4 @@
-//! What tuning found, told: sentences for people, a fragment of a configuration, or JSON.
+//! The report of tuning by truth: sentences for people, a fragment of a configuration, or JSON.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,34 +12,34 @@ use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 use crate::tune::matching::Counts;
 
-/// All that was found.
+/// The report.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// How many false alarms a day are allowed; `None` where F1 was the goal.
+    /// The highest number of false alarms a day; `None` if the goal is the best F1.
     pub goal: Option<f64>,
-    /// How far an edge may be off, in milliseconds.
+    /// The largest error of an onset or an offset that counts as right, in milliseconds.
     pub collar_ms: f64,
-    /// How many recordings were heard.
+    /// The number of recordings.
     pub n_recordings: usize,
-    /// How long they are together.
+    /// Their total length in hours.
     pub hours: f64,
     /// The model's labels.
     pub labels: &'a Labels,
-    /// What is tuned.
+    /// The outcome for each tuned label.
     pub outcomes: &'a [Outcome],
 }
 
 impl Report<'_> {
-    /// Everything in sentences, one a label.
+    /// A heading, then a sentence for each label.
     pub fn sentences(&self) -> Vec<String> {
-        std::iter::once(self.heading()).chain(self.told().map(|outcome| self.sentence(outcome))).collect()
+        std::iter::once(self.heading()).chain(self.shown().map(|outcome| self.sentence(outcome))).collect()
     }
 
-    /// A part of a configuration to paste, with the sentences as comments. The assignments are those of the labels that change.
+    /// A fragment of a configuration, to be pasted, with the sentences as comments. The assignments are those of the labels that change.
     pub fn fragment(&self, assignments: &[Vec<Assignment>]) -> String {
         let mut text = format!("# {}\n", self.heading());
         let mut assignments = assignments.iter();
-        for outcome in self.told() {
+        for outcome in self.shown() {
             text.push_str(&format!("\n# {}\n", self.sentence(outcome)));
             if let Some(set) = outcome.is_set().then(|| assignments.next()).flatten() {
                 text.push_str(&edit::fragment(set));
@@ -48,12 +48,12 @@ impl Report<'_> {
         text
     }
 
-    /// What is worth a sentence: a kind of a true label only where it changes.
-    fn told(&self) -> impl Iterator<Item = &Outcome> {
+    /// The outcomes that get a sentence. A descendant of a true label gets one only if it changes.
+    fn shown(&self) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().filter(|outcome| outcome.kind_of.is_none() || outcome.is_set())
     }
 
-    /// Everything as one JSON object; `written` is the configuration that was changed.
+    /// The report as one JSON object; `written` is the configuration file that was changed.
     pub fn json(&self, out: &mut impl Write, written: Option<&Path>) -> io::Result<()> {
         let days = self.hours / 24.0;
         let gate = |gate: &Gate, counts: Counts, n_taken_back: usize| {
@@ -103,7 +103,7 @@ impl Report<'_> {
 
     fn heading(&self) -> String {
         let goal = match self.goal {
-            None => format!("the best F1, edges right within {} ms", self.collar_ms),
+            None => format!("the best F1, onsets and offsets right within {} ms", self.collar_ms),
             Some(1.0) => "the best recall with at most 1 false alarm a day".to_owned(),
             Some(per_day) => format!("the best recall with at most {per_day} false alarms a day"),
         };

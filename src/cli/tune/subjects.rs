@@ -1,4 +1,4 @@
-//! Which labels and groups are tuned, and by which true events.
+//! The labels and groups that are tuned, and the true events that each is tuned by.
 
 use std::collections::BTreeSet;
 
@@ -13,36 +13,36 @@ use crate::tune::matching::{Span, united};
 /// A label or a group that is tuned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
-    /// The rule in force, or the one that would be if the label were reported.
+    /// The effective rule, or the one that the label would have if it were reported.
     pub rule: Rule,
     /// Whether the configuration reports it.
     pub is_reported: bool,
-    /// The labels whose true events are its own: those of its members, and of what is below them. None where the truth says nothing
-    /// of it, but of a label above it.
+    /// The labels whose true events are its own: its members and their descendants. Empty if the truth names only an ancestor of it.
     pub from: Vec<usize>,
 }
 
-/// What is told of one true label: a bark that is told says that there is a dog.
+/// A branch of the label hierarchy: a label with true events and its descendants, tuned together, because an event of a descendant is one of
+/// the label as well. A bark is a dog.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Family {
-    /// The one whose true events they are, and what is below it without true events of its own; by their place among all that are
-    /// tuned.
+pub struct Branch {
+    /// The head, which has the true events, then its descendants without true events of their own; as indices of [`Subjects::tuned`].
     pub members: Vec<usize>,
-    /// What is below it and belongs to a family of its own.
+    /// The descendants of the head that belong to another branch.
     pub below: Vec<usize>,
 }
 
-/// What is tuned.
+/// All labels and groups that are tuned.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Subjects {
-    /// All of it.
+    /// The labels and groups.
     pub tuned: Vec<Tuned>,
-    /// The families, each after those that are below it.
-    pub families: Vec<Family>,
+    /// The branches, each after those of its descendants.
+    pub branches: Vec<Branch>,
 }
 
 impl Subjects {
-    /// What of the configuration, and beyond it, these recordings speak of.
+    /// The labels and groups of the configuration to which the recordings' true events belong, and the labels with true events that are not
+    /// reported.
     pub fn new(raw: &Raw, config: &Config, labels: &Labels, hierarchy: &LabelHierarchy, recordings: &[Labelled]) -> Self {
         let named: BTreeSet<usize> = recordings.iter().flat_map(|r| r.events.iter().map(|event| event.label)).collect();
         let from = |rule: &Rule| -> Vec<usize> {
@@ -62,7 +62,7 @@ impl Subjects {
                 && hierarchy.covers(&high.rule.members, &low.rule.members)
         };
         let below = |high: usize| (0..all.len()).filter(|low| is_below(*low, high)).count();
-        // The truth is complete for what it names, and so for what is below that; of other kin it says nothing.
+        // The truth is complete for the labels that it names and for their descendants, and for no others.
         let is_named = |at: usize| all[at].rule.members.iter().any(|label| named.contains(label));
         let head = |at: usize| {
             let above = (0..all.len()).filter(|high| is_named(*high) && is_below(at, *high));
@@ -72,16 +72,16 @@ impl Subjects {
         let mut order: Vec<usize> = (0..all.len()).filter(|at| !all[*at].from.is_empty()).collect();
         order.sort_by_key(|at| below(*at));
         let kept: Vec<usize> = (0..all.len()).filter(|at| heads[*at].is_some()).collect();
-        // Families speak of places among those that are kept.
+        // The indices of a branch are those among the kept ones.
         let places = |found: Vec<usize>| found.iter().filter_map(|at| kept.binary_search(at).ok()).collect::<Vec<usize>>();
-        let family = |of: &usize| {
+        let branch = |of: &usize| {
             let followers = (0..all.len()).filter(|at| at != of && heads[*at] == Some(*of));
             let members: Vec<usize> = std::iter::once(*of).chain(followers).collect();
             let others = (0..all.len()).filter(|at| is_below(*at, *of) && !members.contains(at)).collect();
-            Family { members: places(members), below: places(others) }
+            Branch { members: places(members), below: places(others) }
         };
-        let families = order.iter().map(family).collect();
-        Self { tuned: kept.iter().map(|at| all[*at].clone()).collect(), families }
+        let branches = order.iter().map(branch).collect();
+        Self { tuned: kept.iter().map(|at| all[*at].clone()).collect(), branches }
     }
 }
 
@@ -92,7 +92,7 @@ impl Tuned {
     }
 }
 
-/// The rules of these labels as the configuration would have them if it reported them.
+/// The rules that these labels would have if the configuration reported them.
 fn unreported(raw: &Raw, labels: &Labels, missing: &[usize]) -> Vec<Rule> {
     if missing.is_empty() {
         return Vec::new();
@@ -153,8 +153,8 @@ mod tests {
         let (subjects, _) = subjects("[report]\npreset = \"all\"\n", &[(1, span(1.0, 3.0))]);
         // A cat is an animal, but the truth speaks of dogs only.
         assert_eq!(names(&subjects), [("Animal", true), ("Dog", true), ("Bark", true)]);
-        let (dog, animal) = (Family { members: vec![1, 2], below: vec![] }, Family { members: vec![0], below: vec![1, 2] });
-        assert_eq!(subjects.families, [dog, animal]);
+        let (dog, animal) = (Branch { members: vec![1, 2], below: vec![] }, Branch { members: vec![0], below: vec![1, 2] });
+        assert_eq!(subjects.branches, [dog, animal]);
     }
 
     #[test]

@@ -1,47 +1,47 @@
-//! What is in labelled recordings, as a file says it: a table with the DCASE columns, or an Audacity label track.
+//! Truth files, which name the true events of recordings: tables with the DCASE columns, or Audacity label tracks.
 //!
-//! Every fault is collected with its line, so that one read shows all of them. It never opens a file and knows no labels: which
-//! recording a row means, and whether its label is one, is asked elsewhere.
+//! Every fault is collected with its line, so that one read shows all of them. The parser opens no file and knows no labels; `recordings`
+//! finds the recording of a row and its label.
 
 use std::collections::HashMap;
 
 use crate::text::nearest;
 
-/// The columns of a DCASE table that are read, in any order; others are passed over.
+/// The columns of a DCASE table that are read, in any order; others are ignored.
 const COLUMNS: [&str; 4] = ["filename", "onset", "offset", "event_label"];
 
 /// A truth file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Truth {
-    /// What it says, line by line.
+    /// The rows.
     pub rows: Vec<Row>,
-    /// What is wrong with it: the line, counted from 1, and a sentence.
+    /// The faults: the line, counted from 1, and a sentence.
     pub faults: Vec<(usize, String)>,
 }
 
-/// One row.
+/// A row of a truth file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The recording's name as it is written; `None` in a label track, which belongs to one recording as a whole.
+    /// The recording's name as it is written; `None` in a label track, which belongs to one recording.
     pub filename: Option<String>,
-    /// What is heard there; `None` in a row that only says that there is nothing (else) in the recording.
+    /// The event; `None` in a row that only names the recording.
     pub event: Option<Event>,
 }
 
 /// An event as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// In seconds from the recording's start.
+    /// The onset in seconds from the recording's start.
     pub onset_s: f64,
-    /// In seconds from the recording's start; after the onset.
+    /// The offset in seconds from the recording's start; after the onset.
     pub offset_s: f64,
     /// The label's name.
     pub label: String,
 }
 
-/// Reads a truth file; whatever the bytes are, what cannot be read is a fault.
+/// Reads a truth file. A line that cannot be read is a fault.
 pub fn parse(bytes: &[u8]) -> Truth {
     let mut truth = Truth::default();
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -120,7 +120,7 @@ impl Truth {
         self.rows.push(Row { line, filename, event: Some(Event { onset_s, offset_s, label: label.to_owned() }) });
     }
 
-    /// The same row twice is a slip of the hand, and would count twice.
+    /// Adds a fault for each row that repeats another, because its event would count twice.
     fn find_repetitions(&mut self) {
         let mut seen = HashMap::new();
         for Row { line, filename, event } in &self.rows {
@@ -142,7 +142,7 @@ fn is_label_track(line: &str) -> bool {
     line.starts_with('\\') || (is_time(fields.next()) && is_time(fields.next()))
 }
 
-/// Where each of [`COLUMNS`] stands, or what is wrong with the header.
+/// The index of each of [`COLUMNS`], or the fault of the header.
 fn columns(header: &str) -> Result<[Option<usize>; 4], String> {
     let names: Vec<String> = header.split('\t').map(|name| name.trim().to_lowercase()).collect();
     let found = COLUMNS.map(|column| names.iter().position(|name| name == column));
@@ -172,7 +172,7 @@ fn columns(header: &str) -> Result<[Option<usize>; 4], String> {
     Err(sentences.collect::<Vec<_>>().join("; "))
 }
 
-/// The fields of a line at these places; what is not there is empty.
+/// The fields of a line at these indices; a missing field is empty.
 fn fields<const N: usize>(line: &str, places: [Option<usize>; N]) -> [&str; N] {
     let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
     places.map(|place| place.and_then(|at| fields.get(at)).copied().unwrap_or_default())

@@ -1,31 +1,27 @@
 //! Editing a configuration file in place: numbers set and labels left out, while comments, order and formatting stay.
 //!
-//! The text is only ever spliced at places that its parser names, and never written anew from what was understood of it; so what
-//! an edit does not concern cannot change. Whether the numbers make sense together is for [`super::Raw::validate`] to say: validate
-//! the new text before it is put in place.
-
-use std::path::{Path, PathBuf};
-
-use similar::TextDiff;
+//! An edit is a [`Plan`]: assignments made on the present text of the file ([`Original`]), validated, shown as a diff, written in one
+//! step. The text is only spliced at places that its parser names, and never printed anew; so everything else stays byte for byte.
 
 use super::print::quoted;
-use super::{find, user_file};
+use crate::event::Subject;
 use crate::model::Labels;
 use crate::text::did_you_mean;
 
+mod plan;
 mod replace;
 mod splice;
 
-pub use replace::replace;
+pub use plan::{EditError, Original, Plan};
 
-/// One number to be set, or one label to be left out.
+/// A number to set, or a label to ignore.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Assignment {
     /// A number of a label, which is given by its display name.
     Label {
         /// The label's display name.
         label: String,
-        /// Which number.
+        /// The key.
         key: Key,
         /// From 0 to 1.
         value: f64,
@@ -34,19 +30,30 @@ pub enum Assignment {
     Group {
         /// The group's name.
         group: String,
-        /// Which number.
+        /// The key.
         key: Key,
         /// From 0 to 1.
         value: f64,
     },
-    /// A label that the report leaves out.
+    /// A label to add to `[report] ignore`.
     Ignore {
         /// The label's display name.
         label: String,
     },
 }
 
-/// Which number of a label or a group is set.
+impl Assignment {
+    /// A number of a label or a group.
+    pub fn number(subject: &Subject, key: Key, value: f64) -> Self {
+        let name = subject.name.clone();
+        match subject.is_group() {
+            true => Assignment::Group { group: name, key, value },
+            false => Assignment::Label { label: name, key, value },
+        }
+    }
+}
+
+/// The key of a number that can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// `threshold`
@@ -68,28 +75,28 @@ impl Key {
     }
 }
 
-/// Why a configuration file was not edited.
+/// Why the assignments do not fit a text.
 #[derive(Debug, thiserror::Error)]
-pub enum EditError {
-    /// The text cannot be understood.
+pub enum AssignError {
+    /// The text is not TOML.
     #[error("line {line}: this is not TOML: {what}; `mimid check` names all faults")]
     NotToml {
         /// Counted from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         what: String,
     },
-    /// Something else stands where a table or a list is needed.
+    /// Another value stands in place of a table or a list.
     #[error("line {line}: {key} is not {expected}, so nothing can be set in it; `mimid check` names all faults")]
     WrongType {
         /// Counted from 1.
         line: usize,
         /// The key.
         key: String,
-        /// What it must be, as a noun with its article.
+        /// The type that it must have, as a noun with its article.
         expected: &'static str,
     },
-    /// The model has no such label; the sentence says it, with the nearest that it has.
+    /// The model has no such label. The sentence names the nearest that it has.
     #[error("{0}")]
     UnknownLabel(String),
     /// The file defines no such group.
@@ -97,49 +104,32 @@ pub enum EditError {
     UnknownGroup {
         /// The name.
         name: String,
-        /// The nearest that it defines.
+        /// The nearest group that the file defines.
         suggestion: Option<String>,
     },
-    /// A number that no threshold can be.
+    /// A number that cannot be a threshold.
     #[error("{0} is out of range; it must be from 0 to 1")]
     OutOfRange(f64),
-    /// The file is not what it was when the edit was made.
-    #[error("{} was changed by somebody else meanwhile; try again", .0.display())]
-    Changed(PathBuf),
-    /// The file may not be written.
-    #[error("{} is read-only; make it writable, or edit another file with --config", .0.display())]
-    ReadOnly(PathBuf),
-    /// The new text could not be put in place; the old file is whole.
-    #[error("{} cannot be written ({error}); it is as it was", path.display())]
-    Unwritable {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// There is no configuration file, and no folder where one would belong.
-    #[error("there is no configuration file and no home folder to make one in; name one with --config")]
-    NoHome,
 }
 
 /// `text` with the assignments made.
 ///
-/// A label's table is found however it is spelt there: by name, slug or id in any case, under its own header, inline or with dotted
-/// keys. A label without one gets it after the last label's table, or at the end.
+/// A label's table is found in any spelling: by name, slug or id in any case, under its own header, inline or with dotted keys. A label
+/// without a table gets one after the last label's table, or at the end.
 ///
 /// # Errors
-/// Text that is no TOML, names that are not there, and numbers that are out of range; nothing of what is said in it is checked.
-pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result<String, EditError> {
+/// Text that is not TOML, unknown names, and numbers out of range. Whether the result is valid is not checked here; a [`Plan`] checks it.
+pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result<String, AssignError> {
     let mut text = text.to_owned();
     for assignment in assignments {
         text = match assignment {
             Assignment::Label { label, key, value } => {
-                let index = labels.find(label).ok_or_else(|| EditError::UnknownLabel(labels.unknown(label)))?;
+                let index = labels.find(label).ok_or_else(|| AssignError::UnknownLabel(labels.unknown(label)))?;
                 splice::set_in_label(&text, label, |name| labels.find(name) == Some(index), key.name(), &number(*value)?)?
             }
             Assignment::Group { group, key, value } => splice::set_in_group(&text, group, key.name(), &number(*value)?)?,
             Assignment::Ignore { label } => {
-                let index = labels.find(label).ok_or_else(|| EditError::UnknownLabel(labels.unknown(label)))?;
+                let index = labels.find(label).ok_or_else(|| AssignError::UnknownLabel(labels.unknown(label)))?;
                 splice::ignore(&text, label, |name| labels.find(name) == Some(index))?
             }
         };
@@ -147,7 +137,7 @@ pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result
     Ok(text)
 }
 
-/// The assignments alone as TOML, for somebody to paste.
+/// The assignments alone as TOML, to be pasted into a file.
 pub fn fragment(assignments: &[Assignment]) -> String {
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     let mut ignored: Vec<String> = Vec::new();
@@ -171,27 +161,12 @@ pub fn fragment(assignments: &[Assignment]) -> String {
     blocks.join("\n")
 }
 
-/// A unified diff for people, with the file's path in its header; empty where nothing differs.
-pub fn diff(path: &Path, old: &str, new: &str) -> String {
-    let name = path.display().to_string();
-    TextDiff::from_lines(old, new).unified_diff().header(&name, &name).to_string()
+/// A number from 0 to 1 in the form in which the file holds it.
+fn number(value: f64) -> Result<String, AssignError> {
+    if (0.0..=1.0).contains(&value) { Ok(decimal(value)) } else { Err(AssignError::OutOfRange(value)) }
 }
 
-/// Which file an edit goes to: `explicit`, else the one that [`super::read`] would find, else the user's own, which [`replace()`]
-/// then makes.
-///
-/// # Errors
-/// Where no file is there and the user has no home.
-pub fn target(explicit: Option<&Path>) -> Result<PathBuf, EditError> {
-    explicit.map(PathBuf::from).or_else(find).or_else(user_file).ok_or(EditError::NoHome)
-}
-
-/// A number from 0 to 1 as the file writes it.
-fn number(value: f64) -> Result<String, EditError> {
-    if (0.0..=1.0).contains(&value) { Ok(decimal(value)) } else { Err(EditError::OutOfRange(value)) }
-}
-
-/// At most 4 decimals: more would claim a precision that no threshold has. What is above 0 stays above it.
+/// A number with at most 4 decimals, because no threshold is more precise. A number above 0 stays above 0.
 fn decimal(value: f64) -> String {
     let least = if value > 0.0 { 1e-4 } else { 0.0 };
     format!("{:?}", (value * 1e4).round().max(least * 1e4) / 1e4)

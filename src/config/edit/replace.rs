@@ -1,6 +1,6 @@
-//! Putting a new text in the place of a file, so that an interruption at any moment leaves the old file or the new one whole.
+//! Atomic replacement of a file: an interruption at any moment leaves either the old file or the new one, whole.
 //!
-//! The new text is written to a file beside the old one and then takes its name, which the system does in one step.
+//! The new text is written to a file beside the old one, which is then renamed over it in one step.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 use super::EditError;
 
-/// Puts `new` in the place of the file that held `old`. A symbolic link stays one, and the file that it names is replaced; the new
-/// file has the old one's permissions, and its owner where this user may give it away. A file that is not there is made, with its
-/// folder, where `old` is empty.
+/// Replaces the text `old` of a file by `new`. A symbolic link is kept, and the file that it names is replaced. The new file has the
+/// permissions of the old one, and its owner if this user may give a file away. If `old` is empty, a file that does not exist is created
+/// with its folder.
 ///
 /// # Errors
-/// Where the file no longer holds `old`, is read-only, or cannot be written; it is then as it was.
-pub fn replace(path: &Path, old: &str, new: &str) -> Result<(), EditError> {
+/// The file no longer holds `old`, is read-only, or cannot be written; it is then as it was.
+pub(super) fn replace(path: &Path, old: &str, new: &str) -> Result<(), EditError> {
     replace_by(path, old, |file| file.write_all(new.as_bytes()))
 }
 
-/// [`replace`] with what writes the new text as an argument.
+/// Does the work of [`replace`]; `write` writes the new text.
 fn replace_by(path: &Path, old: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), EditError> {
     let unwritable = |error: io::Error| EditError::Unwritable { path: path.to_owned(), error };
     let held = match fs::read(path) {
@@ -35,7 +35,7 @@ fn replace_by(path: &Path, old: &str, write: impl FnOnce(&mut File) -> io::Resul
     if held.is_none() {
         fs::create_dir_all(folder).map_err(unwritable)?;
     } else if fs::metadata(&target).map_err(unwritable)?.permissions().readonly() {
-        // The folder's owner could rename over it all the same, but a file is made read-only so that nobody does.
+        // The owner of the folder could replace it all the same, but a file is made read-only so that nobody does.
         return Err(EditError::ReadOnly(path.to_owned()));
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -51,22 +51,23 @@ fn replace_by(path: &Path, old: &str, write: impl FnOnce(&mut File) -> io::Resul
         fs::rename(&beside, &target)
     };
     put().map_err(|error| {
-        // What was half written is of no use to anybody.
+        // A half-written file is of no use.
         let _ = fs::remove_file(&beside);
         unwritable(error)
     })?;
-    // The name is in place; where the folder cannot be flushed, a power cut could still bring the old file back, whole.
+    // The file is replaced. If the folder cannot be flushed, a power cut may bring the old file back, whole.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// Gives the new file what the old one had. The owner first: a change of the owner may take permissions away.
+/// Gives the new file the owner and the permissions of the old one. The owner comes first, because a change of the owner may remove
+/// permissions.
 fn give(file: &File, old: &fs::Metadata) -> io::Result<()> {
     let _ = fchown(file, Some(old.uid()), Some(old.gid()));
     file.set_permissions(old.permissions())
 }
 
-/// The file that a symbolic link names, though it may not be there yet. The path was read before, so its links lead in no circle.
+/// The file that a symbolic link names, whether it exists or not. The path was read before, so its links are not circular.
 fn followed(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
     while let Ok(link) = fs::read_link(&target) {

@@ -1,17 +1,23 @@
-//! Where in a configuration's text something is to be written: each function gives the text with one thing set.
+//! Splices: each function returns the text of a configuration with one key set.
 //!
-//! It knows TOML's ways to write a table (header, inline, dotted keys) and nothing of what the keys mean.
+//! The functions know TOML's ways to write a table (header, inline, dotted keys), and nothing of the meaning of a key.
 
 use std::ops::Range;
 
 use toml_edit::{Array, Document, Item, Key, TableLike, Value};
 
-use super::EditError;
+use super::AssignError;
 use crate::config::print::quoted;
 use crate::text::nearest;
 
-/// Sets a number of the label whose name in the file `is_it`; a label that has no table gets one under its display name.
-pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: &str, value: &str) -> Result<String, EditError> {
+/// Sets a number of the label for whose name in the file `is_it` holds. A label without a table gets one under its display name.
+pub fn set_in_label(
+    text: &str,
+    label: &str,
+    is_it: impl Fn(&str) -> bool,
+    key: &str,
+    value: &str,
+) -> Result<String, AssignError> {
     let document = parse(text)?;
     let edit = Edit { text };
     let (header, line) = (format!("[labels.{}]", quoted(label)), format!("{key} = {value}"));
@@ -27,8 +33,8 @@ pub fn set_in_label(text: &str, label: &str, is_it: impl Fn(&str) -> bool, key: 
     })
 }
 
-/// Sets a number of a group that is there.
-pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<String, EditError> {
+/// Sets a number of a group that the file defines.
+pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<String, AssignError> {
     let document = parse(text)?;
     let edit = Edit { text };
     let section = edit.find(document.as_table(), "groups")?;
@@ -36,11 +42,11 @@ pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<S
         return edit.set_in(section, group, key, value);
     }
     let names = section.iter().flat_map(|section| section.table.iter().map(|(name, _)| name));
-    Err(EditError::UnknownGroup { name: group.to_owned(), suggestion: nearest(group, names).map(str::to_owned) })
+    Err(AssignError::UnknownGroup { name: group.to_owned(), suggestion: nearest(group, names).map(str::to_owned) })
 }
 
-/// Adds a label to `[report] ignore`, unless an entry of the list `is_it` already.
-pub fn ignore(text: &str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, EditError> {
+/// Adds a label to `[report] ignore`, unless `is_it` holds for an entry of the list.
+pub fn ignore(text: &str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, AssignError> {
     let document = parse(text)?;
     let edit = Edit { text };
     let list = format!("[{}]", quoted(label));
@@ -57,8 +63,8 @@ pub fn ignore(text: &str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<S
     Ok(edit.push(ignored, &quoted(label)))
 }
 
-fn parse(text: &str) -> Result<Document<&str>, EditError> {
-    Document::parse(text).map_err(|error| EditError::NotToml {
+fn parse(text: &str) -> Result<Document<&str>, AssignError> {
+    Document::parse(text).map_err(|error| AssignError::NotToml {
         line: error.span().map_or(1, |span| line_at(text, span.start)),
         what: error.message().replace('\n', " "),
     })
@@ -68,7 +74,7 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// A table of the text, and the key that leads to it.
+/// A table of the text, with its key.
 struct Found<'d> {
     key: &'d Key,
     item: &'d Item,
@@ -76,37 +82,37 @@ struct Found<'d> {
 }
 
 impl Found<'_> {
-    /// Whether it stands in braces, or is a dotted part of what does.
+    /// Whether the table is inline, that is in braces, or a dotted part of an inline table.
     fn is_inline(&self) -> bool {
         self.item.is_inline_table()
     }
 
-    /// Where its last value ends, of those that stand under its own header or in its own braces.
+    /// The end of the last value under the table's own header or in its own braces.
     fn last_value(&self) -> Option<usize> {
         self.table.get_values().iter().filter_map(|(_, value)| value.span()).map(|span| span.end).max()
     }
 }
 
-/// A text that is spliced.
+/// A text that is being edited.
 struct Edit<'t> {
     text: &'t str,
 }
 
 impl Edit<'_> {
-    /// The table `name` of `parent`, if it is there.
-    fn find<'d>(&self, parent: &'d dyn TableLike, name: &str) -> Result<Option<Found<'d>>, EditError> {
+    /// The table `name` of `parent`, if it exists.
+    fn find<'d>(&self, parent: &'d dyn TableLike, name: &str) -> Result<Option<Found<'d>>, AssignError> {
         let Some((key, item)) = parent.get_key_value(name) else { return Ok(None) };
         let table = item.as_table_like().ok_or_else(|| self.wrong_type(name, key, "a table"))?;
         Ok(Some(Found { key, item, table }))
     }
 
-    fn wrong_type(&self, name: &str, key: &Key, expected: &'static str) -> EditError {
+    fn wrong_type(&self, name: &str, key: &Key, expected: &'static str) -> AssignError {
         let line = key.span().map_or(1, |span| line_at(self.text, span.start));
-        EditError::WrongType { line, key: name.to_owned(), expected }
+        AssignError::WrongType { line, key: name.to_owned(), expected }
     }
 
-    /// Sets `key` in the table `name`, which is there, of a section.
-    fn set_in(&self, section: &Found, name: &str, key: &str, value: &str) -> Result<String, EditError> {
+    /// Sets `key` in the table `name` of a section, which exists.
+    fn set_in(&self, section: &Found, name: &str, key: &str, value: &str) -> Result<String, AssignError> {
         let wrong_type = || self.wrong_type(name, section.key, "a table");
         let own = self.find(section.table, name)?.ok_or_else(wrong_type)?;
         let Some((old_key, old)) = own.table.get_key_value(key) else { return Ok(self.insert(&[section, &own], key, value)) };
@@ -116,10 +122,10 @@ impl Edit<'_> {
         }
     }
 
-    /// A new key at the end of the last table of a path from the root.
+    /// Inserts a key at the end of the last table of a path from the root.
     fn insert(&self, path: &[&Found], key: &str, value: &str) -> String {
         let Some(table) = path.last() else { return self.text.to_owned() };
-        // Dotted keys say the path to their table again and again.
+        // Each dotted key repeats the path to its table.
         let dotted = path.iter().rev().take_while(|found| found.table.is_dotted()).count();
         let spelt = |key: &Key| key.span().map_or_else(|| quoted(key.get()), |span| self.text[span].to_owned());
         let prefix: String = path[path.len() - dotted..].iter().map(|found| spelt(found.key) + ".").collect();
@@ -137,7 +143,7 @@ impl Edit<'_> {
         }
     }
 
-    /// A new element at the end of a list, on a line of its own if the last one has one.
+    /// Inserts an element at the end of a list, on a line of its own if the last element has one.
     fn push(&self, list: &Array, element: &str) -> String {
         let span = list.span().unwrap_or_default();
         let Some(last) = list.iter().filter_map(Value::span).last() else {
@@ -147,7 +153,7 @@ impl Edit<'_> {
         let indent = &self.text[start..last.start];
         let next = self.next_line(last.end);
         let comma = self.text[last.end..next].trim_start().starts_with(',');
-        // A comma at the beginning of a later line, which nobody writes, is left where it is.
+        // A comma at the beginning of a later line stays where it is.
         let later = next < span.end && self.text[next..span.end].trim_start().starts_with(',');
         if !indent.trim().is_empty() || next > span.end || later {
             return self.replaced(last.end..last.end, &format!(", {element}"));
@@ -157,7 +163,7 @@ impl Edit<'_> {
         format!("{}{before}{line}{indent}{element}{after}{newline}{}", &self.text[..last.end], &self.text[next..])
     }
 
-    /// The end of what stands under the last header of a section: its own, or one of its tables'.
+    /// The end of the text under the last header of a section: the header of the section or of one of its tables.
     fn last_header(&self, section: &Found) -> Option<usize> {
         let inside = section.table.iter().filter_map(|(name, _)| self.find(section.table, name).ok().flatten());
         let end = |found: &Found| {
@@ -167,26 +173,26 @@ impl Edit<'_> {
         inside.filter_map(|found| end(&found)).chain(end(section)).max()
     }
 
-    /// A table with a header after the line that holds `offset`, and after the comments that belong to that line.
+    /// Inserts a table with a header after the line that holds `offset`, and after the comments that belong to that line.
     fn add_block(&self, offset: usize, header: &str, line: &str) -> String {
         let next = self.next_line(offset);
         let is_comment = |line: &&str| line.trim_start().starts_with('#');
         let comments: usize = self.text[next..].split_inclusive('\n').take_while(is_comment).map(str::len).sum();
-        // Comments right above another header speak of that one.
+        // Comments right above another header belong to that header.
         let at = if starts_empty(&self.text[next + comments..]) { next + comments } else { next };
         let (before, after) = self.text.split_at(at);
         let gap = if starts_empty(after) { "" } else { self.newline() };
         Edit { text: before }.append(header, line) + gap + after
     }
 
-    /// A table with a header at the end, behind an empty line.
+    /// Appends a table with a header after an empty line.
     fn append(&self, header: &str, line: &str) -> String {
         let gap = self.text.lines().next_back().is_some_and(|line| !line.trim().is_empty());
         let header = if gap { format!("{}{header}", self.newline()) } else { header.to_owned() };
         self.add(self.text.len(), &format!("{header}{}{line}", self.newline()))
     }
 
-    /// New lines at the beginning of a line, or at the end.
+    /// Inserts lines at the beginning of a line, or at the end.
     fn add(&self, at: usize, lines: &str) -> String {
         let (before, after) = self.text.split_at(at);
         let gap = if before.is_empty() || before.ends_with('\n') { "" } else { self.newline() };
@@ -197,7 +203,7 @@ impl Edit<'_> {
         format!("{}{new}{}", &self.text[..span.start], &self.text[span.end..])
     }
 
-    /// Where the line after the one that holds `offset` begins.
+    /// The beginning of the line after the one that holds `offset`.
     fn next_line(&self, offset: usize) -> usize {
         self.text[offset..].find('\n').map_or(self.text.len(), |at| offset + at + 1)
     }
@@ -207,7 +213,7 @@ impl Edit<'_> {
     }
 }
 
-/// Whether there is nothing, or an empty line first.
+/// Whether the text is empty or begins with an empty line.
 fn starts_empty(text: &str) -> bool {
     text.lines().next().is_none_or(|line| line.trim().is_empty())
 }

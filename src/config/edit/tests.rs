@@ -226,25 +226,6 @@ fn a_fragment_says_each_table_once() {
 }
 
 #[test]
-fn a_diff_names_the_file_and_shows_what_is_around() {
-    let old = "[labels.Cat]\nrelease = 0.1\n\n[log]\n";
-    insta::assert_snapshot!(diff(Path::new("a/mimid.toml"), old, &dog(old)), @r#"
-    --- a/mimid.toml
-    +++ a/mimid.toml
-    @@ -1,4 +1,8 @@
-     [labels.Cat]
-     release = 0.1
-     
-    +[labels."Dog"]
-    +threshold = 0.05
-    +release = 0.01
-    +
-     [log]
-    "#);
-    assert_eq!(diff(Path::new("a"), old, old), "");
-}
-
-#[test]
 fn a_number_has_four_decimals_at_most_and_never_becomes_nothing() {
     let written = [0.05_f32.into(), 1.0, 0.0, 0.000_01, 0.123_45, 0.4].map(decimal);
     assert_eq!(written, ["0.05", "1.0", "0.0", "0.0001", "0.1235", "0.4"]);

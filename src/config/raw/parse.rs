@@ -31,7 +31,7 @@ impl Raw {
     }
 
     /// A fault of `[detection]` as a whole: its numbers do not suit the model.
-    pub fn detection_fault(&self, message: String) -> Fault {
+    pub(in crate::config) fn detection_fault(&self, message: String) -> Fault {
         let raw = &self.detection;
         let windows = [raw.windows_ms.line, raw.hop_ms.line, raw.strides.line, raw.steady_stride.line, raw.noise_gate_dbfs.line];
         let curve = [raw.delta.line, raw.median.line, raw.extent.line, raw.valley.line];

@@ -1,4 +1,4 @@
-//! A gate: the numbers of one table, each from where it is set nearest.
+//! Gates: each number from the label's or group's own table, else from `[defaults]`, else the model's or the standard one.
 
 use super::Check;
 use crate::config::raw::RawGate;
@@ -7,18 +7,19 @@ use crate::detect::rule::Gate;
 use crate::detect::rule::STANDARD_GATE;
 use crate::model::labels::SuitedThresholds;
 
-/// The most windows that `confirm` may look back.
+/// The highest n of `confirm`.
 const MAX_CONFIRM: usize = 100;
 /// The longest time that may be configured, in seconds: a year.
 const LONGEST_S: f64 = 366.0 * 86_400.0;
 
 impl Check<'_> {
-    /// The numbers of `own`, then of `defaults`, then the threshold that suits the label, then the standard ones.
+    /// The gate of a table: each number is that of `own`, else that of `defaults`, else the model's threshold for the label (`suited`), else
+    /// the standard one.
     pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<SuitedThresholds>) -> Gate {
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);
         let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);
-        // Only what this table says itself is this table's fault; the defaults are checked once, as a table of their own.
+        // A fault is reported for the table that sets the number. The defaults are checked once, as a table of their own.
         let threshold_ok = is_threshold(threshold_value);
         if !threshold_ok && own.threshold.value.is_some() {
             self.fault(
@@ -54,7 +55,7 @@ impl Check<'_> {
             self.warn(own.release.line.or(own.threshold.line), &format!("{key}.release"), message);
         }
         let start = pick(&own.start_threshold, &defaults.start_threshold);
-        // The start threshold that comes with the model belongs to its threshold: another threshold brings another.
+        // The model's start threshold belongs to the model's threshold. With another threshold the start threshold follows that.
         let suited_start = suited.filter(|_| threshold.value.is_none()).map(|suited| suited.start_threshold.into());
         let start_value = start.value.or(suited_start).unwrap_or(STANDARD_GATE.start_ratio * threshold_value);
         if !is_threshold(start_value) && own.start_threshold.value.is_some() {
@@ -145,7 +146,7 @@ impl Check<'_> {
         }
     }
 
-    /// A time in milliseconds; `unit_s` is the unit of the key in seconds.
+    /// A duration in milliseconds; `unit_s` is the unit of the key in seconds.
     fn time(&mut self, own: &At<Option<f64>>, defaults: &At<Option<f64>>, standard: f64, unit_s: f64, key: &str) -> u64 {
         let value = pick(own, defaults).value.unwrap_or(standard);
         let seconds = value * unit_s;
@@ -157,12 +158,12 @@ impl Check<'_> {
     }
 }
 
-/// Whether it is above 0 and at most 1, as the number that is in force: what is less than the smallest of those is 0 there.
+/// Whether a number is above 0 and at most 1 after it was rounded to `f32`, in which a very small number is 0.
 fn is_threshold(value: f64) -> bool {
     value as f32 > 0.0 && value <= 1.0
 }
 
-/// What a table says itself, else what the defaults say.
+/// The value of a table itself, else that of the defaults.
 pub(super) fn pick<'a, T>(own: &'a At<Option<T>>, defaults: &'a At<Option<T>>) -> &'a At<Option<T>> {
     if own.value.is_some() { own } else { defaults }
 }

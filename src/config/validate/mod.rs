@@ -1,28 +1,40 @@
-//! From what a file says to what may be put in force: every key's meaning and range is checked here and nowhere else.
+//! Validation: from the file as it is written to a valid configuration. The meaning and the range of every key are checked here and nowhere
+//! else.
 
 use super::raw::Raw;
 use super::table::At;
-use super::{Config, Fault, Faults, Loaded, LogConfig, LogFormat, LogLevel, ModelConfig, QuietHours};
+use super::{Config, Fault, Faults, LogConfig, LogFormat, LogLevel, ModelConfig, Origin, QuietHours};
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
 use crate::publish::settings::SocketConfig;
 use crate::text::{did_you_mean, nearest};
 
 mod gate;
-mod odd;
 mod origins;
 mod rules;
 mod sinks;
 mod sources;
+mod warnings;
 
 use gate::pick;
 
+/// A configuration that is valid for the labels of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validated {
+    /// The configuration.
+    pub config: Config,
+    /// Settings that are legal but surely not meant.
+    pub warnings: Vec<Fault>,
+    /// For each label of the model, in the order of its outputs, where its threshold comes from and whether it is reported.
+    pub origins: Vec<Origin>,
+}
+
 impl Raw {
-    /// Checks everything for a model with these labels.
+    /// Validates the whole configuration for a model with these labels.
     ///
     /// # Errors
-    /// Every fault at once, those of the text itself among them.
-    pub fn validate(&self, labels: &Labels) -> Result<Loaded, Faults> {
+    /// Every fault at once, including those of the text itself.
+    pub fn validate(&self, labels: &Labels) -> Result<Validated, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
         let (rules, ignored, origins) = check.rules();
         let config = Config {
@@ -43,7 +55,32 @@ impl Raw {
                 "this version never stores audio; set it to false".to_owned(),
             );
         }
-        if check.faults.is_empty() { Ok(Loaded { config, warnings: check.warnings, origins }) } else { Err(check.faults) }
+        if check.faults.is_empty() { Ok(Validated { config, warnings: check.warnings, origins }) } else { Err(check.faults) }
+    }
+
+    /// The settings of `[model]` and `[detection]`. Ranges are not checked here: [`Raw::validate`] checks those of `[model]`, and the model
+    /// those of `[detection]`, which have to suit it.
+    pub(super) fn model_settings(&self) -> ModelConfig {
+        let raw = &self.detection;
+        let whole = |value: i64| u32::try_from(value).unwrap_or(0);
+        let detection = DetectionOverride {
+            windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
+            hop_ms: raw.hop_ms.value.map(whole),
+            strides: raw.strides.value.as_ref().map(|list| list.iter().map(|value| whole(*value) as usize).collect()),
+            steady_stride: raw.steady_stride.value.map(|value| whole(value) as usize),
+            noise_gate_dbfs: raw.noise_gate_dbfs.value.map(|value| value as f32),
+            delta: raw.delta.value.map(|value| value as f32),
+            median: raw.median.value.map(|value| whole(value) as usize),
+            extent: raw.extent.value.map(|value| value as f32),
+            valley: raw.valley.value.map(|value| value as f32),
+        };
+        let raw = &self.model;
+        ModelConfig {
+            dir: raw.dir.value.clone(),
+            runtime: raw.runtime.value.as_ref().map(Into::into),
+            threads: raw.threads.value.map(|threads| usize::try_from(threads).unwrap_or(1)),
+            detection,
+        }
     }
 }
 
@@ -91,29 +128,7 @@ impl Check<'_> {
         if let Some(threads) = raw.threads.value.filter(|threads| !(1..=64).contains(threads)) {
             self.fault(raw.threads.line, "model.threads", format!("{threads} is out of range; it must be from 1 to 64"));
         }
-        ModelConfig {
-            dir: raw.dir.value.clone(),
-            runtime: raw.runtime.value.as_ref().map(Into::into),
-            threads: raw.threads.value.map(|threads| usize::try_from(threads).unwrap_or(1)),
-            detection: self.detection(),
-        }
-    }
-
-    /// Only that the numbers are numbers of their kind; whether they suit the model is asked where it is opened.
-    fn detection(&mut self) -> DetectionOverride {
-        let raw = &self.raw.detection;
-        let whole = |value: i64| u32::try_from(value).unwrap_or(0);
-        DetectionOverride {
-            windows_ms: raw.windows_ms.value.as_ref().map(|list| list.iter().map(|value| whole(*value)).collect()),
-            hop_ms: raw.hop_ms.value.map(whole),
-            strides: raw.strides.value.as_ref().map(|list| list.iter().map(|value| whole(*value) as usize).collect()),
-            steady_stride: raw.steady_stride.value.map(|value| whole(value) as usize),
-            noise_gate_dbfs: raw.noise_gate_dbfs.value.map(|value| value as f32),
-            delta: raw.delta.value.map(|value| value as f32),
-            median: raw.median.value.map(|value| whole(value) as usize),
-            extent: raw.extent.value.map(|value| value as f32),
-            valley: raw.valley.value.map(|value| value as f32),
-        }
+        self.raw.model_settings()
     }
 
     fn quiet_hours(&mut self) -> QuietHours {

@@ -1,4 +1,4 @@
-//! Where the threshold of each label comes from, found once its rules are made.
+//! The origin of each label's threshold, found after the rules are made.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::detect::rule::{Gate, Rule};
 use crate::model::labels::SuitedThresholds;
 
 impl Check<'_> {
-    /// One for each label of the model, in the order of its outputs.
+    /// One origin for each label of the model, in the order of its outputs.
     pub(super) fn origins(&mut self, rules: &[Rule], by_label: &HashMap<usize, Gate>, ignored: &[usize]) -> Vec<Origin> {
         (0..self.labels.len()).map(|label| self.origin(label, rules, by_label, ignored)).collect()
     }

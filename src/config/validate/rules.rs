@@ -12,7 +12,7 @@ use crate::model::labels::slug;
 use crate::text::{did_you_mean, nearest};
 
 impl Check<'_> {
-    /// The labels of a list by their index; what is not there is a fault.
+    /// The labels of a list by their index. An unknown name is a fault.
     fn label_list(&mut self, key: &str, list: &[String], line: Option<usize>) -> Vec<usize> {
         let mut found = Vec::new();
         for name in list {
@@ -31,7 +31,7 @@ impl Check<'_> {
         let reported = self.reported();
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
         let named = raw.report.labels.value.is_some();
-        // Everything of the preset `all` is shown as it is; elsewhere one sound is one event.
+        // The preset `all` shows every label as it is. Otherwise one sound is one event.
         let all = raw.report.labels.value.is_none() && raw.report.preset.value.as_deref() == Some("all");
         let merge = raw.report.merge.value.unwrap_or(!all);
         self.gate(&raw.defaults, &RawGate::default(), "defaults", None);
@@ -49,7 +49,8 @@ impl Check<'_> {
             if group.name.trim().is_empty() || group.name.chars().any(char::is_control) {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }
-            // The score of a group is the highest of its members', so the most sensitive of them decides: a missed alarm costs more.
+            // The score of a group is the highest of its members', so it gets the lowest of their thresholds: a missed alarm costs more than
+            // a false one.
             let suited = members
                 .iter()
                 .filter_map(|label| self.labels.thresholds(*label))
@@ -62,7 +63,7 @@ impl Check<'_> {
 
         let mut rules = Vec::new();
         for label in reported.iter().copied() {
-            // A label in a group is heard under the group's name, unless the report names it as well.
+            // A label in a group is reported under the group's name, and under its own only if the report names it.
             if ignored.contains(&label) || (grouped.contains(&label) && !named) {
                 continue;
             }
@@ -70,7 +71,7 @@ impl Check<'_> {
             rules.push(Rule { subject: self.labels.subjects()[label].clone(), members: vec![label], gate, merge });
         }
         rules.extend(groups);
-        self.odd(&rules, &reported, &ignored);
+        self.warn_of_rules(&rules, &reported, &ignored);
         if rules.is_empty() && self.faults.is_empty() {
             self.fault(raw.report.labels.line.or(raw.report.preset.line), "report", "no label is left to be reported".to_owned());
         }
@@ -78,7 +79,7 @@ impl Check<'_> {
         (rules, ignored, origins)
     }
 
-    /// The labels that `[report]` asks for, before anything is left out.
+    /// The labels that `[report]` names, before the ignored ones are left out.
     fn reported(&mut self) -> Vec<usize> {
         let report = &self.raw.report;
         if let (Some(_), Some(_)) = (&report.labels.value, &report.preset.value) {
@@ -96,7 +97,7 @@ impl Check<'_> {
         })
     }
 
-    /// The gate of a label: its own table's, else that of the defaults.
+    /// The gate of a label: that of its own table, else that of the defaults.
     pub(super) fn label_gate(&mut self, label: usize, by_label: &HashMap<usize, Gate>) -> Gate {
         match by_label.get(&label) {
             Some(gate) => *gate,

@@ -1,4 +1,4 @@
-//! The sinks: where each sends, and with which secret. Secrets are read when a sink is started, not here.
+//! The settings of the sinks. Files with secrets are read when a sink starts, not here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ impl Check<'_> {
         })
     }
 
-    /// What stands in topics must not divide or match others.
+    /// Checks a name that stands in topics. It must neither divide a topic nor match others.
     fn topic(&mut self, key: &str, name: &At<String>, levels: Levels) {
         let is_bad = |letter: char| matches!(letter, '+' | '#') || letter.is_control();
         let text = name.value.as_str();
@@ -82,13 +82,13 @@ impl Check<'_> {
         };
         if listen.is_none() {
             let message =
-                format!("{written:?} is no address; write one with its port, such as \"127.0.0.1:8787\", or \"unix:PATH\"");
+                format!("{written:?} is no address; write one with a port, such as \"127.0.0.1:8787\", or \"unix:PATH\"");
             self.fault(raw.listen.line, "sinks.http.listen", message);
         }
         for host in &raw.hosts.value {
             let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
             if host.is_empty() || !(host.chars().all(is_plain) || host.parse::<IpAddr>().is_ok()) {
-                let message = format!("{host:?} is no host's name; write it without a scheme, a port or a path");
+                let message = format!("{host:?} is no host name; write it without a scheme, a port or a path");
                 self.fault(raw.hosts.line, "sinks.http.hosts", message);
             }
         }
@@ -106,7 +106,7 @@ enum Levels {
     Several,
 }
 
-/// Host, port and whether it is TLS.
+/// The host and the port of a broker's URL, and whether it asks for TLS.
 fn broker(url: &str) -> Option<(String, u16, bool)> {
     let (scheme, rest) = url.split_once("://")?;
     let tls = match scheme {
@@ -194,7 +194,7 @@ mod tests {
             "sinks.mqtt.discovery_prefix: \"#\"",
             "sinks.mqtt.queue: 1 is out of range",
             "sinks.http.listen: \"localhost\" is no address",
-            "sinks.http.hosts: \"http://a\" is no host's name",
+            "sinks.http.hosts: \"http://a\" is no host name",
             "sinks.mqt: there is no such sink; did you mean \"mqtt\"",
         ] {
             assert!(faults.contains(said), "{said:?} is missing in:\n{faults}");

@@ -1,4 +1,4 @@
-//! The sources: what each opens, and which of its channels is heard.
+//! The settings of the sources.
 
 use std::collections::HashMap;
 
@@ -89,7 +89,7 @@ impl Check<'_> {
             }
             _ => {}
         }
-        // The shipped file says the default, which does no harm.
+        // The shipped file sets the default, which deserves no warning.
         let is_set = source.rate_hz.value != RawSource::default().rate_hz.value;
         if is_set && !matches!(input, Input::Stdin { .. }) {
             self.warn(source.rate_hz.line, rate_key, "rate_hz is used with input = \"-\" only".to_owned());

@@ -1,9 +1,9 @@
-//! The warnings, each sentence once, and where every label's threshold comes from.
+//! Every warning's sentence, and the origin of every label's threshold.
 
 use std::path::Path;
 
 use crate::config::origin::Reported;
-use crate::config::{Loaded, Raw};
+use crate::config::{Raw, Validated};
 use crate::model::Labels;
 use crate::model::manifest::Detection;
 
@@ -24,25 +24,25 @@ fn labels() -> Labels {
     Labels::read(&labels, None, Some(&thresholds)).unwrap()
 }
 
-fn loaded(text: &str) -> Loaded {
+fn validated(text: &str) -> Validated {
     Raw::parse(text, Some(Path::new("mimid.toml"))).validate(&labels()).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn warnings(text: &str) -> String {
-    loaded(text).warnings.iter().map(|warning| format!("{warning}\n")).collect()
+    validated(text).warnings.iter().map(|warning| format!("{warning}\n")).collect()
 }
 
 #[test]
 fn a_label_is_configured_and_not_reported() {
     insta::assert_snapshot!(warnings("[labels.Cat]\nthreshold = 0.5\n[report]\npreset = \"all\"\nignore = [\"cat\"]"), @r#"mimid.toml:1: labels."Cat": this label is configured, but [report] ignores it in line 5; take it out of one of them"#);
     insta::assert_snapshot!(warnings("[labels.Zing]\nthreshold = 0.5"), @r#"mimid.toml:1: labels."Zing": this label is configured, but [report] leaves it out"#);
-    insta::assert_snapshot!(warnings("[labels.Dog]\nthreshold = 0.5\n[groups.pets]\nlabels = [\"Dog\", \"Cat\"]"), @r#"mimid.toml:1: labels."Dog": this label is configured, but it is heard under the name of the group "pets", which has numbers of its own"#);
+    insta::assert_snapshot!(warnings("[labels.Dog]\nthreshold = 0.5\n[groups.pets]\nlabels = [\"Dog\", \"Cat\"]"), @r#"mimid.toml:1: labels."Dog": this label is configured, but it is reported as part of the group "pets", which has numbers of its own"#);
 }
 
 #[test]
 fn a_label_is_ignored_to_no_purpose() {
     insta::assert_snapshot!(warnings("[report]\nlabels = [\"Dog\"]\nignore = [\"cat\"]"), @r#"mimid.toml:3: report.ignore: "Cat" is not reported anyway; it need not be ignored"#);
-    insta::assert_snapshot!(warnings("[groups.alarm]\nlabels = [\"Siren\"]\n[report]\nignore = [\"Siren\"]"), @r#"mimid.toml:4: report.ignore: "Siren" is heard all the same: it stands in the group "alarm"; take it out of that"#);
+    insta::assert_snapshot!(warnings("[groups.alarm]\nlabels = [\"Siren\"]\n[report]\nignore = [\"Siren\"]"), @r#"mimid.toml:4: report.ignore: "Siren" is reported all the same, because it is in the group "alarm"; take it out of the group"#);
     assert_eq!(warnings("[report]\npreset = \"all\"\nignore = [\"Siren\"]"), "");
 }
 
@@ -65,7 +65,7 @@ fn a_release_equals_its_threshold() {
 #[test]
 fn a_label_stands_in_two_groups() {
     let text = "[groups.a]\nlabels = [\"Siren\"]\n[groups.b]\nlabels = [\"Cat\", \"/m/3\"]";
-    insta::assert_snapshot!(warnings(text), @r#"mimid.toml:4: groups.b.labels: "Siren" stands in the group "a" as well, so that each brings an event of its own"#);
+    insta::assert_snapshot!(warnings(text), @r#"mimid.toml:4: groups.b.labels: "Siren" is in the group "a" as well, so that each group reports an event of its own"#);
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn a_confirmation_takes_longer_than_the_shortest_event() {
     let text = "[defaults]\nmin_duration_ms = 250\n[labels.Dog]\nconfirm = \"3/4\"\n[labels.Cat]\nconfirm = \"3/4\"\nmin_duration_ms = 300\n\
                 [groups.alarm]\nconfirm = \"10/12\"\nmin_duration_ms = 0";
     insta::assert_snapshot!(told(text), @r#"
-    mimid.toml:4: labels."Dog".confirm: confirm = "3/4" takes 300 ms, longer than the shortest event, min_duration_ms = 250 ms, so that a short sound is told only when it is over; ask for fewer windows
-    mimid.toml:9: groups.alarm.confirm: confirm = "10/12" takes 1000 ms, longer than the shortest window, 960 ms, so that a short sound is told only when it is over; ask for fewer windows
+    mimid.toml:4: labels."Dog".confirm: confirm = "3/4" takes 300 ms, longer than the shortest event, min_duration_ms = 250 ms, so that a short sound is announced only after its end; ask for fewer windows
+    mimid.toml:9: groups.alarm.confirm: confirm = "10/12" takes 1000 ms, longer than the shortest window, 960 ms, so that a short sound is announced only after its end; ask for fewer windows
     "#);
-    insta::assert_snapshot!(told("[defaults]\nconfirm = \"2/2\"\n[labels.Dog]\nmin_duration_ms = 50\n[labels.Cat]\ncooldown_s = 1"), @r#"mimid.toml:4: labels."Dog".min_duration_ms: confirm = "2/2" takes 200 ms, longer than the shortest event, min_duration_ms = 50 ms, so that a short sound is told only when it is over; ask for fewer windows"#);
+    insta::assert_snapshot!(told("[defaults]\nconfirm = \"2/2\"\n[labels.Dog]\nmin_duration_ms = 50\n[labels.Cat]\ncooldown_s = 1"), @r#"mimid.toml:4: labels."Dog".min_duration_ms: confirm = "2/2" takes 200 ms, longer than the shortest event, min_duration_ms = 50 ms, so that a short sound is announced only after its end; ask for fewer windows"#);
     assert_eq!(told("[defaults]\nmin_duration_ms = 50"), "");
 }
 
@@ -119,7 +119,7 @@ fn origins(text: &str) -> String {
             line(origin.reported_line),
         )
     };
-    NAMES.iter().zip(&loaded(text).origins).map(tell).collect()
+    NAMES.iter().zip(&validated(text).origins).map(tell).collect()
 }
 
 #[test]

@@ -53,8 +53,8 @@ impl Story {
         let reason = |reason| if reason == PauseReason::Request { "request" } else { "quiet hours" };
         match self.pauses.look(self.now, self.quiet()) {
             None => "-".to_owned(),
-            Some(Change::Resumed(why)) => format!("resumed: {}", reason(why)),
-            Some(Change::Paused(Pause { reason: why, until })) => match until {
+            Some(PauseChange::Resumed(why)) => format!("resumed: {}", reason(why)),
+            Some(PauseChange::Paused(Pause { reason: why, until })) => match until {
                 None => format!("paused: {}", reason(why)),
                 Some(until) => format!("paused: {} until {until}", reason(why)),
             },
@@ -95,7 +95,7 @@ fn a_second_request_replaces_the_first_and_is_told() {
 }
 
 #[test]
-fn the_later_end_of_a_request_and_a_night_is_in_force() {
+fn the_later_end_of_a_request_and_a_night_is_current() {
     let mut story = Story::at("2026-11-20T21:30:00Z");
     assert_eq!(story.ask(Some(3_600.0)).told(), "paused: request until 2026-11-20T22:30:00Z");
     assert_eq!(story.pass(1_800).told(), "paused: quiet hours until 2026-11-21T06:30:00Z");
@@ -190,13 +190,13 @@ proptest! {
             };
             history.push((deed, story.now, story.quiet()));
             match story.pauses.look(story.now, story.quiet()) {
-                Some(Change::Paused(pause)) => {
+                Some(PauseChange::Paused(pause)) => {
                     prop_assert!(told.replace(pause) != Some(pause));
                 }
-                Some(Change::Resumed(_)) => prop_assert!(told.take().is_some()),
+                Some(PauseChange::Resumed(_)) => prop_assert!(told.take().is_some()),
                 None => {}
             }
-            prop_assert_eq!(story.pauses.in_force(), told);
+            prop_assert_eq!(story.pauses.current(), told);
             prop_assert_eq!(told.is_some(), is_paused(&history), "{:?}", history);
             prop_assert!(told.and_then(|pause| pause.until).is_none_or(|until| until > story.now.wall()));
             // Asked again at the same moment, it has nothing to add.

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::events::pairs;
 use super::guard::Guard;
@@ -19,7 +19,6 @@ use super::health::Health;
 use super::problem::Problem;
 use super::recent::Recent;
 use super::tally::Tally;
-use crate::config::print;
 use crate::publish::hub::Delivery;
 use crate::publish::shared::Shared;
 use crate::publish::wire::{Body, Line, Request};
@@ -46,8 +45,6 @@ pub struct Api {
     pub viewers: Arc<Semaphore>,
     /// When the daemon started, computed once by the wall clock at the sink's start: it must not move between two scrapes.
     pub began: SystemTime,
-    /// Held while the configuration file is edited.
-    pub saving: Mutex<()>,
 }
 
 impl Api {
@@ -118,8 +115,7 @@ pub async fn top(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Resu
 
 /// `GET /api/v1/config`
 pub async fn config(State(api): State<Arc<Api>>) -> Response {
-    let directory = api.shared.directory();
-    let text = print::effective(&directory.in_force, &directory.labels);
+    let text = api.shared.directory().effective.clone();
     ([(header::CONTENT_TYPE, "application/toml; charset=utf-8")], text).into_response()
 }
 

@@ -1,7 +1,6 @@
-//! The labels and their thresholds: lists which are reported with which thresholds in force, and changes thresholds, on request also in the
+//! The labels and their thresholds: lists which are reported with which effective thresholds, and changes thresholds, on request also in the
 //! configuration file.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
@@ -16,8 +15,8 @@ use serde_json::Value;
 
 use super::api::{Api, fields, request};
 use super::problem::Problem;
-use crate::config::Raw;
-use crate::config::edit::{self, Assignment, EditError, Key};
+use crate::control::ThresholdChange;
+use crate::detect::rule;
 use crate::event::Subject;
 use crate::publish::shared::Directory;
 use crate::publish::wire::{Request, score};
@@ -51,8 +50,8 @@ pub struct Label {
 }
 
 fn all(directory: &Directory) -> Labels {
-    let rules = &directory.in_force.rules;
-    let groups = directory.in_force.groups().map(|group| (None, group));
+    let rules = &directory.rules;
+    let groups = rule::groups(rules).map(|group| (None, group));
     let labels = directory.labels.subjects().iter().enumerate().map(|(index, subject)| (Some(index), subject));
     let all = groups.chain(labels).map(|(index, subject): (Option<usize>, &Arc<Subject>)| {
         let gate = rules.iter().find(|rule| rule.subject == *subject).map(|rule| &rule.gate);
@@ -60,7 +59,7 @@ fn all(directory: &Directory) -> Labels {
         let reported = match (gate, group) {
             (Some(_), _) => "yes",
             (None, Some(_)) => "group",
-            (None, None) if index.is_some_and(|index| directory.in_force.ignored.contains(&index)) => "ignored",
+            (None, None) if index.is_some_and(|index| directory.ignored.contains(&index)) => "ignored",
             (None, None) => "left_out",
         };
         Label {
@@ -98,9 +97,8 @@ pub async fn change(
     };
     let directory = api.shared.directory();
     let unknown = |message| Problem::new(StatusCode::NOT_FOUND, "unknown_label", message);
-    let subject = directory.in_force.subject(&directory.labels, &slug).map_err(unknown)?;
-    let (name, is_group) = (subject.name.clone(), subject.is_group());
-    if fields.insert("label".to_owned(), name.clone().into()).is_some() {
+    let subject = rule::find_subject(&directory.rules, &directory.labels, &slug).map_err(unknown)?;
+    if fields.insert("label".to_owned(), subject.name.clone().into()).is_some() {
         return Err(Problem::bad_request("the path names the label; leave \"label\" out"));
     }
     let request = request("set", fields)?;
@@ -109,41 +107,11 @@ pub async fn change(
     };
     let response = api.answer(request).await?;
     if is_saved {
-        let numbers = [(Key::Threshold, threshold), (Key::StartThreshold, start_threshold), (Key::Release, release)];
-        let set = numbers.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let assignments = set.map(|(key, value)| match is_group {
-            true => Assignment::Group { group: name.clone(), key, value },
-            false => Assignment::Label { label: name.clone(), key, value },
-        });
-        save(&api, &directory, assignments.collect()).await.map_err(|what| {
-            let message = format!("the thresholds act until the configuration is loaded again, but are not saved: {what}");
+        let change = ThresholdChange { threshold, start_threshold, release };
+        api.shared.save(subject.name.clone(), change).await.map_err(|sentence| {
+            let message = format!("the thresholds act until the configuration is loaded again, but are not saved: {sentence}");
             Problem::new(StatusCode::CONFLICT, "not_saved", message)
         })?;
     }
     Ok(response)
-}
-
-/// Writes numbers into the configuration file, on a thread on which no client waits.
-async fn save(api: &Api, directory: &Arc<Directory>, assignments: Vec<Assignment>) -> Result<(), String> {
-    let Some(path) = directory.config.as_ref().map(PathBuf::from) else {
-        return Err("the daemon has no configuration file; make one, and start it with that".to_owned());
-    };
-    // One after another, so that no two find the other's change in the file.
-    let _alone = api.saving.lock().await;
-    let directory = directory.clone();
-    let written = tokio::task::spawn_blocking(move || write(&path, &directory.labels, &assignments)).await;
-    written.unwrap_or_else(|error| Err(format!("the file was not written ({error})")))
-}
-
-fn write(path: &Path, labels: &crate::model::Labels, assignments: &[Assignment]) -> Result<(), String> {
-    let old = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let new = edit::assign(&old, assignments, labels).map_err(|error| format!("{}: {error}", path.display()))?;
-    Raw::parse(&new, Some(path)).validate(labels).map_err(|faults| faults.sentences().join("; "))?;
-    edit::replace(path, &old, &new).map_err(|error| match error {
-        EditError::Unwritable { .. } | EditError::ReadOnly(_) => format!(
-            "the daemon's user may not write {} ({error}); write them there yourself, or let `mimid top w` do it",
-            path.display()
-        ),
-        other => other.to_string(),
-    })
 }

@@ -71,7 +71,7 @@ fn wanted(api: &Api, query: Option<&str>) -> Result<Arc<str>, Problem> {
         Some(name) => known.iter().find(|known| ***known == **name),
         None => {
             let directory = api.shared.directory();
-            let configured = directory.in_force.sources.iter().find_map(|source| known.iter().find(|name| **name == source.name));
+            let configured = directory.sources.iter().find_map(|source| known.iter().find(|name| *name == source));
             // Recordings that play in the place of a missing device are in no configuration.
             configured.or(known.first())
         }

@@ -7,8 +7,8 @@
 //! newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves Prometheus, `tally` counts
 //! events for it and `recent` those of the last day. `page` serves the page for people, `problem` is the body of every refusal.
 //!
-//! Invariant: HTTP serves no data that the socket would not serve. It changes the daemon only by the socket's own requests, and the
-//! configuration file only by its editor.
+//! Invariant: HTTP serves no data that the socket would not serve, and changes the daemon and its configuration file only by requests to the
+//! pipeline.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -81,7 +81,6 @@ async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
         recent: recent::Recent::new(Timestamp::now()),
         viewers: Arc::new(Semaphore::new(live::MAX_VIEWERS)),
         began: SystemTime::now() - context.shared.stats.started.elapsed(),
-        saving: tokio::sync::Mutex::default(),
     });
     let app = routes::router(api.clone());
     tokio::select! {

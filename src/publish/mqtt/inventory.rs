@@ -30,12 +30,12 @@ impl Inventory {
     /// The present sources and labels.
     pub fn of(shared: &Shared) -> Self {
         let directory = shared.directory();
-        let mut sources: Vec<String> = directory.in_force.sources.iter().map(|source| source.name.to_string()).collect();
+        let mut sources: Vec<String> = directory.sources.iter().map(ToString::to_string).collect();
         // A source that is being opened again still counts, and a recording that plays instead of a microphone is in no configuration.
         let others = shared.stats.all().into_iter().map(|source| source.name.to_string());
-        sources.extend(others.filter(|name| directory.in_force.sources.iter().all(|source| *source.name != **name)));
+        sources.extend(others.filter(|name| directory.sources.iter().all(|source| **source != **name)));
         let mut labels: Vec<ReportedLabel> = Vec::new();
-        for rule in &directory.in_force.rules {
+        for rule in &directory.rules {
             let (key, name) = (key(&rule.subject), rule.subject.name.clone());
             // A group may have the name of a label. A request with this name means the group, and so does the topic.
             match labels.iter_mut().find(|label| label.key == key) {

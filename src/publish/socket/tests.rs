@@ -62,12 +62,19 @@ impl Server {
         let names = [("/m/0bt9lr", "Dog"), ("/m/05tny_", "Bark"), ("/m/01y3hg", "Smoke detector, smoke alarm")];
         let labels = Labels::new(names.map(|(id, name)| (id.to_owned(), name.to_owned())), Vec::new());
         let model = ModelInfo { name: "m".to_owned(), sha256: "0".to_owned(), labels: 3 };
-        let in_force =
-            Raw::parse("[report]\nlabels = [\"Dog\"]\n[groups.alarm]\nlabels = [\"Smoke detector, smoke alarm\"]", None)
-                .validate(&labels)
-                .unwrap()
-                .config;
-        let directory = Directory { model, labels: labels.clone(), config: None, in_force };
+        let config = Raw::parse("[report]\nlabels = [\"Dog\"]\n[groups.alarm]\nlabels = [\"Smoke detector, smoke alarm\"]", None)
+            .validate(&labels)
+            .unwrap()
+            .config;
+        let directory = Directory {
+            model,
+            labels: labels.clone(),
+            config: None,
+            effective: String::new(),
+            rules: config.rules,
+            ignored: Vec::new(),
+            sources: Vec::new(),
+        };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {
             hub: hub.clone(),
@@ -296,7 +303,7 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
                     }
                 })),
                 Control::Query(Query::Top { reply, .. }) => drop(reply.send(Vec::new())),
-                Control::Query(Query::View { .. }) => panic!("no request of the socket asks for it"),
+                Control::Query(Query::View { .. }) | Control::Save { .. } => panic!("no request of the socket asks for it"),
                 Control::Query(Query::Peaks { since, floor, reply }) => {
                     assert_eq!((since, floor), (Some(7), 0.5));
                     let (sources, peaks) = (vec![], vec![]);

@@ -1,4 +1,6 @@
-//! What is legal but surely not meant. None of it keeps a configuration from being put in force.
+//! Warnings: settings that are legal but surely not meant. A configuration with warnings takes effect all the same.
+
+use jiff::tz::TimeZone;
 
 use super::{Check, pick};
 use crate::config::Fault;
@@ -8,14 +10,16 @@ use crate::detect::rule::{Gate, Rule};
 use crate::model::manifest::Detection;
 
 impl<'a> Check<'a> {
-    /// What is odd once all rules are known. `reported` is what the preset or the list names, `ignored` what is left out of it.
-    pub(super) fn odd(&mut self, rules: &[Rule], reported: &[usize], ignored: &[usize]) {
+    /// Warns of the rules, once all of them are known. `reported` are the labels that the preset or the list names, `ignored` those that
+    /// are left out of it.
+    pub(super) fn warn_of_rules(&mut self, rules: &[Rule], reported: &[usize], ignored: &[usize]) {
         self.configured_in_vain(rules, ignored);
         self.ignored_in_vain(rules, reported, ignored);
         self.grouped_twice(rules);
         self.out_of_reach(rules);
     }
 
+    /// Warns of a label with a table of its own that is not reported by itself.
     fn configured_in_vain(&mut self, rules: &[Rule], ignored: &[usize]) {
         for entry in &self.raw.labels {
             let Some(label) = self.labels.find(&entry.name) else { continue };
@@ -23,7 +27,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             let why = match (group_of(rules, label), self.raw.report.ignore.line) {
-                (Some(group), _) => format!("it is heard under the name of the group {group:?}, which has numbers of its own"),
+                (Some(group), _) => format!("it is reported as part of the group {group:?}, which has numbers of its own"),
                 (None, Some(line)) if ignored.contains(&label) => {
                     format!("[report] ignores it in line {line}; take it out of one of them")
                 }
@@ -33,14 +37,16 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Warns of an ignored label that is reported all the same, or would not be reported anyway.
     fn ignored_in_vain(&mut self, rules: &[Rule], reported: &[usize], ignored: &[usize]) {
         let line = self.raw.report.ignore.line;
         for label in ignored {
             let name = &self.labels.subjects()[*label].name;
             match group_of(rules, *label) {
                 Some(group) => {
-                    let message =
-                        format!("{name:?} is heard all the same: it stands in the group {group:?}; take it out of that");
+                    let message = format!(
+                        "{name:?} is reported all the same, because it is in the group {group:?}; take it out of the group"
+                    );
                     self.warn(line, "report.ignore", message);
                 }
                 None if !reported.contains(label) => {
@@ -51,6 +57,7 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Warns of a label that belongs to two groups.
     fn grouped_twice(&mut self, rules: &[Rule]) {
         let groups: Vec<&Rule> = rules.iter().filter(|rule| rule.subject.is_group()).collect();
         for (at, group) in groups.iter().enumerate() {
@@ -60,17 +67,17 @@ impl<'a> Check<'a> {
                 if let Some(other) = group_of(groups[..at].iter().copied(), *label) {
                     let name = &self.labels.subjects()[*label].name;
                     let message =
-                        format!("{name:?} stands in the group {other:?} as well, so that each brings an event of its own");
+                        format!("{name:?} is in the group {other:?} as well, so that each group reports an event of its own");
                     self.warn(line, &format!("groups.{}.labels", group.subject.name), message);
                 }
             }
         }
     }
 
-    /// Thresholds that no sound can be expected to reach.
+    /// Warns of thresholds above the highest score that a label is likely to reach.
     fn out_of_reach(&mut self, rules: &[Rule]) {
         let raw = self.raw;
-        // One sentence tells of a default that is too high, though it be too high for many.
+        // A default that is too high is one warning, for however many labels it is too high.
         let mut defaults: Vec<(&Rule, f32)> = Vec::new();
         for rule in rules {
             let scores: Option<Vec<f32>> = rule.members.iter().map(|label| self.labels.thresholds(*label)?.highest).collect();
@@ -109,7 +116,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What the file says of a rule alone, and the key of it.
+    /// The table that belongs to a rule alone, and its key.
     fn table(&self, rule: &Rule) -> (Option<&'a RawGate>, String) {
         let raw = self.raw;
         if rule.subject.is_group() {
@@ -122,22 +129,22 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The name of the group in which a label is heard.
+/// The name of the group that a label belongs to.
 fn group_of<'r>(rules: impl IntoIterator<Item = &'r Rule>, label: usize) -> Option<&'r str> {
     let group = rules.into_iter().find(|rule| rule.subject.is_group() && rule.members.contains(&label))?;
     Some(&group.subject.name)
 }
 
 impl Raw {
-    /// Warns of each `confirm` that takes longer than the shortest event, given the windows that are in force.
-    pub fn confirm_warnings(&self, detection: &Detection) -> Vec<Fault> {
+    /// Warns of each `confirm` that takes longer than the shortest event, which depends on the model's windows.
+    pub(in crate::config) fn confirm_warnings(&self, detection: &Detection) -> Vec<Fault> {
         let none = RawGate::default();
         let labels = self.labels.iter().map(|entry| (format!("labels.{:?}", entry.name), &entry.body, &self.defaults));
         let groups = self.groups.iter().map(|group| (format!("groups.{}", group.name), &group.body.gate, &self.defaults));
         let tables = std::iter::once(("defaults".to_owned(), &self.defaults, &none)).chain(labels).chain(groups);
         let shortest_window_ms = detection.windows_ms.iter().copied().min().unwrap_or(0).into();
         let warning = |(table, own, defaults): (String, &RawGate, &RawGate)| {
-            // A table that sets neither has been spoken of where they are set.
+            // A table that sets neither key is covered by the table that sets them.
             let (line, key) = match (own.confirm.line, own.min_duration_ms.line) {
                 (Some(line), _) => (line, "confirm"),
                 (None, line) => (line?, "min_duration_ms"),
@@ -152,13 +159,25 @@ impl Raw {
                 (shortest_window_ms, "the shortest window,")
             };
             let message = format!(
-                "confirm = {confirm:?} takes {needed_ms} ms, longer than {what} {least_ms} ms, so that a short sound is told only \
-                 when it is over; ask for fewer windows"
+                "confirm = {confirm:?} takes {needed_ms} ms, longer than {what} {least_ms} ms, so that a short sound is announced \
+                 only after its end; ask for fewer windows"
             );
-            // One window is no confirmation: it announces as soon as anything could.
-            let is_odd = k > 1 && needed_ms > least_ms;
-            is_odd.then(|| Fault { path: self.path.clone(), line: Some(line), key: format!("{table}.{key}"), message })
+            // With k = 1 the first score announces the event, so nothing can be late.
+            let is_late = k > 1 && needed_ms > least_ms;
+            is_late.then(|| Fault { path: self.path.clone(), line: Some(line), key: format!("{table}.{key}"), message })
         };
         tables.filter_map(warning).collect()
+    }
+
+    /// Warns where there are quiet hours and the time zone of the machine is unknown.
+    pub(in crate::config) fn unknown_zone(&self) -> Option<Fault> {
+        let hours = &self.privacy.quiet_hours;
+        let is_unknown = !hours.value.is_empty() && TimeZone::try_system().is_err();
+        is_unknown.then(|| Fault {
+            path: self.path.clone(),
+            line: hours.line,
+            key: "privacy.quiet_hours".to_owned(),
+            message: "the machine's time zone is unknown, so these are times in UTC; correct TZ or /etc/localtime".to_owned(),
+        })
     }
 }
