@@ -1,4 +1,4 @@
-//! The `mimid` binary: command line, then the library, then an exit code.
+//! The `mimid` binary: parses the command line, runs the library, and ends with an exit code. Nothing else is decided here.
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -11,7 +11,7 @@ fn main() -> ! {
             Ok(()) => (None, 0),
             Err(failure) => (Some(failure.message), failure.exit_code),
         },
-        // Help and version were asked for; everything else is a usage error.
+        // Help and version are what the user asked for; every other error is one of usage.
         Err(error) => match (error.kind(), error.print().map_err(Failure::from)) {
             (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Ok(())) => (None, 0),
             (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(failure)) => (Some(failure.message), failure.exit_code),
@@ -24,21 +24,21 @@ fn main() -> ! {
     leave(code)
 }
 
-/// Tells ONNX Runtime not to count its use. Otherwise it makes a device id in the user's home as soon as it is loaded, before its own
-/// API can be told not to, and reports to its maker where it has a network. Nothing that is heard here concerns anybody else.
-#[allow(unsafe_code, reason = "the library asks the environment, and the environment can be changed in no other way")]
+/// Turns the telemetry of ONNX Runtime off. It would create a device id in the user's home as soon as it is loaded, before its own API
+/// could turn that off, and report to its maker over the network. Sounds in a home concern nobody else.
+#[allow(unsafe_code, reason = "ONNX Runtime reads the environment, which only this function can change")]
 fn leave_no_telemetry() {
-    // SAFETY: this is the process's first statement, so no other thread can be reading the environment.
+    // SAFETY: this is the first statement of the process, so no other thread can read the environment at the same time.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
-/// Ends the process at once, without the handlers that libraries left for its end. A thread may still be in ONNX Runtime, an inference
-/// that never returns among them, and those handlers take the library apart under it: that has ended in its error messages, and can
-/// end in a crash instead of this exit code.
-#[allow(unsafe_code, reason = "no safe function ends a process without those handlers and with an exit code")]
+/// Ends the process at once, without the exit handlers of libraries. A thread may still be inside ONNX Runtime, even in an inference that
+/// never returns. The exit handlers would destroy the library under it, which has led to error messages and can lead to a crash instead
+/// of this exit code.
+#[allow(unsafe_code, reason = "no safe function ends a process with an exit code and without exit handlers")]
 fn leave(code: u8) -> ! {
-    // What was written in lines has gone out with each line's end; whatever else was printed was flushed by who printed it.
+    // Standard output is flushed at each newline; output that is buffered further is flushed where it is printed.
     let _ = std::io::Write::flush(&mut std::io::stdout());
-    // SAFETY: it takes a number, touches no memory, and does not return.
+    // SAFETY: the function takes a number, touches no memory, and does not return.
     unsafe { nix::libc::_exit(code.into()) }
 }

@@ -1,4 +1,4 @@
-//! `mimid check`: a configuration's faults, all at once, or what it comes to.
+//! `mimid check`: reports all faults of a configuration at once, or prints the effective configuration. It opens no source.
 
 use std::io::Write;
 
@@ -9,10 +9,10 @@ use crate::config::print::effective;
 use crate::config::raw::RawSource;
 use crate::config::{Fault, Loaded, Raw};
 
-/// Check a configuration: all faults at once.
+/// Check a configuration and report all its faults at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print the effective configuration
+    /// Print the effective configuration, with every default filled in
     #[arg(long)]
     print: bool,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Warns of the devices that are not there just now; a daemon would wait for them.
+/// A warning for each capture device that is not present. It is no fault, because a device may be plugged in later.
 fn missing_devices(raw: &Raw) -> Vec<Fault> {
     let missing = |(index, (_, source)): (usize, &(_, RawSource))| match parse_input(&source.input.value, 0) {
         Input::Device(id) => {

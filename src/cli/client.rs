@@ -1,4 +1,5 @@
-//! The socket's client, which `listen`, `status`, `top` and `tune` share. It knows of the daemon only what the socket says.
+//! The client of the daemon's socket, which `listen`, `status`, `top` and `tune` share. It knows the daemon only by its lines, and never
+//! connects again by itself.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -10,16 +11,16 @@ use crate::publish::socket;
 use crate::publish::wire::{self, Body, Line, Request};
 use crate::text::{did_you_mean, nearest};
 
-/// How long a daemon may take to greet.
+/// The longest wait for the daemon's greeting.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// Why the daemon was not reached, or what was asked of it was not done.
+/// Why there is no connection, or why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nothing says where a socket could be.
+    /// No default path of a socket is known.
     #[error("no mimid was found; name its socket with --socket")]
     NoPlace,
-    /// Nobody accepts connections there.
+    /// No daemon accepts connections there.
     #[error("no mimid listens on {}; start one with `mimid run`, or name its socket with --socket", path.display())]
     NoDaemon {
         /// The socket's path.
@@ -31,16 +32,16 @@ pub enum ClientError {
         /// The socket's path.
         path: PathBuf,
     },
-    /// The system gave no connection.
-    #[error("{} cannot be connected to: {error}", path.display())]
+    /// The system refused the connection for another reason.
+    #[error("cannot connect to {}: {error}", path.display())]
     Unreachable {
         /// The socket's path.
         path: PathBuf,
         /// The system's error.
         error: io::Error,
     },
-    /// Another program answers, or none does.
-    #[error("the program that listens on {} is not a mimid", path.display())]
+    /// Another program answers, or the greeting does not come.
+    #[error("the program that listens on {} is not mimid", path.display())]
     NotMimid {
         /// The socket's path.
         path: PathBuf,
@@ -51,30 +52,33 @@ pub enum ClientError {
         /// The socket's path.
         path: PathBuf,
     },
-    /// The daemon is of another age.
-    #[error("the daemon is mimid {version} and speaks protocol {protocol}; this one speaks {}", wire::VERSION)]
+    /// The daemon speaks another version of the protocol.
+    #[error(
+        "the daemon is mimid {version} and speaks protocol {protocol}, but this mimid speaks {}; use the same version",
+        wire::VERSION
+    )]
     OtherProtocol {
         /// The daemon's version.
         version: String,
         /// The protocol that it speaks.
         protocol: u32,
     },
-    /// The daemon refused a request; the sentence is its own.
+    /// The daemon refused a request; the sentence is the daemon's.
     #[error("{0}")]
     Refused(String),
-    /// The request was not taken.
-    #[error("the daemon does not take the request: {0}")]
+    /// The request could not be written.
+    #[error("the request could not be sent: {0}")]
     Unsent(io::Error),
-    /// There is no second end of the connection.
+    /// The connection could not be duplicated for writing.
     #[error("the connection cannot be written to: {0}")]
     NoWriter(io::Error),
     /// The connection broke, or the daemon was silent for too long.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
-    /// A line is not one of the protocol.
+    /// A line is not valid JSON of the protocol.
     #[error("the daemon sent a line that cannot be read: {0}")]
     Unreadable(serde_json::Error),
-    /// The daemon has ended.
+    /// The daemon closed the connection.
     #[error("the daemon closed the connection: it has ended; start it again with `mimid run`")]
     Closed,
 }
@@ -85,29 +89,29 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// What a replay is of.
+/// The range of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
-    /// Of what the same daemon said after a number, as far as it is held.
-    Whole,
-    /// Of all that is held since the daemon was started again.
+    /// The lines of the same daemon after the number that was asked for, as far as it holds them.
+    SinceNumber,
+    /// All lines that the daemon holds since it was started again.
     AfterRestart,
 }
 
 /// A connection to the daemon.
 pub struct Daemon {
     lines: BufReader<UnixStream>,
-    /// The first line that it sent.
+    /// The daemon's greeting, its first line.
     pub hello: Line,
     text: String,
 }
 
 impl Daemon {
-    /// Connects to the daemon at `path`, or at the default place.
+    /// Connects to the daemon at `path`, or at the default path.
     pub fn connect(path: Option<&Path>) -> Result<Self, ClientError> {
         let path = match path {
             Some(path) => path.to_owned(),
-            None => default_place()?,
+            None => default_path()?,
         };
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { path: path.clone() },
@@ -115,18 +119,18 @@ impl Daemon {
             _ => ClientError::Unreachable { path: path.clone(), error },
         };
         let stream = UnixStream::connect(&path).map_err(failed)?;
-        // A mimid speaks at once; something else might never.
+        // A mimid speaks at once; another program might never.
         stream.set_read_timeout(Some(GREETING)).map_err(failed)?;
         let mut daemon = Self {
             lines: BufReader::new(stream),
             hello: Line { v: 0, seq: None, ts: None, body: Body::Heartbeat {} },
             text: String::new(),
         };
-        let stranger = || ClientError::NotMimid { path: path.clone() };
+        let not_mimid = || ClientError::NotMimid { path: path.clone() };
         match daemon.read() {
             Ok(Some((hello, _))) => daemon.hello = hello,
             Ok(None) => return Err(ClientError::ClosedAtOnce { path: path.clone() }),
-            Err(_) => return Err(stranger()),
+            Err(_) => return Err(not_mimid()),
         }
         daemon.lines.get_mut().set_read_timeout(None).map_err(failed)?;
         match &daemon.hello {
@@ -135,14 +139,14 @@ impl Daemon {
             Line { v, body: Body::Hello { version, .. }, .. } => {
                 Err(ClientError::OtherProtocol { version: version.clone(), protocol: *v })
             }
-            _ => Err(stranger()),
+            _ => Err(not_mimid()),
         }
     }
 
-    /// One sentence for each of these sources that the daemon does not have now; it may get it yet.
+    /// One sentence for each of the `wanted` sources that the daemon does not have. It may have them later, so this is no error.
     pub fn unknown_sources(&self, wanted: &[String]) -> Vec<String> {
         let Body::Hello { sources, .. } = &self.hello.body else { return Vec::new() };
-        // What `test` makes up comes from a source of this name.
+        // Test events come from a source of this name.
         let is_known = |name: &&String| sources.contains(name) || name.as_str() == "test";
         let sentence = |name: &String| {
             let hint = did_you_mean(nearest(name, sources.iter().map(String::as_str)));
@@ -151,18 +155,18 @@ impl Daemon {
         wanted.iter().filter(|name| !is_known(name)).map(sentence).collect()
     }
 
-    /// From now on a line that takes longer than this counts as a broken connection.
+    /// Sets the longest wait for a line. A daemon that is silent for longer counts as a broken connection.
     pub fn set_patience(&mut self, patience: Duration) -> Result<(), ClientError> {
         self.lines.get_mut().set_read_timeout(Some(patience)).map_err(ClientError::Broken)
     }
 
-    /// Subscribes; what comes before the answer was sent under another filter, and is passed over.
+    /// Subscribes and waits for the answer. Lines before the answer passed the filter before it, and are skipped.
     pub fn subscribe(&mut self, request: &Request) -> Result<Replay, ClientError> {
         self.ask(request)?;
         loop {
             match self.read()?.ok_or(ClientError::Closed)?.0.body {
                 Body::Subscribed { restarted: true, .. } => return Ok(Replay::AfterRestart),
-                Body::Subscribed { .. } => return Ok(Replay::Whole),
+                Body::Subscribed { .. } => return Ok(Replay::SinceNumber),
                 Body::Error { message, .. } => return Err(ClientError::Refused(message)),
                 _ => {}
             }
@@ -176,12 +180,12 @@ impl Daemon {
         self.lines.get_mut().write_all(json.as_bytes()).map_err(ClientError::Unsent)
     }
 
-    /// Another end of the same connection, for requests while this one reads.
+    /// A second handle of the connection, to write requests while this one reads.
     pub fn writer(&self) -> Result<UnixStream, ClientError> {
         self.lines.get_ref().try_clone().map_err(ClientError::NoWriter)
     }
 
-    /// The next line, parsed and as it came; `None` when the daemon has closed the connection.
+    /// The next line, parsed and as text; `None` once the daemon has closed the connection.
     pub fn read(&mut self) -> Result<Option<(Line, &str)>, ClientError> {
         self.text.clear();
         let read = self.lines.read_line(&mut self.text);
@@ -197,12 +201,13 @@ impl Daemon {
     }
 }
 
-fn default_place() -> Result<PathBuf, ClientError> {
+/// The socket of this user's daemon, or else of the system's.
+fn default_path() -> Result<PathBuf, ClientError> {
     let system = Path::new("/run/mimid/mimid.sock");
     match socket::default_path() {
         Ok(path) if path.exists() || !system.exists() => Ok(path),
         Err(_) if !system.exists() => Err(ClientError::NoPlace),
-        // A user's own daemon comes first; without one, the system's is meant.
+        // A user's own daemon comes before the system's.
         Ok(_) | Err(_) => Ok(system.to_owned()),
     }
 }

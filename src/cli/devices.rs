@@ -1,4 +1,4 @@
-//! `mimid devices`: the capture devices with their stable ids.
+//! `mimid devices`: lists the capture devices with their stable ids. It opens none of them.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,7 @@
-//! Log records to systemd's journal in its own protocol: one datagram a record, with each field as a field of the journal.
+//! A log layer for systemd's journal in the journal's own protocol: one datagram a record, with each field as a field of the journal.
 //!
-//! The message carries the fields too, because that is what `journalctl` shows. Never waits: a journal that takes nothing costs records,
-//! which are counted and told with the next one that goes through, and no thread that hears stands still for it.
+//! The message repeats the fields, because `journalctl` shows the message alone. The layer never waits, so that logging never delays the
+//! analysis. A journal that is full costs records, which are counted and reported with the next record that is accepted.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -15,11 +15,11 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Where the journal takes records.
+/// The socket on which the journal accepts records.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Whether `output` goes to the journal. `stream` is what the service manager says of the one that it made, as `DEVICE:INODE` in
-/// `JOURNAL_STREAM`; whoever redirects an output still has that variable.
+/// Whether `output` is the stream to the journal that the service manager opened. `stream` is the variable `JOURNAL_STREAM`, which names
+/// that stream as `DEVICE:INODE`; it is still set where the output was redirected.
 pub(super) fn leads_to_journal(stream: Option<&str>, output: impl AsFd) -> bool {
     let journal = stream.and_then(|stream| stream.split_once(':')).and_then(|(device, inode)| {
         let (device, inode) = (device.parse::<u64>().ok()?, inode.parse::<u64>().ok()?);
@@ -28,7 +28,7 @@ pub(super) fn leads_to_journal(stream: Option<&str>, output: impl AsFd) -> bool 
     journal.is_some_and(|journal| fstat(output).is_ok_and(|status| (status.st_dev, status.st_ino) == journal))
 }
 
-/// Hands every record to the journal.
+/// The layer, which sends every record to the journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     socket: UnixDatagram,
@@ -37,7 +37,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// A way to the journal that takes records at `path`.
+    /// A connection to the journal whose socket is at `path`.
     pub(super) fn connect(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
@@ -56,27 +56,27 @@ impl<S: Subscriber> Layer<S> for Journal {
         }
         if self.socket.send(&record.finish(event.metadata())).is_err() {
             self.lost.fetch_add(lost + 1, Ordering::Relaxed);
-            // A journal that was started anew may have another socket there.
+            // A journal that was restarted has a new socket at the same path.
             let _ = self.socket.connect(&self.path);
         }
     }
 }
 
-/// A record on its way.
+/// A record under construction.
 #[derive(Default)]
 struct Record {
     message: String,
-    /// The fields as they stand behind the message.
-    shown: String,
-    sent: Vec<u8>,
+    /// The fields as text, to follow the message.
+    fields_text: String,
+    datagram: Vec<u8>,
 }
 
 impl Record {
     fn field(&mut self, name: &str, value: &str) {
-        let _ = write!(self.shown, " {name}={value}");
-        // The journal takes capitals, digits and underscores, and keeps names without a prefix for itself and for others.
+        let _ = write!(self.fields_text, " {name}={value}");
+        // The journal accepts capitals, digits and underscores. The prefix keeps the name apart from fields of other programs.
         let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        put(&mut self.sent, &format!("MIMID_{}", name.chars().map(allowed).collect::<String>()), value);
+        put(&mut self.datagram, &format!("MIMID_{}", name.chars().map(allowed).collect::<String>()), value);
     }
 
     fn finish(mut self, metadata: &tracing::Metadata<'_>) -> Vec<u8> {
@@ -86,11 +86,11 @@ impl Record {
             Level::INFO => "6",
             Level::DEBUG | Level::TRACE => "7",
         };
-        put(&mut self.sent, "MESSAGE", &format!("{}{}", self.message, self.shown));
-        put(&mut self.sent, "PRIORITY", priority);
-        put(&mut self.sent, "SYSLOG_IDENTIFIER", "mimid");
-        put(&mut self.sent, "MIMID_TARGET", metadata.target());
-        self.sent
+        put(&mut self.datagram, "MESSAGE", &format!("{}{}", self.message, self.fields_text));
+        put(&mut self.datagram, "PRIORITY", priority);
+        put(&mut self.datagram, "SYSLOG_IDENTIFIER", "mimid");
+        put(&mut self.datagram, "MIMID_TARGET", metadata.target());
+        self.datagram
     }
 }
 
@@ -105,7 +105,7 @@ impl Visit for Record {
     }
 }
 
-/// One field with its length before it, so that a line's end in a value begins no other field.
+/// Appends one field with its length, so that a newline in a value does not begin another field.
 fn put(record: &mut Vec<u8>, name: &str, value: &str) {
     record.extend_from_slice(name.as_bytes());
     record.push(b'\n');
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// What the journal makes of a record.
+    /// The fields of a record, as the journal parses it.
     fn read(mut record: &[u8]) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         while !record.is_empty() {
@@ -143,7 +143,7 @@ mod tests {
         read(&record[..length])
     }
 
-    /// A journal of our own, and what is logged to it.
+    /// A journal for the test, and a subscriber that logs to it.
     fn journal() -> (UnixDatagram, impl Subscriber + Send + Sync, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("j");
@@ -177,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_stands_still_costs_records_and_is_told_how_many() {
+    fn a_journal_that_is_full_costs_records_which_are_counted() {
         let (journal, subscriber, _folder) = journal();
         tracing::subscriber::with_default(subscriber, || {
-            // More than the system keeps for a socket that nobody reads.
+            // This is more than the system buffers for a socket that nobody reads.
             let long = "x".repeat(60_000);
             for _ in 0..1_000 {
                 tracing::info!("{long}");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_is_started_anew_gets_what_comes_after() {
+    fn a_journal_that_is_restarted_gets_later_records() {
         let (journal, subscriber, folder) = journal();
         drop(journal);
         tracing::subscriber::with_default(subscriber, || {

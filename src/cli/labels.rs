@@ -1,6 +1,6 @@
-//! `mimid labels`: what can be detected, and at which threshold, as a list, a tree of the ontology, or JSON.
+//! `mimid labels`: the labels that can be detected, with their thresholds, as a list, as a tree of the ontology, or as JSON.
 //!
-//! It reads the model's tables only; the graph stays closed.
+//! It reads the configuration and the model's tables, and never opens the model's graph.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
@@ -14,12 +14,12 @@ use crate::config::origin::{Origin, Reported, ThresholdFrom};
 use crate::model::labels::{Labels, Node};
 use crate::text::did_you_mean;
 
-/// List what can be detected, with each label's threshold and where it comes from.
+/// List the labels that can be detected, with each label's threshold and its origin.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only labels whose name, slug or id contains this, in any case
+    /// Only labels whose name, slug or id contains this text, in any case
     pattern: Option<String>,
-    /// Show the ontology as a tree; what the model does not tell by itself stands in brackets
+    /// Show the ontology as a tree; categories that are not labels of the model are in brackets
     #[arg(long)]
     tree: bool,
     /// Print one JSON array
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tree(labels, &chosen, &mut out)?;
     } else {
         let file = raw.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        // One label a line for other programs, and what the columns are for people.
+        // The header is for people only; other programs get one label a line.
         let header = io::stdout().is_terminal().then(|| HEADER.map(str::to_owned));
         let rows = header.into_iter().chain(rows(labels, &chosen, &origins, &file));
         table(&rows.collect::<Vec<_>>(), &mut out)?;
@@ -78,10 +78,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the columns of the list are.
+/// The titles of the columns.
 const HEADER: [&str; 7] = ["label", "id", "slug", "default", "threshold", "from", "reported"];
 
-/// The list; `file` is the name of the configuration file, for the lines in it.
+/// The rows of the list; `file` is the name of the configuration file, for references to its lines.
 fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<[String; 7]> {
     let at = |line: Option<usize>| line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
     let row = |index: &usize| {
@@ -151,7 +151,7 @@ fn json(labels: &Labels, chosen: &[usize], origins: &[Origin], out: &mut impl Wr
     writeln!(out)
 }
 
-/// The ontology's part that leads to the chosen labels. A label with two parents stands under both.
+/// Prints the chosen labels with their ancestors as a tree. A label with two parents appears under both.
 fn tree(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<()> {
     let by_id: HashMap<&str, &Node> = labels.ontology().iter().map(|node| (node.id.as_str(), node)).collect();
     let mut children: HashMap<&str, Vec<&Node>> = HashMap::new();
@@ -161,7 +161,7 @@ fn tree(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<(
         }
     }
     let chosen: HashSet<&str> = chosen.iter().map(|index| labels.subjects()[*index].id.as_str()).collect();
-    // Everything above a chosen label is shown, so that one sees where it stands.
+    // The ancestors of a chosen label show its place in the ontology.
     let mut shown: HashSet<&str> = HashSet::new();
     let mut above: Vec<&str> = chosen.iter().copied().collect();
     while let Some(id) = above.pop() {
@@ -185,7 +185,7 @@ fn tree(labels: &Labels, chosen: &[usize], out: &mut impl Write) -> io::Result<(
         let below = children.get(node.id.as_str()).into_iter().flatten();
         stack.extend(below.rev().map(|child| (*child, depth + 1)));
     }
-    // A model without an ontology is a flat list.
+    // Labels outside of the ontology, as in a model without one, are a flat list.
     for subject in labels
         .subjects()
         .iter()
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_where_each_threshold_comes_from() {
+    fn the_table_has_the_origin_of_each_threshold() {
         insta::assert_snapshot!(printed(|labels, origins, out| {
             let rows = rows(labels, &[0, 1, 2, 3], origins, "mimid.toml");
             table(&[vec![HEADER.map(str::to_owned)], rows].concat(), out)

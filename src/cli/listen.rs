@@ -1,4 +1,4 @@
-//! `mimid listen`: a subscriber that prints. It knows of the daemon only what the socket says.
+//! `mimid listen`: subscribes to the daemon and prints its lines. It never asks the daemon to change anything.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -24,19 +24,19 @@ pub struct Args {
     /// Only lines about this source; may be given several times
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
-    /// Only lines of this type, such as event.start, or of types that begin so, such as event; may be given several times
+    /// Only lines of this type, such as event.start, or of all types below it, such as event; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Also what came after the line with this number
+    /// First replay the lines after the one with this sequence number, as far as the daemon holds them
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
-    /// The `instance` of the daemon that gave this number, as `mimid status --json` tells it: after a restart numbers begin anew
+    /// The daemon's `instance` that numbered the line of --since, from `mimid status --json`; a restarted daemon numbers its lines anew
     #[arg(long, value_name = "ID", requires = "since")]
     instance: Option<String>,
-    /// End after so many lines; those that tell of missing ones don't count
+    /// End after this many lines, not counting notes about lines that were dropped
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// How to print; pretty on a terminal, json elsewhere
+    /// The output format [default: pretty on a terminal, else json]
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
@@ -57,11 +57,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         say(format_args!("warning: {unknown}"));
     }
     let Args { labels, sources, types, since, instance, .. } = args.clone();
-    // What is published between the daemon's greeting and our request is replayed, filtered.
+    // Lines that are published between the greeting and the request are replayed under the filter.
     let since = since.or(daemon.hello.seq);
     let replay = daemon.subscribe(&Request::Subscribe { labels, sources, types, min_score: 0.0, since, instance })?;
     if let Replay::AfterRestart = replay {
-        say("warning: the daemon was started again; what it said before that is gone");
+        say("warning: the daemon was restarted; the lines before that are lost");
     }
     let out = io::stdout();
     let standard = if out.is_terminal() { Format::Pretty } else { Format::Json };
@@ -70,17 +70,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.count.is_some() { Ok(()) } else { Err(ClientError::Closed.into()) }
 }
 
-/// Prints the events of the daemon behind `socket` on a thread of its own, until the daemon ends.
+/// Prints the lines of the daemon at `socket` on a thread of its own, until the daemon ends.
 pub fn print_from(socket: &Path) -> Result<JoinHandle<()>, Failure> {
     let mut daemon = Daemon::connect(Some(socket))?;
     let work = move || {
         let out = io::stdout();
         let printer = Printer { format: Format::Pretty, style: style_of(&out), zone: TimeZone::system() };
-        // Where nobody reads any more, the daemon goes on without a printer.
+        // A reader of the output that has gone is no error; the daemon goes on without a printer.
         if let Err(failure) = printer.print(&mut daemon, None, &mut out.lock())
             && !failure.message.is_empty()
         {
-            tracing::warn!("nothing is printed any more, but everything is heard: {}", failure.message);
+            tracing::warn!("events are not printed any more, but still published: {}", failure.message);
         }
     };
     std::thread::Builder::new().name("print".to_owned()).spawn(work).map_err(Failure::no_thread)
@@ -93,7 +93,7 @@ struct Printer {
 }
 
 impl Printer {
-    /// Prints lines until there are `count`, or until the daemon ends.
+    /// Prints lines until `count` are printed, or until the daemon ends.
     fn print(&self, daemon: &mut Daemon, count: Option<u64>, out: &mut impl Write) -> Result<(), Failure> {
         let mut printed = 0;
         if self.format == Format::Pretty
@@ -112,7 +112,7 @@ impl Printer {
             if matches!(line.body, Body::Heartbeat {}) {
                 continue;
             }
-            // What tells of missing lines is none of those that were asked for.
+            // A note about dropped lines is none of the lines that were asked for.
             let counts = !matches!(line.body, Body::Dropped { .. });
             let text = match self.format {
                 Format::Json => Some(json.to_owned()),

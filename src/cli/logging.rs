@@ -1,5 +1,6 @@
-//! Log records on standard error: text for people, fields for systemd's journal where that is what standard error leads to, or one JSON
-//! object a line; from the level that the configuration names.
+//! Starts the log on standard error: text for people, fields where standard error leads to systemd's journal, or one JSON object a line.
+//!
+//! The configuration sets the level and the format; the log never holds sound.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -16,7 +17,7 @@ use super::journal::{self, Journal};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::text::visible;
 
-/// Starts to log. `MIMID_LOG` may say more finely what is wanted, such as `mimid::capture=debug`.
+/// Starts the log. The variable `MIMID_LOG` may set levels by module, such as `mimid::capture=debug`, and then replaces the level.
 pub fn start(config: &LogConfig) {
     let level = match config.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -25,20 +26,21 @@ pub fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Other crates have to be in trouble to be heard. ONNX Runtime's chatter is no user's concern, and what the PulseAudio client
-    // calls an error is a stream that was closed; a source that is lost is told by us.
+    // Other crates log from warnings on. ONNX Runtime logs errors only. The PulseAudio client logs nothing: its errors are streams that
+    // were closed, and mimid itself reports a source that is lost.
     let standard = Targets::new().with_default(LevelFilter::WARN).with_target("ort", LevelFilter::ERROR);
     let standard = standard.with_target("pulseaudio", LevelFilter::OFF).with_target("mimid", level);
     let asked = std::env::var("MIMID_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let records = tracing_subscriber::registry().with(asked.unwrap_or(standard));
-    // Where a record cannot be written, its layer would say so on standard error, which is just what cannot be written.
+    // The layer would report a record that cannot be written on standard error, where nothing can be written then.
     let lines = fmt::layer().with_writer(io::stderr).with_target(false).log_internal_errors(false);
-    // A file's or a device's name in a record is no second record, and rules no terminal. Text in quotes has its escapes already.
+    // Names of files and devices are made visible, so that they neither begin a record of their own nor control the terminal. Text in
+    // quotes has been escaped already.
     let fields = debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{}", visible(&format!("{value:?}"))),
         name => write!(writer, "{name}={}", visible(&format!("{value:?}"))),
     });
-    // A second start, in a test say, leaves the first in force.
+    // A second start, as in a test, leaves the first in force.
     let _ = match (config.format, to_journal()) {
         (LogFormat::Json, _) => records.with(lines.json().flatten_event(true)).try_init(),
         (LogFormat::Text, Some(journal)) => records.with(journal).try_init(),
@@ -49,7 +51,7 @@ pub fn start(config: &LogConfig) {
     };
 }
 
-/// The journal, if standard error leads to it. Where it cannot be reached, its own stream still takes text.
+/// The journal, if standard error leads to it. Where its socket cannot be reached, standard error still takes text.
 fn to_journal() -> Option<Journal> {
     let stream = std::env::var("JOURNAL_STREAM").ok();
     let leads_there = journal::leads_to_journal(stream.as_deref(), io::stderr());

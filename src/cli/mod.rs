@@ -1,9 +1,16 @@
-//! The command line: each subcommand has a file of its own, or a folder where it is more than a page.
+//! The command line: arguments, output for people and scripts, and exit codes.
 //!
-//! A subcommand reads its arguments, lets the library do the work, and prints the result. The live view of `top`, the pictures of `explain` and
-//! the reports of `tune` are drawn here, because nothing else needs them.
+//! A command with more than a page of code is a folder, the others are a file each:
 //!
-//! A failure is one plain sentence and an exit code; nothing here prints a backtrace.
+//! | module | command |
+//! | --- | --- |
+//! | `run` | starts the daemon, and its log (`logging`, `journal`) |
+//! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
+//! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons with a picture, and thresholds; `progress` shows the bar |
+//! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
+//! | `man` | the manual pages, for packagers |
+//!
+//! A failure is one plain sentence and an exit code; a command never prints a backtrace. Sounds are judged in the layers below, never here.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,24 +22,24 @@ use crate::limits;
 use crate::recording::RecordingError;
 use crate::text::visible;
 
-pub mod check;
+mod check;
 mod client;
-pub mod devices;
-pub mod explain;
+mod devices;
+mod explain;
 mod journal;
-pub mod labels;
-pub mod listen;
+mod labels;
+mod listen;
 mod logging;
-pub mod man;
+mod man;
 pub mod pretty;
 mod progress;
-pub mod run;
-pub mod scan;
-pub mod status;
-pub mod top;
+mod run;
+mod scan;
+mod status;
+mod top;
 pub mod tune;
 
-/// The exit codes that a user may build on.
+/// The exit codes, which scripts may rely on.
 pub mod exit {
     /// It failed while running.
     pub const FAILED: u8 = 1;
@@ -48,10 +55,10 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Why a command did not do what it was asked.
+/// The failure of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// One plain sentence, or one a line, that says what was wrong and what to do; empty where all has been said.
+    /// One plain sentence, or several, one a line, with the fault and the remedy; empty where nothing is left to say.
     pub message: String,
     /// The process's exit code.
     pub exit_code: u8,
@@ -59,23 +66,23 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with this message and exit code.
-    pub fn new(message: impl fmt::Display, exit_code: u8) -> Self {
+    pub(crate) fn new(message: impl fmt::Display, exit_code: u8) -> Self {
         Self { message: message.to_string(), exit_code }
     }
 
-    /// The system gave no thread.
-    pub fn no_thread(error: std::io::Error) -> Self {
+    /// The failure to start a thread.
+    pub(crate) fn no_thread(error: std::io::Error) -> Self {
         Self::new(format_args!("no thread could be started: {}", limits::explain(&error)), exit::FAILED)
     }
 
-    /// The reader of our output has gone: nobody is left to tell, and nothing went wrong.
-    pub fn broken_pipe() -> Self {
+    /// The reader of standard output has closed it, which is no fault and needs no message.
+    pub(crate) fn broken_pipe() -> Self {
         Self { message: String::new(), exit_code: 0 }
     }
 }
 
 impl From<std::io::Error> for Failure {
-    /// An error of our own output.
+    /// An error of standard output.
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Self::broken_pipe(),
@@ -113,7 +120,7 @@ impl From<crate::model::ModelError> for Failure {
 #[derive(Debug, Parser)]
 #[command(name = "mimid", version, about, max_term_width = 100, disable_help_subcommand = false)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -123,27 +130,27 @@ pub struct Cli {
 pub enum Command {
     /// Run the daemon in the foreground.
     Run(run::Args),
-    /// Subscribe to a running daemon and print its events.
+    /// Subscribe to the running daemon and print its events.
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
-    /// Find thresholds from recordings, or from hours of ordinary background.
+    /// Find thresholds from labelled recordings, or from hours of ordinary background.
     Tune(tune::Args),
-    /// Say why each event of a recording came, and why others did not.
+    /// Explain the events of a recording, and why other labels are none.
     Explain(explain::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
-    /// Show live what the daemon hears, and why a label is an event or is not.
+    /// Show live what the daemon hears, and why a label is or is not an event.
     Top(top::Args),
     /// List the capture devices with their stable ids.
     Devices(devices::Args),
-    /// List what can be detected.
+    /// List the labels that can be detected.
     Labels(labels::Args),
-    /// Check a configuration: all faults at once.
+    /// Check a configuration and report all its faults at once.
     Check(check::Args),
     /// Print a completion script for a shell.
     Completions {
-        /// The shell to complete for.
+        /// The shell.
         shell: clap_complete::Shell,
     },
     /// Write the manual pages.
@@ -151,8 +158,8 @@ pub enum Command {
     Man(man::Args),
 }
 
-/// Says a sentence, or one a line, on standard error; a file's or a device's name in it does not rule the terminal. That it cannot be
-/// said changes nothing: then the exit code has to say it all.
+/// Writes sentences, one a line, to standard error. Control characters are replaced, so that a name in a sentence cannot control the
+/// terminal. An error is ignored, because only the exit code can report it.
 pub fn say(sentence: impl fmt::Display) {
     let lines = sentence.to_string().lines().map(|line| visible(line) + "\n").collect::<String>();
     let _ = std::io::Write::write_all(&mut std::io::stderr(), lines.as_bytes());
@@ -160,10 +167,10 @@ pub fn say(sentence: impl fmt::Display) {
 
 /// The option that all commands with a configuration share.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ConfigArg {
+pub(crate) struct ConfigArg {
     /// The configuration file [default: /etc/mimid/config.toml, then $XDG_CONFIG_HOME/mimid/config.toml]
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Loads the configuration with its model.
@@ -171,7 +178,7 @@ fn load(arg: &ConfigArg) -> Result<Loaded, Failure> {
     Ok(config::load(arg.config.as_deref(), None)?)
 }
 
-/// Does what the command line asks.
+/// Runs the subcommand.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Run(args) => run::run(&args),

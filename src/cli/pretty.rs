@@ -1,4 +1,4 @@
-//! Lines for people: what `mimid listen` and `mimid run --print` show on a terminal.
+//! The daemon's lines as text for people, as `mimid listen` and `mimid run --print` show them. It prints nothing itself.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use crate::event::{self, Pause};
 use crate::publish::wire::{Body, EndReason, Event, Line, PauseReason};
 use crate::text::visible;
 
-/// Whether colours are used.
+/// The use of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// No escape sequences.
@@ -16,7 +16,7 @@ pub enum Style {
     Colour,
 }
 
-/// A line for people, without its newline; `None` for lines that say nothing to them, those of unknown types among them. Times are in `zone`.
+/// A line as text without a newline, with times in `zone`; `None` for lines that are not for people, those of unknown types among them.
 pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
     let ts = line.ts.as_deref().unwrap_or_default();
     let (time, text) = match &line.body {
@@ -59,12 +59,12 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
     Some(format!("{}  {text}", local(time, zone)))
 }
 
-/// What a gap is to people.
+/// A gap in a source's sound as a sentence.
 pub fn gap(source: &str, gap_ms: u64) -> String {
     format!("{source} misses {:.1} s of sound: the machine slept, or the daemon stood still", gap_ms as f64 / 1e3)
 }
 
-/// What a pause of the wire is to people, whose clocks show `now` in `zone`.
+/// The reason and the end of a pause as text; `now` in `zone` is the reader's time of day.
 pub fn paused(reason: &PauseReason, until: Option<&str>, now: Timestamp, zone: &TimeZone) -> String {
     let reason = match reason {
         PauseReason::Request => event::PauseReason::Request,
@@ -74,13 +74,13 @@ pub fn paused(reason: &PauseReason, until: Option<&str>, now: Timestamp, zone: &
     Pause { reason, until: until.and_then(|until| until.parse().ok()) }.describe(now, zone)
 }
 
-/// What the end of a pause is to people.
+/// The end of a pause as a sentence.
 pub fn resumed(reason: &PauseReason) -> String {
     let why = if *reason == PauseReason::QuietHours { ": the quiet hours are over" } else { "" };
     format!("sound is heard again{why}")
 }
 
-/// What a wall clock that was set is to people.
+/// A step of the wall clock as a sentence.
 pub fn clock_stepped(by_ms: i64) -> String {
     let way = if by_ms < 0 { "back" } else { "forward" };
     format!("the wall clock was set {way} by {:.1} s", by_ms.unsigned_abs() as f64 / 1e3)
@@ -109,7 +109,7 @@ fn end(event: &Event, style: Style) -> String {
     paint(style, "2", &text)
 }
 
-/// A time of the wire as the time of day in `zone`.
+/// A time of the protocol as the time of day in `zone`.
 fn local(time: &str, zone: &TimeZone) -> String {
     match time.parse::<Timestamp>() {
         Ok(time) => time.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S%.3f").to_string(),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn events_stand_in_columns_with_local_times() {
+    fn events_are_in_columns_with_local_times() {
         let start = event("event.start", r#""offset":null,"duration_ms":null"#);
         let end = event("event.end", r#""reason":"paused","offset":"2026-11-20T08:30:46.250Z","duration_ms":410"#);
         insta::assert_snapshot!(printed(&start, Style::Plain).unwrap(), @"10:30:45.840  kitchen              ┌ Bark                             0.71   -31.2 dBFS  after 280 ms");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_told_with_its_reason_and_its_end() {
+    fn a_pause_has_its_reason_and_its_end() {
         let line = |what: &str| printed(&format!(r#"{{"v":1,"ts":"2026-11-20T20:00:00.000Z",{what}}}"#), Style::Plain).unwrap();
         insta::assert_snapshot!(line(r#""type":"paused","reason":"quiet_hours","until":"2026-11-21T04:30:00.000Z""#), @"22:00:00.000  nothing is heard: quiet hours until 06:30");
         insta::assert_snapshot!(line(r#""type":"paused","reason":"request","until":null"#), @"22:00:00.000  nothing is heard: paused by a request");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_rule_the_terminal() {
+    fn names_cannot_control_the_terminal() {
         let lost = r#"{"v":1,"type":"source.lost","source":"a\u001b[2J","reason":"gone\n"}"#;
         assert_eq!(printed(lost, Style::Plain).unwrap(), "  a\u{fffd}[2J is lost: gone\u{fffd}");
         assert_eq!(printed(r#"{"v":1,"type":"weather","wind":3}"#, Style::Plain), None);

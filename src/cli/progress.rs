@@ -1,10 +1,10 @@
-//! The progress bar of the commands that work through recordings.
+//! The progress bar of `scan`, `explain` and `tune`, on standard error. It never shows where standard error is no terminal.
 
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A progress bar over `n_frames` on a terminal, nothing elsewhere.
+/// A progress bar over `n_frames` frames; hidden where their number is not known, or where standard error is no terminal.
 pub(super) fn progress(message: String, n_frames: Option<u64>) -> ProgressBar {
     let Some(n_frames) = n_frames.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
     let bar = ProgressBar::new(n_frames);

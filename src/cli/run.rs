@@ -1,4 +1,4 @@
-//! `mimid run`: the daemon, in the foreground.
+//! `mimid run`: starts the daemon in the foreground and waits for its end. The stages themselves are the pipeline's.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,7 +16,7 @@ use crate::text::visible;
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to hear instead of the configured sources: default, an id from `mimid devices`, file:PATH, file:PATH?loop, or -
+    /// A source to hear instead of the configured ones: default, an id from `mimid devices`, file:PATH, file:PATH?loop, or -
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
     /// The sample rate of the source "-" in Hz
@@ -25,10 +25,10 @@ pub struct Args {
     /// Also print the events, as `mimid listen` does
     #[arg(long)]
     print: bool,
-    /// Go on and try again where no source can be opened at the start, instead of giving up
+    /// Keep trying when no source can be opened at the start, instead of ending
     #[arg(long, conflicts_with = "fallback")]
     wait: bool,
-    /// What to play where there is no capture device at the start
+    /// A source to play when there is no capture device at the start
     #[arg(long, value_name = "SOURCE")]
     fallback: Vec<String>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let printer = args.print.then(|| listen::print_from(daemon.socket())).transpose()?;
     let end = daemon.run().map_err(|error| Failure::new(&error, error.exit_code()))?;
     if let Some(printer) = printer {
-        // The daemon has closed the connection, so the printer has come to its end too.
+        // The daemon has closed the connection, so the printer ends too.
         let _ = printer.join();
     }
     match end {
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// A recording of the fallback that is not installed is left out; anything else is tried.
+/// Whether a fallback can be tried; only a recording that does not exist cannot.
 fn is_there(source: &str) -> bool {
     match parse_input(source, 16_000) {
         Input::File { path, .. } => path.exists(),
@@ -78,7 +78,7 @@ fn is_there(source: &str) -> bool {
     }
 }
 
-/// The sources of the command line, each with a name of its own.
+/// The sources of the command line; a name that occurs again gets a number.
 fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure> {
     let silent_after_ms = (RawSource::default().silent_after_s.value * 1e3) as u64;
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -97,7 +97,7 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
             }
             Input::Stdin { .. } => "stdin".to_owned(),
         };
-        // What a file is called goes into names that are printed.
+        // The name of a file becomes the name of a source, which is printed.
         let name = visible(&name);
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
@@ -107,18 +107,18 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
     Ok(sources)
 }
 
-/// A bug that ends one thread ends the process, with one sentence: a daemon that is half alive looks well and hears nothing, and whoever
-/// supervises it starts it anew.
+/// Lets a panic of any thread end the process, with one sentence. A daemon with a dead thread would look healthy and hear nothing, while
+/// the service manager restarts one that has ended.
 fn end_with_any_thread() {
     std::panic::set_hook(Box::new(|panic| {
         let what = panic.payload_as_str().unwrap_or("no reason given");
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        tracing::error!("mimid hit a bug{place}: {what}; it ends so that it can be started anew, please report this");
+        tracing::error!("mimid hit a bug{place}: {what}; it ends so that it can be restarted, please report this");
         std::process::abort();
     }));
 }
 
-/// Whether standard output goes to a terminal that may show colours.
+/// The style of output to `out`: coloured on a terminal, unless `NO_COLOR` is set.
 pub(super) fn style_of(out: &impl io::IsTerminal) -> crate::cli::pretty::Style {
     use crate::cli::pretty::Style;
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! `mimid status`: the health of the running daemon.
+//! `mimid status`: prints the health of the running daemon. It changes nothing.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub struct Args {
     /// The daemon's socket
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Print the daemon's own answer
+    /// Print the daemon's answer as JSON
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +70,7 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for source in &status.sources {
-        // What is paused has been told for all of them.
+        // The pause of all sources is printed above.
         if let Some(reason) = source.reason.as_ref().filter(|_| source.state != SourceState::Paused) {
             writeln!(out, "\n{}", visible(&format!("{} is {}: {reason}", source.name, source.state)))?;
         }

@@ -31,53 +31,57 @@ fn noisy_voice(folder: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_voice_is_told_with_what_announced_it_and_what_bore_it_out() {
+fn a_voice_is_explained_with_the_scores_that_announced_and_confirmed_it() {
     let told = explain("", Path::new(VOICE), &[]);
     assert!(told.starts_with(&format!("{VOICE}, 1.4")), "{told}");
     let events = told.split("\n\n").nth(1).unwrap();
     let mut lines = events.lines();
     assert_eq!(lines.next(), Some("events: 1"));
     assert!(lines.next().is_some_and(|line| line.contains(" s  Speech  -") && line.ends_with(" dBFS")), "{told}");
-    assert!(events.contains("      announced at 0.") && events.contains(" reaches 0.423"), "{told}");
-    assert!(events.contains("      borne out from both sides: 0.") && events.contains(" reaches 0.605"), "{told}");
+    assert!(
+        events.contains("      announced at 0.") && events.contains(" s: causal score 0.") && events.contains(" reaches 0.423"),
+        "{told}"
+    );
+    assert!(events.contains("      confirmed score: 0.") && events.contains(" reaches 0.605"), "{told}");
 }
 
 #[test]
-fn a_label_that_did_not_come_is_told_why() {
+fn a_label_that_is_no_event_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let voice = voice_and_silence(folder.path());
     let speech = |config: &str| explain(config, &voice, &["--label", "speech"]);
     let high = speech("[labels.Speech]\nthreshold = 0.95");
     assert!(high.contains("Speech: threshold 0.950, start threshold 0.665, release 0.095"), "{high}");
-    assert!(high.contains(": below its threshold 0.950; 0."), "{high}");
+    assert!(high.contains(": below its threshold 0.950; a threshold of 0."), "{high}");
     let quiet = speech("[labels.Speech]\nmin_level_dbfs = -10.0\nconfirm = \"2/3\"");
     assert!(quiet.contains(" dBFS, where min_level_dbfs asks for -10.0"), "{quiet}");
     assert!(quiet.contains("release 0.061, confirm 2/3, min_level_dbfs -10.0\n"), "{quiet}");
     assert!(speech("[labels.Speech]\nmin_duration_ms = 5000").contains("too short, where min_duration_ms asks for 5000"));
     let faint = explain("[labels.Speech]\nmin_snr_db = 30.0", &noisy_voice(folder.path()), &["--label", "Speech"]);
-    assert!(faint.contains("it stands out of the noise by ") && faint.contains(" dB, where min_snr_db asks for 30.0"), "{faint}");
+    assert!(faint.contains(": too faint: ") && faint.contains(" dB above the noise, where min_snr_db asks for 30.0"), "{faint}");
     let ignored = speech("[report]\nignore = [\"Speech\"]");
     assert!(ignored.contains("; [report] ignore leaves it out (c.toml:2)"), "{ignored}");
     assert!(ignored.contains("  not reported\n"), "{ignored}");
     let overview = explain("[report]\nlabels = [\"Bark\"]", &voice, &[]);
     assert!(overview.contains("events: 0\n"), "{overview}");
-    let left_out = overview.split("what the report leaves out, and would have told\n").nth(1).unwrap();
+    let left_out =
+        overview.split("segments of labels that the report leaves out, which would have been events\n").nth(1).unwrap();
     assert!(left_out.contains("Speech") && left_out.contains("; [report] does not name it (c.toml:2)"), "{overview}");
-    assert!(explain("", &voice, &["--label", "Zing"]).contains("its curve never rose above 0.002"));
+    assert!(explain("", &voice, &["--label", "Zing"]).contains("its score never rose above 0.002"));
 }
 
 #[test]
-fn a_moment_is_told_with_what_was_known_then_and_what_came_of_it() {
+fn a_moment_is_explained_with_the_scores_then_and_the_event_afterwards() {
     let at = explain("", Path::new(VOICE), &["--at", "0.8"]);
     let speech = at.split("\n\n").find(|part| part.starts_with("  Speech\n")).unwrap_or_else(|| panic!("{at}"));
-    assert!(speech.contains("from what had been heard: 0.") && speech.contains(" reaches 0.423"), "{at}");
-    assert!(speech.contains("from both sides: 0.") && speech.contains(" reaches 0.605"), "{at}");
-    assert!(speech.contains("that curve from 0.0 s on, by the half second: 0."), "{at}");
-    assert!(speech.contains("just then: announced, not yet confirmed"), "{at}");
-    assert!(speech.contains("in the end: Speech 0.") && speech.contains(" was borne out"), "{at}");
-    // A label that is named is told whatever it did.
+    assert!(speech.contains("causal score: 0.") && speech.contains(" reaches 0.423"), "{at}");
+    assert!(speech.contains("confirmed score: 0.") && speech.contains(" reaches 0.605"), "{at}");
+    assert!(speech.contains("confirmed score every 0.5 s from 0.0 s on: 0."), "{at}");
+    assert!(speech.contains("at that moment: announced, not yet confirmed"), "{at}");
+    assert!(speech.contains("afterwards: Speech 0.") && speech.contains(" was confirmed"), "{at}");
+    // A label that is named is explained even where its scores are low.
     let bark = explain("[report]\nlabels = [\"Speech\", \"Bark\"]", Path::new(VOICE), &["--at", "0.8", "--label", "Bark"]);
-    assert!(bark.contains("just then: below its start threshold"), "{bark}");
+    assert!(bark.contains("at that moment: below its start threshold"), "{bark}");
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn what_cannot_be_explained_is_one_sentence() {
     );
     assert_eq!(
         of(VOICE, &["--plot", "picture.gif"]),
-        (2, "mimid: picture.gif does not say how to draw; give --plot a file that ends in .svg or .png".to_owned())
+        (2, "mimid: picture.gif names no picture format; give --plot a file that ends in .svg or .png".to_owned())
     );
     let missing = folder.path().join("missing/p.svg");
     let (code, sentence) = of(VOICE, &["--plot", missing.to_str().unwrap()]);

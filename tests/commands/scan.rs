@@ -128,7 +128,7 @@ fn beeps_have_their_true_onsets_and_offsets() {
         assert!(onset.abs() <= 0.06 && offset.abs() <= 0.12, "{from}–{to}: {event}");
         assert!(onset.abs() * 1_000.0 <= number("onset_uncertainty_ms") + 20.0, "{event}");
         let announced = number("announced") - from;
-        // At once, or when the two-sided score has come.
+        // At once, or when the confirmed score is known.
         assert!((0.0..=3.0).contains(&announced), "{event}");
         assert_eq!((event["reason"].as_str(), event["also"].as_array().map(Vec::len)), (Some("decay"), Some(0)));
     }

@@ -147,7 +147,7 @@ fn a_full_disk_under_the_printed_events_is_told_once_and_ends_the_printing_only(
     let output = run(&mut after("exec >/dev/full", &short_run(folder.path())));
     let said = said(&output);
     assert!(output.status.success(), "{said}");
-    let told = "nothing is printed any more, but everything is heard: the output could not be written: No space left on device";
+    let told = "events are not printed any more, but still published: the output could not be written: No space left on device";
     assert_eq!(said.matches(told).count(), 1, "{said}");
 }
 

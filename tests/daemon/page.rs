@@ -153,7 +153,7 @@ fn a_slider_acts_at_once_and_is_saved() {
     browser.press(Key::End, 1);
     until("both thresholds to be in force", || in_force(&mut client) == json!([0.998, 0.998]));
     // The voice goes on, and is an event no more.
-    browser.wait_for("document.querySelector('li[data-slug=speech] .why').textContent === 'below its threshold'");
+    browser.wait_for("document.querySelector('li[data-slug=speech] .why').textContent === 'below its start threshold'");
     browser.wait_for("!document.querySelector('#event-rows li.open')");
     let count = "[...document.querySelectorAll('#event-rows li')].filter((row) => row.innerText.includes('Speech')).length";
     let heard = browser.value(count);
@@ -273,7 +273,7 @@ fn what_is_paused_says_so_and_is_resumed() {
     browser.click("#pause-menu summary");
     browser.click("#pause-menu [data-seconds='3600']");
     browser.wait_for("document.getElementById('state-text').textContent.startsWith('Paused until ')");
-    browser.wait_for("document.getElementById('live-empty').textContent === 'Nothing is heard while it is paused.'");
+    browser.wait_for("document.getElementById('live-empty').textContent === 'Nothing is heard during a pause.'");
     browser.click("#resume");
     browser.wait_for("document.getElementById('state-text').textContent === 'Listening'");
     browser.wait_for("document.getElementById('live-empty').hidden");

@@ -106,7 +106,7 @@ fn listen_says_that_what_another_start_of_the_daemon_said_is_gone() {
         String::from_utf8(run(&mut command).stderr).unwrap()
     };
     assert_eq!(listen(status["instance"].as_str().unwrap()), "");
-    let gone = "warning: the daemon was started again; what it said before that is gone\n";
+    let gone = "warning: the daemon was restarted; the lines before that are lost\n";
     assert_eq!(listen("01a20f57-9b70-767d-a625-5b09be1d5f7a"), gone);
 }
 

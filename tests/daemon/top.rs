@@ -212,11 +212,12 @@ fn the_picture_follows_the_size_of_the_window() {
     let kitchen = Kitchen::start();
     let terminal = Terminal::open(120, 40, &[]);
     let screen = terminal.top(&kitchen, "");
-    assert!(screen.contains("2-sided") && screen.contains("noise floor"), "{screen}");
+    assert!(screen.contains("confirmed  thresh") && screen.contains("noise floor"), "{screen}");
     for (width, height, looks) in [("50", "12", "? keys"), ("30", "5", "this window is too small"), ("120", "40", "noise floor")]
     {
         terminal.ask(&["resize-window", "-x", width, "-y", height]);
-        let screen = terminal.wait_for(looks, |screen| screen.contains(looks) && (width == "120" || !screen.contains("2-sided")));
+        let screen = terminal
+            .wait_for(looks, |screen| screen.contains(looks) && (width == "120" || !screen.contains("confirmed  thresh")));
         assert!(screen.lines().all(|line| line.chars().count() <= width.parse().unwrap()));
     }
 }

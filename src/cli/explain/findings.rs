@@ -1,4 +1,6 @@
-//! What was found out about a recording: the events that were told, and what became of every rise of a curve. Times are seconds.
+//! All that is known of a recording once it was heard: its events, and the segments of every label's scores with what became of each.
+//!
+//! It holds and looks up; it writes no sentence and draws nothing. Times are seconds where a name ends in `_s`, else sample indices.
 
 use crate::detect::Glance;
 use crate::detect::boundaries::Boundary;
@@ -13,17 +15,17 @@ use crate::event::EndReason;
 /// All that is known of a recording.
 #[derive(Debug)]
 pub struct Findings {
-    /// The rules that were heard.
+    /// The rules that the recording was heard with.
     pub rules: Vec<Rule>,
-    /// How many of them, from the first on, are in force; the others say what the report leaves out.
+    /// How many of them, from the first on, are in force. The others stand for the labels that the report leaves out.
     pub n_reported: usize,
     /// For each rule why the report leaves it out; empty for those in force.
     pub why_not: Vec<String>,
     /// The events of all rules, in the order of their starts.
-    pub told: Vec<Told>,
-    /// Every rise of a curve.
-    pub rises: Vec<TracedSegment>,
-    /// The scores of each hop of the stretch that was watched.
+    pub events: Vec<ExplainedEvent>,
+    /// Every segment of every rule's confirmed score.
+    pub segments: Vec<TracedSegment>,
+    /// The scores of each hop within the time span that was watched.
     pub hops: Vec<HopScores>,
     /// How each rule stood at the moment that was asked about.
     pub moment: Option<(Moment, Vec<Glance>)>,
@@ -34,26 +36,26 @@ pub struct Findings {
     lag: u64,
 }
 
-/// An event that was told.
+/// An event, from its announcement to its end.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct ExplainedEvent {
     /// Its number.
     pub number: u64,
-    /// The rule under whose name it was told last.
+    /// The rule under whose name it ended, or goes on.
     pub rule: usize,
-    /// As it was when it was announced.
+    /// The event as it was announced.
     pub announced: EventSoFar,
     /// The rule under whose name it was announced.
     pub announced_as: usize,
-    /// The rules of which the same event was heard as well.
+    /// The other rules that heard the same sound.
     pub also: Vec<usize>,
     /// Its level in dBFS.
     pub level_dbfs: f32,
-    /// What it was in the end, and why it ended.
+    /// The event as it ended, its offset, and why it ended.
     pub end: Option<(EventSoFar, Boundary, EndReason)>,
 }
 
-impl Told {
+impl ExplainedEvent {
     /// An event that was announced.
     pub fn new(number: u64, announced: EventSoFar, rule: usize) -> Self {
         Self { number, rule, announced, announced_as: rule, also: Vec::new(), level_dbfs: 0.0, end: None }
@@ -72,36 +74,36 @@ impl Told {
         }
     }
 
-    /// Whether it was heard as this rule, by name or beside.
+    /// Whether this rule heard it, under its own name or another.
     pub fn is_of(&self, rule: usize) -> bool {
         self.rule == rule || self.also.contains(&rule)
     }
 }
 
 impl Findings {
-    /// What `ear` found out, and the events that it told; `n_reported` of its rules are in force.
-    pub fn new(ear: &Ear, told: Vec<Told>, n_reported: usize, why_not: Vec<String>) -> Self {
+    /// The findings of an `ear` that has heard the whole recording, and its `events`; the first `n_reported` of its rules are in force.
+    pub fn new(ear: &Ear, events: Vec<ExplainedEvent>, n_reported: usize, why_not: Vec<String>) -> Self {
         let end = ear.end_of_input().unwrap_or(ear.now());
         let rate_hz = ear.model_rate_hz();
-        let (mut rises, mut hops, mut moment) = (Vec::new(), Vec::new(), None);
+        let (mut segments, mut hops, mut moment) = (Vec::new(), Vec::new(), None);
         if let Some(trace) = ear.detector().trace() {
-            // Nothing begins in the silence that settles the last scores.
-            rises.extend(trace.segments.iter().filter(|rise| rise.bounds.onset.at < end).cloned());
+            // The silence that settles the last scores is no part of the recording.
+            segments.extend(trace.segments.iter().filter(|segment| segment.bounds.onset.at < end).cloned());
             hops.clone_from(&trace.hops);
             moment = trace.snapshot.as_ref().map(|snapshot| {
                 let moment = Moment { now: snapshot.end, rate_hz, loudness_dbfs: snapshot.loudness_dbfs };
                 (moment, snapshot.glances.clone())
             });
         }
-        for rise in &mut rises {
-            rise.bounds.offset.at = rise.bounds.offset.at.min(end);
+        for segment in &mut segments {
+            segment.bounds.offset.at = segment.bounds.offset.at.min(end);
         }
         Self {
             rules: ear.rules().to_vec(),
             n_reported,
             why_not,
-            told,
-            rises,
+            events,
+            segments,
             hops,
             moment,
             length_s: end as f64 / f64::from(rate_hz),
@@ -126,52 +128,52 @@ impl Findings {
         rule < self.n_reported
     }
 
-    /// The events that were told under the rules in force.
-    pub fn events(&self) -> impl Iterator<Item = &Told> {
-        self.told.iter().filter(|event| self.is_reported(event.rule))
+    /// The events under the rules in force.
+    pub fn reported_events(&self) -> impl Iterator<Item = &ExplainedEvent> {
+        self.events.iter().filter(|event| self.is_reported(event.rule))
     }
 
-    /// Whether an event was not announced by what had been heard, but told when both sides had been looked at.
-    pub fn is_late(&self, event: &Told) -> bool {
+    /// Whether an event was announced only when its confirmed score was known, because its causal score did not announce it.
+    pub fn is_late(&self, event: &ExplainedEvent) -> bool {
         let gate = &self.rules[event.announced_as].gate;
         let earliest = event.span().0 + self.lag.saturating_sub(5 * self.hop);
         event.announced.score < gate.start_threshold || event.announced.announced >= earliest
     }
 
-    /// The event in force that a rise of a curve became part of.
-    pub fn event_of(&self, rise: &TracedSegment) -> Option<&Told> {
-        let (from, to) = (rise.bounds.onset.at, rise.bounds.offset.at);
-        let Fate::PartOf { .. } = rise.fate else { return None };
-        self.told.iter().filter(|event| event.is_of(rise.rule) && !event.is_taken_back()).find(|event| {
+    /// The event that a segment became part of.
+    pub fn event_of(&self, segment: &TracedSegment) -> Option<&ExplainedEvent> {
+        let (from, to) = (segment.bounds.onset.at, segment.bounds.offset.at);
+        let Fate::PartOf { .. } = segment.fate else { return None };
+        self.events.iter().filter(|event| event.is_of(segment.rule) && !event.is_taken_back()).find(|event| {
             let (onset, offset) = event.span();
             onset < to && from < offset
         })
     }
 
-    /// The causal scores of a rule, each at the moment when it was known.
+    /// The causal scores of a rule as `(seconds, score)`, each at the moment when it was known.
     pub fn causal(&self, rule: usize) -> Vec<(f64, f32)> {
         self.hops.iter().map(|hop| (self.seconds(hop.end), hop.scores[rule].0)).collect()
     }
 
-    /// The two-sided scores of a rule, each at the moment that it speaks of: the middle of its hop.
-    pub fn two_sided(&self, rule: usize) -> Vec<(f64, f32)> {
+    /// The confirmed scores of a rule as `(seconds, score)`, each in the middle of the hop that it belongs to.
+    pub fn confirmed(&self, rule: usize) -> Vec<(f64, f32)> {
         let known = self.hops.iter().filter(|hop| !hop.scores[rule].1.is_nan());
         known.map(|hop| (self.seconds((hop.end + self.hop / 2).saturating_sub(self.lag)), hop.scores[rule].1)).collect()
     }
 
-    /// The distance of two scores in seconds.
+    /// The hop in seconds.
     pub fn hop_s(&self) -> f64 {
         self.seconds(self.hop)
     }
 
-    /// The two-sided score of a rule nearest to a moment, if it is within a hop of it.
-    pub fn two_sided_at(&self, rule: usize, at_s: f64) -> Option<f32> {
+    /// The confirmed score of a rule at a moment; `None` where no score lies within a hop of it.
+    pub fn confirmed_at(&self, rule: usize, at_s: f64) -> Option<f32> {
         let near = |(time_s, _): &(f64, f32)| (time_s - at_s).abs();
-        let nearest = self.two_sided(rule).into_iter().min_by(|a, b| near(a).total_cmp(&near(b)))?;
+        let nearest = self.confirmed(rule).into_iter().min_by(|a, b| near(a).total_cmp(&near(b)))?;
         (near(&nearest) <= self.hop_s()).then_some(nearest.1)
     }
 
-    /// Why a rule was an event at the moment that was asked about, or was not, by what was known then.
+    /// Why a rule was an event at the moment that was asked about, or was not, by the causal scores up to then.
     pub fn why(&self, rule: usize, moment: Moment, glance: &Glance) -> Why {
         let reported_as = glance.reported_as.filter(|told| *told != rule).map(|told| self.rules[told].subject.clone());
         Why::new(glance.standing, reported_as, &self.rules[rule].gate, moment)

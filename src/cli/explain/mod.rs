@@ -1,7 +1,7 @@
-//! `mimid explain`: why each event of a recording came, and why a label did not come, in words and as a picture.
+//! `mimid explain`: why a recording has these events and no others, in words and as a picture.
 //!
-//! It runs the same engine as `scan` with a trace, and changes nothing. Labels that the report leaves out are heard as well, each by
-//! itself, so that it can be said what they would have told.
+//! It runs the engine of `scan` with a trace, and never changes an event. Labels that the report leaves out are heard as well, each with
+//! a rule of its own, so that their scores can be explained too.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -20,14 +20,14 @@ use crate::recording::{self, Engine, RecordingError};
 
 mod findings;
 mod picture;
-pub mod plot;
+mod plot;
 mod story;
 
-use findings::{Findings, Told};
+use findings::{ExplainedEvent, Findings};
 
-/// How much is heard of, before and after a moment that is asked about, in seconds.
+/// The time span that is traced before and after the moment that is asked about, in seconds.
 const AROUND_S: f64 = 10.0;
-/// The longest stretch that is drawn, in seconds.
+/// The longest time span that is drawn, in seconds.
 const LONGEST_PICTURE_S: f64 = 600.0;
 
 /// Say why each event of a recording came, and why others did not.
@@ -35,13 +35,13 @@ const LONGEST_PICTURE_S: f64 = 600.0;
 pub struct Args {
     /// The recording: WAV, FLAC, Ogg Vorbis or MP3
     file: PathBuf,
-    /// A moment, in seconds from the recording's start: what every strong label was about to do then
+    /// Explain one moment instead, in seconds from the recording's start: how the strongest labels stood then
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     at: Option<f64>,
-    /// A label or a group: all that its curve rose to; may be given several times
+    /// Explain this label or group: all its events, and every segment of its score that became none; may be given several times
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// Also draw the spectrogram, the curves, the thresholds and the events, as .svg or .png
+    /// Also draw the spectrogram, the scores with their thresholds, and the events into this file (.svg or .png)
     #[arg(long, value_name = "OUT")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let drawing = args.plot.as_deref().map(Drawing::of).transpose()?;
+    let format = args.plot.as_deref().map(PictureFormat::of).transpose()?;
     let Loaded { raw, config, origins, model, .. } = load(&args.config)?;
     let n_reported = config.rules.len();
     let mut rules = config.rules;
@@ -74,21 +74,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     out.write_all(story::tell(&findings, &args.file, &asked, args.at).as_bytes())?;
     out.flush()?;
-    match (drawing, &args.plot) {
-        (Some(drawing), Some(path)) => drawing.draw(path, &findings, &args.file, &asked, args.at, &model),
+    match (format, &args.plot) {
+        (Some(format), Some(path)) => format.draw(path, &findings, &args.file, &asked, args.at, &model),
         _ => Ok(()),
     }
 }
 
-/// A rule for each label that the report leaves out, by itself, with the numbers that it would have.
+/// A rule for each label that the report leaves out, with the thresholds and conditions that it would have.
 fn unreported(raw: &Raw, labels: &Labels, rules: &[Rule]) -> Vec<Rule> {
-    // The same file is valid without its report, because that is all that is taken out of it.
+    // Only the report is taken out of a valid file, which stays valid without it.
     let Ok(all) = raw.reporting_all().validate(labels) else { return Vec::new() };
     let is_new = |rule: &Rule| !rule.subject.is_group() && !rules.iter().any(|own| own.subject == rule.subject);
     all.config.rules.into_iter().filter(is_new).map(|rule| Rule { merge: false, ..rule }).collect()
 }
 
-/// Why the report leaves a rule's label out, with the place that says so; nothing where it does not.
+/// Why the report leaves a rule's label out, with the line that does so; empty where it does not leave it out.
 fn why_not(rule: &Rule, origins: &[Origin], labels: &Labels, file: Option<&Path>) -> String {
     let origin = labels.find(&rule.subject.id).and_then(|label| origins.get(label));
     let Some(origin) = origin.filter(|_| !rule.subject.is_group()) else { return String::new() };
@@ -114,7 +114,7 @@ fn find(name: &str, rules: &[Rule], labels: &Labels) -> Result<usize, Failure> {
     rules.iter().position(is_it).ok_or_else(|| Failure::new(labels.unknown(name), exit::USAGE))
 }
 
-/// Hears the recording, with `n_reported` of the rules in force and the others for comparison.
+/// Runs the engine over the recording. The first `n_reported` of the rules are in force, the others are for comparison.
 fn hear(
     args: &Args,
     model: &Model,
@@ -131,40 +131,40 @@ fn hear(
         Some(at) => (samples(at - AROUND_S), samples(at + AROUND_S) + ear.lag_samples()),
         None => (0, samples(LONGEST_PICTURE_S) + ear.lag_samples()),
     };
-    // Curves are kept where they are drawn, or where a moment is asked about.
+    // The scores of each hop are needed for a picture and for a moment, and cost memory otherwise.
     let to = if args.plot.is_some() || args.at.is_some() { to } else { 0 };
     let asked = args.at.map(samples);
     ear.keep_trace(Trace::new(from, to, asked));
     let progress = progress(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), decoder.n_frames());
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let heard = engine.hear(
         path,
         &mut decoder,
         &mut ear,
         |n| progress.inc(n),
         |_, detection| {
-            note(&mut told, detection);
+            note(&mut events, detection);
             Ok(())
         },
     );
     progress.finish_and_clear();
     match heard {
-        // What a truncated recording holds is explained; that it is truncated is said.
+        // A truncated recording is explained as far as it goes, with a sentence that it is truncated.
         Err(RecordingError::Recording(sentence)) if ear.now() > 0 => {
             say(format_args!("mimid: {sentence}"));
         }
         other => other?,
     }
-    Ok(Findings::new(&ear, told, n_reported, why_not))
+    Ok(Findings::new(&ear, events, n_reported, why_not))
 }
 
-/// Takes note of a step of an event.
-fn note(told: &mut Vec<Told>, detection: Detection) {
+/// Adds the start or the end of an event to `events`.
+fn note(events: &mut Vec<ExplainedEvent>, detection: Detection) {
     match detection.step {
-        Step::Start(so_far) => told.push(Told::new(detection.event, so_far, detection.rule)),
+        Step::Start(so_far) => events.push(ExplainedEvent::new(detection.event, so_far, detection.rule)),
         Step::Update(_) => {}
         Step::End { so_far, offset, reason } => {
-            if let Some(event) = told.iter_mut().rfind(|event| event.number == detection.event && event.end.is_none()) {
+            if let Some(event) = events.iter_mut().rfind(|event| event.number == detection.event && event.end.is_none()) {
                 event.rule = detection.rule;
                 event.also = detection.also;
                 event.level_dbfs = detection.level_dbfs;
@@ -174,19 +174,19 @@ fn note(told: &mut Vec<Told>, detection: Detection) {
     }
 }
 
-/// How the picture is written, by its file's ending.
-enum Drawing {
+/// The format of the picture, by its file's ending.
+enum PictureFormat {
     Svg,
     Png,
 }
 
-impl Drawing {
+impl PictureFormat {
     fn of(path: &Path) -> Result<Self, Failure> {
         match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
-            Some("svg") => Ok(Drawing::Svg),
-            Some("png") => Ok(Drawing::Png),
+            Some("svg") => Ok(PictureFormat::Svg),
+            Some("png") => Ok(PictureFormat::Png),
             _ => Err(Failure::new(
-                format_args!("{} does not say how to draw; give --plot a file that ends in .svg or .png", path.display()),
+                format_args!("{} names no picture format; give --plot a file that ends in .svg or .png", path.display()),
                 exit::USAGE,
             )),
         }
@@ -203,8 +203,8 @@ impl Drawing {
     ) -> Result<(), Failure> {
         let svg = picture::svg(findings, recording, asked, at_s, model)?;
         let bytes = match self {
-            Drawing::Svg => svg.into_bytes(),
-            Drawing::Png => plot::png(&svg).map_err(|error| Failure::new(error, exit::FAILED))?,
+            PictureFormat::Svg => svg.into_bytes(),
+            PictureFormat::Png => plot::png(&svg).map_err(|error| Failure::new(error, exit::FAILED))?,
         };
         std::fs::write(path, bytes)
             .map_err(|error| Failure::new(format_args!("{} cannot be written: {error}", path.display()), exit::FAILED))

@@ -1,4 +1,6 @@
-//! The findings as a picture: which stretch and which labels are drawn, and the spectrogram, which is made anew for it.
+//! The findings as a picture: chooses the time span and the labels that are drawn, and computes the spectrogram of the recording.
+//!
+//! It decodes the recording a second time, for the spectrogram alone; it writes no file.
 
 use std::path::Path;
 
@@ -16,28 +18,28 @@ use crate::resample::Resampler;
 
 /// How many labels have a panel where none is named.
 const MOST_PANELS: usize = 4;
-/// A label that is not told has a panel if its curve came to this part of its threshold.
+/// A label without an event has a panel if its peak comes to this part of its threshold.
 const NEAR: f32 = 0.5;
 
-/// Draws the stretch around `at_s`, or the whole recording, with a panel for each of the rules `asked`, or for the most telling ones.
+/// Draws the time span around `at_s`, or the whole recording, with a panel for each of the rules `asked`, or for the strongest ones.
 pub fn svg(findings: &Findings, recording: &Path, asked: &[usize], at_s: Option<f64>, model: &Model) -> Result<String, Failure> {
     let (from_s, to_s) = match at_s {
         Some(at_s) => ((at_s - AROUND_S).max(0.0), (at_s + AROUND_S).min(findings.length_s)),
         None => (0.0, findings.length_s.min(LONGEST_PICTURE_S)),
     };
-    let sound = Sound::read(recording, model, from_s, to_s)?;
-    let rules = if asked.is_empty() { telling(findings, from_s, to_s) } else { asked.to_vec() };
-    let curves: Vec<_> = rules.iter().map(|rule| (findings.causal(*rule), findings.two_sided(*rule))).collect();
-    let panels = rules.iter().zip(&curves).map(|(rule, (causal, two_sided))| Panel {
+    let sound = LogMelSpan::read(recording, model, from_s, to_s)?;
+    let rules = if asked.is_empty() { strongest(findings, from_s, to_s) } else { asked.to_vec() };
+    let curves: Vec<_> = rules.iter().map(|rule| (findings.causal(*rule), findings.confirmed(*rule))).collect();
+    let panels = rules.iter().zip(&curves).map(|(rule, (causal, confirmed))| Panel {
         label: findings.name(*rule),
         hop_s: findings.hop_s(),
         causal,
-        two_sided,
+        confirmed,
         threshold: findings.rules[*rule].gate.threshold,
         start_threshold: findings.rules[*rule].gate.start_threshold,
         note: if findings.is_reported(*rule) { "" } else { "not reported" },
     });
-    let events = findings.events().filter(|event| !event.is_taken_back()).map(|event| {
+    let events = findings.reported_events().filter(|event| !event.is_taken_back()).map(|event| {
         let (onset, offset) = event.span();
         let score = event.end.map_or(0.0, |(heard, ..)| heard.peak_score);
         Mark { label: findings.name(event.rule), onset_s: findings.seconds(onset), offset_s: findings.seconds(offset), score }
@@ -54,12 +56,13 @@ pub fn svg(findings: &Findings, recording: &Path, asked: &[usize], at_s: Option<
     }))
 }
 
-/// The rules whose curves came nearest to their thresholds, or over them: those in force first told, then nearly told.
-fn telling(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
+/// The rules in force that get a panel: first those with events, then those that came nearest to an event, by their peaks.
+fn strongest(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
     let is_seen = |onset: u64, offset: u64| findings.seconds(onset) < to_s && findings.seconds(offset) > from_s;
     let nearness = |rule: usize| {
-        let seen = findings.rises.iter().filter(|rise| rise.rule == rule && is_seen(rise.bounds.onset.at, rise.bounds.offset.at));
-        seen.map(|rise| rise.peak / findings.rules[rule].gate.threshold).fold(0.0, f32::max)
+        let own = findings.segments.iter().filter(|segment| segment.rule == rule);
+        let seen = own.filter(|segment| is_seen(segment.bounds.onset.at, segment.bounds.offset.at));
+        seen.map(|segment| segment.peak / findings.rules[rule].gate.threshold).fold(0.0, f32::max)
     };
     let mut rules: Vec<usize> = Vec::new();
     let mut add = |rule: usize| {
@@ -67,30 +70,32 @@ fn telling(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
             rules.push(rule);
         }
     };
-    let events = findings.events().filter(|event| !event.is_taken_back());
+    let events = findings.reported_events().filter(|event| !event.is_taken_back());
     let mut named: Vec<usize> = events.filter(|event| is_seen(event.span().0, event.span().1)).map(|event| event.rule).collect();
     named.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     named.into_iter().for_each(&mut add);
-    // What was told as a part of another event is seen in that one's panel.
-    let missed = |rule: usize| !findings.rises.iter().any(|rise| rise.rule == rule && matches!(rise.fate, Fate::PartOf { .. }));
-    let mut near: Vec<usize> = (0..findings.n_reported).filter(|rule| nearness(*rule) >= NEAR && missed(*rule)).collect();
+    // A label that is part of an event under another name is seen in that event's panel.
+    let is_part_of_event =
+        |rule: usize| findings.segments.iter().any(|segment| segment.rule == rule && matches!(segment.fate, Fate::PartOf { .. }));
+    let is_near_miss = |rule: &usize| nearness(*rule) >= NEAR && !is_part_of_event(*rule);
+    let mut near: Vec<usize> = (0..findings.n_reported).filter(is_near_miss).collect();
     near.sort_by(|a, b| nearness(*b).total_cmp(&nearness(*a)));
     near.into_iter().for_each(&mut add);
     rules
 }
 
-/// The log-mel of a stretch of the recording.
-struct Sound {
+/// The log-mel spectrogram of a time span of the recording.
+struct LogMelSpan {
     frames: Vec<f32>,
     band_hz: Vec<f64>,
     frame_s: f64,
     first_frame_s: f64,
 }
 
-impl Sound {
+impl LogMelSpan {
     fn read(path: &Path, model: &Model, from_s: f64, to_s: f64) -> Result<Self, Failure> {
         let Some(parameters) = &model.input.log_mel else {
-            return Err(Failure::new("this model takes no log-mel, so there is no spectrogram to draw", exit::FAILED));
+            return Err(Failure::new("the model takes no log-mel spectrogram, so there is none to draw", exit::FAILED));
         };
         let rate_hz = model.input.sample_rate_hz;
         let frame_s = parameters.hop_length as f64 / f64::from(rate_hz);
@@ -103,7 +108,7 @@ impl Sound {
         let mut is_over = false;
         while !is_over && taken <= last {
             samples.clear();
-            // What cannot be read any more was said when the recording was heard.
+            // A recording that is truncated was reported when it was heard.
             is_over = !matches!(decoder.read(&mut samples), Ok(Status::More));
             for chunk in samples.chunks(MAX_PUSH) {
                 resampled.clear();

@@ -1,7 +1,7 @@
 //! The picture of a recording: spectrogram, score curves, thresholds and events on one time axis, as SVG or PNG.
 //!
-//! It draws what it is given and decides nothing; it reads no file and writes none. Whatever the numbers and names are, NaN and
-//! control characters among them, the picture is well-formed and of bounded size.
+//! It draws its input and decides nothing; it reads no file and writes none. The picture is well-formed and of bounded size for any
+//! numbers and names, NaN and control characters among them.
 
 mod axis;
 mod canvas;
@@ -15,29 +15,29 @@ mod spectrogram;
 mod tests;
 
 use axis::{Clock, TimeAxis};
-use canvas::{Anchor, Canvas, Style, fit};
-pub use raster::{PlotError, png};
+use canvas::{Anchor, Canvas, TextStyle, fit};
+pub use raster::png;
 
-/// What is drawn; times are seconds from the recording's start.
+/// The content of a picture; times are seconds from the recording's start.
 #[derive(Debug, Clone)]
 pub struct Picture<'a> {
     /// The recording's file name.
     pub title: &'a str,
-    /// Where the stretch that is shown begins.
+    /// The beginning of the time axis.
     pub from_s: f64,
-    /// Where the stretch that is shown ends.
+    /// The end of the time axis.
     pub to_s: f64,
-    /// The sound.
+    /// The recording's spectrogram.
     pub spectrogram: Spectrogram<'a>,
-    /// One a label, about six at most.
+    /// One panel a label, about six at most.
     pub panels: Vec<Panel<'a>>,
-    /// The events that were told, of any label.
+    /// The confirmed events, of any label.
     pub events: Vec<Mark<'a>>,
-    /// A moment that was asked about, drawn as a vertical line through everything.
+    /// The moment that was asked about, drawn as a vertical line through all rows.
     pub moment_s: Option<f64>,
 }
 
-/// The sound's level over time and frequency.
+/// The level of the sound over time and frequency.
 #[derive(Debug, Clone, Copy)]
 pub struct Spectrogram<'a> {
     /// `[n_frames, n_bands]` in dB.
@@ -57,24 +57,24 @@ pub struct Spectrogram<'a> {
 pub struct Panel<'a> {
     /// The label's name.
     pub label: &'a str,
-    /// The distance of two scores, in seconds; where scores are further apart the curve has a gap.
+    /// The hop, in seconds; where scores are further apart, the curve has a gap.
     pub hop_s: f64,
-    /// The score that is known at once, as `(time in seconds, 0…1)`, ascending.
+    /// The causal score, as `(time in seconds, 0…1)`, ascending.
     pub causal: &'a [(f64, f32)],
-    /// The score that knows what follows, as `(time in seconds, 0…1)`, ascending.
-    pub two_sided: &'a [(f64, f32)],
-    /// What the two-sided score has to reach.
+    /// The confirmed score, as `(time in seconds, 0…1)`, ascending.
+    pub confirmed: &'a [(f64, f32)],
+    /// The threshold of the confirmed score.
     pub threshold: f32,
-    /// What the causal score has to reach for an event to be announced at once.
+    /// The threshold of the causal score, at which an event is announced.
     pub start_threshold: f32,
     /// A few words below the label's name, such as "not reported"; may be empty.
     pub note: &'a str,
 }
 
-/// An event that was told.
+/// An event as it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark<'a> {
-    /// What was heard.
+    /// The name of its label.
     pub label: &'a str,
     /// When it began, in seconds.
     pub onset_s: f64,
@@ -84,18 +84,18 @@ pub struct Mark<'a> {
     pub score: f32,
 }
 
-/// The picture's width; all lengths are SVG's px.
+/// The picture's width; all lengths are px of SVG.
 const WIDTH: f64 = 1100.0;
-/// Where the column of names begins.
+/// The left end of the column of names.
 const MARGIN: f64 = 24.0;
-/// Where the time axis begins.
+/// The left end of the time axis.
 const LEFT: f64 = 222.0;
-/// Where the time axis ends; numbers of lines stand to the right of it.
+/// The right end of the time axis; the thresholds' numbers stand to the right of it.
 const RIGHT: f64 = 1018.0;
-/// The space between two parts.
+/// The space between two rows.
 const GAP: f64 = 20.0;
 
-/// The colours: ink and greys for what is fixed, one hue for each kind of data.
+/// The colours: ink and greys for axes and texts, one hue for each kind of data.
 mod colour {
     pub const PAGE: &str = "#ffffff";
     pub const INK: &str = "#1f2933";
@@ -103,7 +103,7 @@ mod colour {
     pub const AXIS: &str = "#b4bcc6";
     pub const GRID: &str = "#eaedf0";
     pub const EMPTY: &str = "#f5f6f8";
-    pub const TWO_SIDED: &str = "#1f6fb5";
+    pub const CONFIRMED: &str = "#1f6fb5";
     pub const CAUSAL: &str = "#c2354f";
     pub const EVENT: &str = "#f0ad3c";
 }
@@ -137,24 +137,25 @@ pub fn svg(picture: &Picture) -> String {
     canvas.finish(picture.title, y + 22.0)
 }
 
-/// The title and what stretch it is; gives where the next part begins, as all that draw a part do.
+/// Draws the title with the time span and the number of events. It returns where the next row begins, as every function that draws a
+/// row does.
 fn header(canvas: &mut Canvas, title: &str, n_events: usize, axis: &TimeAxis) -> f64 {
     let events = match n_events {
         0 => "no events".to_owned(),
         1 => "1 event".to_owned(),
         more => format!("{more} events"),
     };
-    let stretch = format!("{}, {events}", axis.clock.stretch(axis.from_s, axis.to_s));
-    let title_style = Style::new(17.0, colour::INK).bold();
+    let subtitle = format!("{}, {events}", axis.clock.span(axis.from_s, axis.to_s));
+    let title_style = TextStyle::new(17.0, colour::INK).bold();
     canvas.text(MARGIN, 36.0, &fit(title, WIDTH - 2.0 * MARGIN, &title_style), &title_style);
-    canvas.text(MARGIN, 56.0, &stretch, &Style::new(11.5, colour::GREY));
+    canvas.text(MARGIN, 56.0, &subtitle, &TextStyle::new(11.5, colour::GREY));
     74.0
 }
 
-/// Seconds below all parts.
+/// Draws the time axis below all rows.
 fn time_axis(canvas: &mut Canvas, axis: &TimeAxis, y: f64) -> f64 {
     canvas.line((LEFT, y), (RIGHT, y), colour::AXIS, 1.0);
-    let style = Style::new(10.5, colour::GREY).at(Anchor::Middle);
+    let style = TextStyle::new(10.5, colour::GREY).at(Anchor::Middle);
     for (tick_s, text) in axis.ticks() {
         let x = axis.x(tick_s);
         canvas.line((x, y), (x, y + 5.0), colour::AXIS, 1.0);
@@ -169,16 +170,16 @@ fn time_axis(canvas: &mut Canvas, axis: &TimeAxis, y: f64) -> f64 {
     y + 24.0
 }
 
-/// The name of a row in the column of names, with its unit in grey.
+/// Draws a row's name in the column of names, with its unit in grey.
 fn row_name(canvas: &mut Canvas, name: &str, unit: &str, y: f64) {
-    let style = Style::new(12.0, colour::INK).bold();
+    let style = TextStyle::new(12.0, colour::INK).bold();
     canvas.text(MARGIN, y, name, &style);
-    canvas.text(MARGIN + canvas::width(name, &style) + 6.0, y, unit, &Style::new(11.0, colour::GREY));
+    canvas.text(MARGIN + canvas::width(name, &style) + 6.0, y, unit, &TextStyle::new(11.0, colour::GREY));
 }
 
-/// The moment that was asked about: a line with its time on top; `light` is where the ground is dark.
+/// Draws the moment that was asked about as a line with its time on top; the line is light over the dark spectrogram, at `light`.
 fn moment(canvas: &mut Canvas, x: f64, time: &str, rows: std::ops::Range<f64>, light: std::ops::Range<f64>) {
-    let style = Style::new(10.5, colour::PAGE).bold().at(Anchor::Middle);
+    let style = TextStyle::new(10.5, colour::PAGE).bold().at(Anchor::Middle);
     let half = canvas::width(time, &style) / 2.0 + 6.0;
     let middle = x.clamp(LEFT + half, RIGHT - half);
     canvas.line((x, rows.start + 8.0), (x, rows.end), colour::INK, 1.2);
@@ -187,21 +188,21 @@ fn moment(canvas: &mut Canvas, x: f64, time: &str, rows: std::ops::Range<f64>, l
     canvas.text(middle, rows.start + 9.0, time, &style);
 }
 
-/// What the lines of the panels are.
+/// Draws the legend of the panels' lines.
 fn legend(canvas: &mut Canvas, y: f64) -> f64 {
-    let style = Style::new(10.5, colour::GREY);
+    let style = TextStyle::new(10.5, colour::GREY);
     let mut x = LEFT;
     let mut key = |canvas: &mut Canvas, text: &str, draw: &dyn Fn(&mut Canvas, f64, f64)| {
         draw(canvas, x, y - 3.5);
         canvas.text(x + 30.0, y, text, &style);
         x += 30.0 + canvas::width(text, &style) + 22.0;
     };
-    key(canvas, "two-sided score", &|canvas, x, y| {
-        canvas.translucent(panel::FILL_OPACITY, |canvas| canvas.rect((x, y - 4.0), (24.0, 9.0), colour::TWO_SIDED, 0.0));
-        canvas.line((x, y - 4.0), (x + 24.0, y - 4.0), colour::TWO_SIDED, 1.6);
+    key(canvas, "confirmed score", &|canvas, x, y| {
+        canvas.translucent(panel::FILL_OPACITY, |canvas| canvas.rect((x, y - 4.0), (24.0, 9.0), colour::CONFIRMED, 0.0));
+        canvas.line((x, y - 4.0), (x + 24.0, y - 4.0), colour::CONFIRMED, 1.6);
     });
     key(canvas, "its threshold", &|canvas, x, y| {
-        canvas.broken_line((x, y), (x + 24.0, y), colour::TWO_SIDED, panel::DASHED);
+        canvas.broken_line((x, y), (x + 24.0, y), colour::CONFIRMED, panel::DASHED);
     });
     key(canvas, "causal score", &|canvas, x, y| canvas.line((x, y), (x + 24.0, y), colour::CAUSAL, 1.0));
     key(canvas, "its start threshold", &|canvas, x, y| {

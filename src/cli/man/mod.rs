@@ -23,7 +23,7 @@ const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 /// Write the manual pages: one for each subcommand, one of the configuration, one of the protocol.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to write them into; it is made if it is not there
+    /// The folder to write the pages into; it is created where it does not exist
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -100,17 +100,17 @@ fn see_also(roff: &mut Roff, pages: &[&str]) {
     roff.control("SH", ["SEE ALSO"]).text([roman(pages.join(", "))]);
 }
 
-/// What the command line does not tell of itself: files, environment and exit codes.
+/// The sections that `--help` does not have: files, environment and exit codes.
 fn surroundings() -> Roff {
     let mut roff = Roff::new();
     section(
         &mut roff,
         "FILES",
         &[
-            ("/etc/mimid/config.toml", "The configuration; $XDG_CONFIG_HOME/mimid/config.toml where that is not there."),
+            ("/etc/mimid/config.toml", "The configuration; $XDG_CONFIG_HOME/mimid/config.toml where this file does not exist."),
             ("/run/mimid/mimid.sock", "The system service's socket."),
             ("$XDG_RUNTIME_DIR/mimid/mimid.sock", "The socket in a user's session."),
-            ("/usr/lib/mimid/models", "The installed models, a folder each."),
+            ("/usr/lib/mimid/models", "The installed models, one folder each."),
             ("/usr/lib/mimid/libonnxruntime.so", "ONNX Runtime."),
         ],
     );
@@ -118,22 +118,22 @@ fn surroundings() -> Roff {
         &mut roff,
         "ENVIRONMENT",
         &[
-            ("MIMID_MODELS", "A folder in which models are looked for first."),
-            ("MIMID_ONNXRUNTIME", "The path of libonnxruntime; [model] runtime in the configuration comes before it."),
-            ("NO_COLOR", "Where it is set, mimid top uses no colours."),
+            ("MIMID_MODELS", "A folder to look for models in first."),
+            ("MIMID_ONNXRUNTIME", "The path of libonnxruntime; [model] runtime in the configuration takes precedence."),
+            ("NO_COLOR", "If set to anything, mimid top, listen and run --print use no colours."),
         ],
     );
     section(
         &mut roff,
         "EXIT STATUS",
         &[
-            ("0", "It did what it was asked."),
-            (&exit::FAILED.to_string(), "It failed while running."),
+            ("0", "The command succeeded."),
+            (&exit::FAILED.to_string(), "The command failed while running."),
             (&exit::USAGE.to_string(), "The command line or the configuration is wrong."),
             (&exit::DEVICE.to_string(), "There is no such device."),
             (&exit::MODEL.to_string(), "The model or ONNX Runtime could not be loaded."),
             (&exit::SOCKET.to_string(), "The socket is in use."),
-            (&exit::INTERRUPTED.to_string(), "It was interrupted."),
+            (&exit::INTERRUPTED.to_string(), "The command was interrupted."),
         ],
     );
     see_also(&mut roff, &["mimid-config(5)", "mimid-protocol(7)"]);

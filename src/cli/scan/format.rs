@@ -1,4 +1,6 @@
-//! How `mimid scan` prints an event: for people, as JSON lines, as a DCASE table, or as Audacity labels.
+//! The formats of `mimid scan`: for people, JSON lines, a DCASE table, and Audacity labels.
+//!
+//! It prints events and decides nothing about them.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,30 +24,30 @@ pub enum Format {
     Audacity,
 }
 
-/// One event of a recording.
+/// One event of a recording, as it is printed.
 #[derive(Debug)]
 pub struct Found<'a> {
     /// The recording.
     pub file: &'a Path,
-    /// What was heard.
+    /// Its label or group.
     pub subject: &'a Subject,
-    /// When it began, in seconds from the recording's start.
+    /// Its onset, in seconds from the recording's start.
     pub onset_s: f64,
-    /// When it ended, in seconds from the recording's start.
+    /// Its offset, in seconds from the recording's start.
     pub offset_s: f64,
     /// Its highest score, 0…1.
     pub score: f32,
     /// Its root mean square level in dBFS.
     pub level_dbfs: f32,
-    /// How far the onset may be from the truth, in seconds.
+    /// The uncertainty of the onset, ± seconds.
     pub onset_uncertainty_s: f64,
-    /// How far the offset may be from the truth, in seconds.
+    /// The uncertainty of the offset, ± seconds.
     pub offset_uncertainty_s: f64,
-    /// When a daemon would have announced it, in seconds from the recording's start.
+    /// The moment at which a daemon would have announced it, in seconds from the recording's start.
     pub announced_s: f64,
-    /// What else the same sound was heard as.
+    /// The other labels that heard the same sound.
     pub also: Vec<&'a str>,
-    /// Why it ended.
+    /// The reason of its end.
     pub reason: EndReason,
 }
 
@@ -76,12 +78,12 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Prints to `out`.
+    /// A writer to `out`.
     pub fn new(format: Format, out: W) -> Self {
         Self { format, out }
     }
 
-    /// Prints what stands before the first event.
+    /// Prints the header, in formats that have one.
     pub fn begin(&mut self) -> io::Result<()> {
         match self.format {
             Format::Tsv => writeln!(self.out, "filename\tonset\toffset\tevent_label\tscore"),

@@ -1,6 +1,7 @@
-//! `mimid scan`: the same engine over recordings, faster than real time.
+//! `mimid scan`: the daemon's engine over recordings, faster than real time.
 //!
-//! A recording that cannot be read is reported and the others are still scanned. Memory is bounded whatever a recording's length.
+//! A recording that cannot be read is reported, and never keeps the others from being scanned. Memory is bounded for any length of a
+//! recording.
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -35,10 +36,10 @@ pub struct Args {
     /// How to print the events
     #[arg(long, value_enum, default_value_t = Format::Pretty)]
     format: Format,
-    /// Also write each recording's score curve to DIR/NAME.tsv
+    /// Also write the confirmed score of every label over time to DIR/NAME.tsv, one file a recording
     #[arg(long, value_name = "DIR")]
     scores: Option<PathBuf>,
-    /// Also print what would have been announced at once and was not confirmed, with the reason `unconfirmed`
+    /// Also print events that a daemon would announce and take back; their reason is `unconfirmed`
     #[arg(long)]
     unconfirmed: bool,
     #[command(flatten)]
@@ -48,7 +49,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.format == Format::Audacity && args.files.len() > 1 {
-        let message = "audacity labels belong to one recording; scan the recordings one at a time, or use --format tsv";
+        let message =
+            "a label track of Audacity belongs to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
     }
     let Loaded { config, model, .. } = load(&args.config)?;
@@ -80,7 +82,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What every recording is heard with.
+/// The rules, the model and the options that all recordings share.
 struct Scanner {
     rules: Vec<Rule>,
     model: Model,
@@ -122,7 +124,7 @@ impl Scanner {
     }
 }
 
-/// What is printed of a detection; nothing until its event has ended.
+/// The event that a detection ends, as it is printed; `None` for other detections and for events that are not asked for.
 fn found<'a>(path: &'a Path, ear: &'a Ear, detection: &Detection, unconfirmed: bool) -> Option<Found<'a>> {
     let ended = recording::ended(ear, detection).filter(|ended| unconfirmed || ended.reason != EndReason::Unconfirmed)?;
     let seconds = |samples: u64| samples as f64 / f64::from(ear.model_rate_hz());

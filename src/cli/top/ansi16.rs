@@ -1,27 +1,29 @@
-//! Between the drawing and the terminal: a frame is held back until it is whole, and the 16 colours go out as the sequences that
-//! terminals of 16 colours know. The backend writes every colour as one of 256.
+//! A writer between the drawing and the terminal, for terminals of 16 colours.
+//!
+//! The backend writes every colour as one of 256; this writer sends the 16 ANSI colours as the older sequences that every terminal knows.
+//! It holds a frame back until the frame is complete, and changes nothing but these sequences.
 
 use std::io::{self, Write};
 
-/// How the backend begins a colour of the text.
+/// The backend's sequence before the number of a text colour.
 const COLOUR: &[u8] = b"\x1b[38;5;";
 
-/// A writer that passes on what it holds when it is flushed.
+/// A writer that sends a frame when it is flushed.
 #[derive(Debug)]
-pub struct Sixteen<W> {
+pub struct Ansi16<W> {
     out: W,
     frame: Vec<u8>,
     sent: Vec<u8>,
 }
 
-impl<W: Write> Sixteen<W> {
+impl<W: Write> Ansi16<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self { out, frame: Vec::new(), sent: Vec::new() }
     }
 }
 
-impl<W: Write> Write for Sixteen<W> {
+impl<W: Write> Write for Ansi16<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.frame.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -45,7 +47,7 @@ impl<W: Write> Write for Sixteen<W> {
         }
         self.sent.extend_from_slice(rest);
         self.frame.clear();
-        // One write: over a slow line nobody sees half a frame.
+        // A single write never shows half a frame, even over a slow connection.
         self.out.write_all(&self.sent)?;
         self.out.flush()
     }
@@ -56,16 +58,16 @@ mod tests {
     use super::*;
 
     fn sent(text: &str) -> String {
-        let mut sixteen = Sixteen::new(Vec::new());
-        sixteen.write_all(text.as_bytes()).unwrap();
-        assert!(sixteen.out.is_empty(), "nothing goes out before it is whole");
-        sixteen.flush().unwrap();
-        sixteen.flush().unwrap();
-        String::from_utf8(sixteen.out).unwrap()
+        let mut ansi16 = Ansi16::new(Vec::new());
+        ansi16.write_all(text.as_bytes()).unwrap();
+        assert!(ansi16.out.is_empty(), "a frame is held back until it is complete");
+        ansi16.flush().unwrap();
+        ansi16.flush().unwrap();
+        String::from_utf8(ansi16.out).unwrap()
     }
 
     #[test]
-    fn sixteen_colours_have_sequences_of_their_own() {
+    fn the_16_colours_are_sent_as_the_older_sequences() {
         assert_eq!(sent("a\x1b[38;5;2mb\x1b[38;5;8mc\x1b[38;5;15m"), "a\x1b[32mb\x1b[90mc\x1b[97m");
         assert_eq!(
             sent("\x1b[38;5;16ma\x1b[38;5;149mb\x1b[38;2;1;2;3m耳\x1b[0m"),

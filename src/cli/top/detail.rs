@@ -1,4 +1,5 @@
-//! The chosen label at large: both its curves over the last minute, and its thresholds as lines with their numbers.
+//! The large plot of the chosen label: its causal and its confirmed score over the last minute, and its thresholds as lines with their
+//! numbers. It draws only.
 
 use ratatui::layout::Rect;
 
@@ -6,28 +7,28 @@ use super::dots::Dots;
 use super::palette::Role;
 use super::pen::{Pen, columns};
 use super::rows::{number, role_of};
-use super::source::{Heard, Label, MINUTE_S, Source};
-use super::state::State;
+use super::source::{Label, MINUTE_S, Snapshot, Source};
+use super::state::TopState;
 
-/// The room for the numbers at the left, and for the thresholds' names at the right.
+/// The widths of the axis' numbers at the left, and of the thresholds' names at the right.
 const LEFT: u16 = 6;
 const RIGHT: u16 = 18;
-/// The numbers of the axis.
+/// The scores on the axis, with their texts.
 const SCALE: [(f32, &str); 4] = [(1.0, "1"), (0.1, "0.1"), (0.01, "0.01"), (0.001, "0.001")];
 
-/// Draws it.
-pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: Rect) {
+/// Draws the plot.
+pub fn draw(state: &TopState, source: &Source, snapshot: &Snapshot, pen: &mut Pen, area: Rect) {
     let Some(label) = source.chosen() else { return };
-    title(state, label, heard, pen, Rect { height: 1, ..area });
+    title(state, label, snapshot, pen, Rect { height: 1, ..area });
     let plot = Rect { x: area.x + LEFT, y: area.y + 1, width: area.width - LEFT - RIGHT, height: area.height.saturating_sub(2) };
     let mut dots = Dots::new(plot.width, plot.height);
-    let stretch = heard.stretch(state.interval.as_millis() as u64);
+    let span = snapshot.span(state.interval.as_millis() as u64);
     let (threshold, start) = (state.threshold(label), label.now.start_threshold);
-    let lag = heard.two_sided_lag_ms / heard.hop_ms;
-    let two_sided = label.history.two_sided(stretch, lag, dots.columns());
-    // The settled score is the ground; what came at once is a line before it.
-    dots.ground(&two_sided, Role::TwoSided);
-    dots.line(&label.history.causal(stretch, dots.columns()), start.map(|score| score as f32));
+    let lag = snapshot.confirmed_lag_ms / snapshot.hop_ms;
+    let confirmed = label.history.confirmed(span, lag, dots.columns());
+    // The confirmed score is an area in the background, the causal score a line before it.
+    dots.background(&confirmed, Role::Confirmed);
+    dots.line(&label.history.causal(span, dots.columns()), start.map(|score| score as f32));
     if let Some(threshold) = threshold {
         dots.level(threshold as f32, (3, 4), Role::Threshold);
     }
@@ -36,7 +37,7 @@ pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: 
     }
     dots.paint(pen, plot.x, plot.y);
     for (score, text) in SCALE {
-        // On a low plot two numbers can fall on one line; the higher one stays.
+        // On a low plot two numbers can share a line; the higher one is written.
         let y = plot.y + dots.line_of(score);
         let is_free = pen.cells.cell((plot.x - 2, y)).is_some_and(|cell| cell.symbol() == " ");
         if is_free && plot.height > 0 {
@@ -47,11 +48,11 @@ pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: 
     seconds(pen, Rect { y: plot.bottom(), height: 1, ..plot });
 }
 
-fn title(state: &State, label: &Label, heard: &Heard, pen: &mut Pen, area: Rect) {
-    let role = role_of(label, heard);
-    let two_sided = label.now.two_sided.map(|score| format!("   ▒ 2-sided {score:.3}")).unwrap_or_default();
+fn title(state: &TopState, label: &Label, snapshot: &Snapshot, pen: &mut Pen, area: Rect) {
+    let role = role_of(label, snapshot);
+    let confirmed = label.now.two_sided.map(|score| format!("   ▒ confirmed {score:.3}")).unwrap_or_default();
     let release = label.now.release.map(|release| format!("   release {}", number(release))).unwrap_or_default();
-    let numbers = format!("─ score {:.3}{two_sided}{release}", label.now.score);
+    let numbers = format!("─ causal {:.3}{confirmed}{release}", label.now.score);
     let wide = area.width >= columns(&label.shown) + columns(&numbers) + 24;
     let right = if wide { area.right() - columns(&numbers) - 2 } else { area.right() };
     let x = pen.text(area.x, area.y, right - area.x, &label.shown, if role == Role::Firing { role } else { Role::Strong });
@@ -65,8 +66,8 @@ fn title(state: &State, label: &Label, heard: &Heard, pen: &mut Pen, area: Rect)
     }
 }
 
-/// Names the thresholds at the right of their lines; where both fall on one, the lower goes below the higher.
-fn lines(state: &State, label: &Label, dots: &Dots, pen: &mut Pen, plot: Rect, [start, threshold]: [Option<f64>; 2]) {
+/// Writes the thresholds' names at the right of their lines; where both would share a line of text, the lower one goes below.
+fn lines(state: &TopState, label: &Label, dots: &Dots, pen: &mut Pen, plot: Rect, [start, threshold]: [Option<f64>; 2]) {
     let changed = if state.changes.wanted(&label.now.label).is_some() { "*" } else { "" };
     let mut texts: Vec<(f64, String)> = Vec::new();
     texts.extend(start.map(|start| (start, format!("start {}", number(start)))));

@@ -1,10 +1,11 @@
-//! Curves in braille: two by four dots a cell, filled from below, as a line, or as a dotted level. The axis of scores is logarithmic,
-//! since what separates labels that nearly fire from those that do not is a factor and not a difference.
+//! Curves in braille, two by four dots a cell: as an area, as a line, or as a dotted level.
+//!
+//! The axis of scores is logarithmic, because labels that nearly fire differ from others by a factor rather than by a difference.
 
 use super::palette::Role;
 use super::pen::Pen;
 
-/// The score at the foot of the axis; its head is 1.
+/// The score at the foot of the axis; the score at its top is 1.
 const FOOT: f32 = 1e-3;
 /// Each dot's bit, `[column][row]`, the rows counted from below.
 const BITS: [[u8; 4]; 2] = [[0x40, 0x04, 0x02, 0x01], [0x80, 0x20, 0x10, 0x08]];
@@ -17,13 +18,13 @@ pub struct Dots {
 }
 
 impl Dots {
-    /// A field of so many cells without a dot.
+    /// An empty field of `width` by `height` cells.
     pub fn new(width: u16, height: u16) -> Self {
         let (width, height) = (usize::from(width), usize::from(height));
         Self { width, height, cells: vec![(0, Role::Quiet); width * height] }
     }
 
-    /// How many columns of dots there are.
+    /// The number of columns of dots.
     pub fn columns(&self) -> usize {
         self.width * 2
     }
@@ -38,7 +39,7 @@ impl Dots {
         (part * self.rows().saturating_sub(1) as f32).round() as usize
     }
 
-    /// The line of cells of a score, counted from above.
+    /// The line of cells that a score lies in, counted from above.
     pub fn line_of(&self, score: f32) -> u16 {
         (self.height.saturating_sub(1) - self.row(score) / 4) as u16
     }
@@ -52,8 +53,8 @@ impl Dots {
         *seen = (*seen).max(role);
     }
 
-    /// Fills every other dot below a curve, so that what stands before it is seen.
-    pub fn ground(&mut self, curve: &[Option<f32>], role: Role) {
+    /// Fills every other dot below a curve, so that a line before it can be seen.
+    pub fn background(&mut self, curve: &[Option<f32>], role: Role) {
         for (column, score) in curve.iter().enumerate() {
             let Some(score) = score.filter(|score| *score >= FOOT) else { continue };
             let top = self.row(score);
@@ -61,17 +62,17 @@ impl Dots {
         }
     }
 
-    /// Fills the space below a curve; what reaches `threshold` is firing, and is never lower than the level that marks it.
+    /// Fills the area below a curve. A score that reaches `threshold` is drawn as firing, and at least as high as the threshold's level.
     pub fn area(&mut self, curve: &[Option<f32>], threshold: Option<f32>) {
         for (column, score) in curve.iter().enumerate() {
             let Some(score) = score.filter(|score| *score >= FOOT) else { continue };
             let (top, role) = self.place(score, threshold);
-            // Not even the lowest dot belongs to a score below a threshold that is marked there.
+            // A score below a threshold that lies in the lowest row has no dot at all.
             (0..top).for_each(|row| self.set(column, row, role));
         }
     }
 
-    /// Draws a curve as a line; see [`Dots::area`].
+    /// Draws a curve as a line; for `threshold` see [`Dots::area`].
     pub fn line(&mut self, curve: &[Option<f32>], threshold: Option<f32>) {
         let mut before: Option<usize> = None;
         for (column, score) in curve.iter().enumerate() {
@@ -87,7 +88,7 @@ impl Dots {
         }
     }
 
-    /// How many dots high a score stands, and what it means.
+    /// The height of a score in dots, and its role.
     fn place(&self, score: f32, threshold: Option<f32>) -> (usize, Role) {
         let row = self.row(score);
         match threshold {
@@ -97,7 +98,7 @@ impl Dots {
         }
     }
 
-    /// Marks a score with a line of `on` dots in every `period`.
+    /// Marks a score with a horizontal line of `on` dots in every `period`.
     pub fn level(&mut self, score: f32, (on, period): (usize, usize), role: Role) {
         let row = self.row(score);
         for column in (0..self.columns()).filter(|column| column % period < on) {
@@ -105,7 +106,7 @@ impl Dots {
         }
     }
 
-    /// Paints the field with its left upper corner at `x`, `y`.
+    /// Paints the field with its upper left corner at `x`, `y`.
     pub fn paint(&self, pen: &mut Pen, x: u16, y: u16) {
         for (at, (bits, role)) in self.cells.iter().enumerate().filter(|(_, (bits, _))| *bits != 0) {
             let sign = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' ');
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_area_a_line_and_a_level_look_like_it() {
+    fn an_area_a_line_and_a_level_look_right() {
         let mut dots = Dots::new(16, 3);
         let curve = ramp(dots.columns());
         dots.area(&curve, Some(0.2));
@@ -170,7 +171,7 @@ mod tests {
         let mut jump = curve.clone();
         jump[10..14].fill(Some(0.9));
         jump[20..22].fill(None);
-        dots.ground(&curve, Role::TwoSided);
+        dots.background(&curve, Role::Confirmed);
         dots.line(&jump, None);
         dots.level(0.2, (3, 4), Role::Threshold);
         insta::assert_snapshot!(painted(&dots), @"
@@ -181,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn a_field_without_cells_and_a_score_that_is_no_number_are_no_panic() {
+    fn a_field_without_cells_and_a_score_that_is_no_number_do_not_panic() {
         for (width, height) in [(0, 0), (3, 0), (0, 3), (2, 2)] {
             let mut dots = Dots::new(width, height);
             let curve = [Some(f32::NAN), Some(f32::INFINITY), Some(-1.0), None, Some(0.0), Some(2.0), Some(1.0)];
             dots.area(&curve, Some(f32::NAN));
-            dots.ground(&curve, Role::TwoSided);
+            dots.background(&curve, Role::Confirmed);
             dots.line(&curve, Some(0.5));
             dots.level(0.5, (1, 2), Role::Threshold);
             let mut cells = Buffer::empty(Rect::new(0, 0, 1, 1));

@@ -1,15 +1,15 @@
-//! The first line: the program, the model, the sources and their state, and whether there is a daemon.
+//! The first line: the program, the model, the sources with their states, and the state of the connection. It draws only.
 
 use ratatui::layout::Rect;
 
 use super::palette::Role;
 use super::pen::{Pen, columns};
 use super::source::Source;
-use super::state::{Link, State};
+use super::state::{Link, TopState};
 use crate::publish::wire::SourceState;
 
-/// Draws it.
-pub fn draw(state: &State, pen: &mut Pen, area: Rect) {
+/// Draws the line.
+pub fn draw(state: &TopState, pen: &mut Pen, area: Rect) {
     let (note, role) = match (&state.link, state.is_paused) {
         (Link::Down(_), _) => ("no daemon".to_owned(), Role::Bad),
         (Link::Silent(seconds), _) => (format!("no answer for {seconds} s"), Role::Near),
@@ -22,7 +22,7 @@ pub fn draw(state: &State, pen: &mut Pen, area: Rect) {
     let mut x = pen.text(area.x, area.y, end, "mimid", Role::Strong);
     let about = format!(" {}  {}", state.version, state.model);
     let names: u16 = state.sources.iter().map(|source| columns(&source.name) + columns(&source.state_word()) + 7).sum();
-    // Where there is no room for all, the source that is shown is worth more than the version.
+    // A narrow screen leaves out the version and the model first, then the sources that are not shown.
     if x + columns(&about) + names <= end {
         x = pen.text(x, area.y, end - x, &about, Role::Quiet);
     }

@@ -1,53 +1,53 @@
-//! What a key does.
+//! The keys: changes the state, and returns what only the session can do. It touches neither terminal nor file.
 
 use std::time::Instant;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::odds;
-use super::state::{Mode, State};
+use super::state::{Mode, TopState};
 
-/// What a key asks of the world outside of the state.
+/// An action that a key asks of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// To end.
+pub enum Action {
+    /// End the program.
     Quit,
-    /// To stop until the shell lets it go on.
+    /// Stop the process until the shell continues it.
     Suspend,
-    /// To find out what would be written.
+    /// Show the change of the configuration file.
     Propose,
-    /// To write that.
+    /// Write that change.
     Write,
-    /// To draw everything anew.
+    /// Draw the whole screen again.
     Redraw,
 }
 
-/// The keys and what they do, for the page that shows them.
+/// The keys with their effects, for the help page.
 pub const KEYS: [(&str, &str); 12] = [
     ("Up, Down", "choose a label (also k, j; Page Up, Page Down)"),
-    ("Home", "choose whatever is on top"),
+    ("Home", "choose the label on top from now on"),
     ("Left, Right", "lower or raise its threshold (also -, +); with Shift in finer steps"),
-    ("u", "take its change back"),
-    ("w", "show what would be written to the configuration, then y writes it"),
-    ("Tab, 1 … 9", "another source"),
-    ("p", "let the picture stand still, or go on"),
-    ("Ctrl-L", "draw everything anew"),
+    ("u", "undo the change of its threshold"),
+    ("w", "show the change of the configuration file, then y writes it"),
+    ("Tab, 1 … 9", "show another source"),
+    ("p", "pause the picture, or go on"),
+    ("Ctrl-L", "draw the screen again"),
     ("Ctrl-Z", "stop until the shell says fg"),
     ("q, Esc, Ctrl-C", "end"),
     ("?", "this page"),
-    ("*", "marks a threshold that is changed and not written"),
+    ("*", "marks a threshold that is changed and not written yet"),
 ];
 
-/// How many rows Page Up and Page Down go.
+/// The rows that Page Up and Page Down move by.
 const PAGE: isize = 10;
 
-/// Does what a key means.
-pub fn press(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
+/// Applies a key to the state.
+pub fn press(state: &mut TopState, key: KeyEvent, now: Instant) -> Option<Action> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         return match key.code {
             KeyCode::Char('c' | 'C') => leave(state),
-            KeyCode::Char('z' | 'Z') => Some(Act::Suspend),
-            KeyCode::Char('l' | 'L') => Some(Act::Redraw),
+            KeyCode::Char('z' | 'Z') => Some(Action::Suspend),
+            KeyCode::Char('l' | 'L') => Some(Action::Redraw),
             _ => None,
         };
     }
@@ -63,7 +63,7 @@ pub fn press(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
             match key.code {
                 KeyCode::Up | KeyCode::Char('k') => *line = line.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => *line = (*line + 1).min(last),
-                KeyCode::Char('y' | 'Y') => return Some(Act::Write),
+                KeyCode::Char('y' | 'Y') => return Some(Action::Write),
                 _ => {
                     state.mode = Mode::Watch;
                     state.say("nothing was written", now);
@@ -72,36 +72,36 @@ pub fn press(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
             None
         }
         Mode::Leaving => match key.code {
-            KeyCode::Char('q' | 'Q' | 'y' | 'Y') | KeyCode::Esc => Some(Act::Quit),
+            KeyCode::Char('q' | 'Q' | 'y' | 'Y') | KeyCode::Esc => Some(Action::Quit),
             other => {
                 state.mode = Mode::Watch;
-                (other == KeyCode::Char('w')).then_some(Act::Propose)
+                (other == KeyCode::Char('w')).then_some(Action::Propose)
             }
         },
     }
 }
 
-fn leave(state: &mut State) -> Option<Act> {
+fn leave(state: &mut TopState) -> Option<Action> {
     if state.changes.len() == 0 || state.mode == Mode::Leaving {
-        return Some(Act::Quit);
+        return Some(Action::Quit);
     }
     state.mode = Mode::Leaving;
     state.is_changed = true;
     None
 }
 
-fn watch(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
+fn watch(state: &mut TopState, key: KeyEvent, now: Instant) -> Option<Action> {
     let step = if key.modifiers.contains(KeyModifiers::SHIFT) { 1 } else { odds::COARSE };
     match key.code {
         KeyCode::Char('q') | KeyCode::Esc => return leave(state),
-        KeyCode::Char('w') if state.changes.len() == 0 => state.say("no threshold is changed: there is nothing to write", now),
-        KeyCode::Char('w') => return Some(Act::Propose),
+        KeyCode::Char('w') if state.changes.len() == 0 => state.say("no threshold is changed, so there is nothing to write", now),
+        KeyCode::Char('w') => return Some(Action::Propose),
         KeyCode::Char('u') => state.take_back(now),
         KeyCode::Char('p') => state.pause(now),
         KeyCode::Char('?') | KeyCode::Char('h') | KeyCode::F(1) => state.mode = Mode::Help,
         KeyCode::Right => state.step(step, now),
         KeyCode::Left => state.step(-step, now),
-        // On many keyboards + needs Shift, which therefore makes no difference here.
+        // On many keyboards + needs Shift, so Shift makes no difference here.
         KeyCode::Char('+') => state.step(odds::COARSE, now),
         KeyCode::Char('-') => state.step(-odds::COARSE, now),
         KeyCode::Up | KeyCode::Char('k') => choose(state, -1),
@@ -122,13 +122,13 @@ fn watch(state: &mut State, key: KeyEvent, now: Instant) -> Option<Act> {
     None
 }
 
-fn choose(state: &mut State, by: isize) {
+fn choose(state: &mut TopState, by: isize) {
     if let Some(source) = state.source_mut() {
         source.choose(by);
     }
 }
 
-fn show_source(state: &mut State, by: isize) {
+fn show_source(state: &mut TopState, by: isize) {
     let count = state.sources.len().max(1) as isize;
     state.shown = (state.shown as isize + by).rem_euclid(count) as usize;
 }

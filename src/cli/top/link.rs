@@ -1,4 +1,4 @@
-//! The connection to the daemon, on a thread of its own: it reads, and where the daemon goes away it tries again and again.
+//! The connection to the daemon, on a thread of its own: reads its lines, and connects again when the daemon has gone. It never writes.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,21 +10,21 @@ use super::session::Happening;
 use crate::cli::client::{ClientError, Daemon};
 use crate::publish::wire::Line;
 
-/// How long to wait before the first new try, and at most.
+/// The waits between two attempts to connect: the first and the longest.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// What comes from the daemon's side.
+/// An event of the connection.
 #[derive(Debug)]
 pub enum FromDaemon {
-    /// A connection stands: its greeting, and where to write requests.
+    /// A connection was made: the daemon's greeting, and the stream for requests.
     Connected(Box<Line>, UnixStream),
-    /// A line.
+    /// A line of the daemon.
     Line(Box<Line>),
-    /// The connection broke, or could not be made, and why.
+    /// The connection broke or could not be made, with the reason.
     Lost(String),
 }
 
-/// Reads from `daemon`, and from those that come after it, until nobody takes what is read.
+/// Reads from `daemon`, and from the daemons after it, until the receiver has gone.
 pub fn read(daemon: Daemon, socket: Option<PathBuf>, happenings: &Sender<Happening>) {
     let tell = |what| happenings.send(Happening::Daemon(what)).is_ok();
     let mut next: Result<Daemon, ClientError> = Ok(daemon);
@@ -46,7 +46,7 @@ pub fn read(daemon: Daemon, socket: Option<PathBuf>, happenings: &Sender<Happeni
     }
 }
 
-/// Passes lines on until the connection ends, and says why it did; `None` where nobody takes them.
+/// Passes lines on until the connection ends, and returns the reason; `None` where the receiver has gone.
 fn converse(mut daemon: Daemon, tell: &impl Fn(FromDaemon) -> bool, wait: &mut Duration) -> Option<String> {
     let writer = match daemon.writer() {
         Ok(writer) => writer,
@@ -63,7 +63,7 @@ fn converse(mut daemon: Daemon, tell: &impl Fn(FromDaemon) -> bool, wait: &mut D
                     return None;
                 }
             }
-            Ok(None) => return Some("it closed the connection".to_owned()),
+            Ok(None) => return Some("the daemon closed the connection".to_owned()),
             Err(error) => return Some(error.to_string()),
         }
     }

@@ -1,32 +1,32 @@
-//! The level meter: from -80 to 0 dBFS, with the noise floor marked and clipping named.
+//! The level meter, from -80 to 0 dBFS, with a mark at the noise floor and a note about clipping. It draws only.
 
 use ratatui::layout::Rect;
 
 use super::palette::Role;
 use super::pen::{Pen, columns};
-use super::source::Heard;
+use super::source::Snapshot;
 
 /// The left end of the meter in dBFS; the right one is 0.
 const QUIETEST_DBFS: f64 = -80.0;
 /// Blocks that fill a cell to an eighth, two eighths and so on.
 const EIGHTHS: [&str; 8] = ["█", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-/// At this level and below it there is digital silence.
+/// The highest level of digital silence, in dBFS.
 const SILENCE_DBFS: f64 = -149.0;
 
-/// Draws it; in a second line its scale, where there is one.
-pub fn draw(heard: &Heard, pen: &mut Pen, area: Rect) {
-    let level = match heard.level_dbfs <= SILENCE_DBFS {
+/// Draws the meter, and its scale where the area has a second line.
+pub fn draw(snapshot: &Snapshot, pen: &mut Pen, area: Rect) {
+    let level = match snapshot.level_dbfs <= SILENCE_DBFS {
         true => "digital silence".to_owned(),
-        false => format!("{:6.1} dBFS", heard.level_dbfs),
+        false => format!("{:6.1} dBFS", snapshot.level_dbfs),
     };
     let roomy = area.width >= 80;
-    let floor = if roomy { format!("   noise floor {:.1}", heard.noise_floor_dbfs) } else { String::new() };
-    let clipping = match (heard.clipped_samples, roomy) {
+    let floor = if roomy { format!("   noise floor {:.1}", snapshot.noise_floor_dbfs) } else { String::new() };
+    let clipping = match (snapshot.clipped_samples, roomy) {
         (0, _) => String::new(),
         (count, true) => format!("   clipping: {count} samples"),
         (_, false) => " clips".to_owned(),
     };
-    // What is written to the right keeps its place while the numbers change.
+    // The texts at the right have a fixed width, so that they keep their places while the numbers change.
     let texts = if roomy { 62 } else { 18 };
     let width = (area.width - texts).max(10);
     let x = area.x + width + 1;
@@ -38,21 +38,21 @@ pub fn draw(heard: &Heard, pen: &mut Pen, area: Rect) {
     } else {
         pen.right(area.x, end, area.y, &clipping, Role::Bad);
     }
-    bar(heard, pen, Rect { width, height: 1, ..area });
+    bar(snapshot, pen, Rect { width, height: 1, ..area });
     if area.height > 1 {
         scale(pen, Rect { y: area.y + 1, width, height: 1, ..area });
     }
 }
 
-/// Where a level stands in the meter, 0…1.
+/// The place of a level in the meter, 0…1.
 fn part(dbfs: f64) -> f64 {
     (1.0 - dbfs / QUIETEST_DBFS).clamp(0.0, 1.0)
 }
 
-fn bar(heard: &Heard, pen: &mut Pen, area: Rect) {
-    let eighths = (part(heard.level_dbfs) * f64::from(area.width) * 8.0).round() as u16;
-    let floor = (part(heard.noise_floor_dbfs) * f64::from(area.width)) as u16;
-    let clips = heard.clipped_samples > 0;
+fn bar(snapshot: &Snapshot, pen: &mut Pen, area: Rect) {
+    let eighths = (part(snapshot.level_dbfs) * f64::from(area.width) * 8.0).round() as u16;
+    let floor = (part(snapshot.noise_floor_dbfs) * f64::from(area.width)) as u16;
+    let clips = snapshot.clipped_samples > 0;
     for cell in 0..area.width {
         let full = eighths.saturating_sub(cell * 8).min(8);
         let (sign, style) = if cell == floor.min(area.width - 1) {

@@ -1,7 +1,7 @@
-//! `mimid top`: what the daemon hears now, and why a label is an event or is not; live in a terminal, or once for scripts.
+//! `mimid top`: what the daemon hears now, and why a label is or is not an event; live in a terminal, or once for scripts.
 //!
-//! `state`, `source`, `history`, `changes` and `keys` know and decide; `view` and what it draws with turn that into cells; `session`
-//! is the only one that waits, `screen` the only one that touches the terminal, `proposal` the only one that touches a file.
+//! `state`, `source`, `history`, `changes` and `keys` hold the state and decide. `view`, with the modules it draws with, turns the state into
+//! cells. Only `session` waits, only `screen` touches the terminal, only `link` reads the socket, only `proposal` touches a file.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -40,30 +40,32 @@ mod tests;
 mod view;
 
 use palette::Palette;
-use state::State;
+use state::TopState;
 
-/// How many labels are asked for where nothing else is said: live, and once.
-const LABELS: (usize, usize) = (40, 10);
+/// The default number of labels in the live picture.
+const LIVE_LABELS: usize = 40;
+/// The default number of labels with `--once`.
+const ONCE_LABELS: usize = 10;
 
-/// Show live what the daemon hears, and why a label is an event or is not.
+/// Show live what the daemon hears, and why a label is or is not an event.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The daemon's socket
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// The source to show first, or only with --once
+    /// The source to show first; with --once, the only one
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// How many labels to ask for [default: 40, and 10 with --once]
+    /// The number of labels, the strongest first [default: 40, with --once 10]
     #[arg(short, long = "labels", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     k: Option<u16>,
-    /// How often to ask
+    /// The time between two requests to the daemon, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(50..=10_000))]
     interval_ms: u64,
-    /// Print one table and end
+    /// Print one table a source and end
     #[arg(long)]
     once: bool,
-    /// Print the daemon's own answer, with all sources
+    /// Print the daemon's answer as JSON, with all sources
     #[arg(long, requires = "once", conflicts_with = "source")]
     json: bool,
 }
@@ -82,17 +84,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         _ => Vec::new(),
     };
     let shown = args.source.as_deref().map(|name| find(name, &sources)).transpose()?;
-    let k = |standard| args.k.map_or(standard, usize::from);
+    let k = |default| args.k.map_or(default, usize::from);
     if args.once {
-        return once(daemon, k(LABELS.1), args);
+        return once(daemon, k(ONCE_LABELS), args);
     }
     let interval = Duration::from_millis(args.interval_ms);
-    let mut state = State::new(&daemon.hello, k(LABELS.0), interval, TimeZone::system(), Instant::now());
+    let mut state = TopState::new(&daemon.hello, k(LIVE_LABELS), interval, TimeZone::system(), Instant::now());
     state.shown = shown.unwrap_or(0);
     session::run(daemon, args.socket.clone(), state, Palette::from_variables(variable))
 }
 
-/// Which of the sources has this name.
+/// The index of the source with this name.
 fn find(name: &str, sources: &[String]) -> Result<usize, Failure> {
     sources.iter().position(|source| source == name).ok_or_else(|| {
         let hint = match nearest(name, sources.iter().map(String::as_str)) {
@@ -103,6 +105,7 @@ fn find(name: &str, sources: &[String]) -> Result<usize, Failure> {
     })
 }
 
+/// Asks once and prints the answer.
 fn once(mut daemon: Daemon, k: usize, args: &Args) -> Result<(), Failure> {
     daemon.ask(&Request::Top { k })?;
     loop {

@@ -1,14 +1,15 @@
-//! Steps of a threshold: even in log-odds, so that each is felt alike near 0, in the middle and near 1.
+//! Steps of a threshold, even in log-odds: a step has about the same effect near 0, in the middle and near 1.
 
 /// The finer step in log-odds: about a twentieth of a small threshold.
 const FINE: f64 = 0.05;
-/// So many fine steps are a coarse one.
+/// The fine steps of a coarse step.
 pub const COARSE: i32 = 4;
-/// Steps lead no further than this; the wire has four decimals, and a finer step would not be seen there.
+/// The lowest threshold that steps lead to. The protocol has four decimals, and steps near 0 and 1 would be lost there.
 const LEAST: f64 = 0.002;
+/// The highest threshold that steps lead to.
 const MOST: f64 = 0.998;
 
-/// The threshold `steps` fine steps away from `from`, with four decimals. No step leads back to exactly where it began.
+/// The threshold `steps` fine steps away from `from`, with four decimals; with no steps, exactly `from`.
 pub fn step(from: f64, steps: i32) -> f64 {
     if steps == 0 {
         return from;
@@ -29,14 +30,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_felt_alike_everywhere() {
+    fn steps_are_even_in_log_odds() {
         assert_eq!([-2, -1, 0, 1, 2].map(|n| step(0.2, n * COARSE)), [0.1435, 0.1699, 0.2, 0.2339, 0.2716]);
         assert_eq!([-1, 0, 1].map(|n| step(0.01, n)), [0.0095, 0.01, 0.0105]);
         assert_eq!([-1, 0, 1].map(|n| step(0.97, n)), [0.9685, 0.97, 0.9714]);
     }
 
     #[test]
-    fn steps_end_at_both_ends_and_lead_back() {
+    fn steps_end_at_both_ends() {
         for from in [0.0001, 0.002, 0.3, 0.998, 1.0] {
             assert_eq!(step(from, 0), from);
             assert_eq!(step(from, i32::MAX), MOST);

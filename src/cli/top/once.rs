@@ -1,23 +1,23 @@
-//! `mimid top --once`: one answer as a table for people.
+//! `mimid top --once`: prints one answer of the daemon as a table for people.
 
 use std::io::{self, Write};
 
 use crate::publish::wire::{Top, TopLabel};
 use crate::text::visible;
 
-/// Prints what a source hears.
+/// Prints the level and the strongest labels of a source.
 pub fn table(top: &Top, out: &mut impl Write) -> io::Result<()> {
     let Top { level_dbfs, noise_floor_dbfs, clipped_samples, .. } = top;
     let source = visible(&top.source);
     writeln!(out, "{source}  {level_dbfs:.1} dBFS, noise floor {noise_floor_dbfs:.1} dBFS, {clipped_samples} samples clipped")?;
     let width = top.labels.iter().map(|label| label.label.chars().count()).max().unwrap_or(0).max(5);
-    writeln!(out, "{:<width$}  score  start   2-sided  threshold  why", "label")?;
+    writeln!(out, "{:<width$}  causal  start   confirmed  threshold  why", "label")?;
     for label in &top.labels {
-        let TopLabel { score, two_sided, threshold, start_threshold, because, .. } = label;
+        let TopLabel { score, two_sided: confirmed, threshold, start_threshold, because, .. } = label;
         let number = |value: &Option<f64>| value.map(|value| format!("{value:.4}")).unwrap_or_else(|| "–".to_owned());
-        let (start, two_sided, threshold) = (number(start_threshold), number(two_sided), number(threshold));
+        let (start, confirmed, threshold) = (number(start_threshold), number(confirmed), number(threshold));
         let (name, because) = (visible(&label.label), visible(because));
-        writeln!(out, "{name:<width$}  {score:.3}  {start:<6}  {two_sided:<7}  {threshold:<9}  {because}")?;
+        writeln!(out, "{name:<width$}  {score:<6.3}  {start:<6}  {confirmed:<9}  {threshold:<9}  {because}")?;
     }
     Ok(())
 }
@@ -28,7 +28,7 @@ mod tests {
     use crate::publish::wire::Why;
 
     #[test]
-    fn the_columns_stand_below_each_other() {
+    fn the_columns_are_aligned() {
         let label = |name: &str, score: f64, threshold: Option<f64>| TopLabel {
             label: name.to_owned(),
             slug: String::new(),
@@ -55,9 +55,9 @@ mod tests {
         table(&top, &mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"
         kit�chen  -31.2 dBFS, noise floor -60.0 dBFS, 3 samples clipped
-        label               score  start   2-sided  threshold  why
-        Speech              0.812  0.1400  0.5000   0.2000     an event� is open
-        Inside, small room  0.010  –       –        –          an event� is open
+        label               causal  start   confirmed  threshold  why
+        Speech              0.812   0.1400  0.5000     0.2000     an event� is open
+        Inside, small room  0.010   –       –          –          an event� is open
         ");
     }
 }

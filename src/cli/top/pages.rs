@@ -1,4 +1,4 @@
-//! What takes the picture's place for a moment: the keys, and what would be written.
+//! The pages that replace the picture: the help with the keys, and the change of the configuration file. They draw only.
 
 use ratatui::layout::Rect;
 
@@ -7,11 +7,11 @@ use super::palette::Role;
 use super::pen::{Pen, columns};
 use crate::config::edit::Plan;
 
-/// Shows what each key does.
+/// Shows each key with its effect.
 pub fn keys(pen: &mut Pen, area: Rect) {
     pen.line(area, "Keys", Role::Strong);
     let width = KEYS.iter().map(|(key, _)| columns(key)).max().unwrap_or(0);
-    // In a narrow window what a key does is worth more than white space.
+    // A narrow window has more room for the effects with a smaller gap.
     let gap = if area.width >= 80 { 4 } else { 1 };
     for (y, (key, does)) in (area.y + 2..area.bottom()).zip(KEYS) {
         pen.text(area.x, y, width, key, Role::Plain);
@@ -23,7 +23,7 @@ pub fn keys(pen: &mut Pen, area: Rect) {
 /// Shows a diff from its line `first` on.
 pub fn diff(plan: &Plan, first: usize, pen: &mut Pen, area: Rect) {
     pen.line(area, &format!("This would be written to {}", plan.path().display()), Role::Strong);
-    // The header names the file twice more.
+    // The header of the diff only names the file again.
     let diff = plan.diff();
     let lines = diff.lines().filter(|line| !line.starts_with("--- ") && !line.starts_with("+++ "));
     for (y, line) in (area.y + 2..area.bottom()).zip(lines.skip(first)) {

@@ -1,34 +1,34 @@
-//! Few colours, each with one meaning. Without colour the same is said with bold and dim, and with signs.
+//! The colours: few, each with one meaning. Without colour, bold, dim and signs say the same.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// What a text or a dot means.
+/// The meaning of a text or a dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Beside the point: units, axes, labels that cannot fire.
+    /// Of less interest: units, axes, labels that cannot fire.
     Quiet,
-    /// The score that is looked at from both sides.
-    TwoSided,
+    /// The confirmed score.
+    Confirmed,
     /// A threshold.
     Threshold,
-    /// What is read.
+    /// Ordinary text.
     Plain,
-    /// A heading, or what is chosen.
+    /// A heading, or the chosen row.
     Strong,
-    /// Near to being an event.
+    /// Nearly an event, or an event that is not confirmed yet.
     Near,
     /// An event.
     Firing,
-    /// Something is wrong.
+    /// A fault.
     Bad,
 }
 
-/// What the terminal can show.
+/// The colours that the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
     /// No colour at all.
     Plain,
-    /// The 16 colours, as the user's own theme has them.
+    /// The 16 ANSI colours, as the user's theme defines them.
     Ansi,
     /// 256 colours.
     Indexed,
@@ -38,7 +38,7 @@ pub enum Palette {
 const GRADIENT: [u8; 8] = [23, 29, 35, 41, 77, 149, 185, 215];
 
 impl Palette {
-    /// What the variables `NO_COLOR`, `COLORTERM` and `TERM` say of the terminal.
+    /// The palette of a terminal, by the variables `NO_COLOR`, `COLORTERM` and `TERM`.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let holds =
             |name: &str, words: &[&str]| variable(name).is_some_and(|value| words.iter().any(|word| value.contains(word)));
@@ -51,15 +51,15 @@ impl Palette {
         }
     }
 
-    /// How a text with this meaning looks.
+    /// The style of a text with this meaning.
     pub fn style(self, role: Role) -> Style {
         let (plain, coloured) = (Style::new(), self != Palette::Plain);
         let colour = |colour: Color| if coloured { plain.fg(colour) } else { plain };
         match role {
-            // A dark grey is the background's own colour in some themes.
+            // A dark grey would be invisible in some themes, so quiet text is dim.
             Role::Quiet => plain.add_modifier(Modifier::DIM),
             Role::Threshold => colour(Color::Magenta),
-            Role::TwoSided => colour(Color::Cyan),
+            Role::Confirmed => colour(Color::Cyan),
             Role::Plain => plain,
             Role::Strong => plain.add_modifier(Modifier::BOLD),
             Role::Near => colour(Color::Yellow),
@@ -69,7 +69,7 @@ impl Palette {
         }
     }
 
-    /// The level meter's colour at `part` of its length, 0…1.
+    /// The colour of the level meter at `part` of its length, 0…1.
     pub fn meter(self, part: f32) -> Style {
         match self {
             Palette::Plain => Style::new(),
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_none() {
         let roles =
-            [Role::Quiet, Role::Threshold, Role::TwoSided, Role::Plain, Role::Strong, Role::Near, Role::Firing, Role::Bad];
+            [Role::Quiet, Role::Threshold, Role::Confirmed, Role::Plain, Role::Strong, Role::Near, Role::Firing, Role::Bad];
         assert!(roles.iter().all(|role| Palette::Plain.style(*role).fg.is_none()));
         assert!((0..=10).all(|part| Palette::Plain.meter(part as f32 / 10.0).fg.is_none()));
     }

@@ -1,4 +1,4 @@
-//! Writes texts onto the screen's cells: cut with an ellipsis where they are too long, and never beyond the area.
+//! Writes texts onto the cells of the screen. Texts that are too long end with an ellipsis; nothing is written outside of the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,7 +7,7 @@ use ratatui::text::Span;
 
 use super::palette::{Palette, Role};
 
-/// The screen's cells and how to paint them.
+/// The cells of the screen, with the palette to paint them.
 pub struct Pen<'a> {
     /// The cells.
     pub cells: &'a mut Buffer,
@@ -22,7 +22,7 @@ impl Pen<'_> {
         self.styled(x, y, width, text, style)
     }
 
-    /// The same in a style of its own.
+    /// Writes at most `width` columns of `text` in a style, and returns the column after it.
     pub fn styled(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let area = *self.cells.area();
         let width = width.min(area.right().saturating_sub(x));
@@ -36,7 +36,7 @@ impl Pen<'_> {
         self.cells.set_stringn(end, y, "…", 1, style).0
     }
 
-    /// Writes `text` so that it ends before the column `right`, where there is room from `left` on.
+    /// Writes `text` right-aligned before the column `right`; nothing where it would begin before `left`.
     pub fn right(&mut self, left: u16, right: u16, y: u16, text: &str, role: Role) {
         let width = columns(text);
         if left + width <= right {
@@ -44,13 +44,13 @@ impl Pen<'_> {
         }
     }
 
-    /// Writes in the first line of `area`.
+    /// Writes `text` in the first line of `area`, and returns the column after it.
     pub fn line(&mut self, area: Rect, text: &str, role: Role) -> u16 {
         self.text(area.x, area.y, area.width, text, role)
     }
 }
 
-/// How many columns a text takes.
+/// The width of a text, in columns.
 pub fn columns(text: &str) -> u16 {
     u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
 }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
+    fn a_text_that_is_too_long_ends_with_an_ellipsis() {
         assert_eq!(written(8, "Speech"), "Speech");
         assert_eq!(written(5, "Speech"), "Spee…");
         assert_eq!(written(99, "Conversation"), "Convers…");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_does_not_rule_the_terminal() {
+    fn a_name_cannot_control_the_terminal() {
         assert_eq!(written(8, "a\u{1b}[2Jb"), "a[2Jb");
     }
 

@@ -1,59 +1,60 @@
-//! The strongest labels, a row each: how it went over the last minute, its scores and thresholds, and why it is an event or is not.
+//! The rows of the strongest labels: the score over the last minute, the scores and thresholds now, and why the label is an event or is
+//! not. It draws only.
 
 use ratatui::layout::Rect;
 
 use super::dots::Dots;
 use super::palette::Role;
 use super::pen::{Pen, columns};
-use super::source::{Heard, Label, Source};
-use super::state::State;
+use super::source::{Label, Snapshot, Source};
+use super::state::TopState;
 use crate::publish::wire::Why;
 
-/// Scores of two hops that differ by less than this factor from the threshold are near it.
+/// A causal score is near its start threshold if it reaches this part of it.
 const NEAR: f64 = 0.5;
 
-/// The room before the last column, in which the mark of a change stands.
+/// The gap before the last column; it holds the mark of a changed threshold.
 const GAP: u16 = 3;
 
-/// How wide each column is; 0 leaves it out.
+/// The widths of the columns; a column of width 0 is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Widths {
     name: u16,
     curve: u16,
     score: u16,
     start: u16,
-    two_sided: u16,
+    confirmed: u16,
     threshold: u16,
     why: u16,
 }
 
 impl Widths {
-    /// The columns that `width` has room for. The marks before the name take three.
+    /// The columns that fit into `width`. The marks before the name take three columns.
     fn of(width: u16) -> Self {
-        let (start, two_sided) = if width < 84 { (0, 0) } else { (8, 9) };
+        let (start, confirmed) = if width < 86 { (0, 0) } else { (8, 11) };
         let (score, threshold) = (7, 9);
-        let room = width - (3 + score + start + two_sided + threshold);
+        let room = width - (3 + score + start + confirmed + threshold);
         let (name, curve) = match width {
             ..56 => (room.min(24), 0),
-            56..84 => (16, room.saturating_sub(16 + 1 + 15)),
-            84..110 => (20, 12),
+            56..86 => (16, room.saturating_sub(16 + 1 + 15)),
+            86..110 => (20, 12),
             110..140 => (24, 16),
             _ => (30, (room / 3).min(60)),
         };
         let why = room - name - if curve > 0 { curve + 1 } else { 0 };
-        Self { name, curve, score, start, two_sided, threshold, why }
+        Self { name, curve, score, start, confirmed, threshold, why }
     }
 }
 
-/// Draws as many rows as there is room for, the chosen one among them.
-pub fn draw(state: &State, source: &Source, heard: &Heard, pen: &mut Pen, area: Rect) {
+/// Draws as many rows as fit, the chosen one among them.
+pub fn draw(state: &TopState, source: &Source, snapshot: &Snapshot, pen: &mut Pen, area: Rect) {
     let widths = Widths::of(area.width);
     head(widths, pen, area);
     let room = usize::from(area.height.saturating_sub(1));
     let chosen = source.chosen_row();
     let first = (chosen + 1).saturating_sub(room);
     for (y, (at, label)) in (area.y + 1..).zip(source.rows().enumerate().skip(first).take(room)) {
-        row(state, label, heard, at == chosen, widths, pen, Rect { y, height: 1, ..area });
+        row(state, label, snapshot, at == chosen, widths, pen, Rect { y, height: 1, ..area });
     }
 }
 
@@ -64,7 +65,7 @@ fn head(widths: Widths, pen: &mut Pen, area: Rect) {
         x += 1 + widths.curve;
     }
     let columns =
-        [(widths.score, "score"), (widths.start, "start"), (widths.two_sided, "2-sided"), (widths.threshold - 1, "thresh")];
+        [(widths.score, "causal"), (widths.start, "start"), (widths.confirmed, "confirmed"), (widths.threshold - 1, "thresh")];
     for (width, title) in columns.into_iter().filter(|(width, _)| *width > 0) {
         pen.right(x, x + width, area.y, title, Role::Quiet);
         x += width;
@@ -74,22 +75,22 @@ fn head(widths: Widths, pen: &mut Pen, area: Rect) {
     }
 }
 
-fn row(state: &State, label: &Label, heard: &Heard, is_chosen: bool, widths: Widths, pen: &mut Pen, area: Rect) {
-    let (y, role) = (area.y, role_of(label, heard));
+fn row(state: &TopState, label: &Label, snapshot: &Snapshot, is_chosen: bool, widths: Widths, pen: &mut Pen, area: Rect) {
+    let (y, role) = (area.y, role_of(label, snapshot));
     pen.text(area.x, y, 1, if is_chosen { "▸" } else { "" }, Role::Strong);
     pen.text(area.x + 1, y, 1, mark(label), role);
     let mut x = area.x + 3;
     pen.text(x, y, widths.name, &label.shown, if is_chosen && role != Role::Firing { Role::Strong } else { role });
     x += widths.name;
     if widths.curve > 0 {
-        curve(state, label, heard, widths.curve, pen, x + 1, y);
+        curve(state, label, snapshot, widths.curve, pen, x + 1, y);
         x += 1 + widths.curve;
     }
-    let score = if label.is_fresh(heard) { format!("{:.3}", label.now.score) } else { "–".to_owned() };
+    let score = if label.is_fresh(snapshot) { format!("{:.3}", label.now.score) } else { "–".to_owned() };
     let numbers = [
         (widths.score, score, role),
         (widths.start, label.now.start_threshold.map(number).unwrap_or_default(), Role::Quiet),
-        (widths.two_sided, label.now.two_sided.map(|score| format!("{score:.3}")).unwrap_or_default(), role),
+        (widths.confirmed, label.now.two_sided.map(|score| format!("{score:.3}")).unwrap_or_default(), role),
         (widths.threshold - 1, state.threshold(label).map(number).unwrap_or_default(), Role::Quiet),
     ];
     for (width, text, role) in numbers.into_iter().filter(|(width, _, _)| *width > 0) {
@@ -110,7 +111,7 @@ fn row(state: &State, label: &Label, heard: &Heard, is_chosen: bool, widths: Wid
     }
 }
 
-/// A sign for what the colour says.
+/// The sign of a label that is an event or nearly one; it says the same as the colour.
 fn mark(label: &Label) -> &'static str {
     match label.now.why {
         Why::Open => "●",
@@ -120,9 +121,9 @@ fn mark(label: &Label) -> &'static str {
     }
 }
 
-/// What a label's state means.
-pub fn role_of(label: &Label, heard: &Heard) -> Role {
-    if !label.is_fresh(heard) {
+/// The role of a label's texts, by how the label stands.
+pub fn role_of(label: &Label, snapshot: &Snapshot) -> Role {
+    if !label.is_fresh(snapshot) {
         return Role::Quiet;
     }
     match label.now.why {
@@ -134,18 +135,18 @@ pub fn role_of(label: &Label, heard: &Heard) -> Role {
     }
 }
 
-fn curve(state: &State, label: &Label, heard: &Heard, width: u16, pen: &mut Pen, x: u16, y: u16) {
+fn curve(state: &TopState, label: &Label, snapshot: &Snapshot, width: u16, pen: &mut Pen, x: u16, y: u16) {
     let mut dots = Dots::new(width, 1);
-    let stretch = heard.stretch(state.interval.as_millis() as u64);
+    let span = snapshot.span(state.interval.as_millis() as u64);
     let start = label.now.start_threshold.map(|score| score as f32);
-    dots.area(&label.history.causal(stretch, dots.columns()), start);
+    dots.area(&label.history.causal(span, dots.columns()), start);
     if let Some(start) = start {
         dots.level(start, (1, 2), Role::Threshold);
     }
     dots.paint(pen, x, y);
 }
 
-/// A threshold with as many decimals as tell it from its neighbours.
+/// A threshold, with enough decimals to tell neighbouring steps apart.
 pub fn number(threshold: f64) -> String {
     if threshold < 0.01 { format!("{threshold:.4}") } else { format!("{threshold:.3}") }
 }

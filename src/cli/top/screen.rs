@@ -1,4 +1,4 @@
-//! The terminal: taken over and given back, on every way out, as it was.
+//! The terminal: takes it over, and restores it on every way out, a panic among them.
 
 use std::io::{self, Write, stdout};
 use std::sync::Once;
@@ -10,12 +10,12 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::layout::Rect;
 
-use super::ansi16::Sixteen;
+use super::ansi16::Ansi16;
 
 /// The terminal while it is taken over; dropping this gives it back.
 pub struct Screen {
-    /// What draws.
-    pub terminal: Terminal<CrosstermBackend<Sixteen<io::Stdout>>>,
+    /// The drawing side of the terminal.
+    pub terminal: Terminal<CrosstermBackend<Ansi16<io::Stdout>>>,
 }
 
 impl Screen {
@@ -24,14 +24,14 @@ impl Screen {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let tell = std::panic::take_hook();
-            // What a panic has to say would be lost on the alternate screen.
+            // The message of a panic would be lost on the alternate screen.
             std::panic::set_hook(Box::new(move |panic| {
                 give_back();
                 tell(panic);
             }));
         });
         enter()?;
-        let terminal = Terminal::new(CrosstermBackend::new(Sixteen::new(stdout()))).inspect_err(|_| give_back())?;
+        let terminal = Terminal::new(CrosstermBackend::new(Ansi16::new(stdout()))).inspect_err(|_| give_back())?;
         Ok(Self { terminal })
     }
 
@@ -43,8 +43,8 @@ impl Screen {
         self.clear()
     }
 
-    /// Clears it, so that the next picture is drawn whole. The terminal's own way to do that would ask where the cursor is, and the
-    /// answer would go to whoever reads the keys.
+    /// Clears the screen, so that the next picture is drawn completely. `Terminal::clear` would ask the terminal for the cursor's position,
+    /// and the thread that reads the keys would get the answer.
     pub fn clear(&mut self) -> io::Result<()> {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::new(0, 0, size.width, size.height))
@@ -62,7 +62,7 @@ fn enter() -> io::Result<()> {
     execute!(stdout(), EnterAlternateScreen, Hide).inspect_err(|_| give_back())
 }
 
-/// Where the terminal itself has gone, there is nobody to tell.
+/// Restores the terminal; where the terminal itself has gone, an error has no reader.
 fn give_back() {
     let _ = execute!(stdout(), LeaveAlternateScreen, Show);
     let _ = stdout().flush();

@@ -1,4 +1,6 @@
-//! The running program: what happens, from keyboard, daemon, system and clock, goes into the state; what the state asks for goes out.
+//! The main loop: passes events of keyboard, daemon, system and clock to the state, sends the state's requests, and draws.
+//!
+//! It is the only module that waits. Two threads read the keyboard and the socket, a third waits for signals.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -10,38 +12,38 @@ use nix::sys::signal::{Signal, raise};
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::keys::{Act, press};
+use super::keys::{Action, press};
 use super::link::{self, FromDaemon};
 use super::palette::Palette;
 use super::proposal;
 use super::screen::Screen;
-use super::state::{Mode, State};
+use super::state::{Mode, TopState};
 use super::view;
 use crate::cli::client::Daemon;
 use crate::cli::{Failure, exit};
 
-/// Pictures follow each other no faster than this.
+/// The least time between two pictures.
 const FRAME: Duration = Duration::from_millis(100);
-/// How long to wait where nothing is due.
+/// The longest wait where nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long a daemon may be unable to take a request before the connection counts as broken.
-const WRITING: Duration = Duration::from_secs(1);
+/// The longest time to write a request; a daemon that takes longer counts as lost.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What happens.
+/// An event of the main loop.
 #[derive(Debug)]
 pub enum Happening {
-    /// On the terminal: a key, another size.
+    /// A key, or a new size of the terminal.
     Terminal(Event),
-    /// On the daemon's side.
+    /// An event of the connection.
     Daemon(FromDaemon),
-    /// The system asks to end, with this exit code.
+    /// The process has to end, with this exit code.
     End(u8),
-    /// The process goes on after it was stopped.
+    /// The process was continued after it was stopped.
     Continued,
 }
 
-/// Runs until the user, or the system, ends it.
-pub fn run(daemon: Daemon, socket: Option<PathBuf>, state: State, palette: Palette) -> Result<(), Failure> {
+/// Runs until the user or the system ends it.
+pub fn run(daemon: Daemon, socket: Option<PathBuf>, state: TopState, palette: Palette) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(format_args!("the terminal cannot be used: {error}"), exit::FAILED);
     let (happen, happenings) = unbounded();
     start("signals", &happen, signals)?;
@@ -55,14 +57,14 @@ pub fn run(daemon: Daemon, socket: Option<PathBuf>, state: State, palette: Palet
     }
 }
 
-/// The threads end with the process: two of them wait for what may never come.
+/// Starts a thread, which ends with the process; it may wait for ever for a key or a line.
 fn start(name: &str, happen: &Sender<Happening>, work: impl FnOnce(&Sender<Happening>) + Send + 'static) -> Result<(), Failure> {
     let happen = happen.clone();
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&happen));
     thread.map(|_| ()).map_err(Failure::no_thread)
 }
 
-/// Reads the keyboard. Where the terminal has gone there is nothing more to read, and nobody to go on for.
+/// Reads the keyboard. When the terminal has gone, the program ends.
 fn keys(happen: &Sender<Happening>) {
     while let Ok(event) = event::read() {
         if happen.send(Happening::Terminal(event)).is_err() {
@@ -72,7 +74,7 @@ fn keys(happen: &Sender<Happening>) {
     let _ = happen.send(Happening::End(exit::FAILED));
 }
 
-/// Waits for the system's signals.
+/// Waits for signals of the system.
 fn signals(happen: &Sender<Happening>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
@@ -98,7 +100,7 @@ fn signals(happen: &Sender<Happening>) {
 }
 
 struct Session {
-    state: State,
+    state: TopState,
     palette: Palette,
     screen: Screen,
     writer: Option<UnixStream>,
@@ -106,7 +108,7 @@ struct Session {
 }
 
 impl Session {
-    /// Goes on until the end, and gives the exit code.
+    /// Runs the loop until the end, and returns the exit code.
     fn go_on(&mut self, happenings: &Receiver<Happening>) -> std::io::Result<u8> {
         loop {
             self.state.tick(Instant::now());
@@ -145,21 +147,21 @@ impl Session {
             let Some(writer) = &mut self.writer else { return };
             let line = serde_json::to_string(&request).map(|json| json + "\n").unwrap_or_default();
             if let Err(error) = writer.write_all(line.as_bytes()) {
-                // What reads of it would notice only if the daemon closed it as well.
+                // Shutting the connection down lets the reading thread notice that it is broken.
                 let _ = writer.shutdown(std::net::Shutdown::Both);
                 self.writer = None;
-                return self.state.lost(&format!("it takes no requests: {error}"));
+                return self.state.lost(&format!("the daemon takes no requests: {error}"));
             }
         }
     }
 
-    /// Takes what happened; an exit code is the end.
+    /// Handles an event; an exit code ends the loop.
     fn take(&mut self, happening: Happening) -> std::io::Result<Option<u8>> {
         let now = Instant::now();
         match happening {
             Happening::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => match press(&mut self.state, key, now) {
-                Some(Act::Quit) => return Ok(Some(0)),
-                Some(act) => self.act(act, now)?,
+                Some(Action::Quit) => return Ok(Some(0)),
+                Some(action) => self.act(action, now)?,
                 None => {}
             },
             Happening::Terminal(_) => self.state.is_changed = true,
@@ -169,7 +171,7 @@ impl Session {
             }
             Happening::End(exit_code) => return Ok(Some(exit_code)),
             Happening::Daemon(FromDaemon::Connected(hello, writer)) => {
-                let _ = writer.set_write_timeout(Some(WRITING));
+                let _ = writer.set_write_timeout(Some(WRITE_TIMEOUT));
                 self.writer = Some(writer);
                 self.state.connected(&hello, now);
             }
@@ -182,17 +184,17 @@ impl Session {
         Ok(None)
     }
 
-    fn act(&mut self, act: Act, now: Instant) -> std::io::Result<()> {
-        match act {
-            Act::Quit => {}
-            // The shell takes the terminal while the process is stopped; the signal that lets it go on takes it back.
-            Act::Suspend => self.screen.lend(|| raise(Signal::SIGSTOP).unwrap_or_default())?,
-            Act::Redraw => self.screen.clear()?,
-            Act::Propose => match proposal::plan(self.state.config(), self.state.changes.all()) {
+    fn act(&mut self, action: Action, now: Instant) -> std::io::Result<()> {
+        match action {
+            Action::Quit => {}
+            // The shell has the terminal while the process is stopped; the signal that continues it takes the terminal back.
+            Action::Suspend => self.screen.lend(|| raise(Signal::SIGSTOP).unwrap_or_default())?,
+            Action::Redraw => self.screen.clear()?,
+            Action::Propose => match proposal::plan(self.state.config(), self.state.changes.all()) {
                 Ok(plan) => self.state.mode = Mode::Diff(Box::new(plan), 0),
                 Err(sentence) => self.state.warn(sentence, now),
             },
-            Act::Write => {
+            Action::Write => {
                 if let Mode::Diff(plan, _) = std::mem::replace(&mut self.state.mode, Mode::Watch) {
                     match plan.write() {
                         Ok(()) => self.state.written(plan.path(), now),

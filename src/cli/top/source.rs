@@ -1,91 +1,92 @@
-//! What is known of one source: its level, its open events, its labels with their last minute, and which of them are shown in which
-//! order. Times are hops; nothing here knows a clock or a screen.
+//! The state of one source: its level, its open events, its labels with their last minute, and the order of the rows.
+//!
+//! Times are hops; it reads no clock and draws nothing.
 
 use std::collections::{HashMap, HashSet};
 
-use super::history::{History, Stretch};
+use super::history::{History, HopSpan};
 use crate::detect::why;
 use crate::publish::wire::{OpenEvent, SourceState, Top, TopLabel, Why};
 use crate::text::visible;
 
-/// So much of the past is drawn, in seconds.
+/// The time span that is drawn, in seconds.
 pub const MINUTE_S: u64 = 60;
-/// A label stays for so long after it was among the strongest, and on top for so long after its event, in seconds.
+/// How long a label keeps its row after it was among the strongest, and its place on top after its event, in seconds.
 const HELD_S: u64 = 5;
-/// A label changes its place with the one above only if it is stronger by this factor.
+/// A label moves above another only if its score is higher by this factor.
 const STRONGER: f32 = 1.25;
 
-/// What is known of a source.
+/// The state of a source.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its name as the daemon spells it.
     pub key: String,
-    /// Its name, fit to be shown.
+    /// Its name with control characters replaced, to be shown.
     pub name: String,
-    /// Its state; `None` until the daemon has said.
+    /// Its state; `None` before the daemon's first status.
     pub state: Option<SourceState>,
-    /// The last answer, whose labels are in `labels`; `None` before the first.
-    pub heard: Option<Heard>,
-    /// Every label of which something is known, by its name as the daemon spells it.
+    /// The daemon's last answer without its labels; `None` before the first.
+    pub snapshot: Option<Snapshot>,
+    /// Every known label, by its name as the daemon spells it.
     labels: HashMap<String, Label>,
     /// The labels that are shown, from above.
     order: Vec<String>,
-    /// The label that the user has chosen; `None` follows the one on top.
+    /// The label that the user has chosen; with `None`, the label on top is chosen.
     chosen: Option<String>,
 }
 
-/// The last answer, but for its labels.
+/// The daemon's last answer about a source, without its labels. The fields are those of [`Top`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
-    /// See [`Top`].
+pub struct Snapshot {
+    /// The level, in dBFS.
     pub level_dbfs: f64,
-    /// See [`Top`].
+    /// The noise floor, in dBFS.
     pub noise_floor_dbfs: f64,
-    /// See [`Top`].
+    /// The samples at full scale within the current 10 seconds.
     pub clipped_samples: u64,
-    /// See [`Top`].
+    /// The number of hops that have been scored.
     pub hops: u64,
-    /// See [`Top`]; never zero.
+    /// The hop, in milliseconds; never zero.
     pub hop_ms: u64,
-    /// See [`Top`].
-    pub two_sided_lag_ms: u64,
-    /// See [`Top`].
+    /// The time from a moment until its confirmed score is known, in milliseconds.
+    pub confirmed_lag_ms: u64,
+    /// The open events.
     pub open: Vec<OpenEvent>,
 }
 
-/// What is known of a label.
+/// The state of a label.
 #[derive(Debug, Clone)]
 pub struct Label {
-    /// Its name, fit to be shown.
+    /// Its name with control characters replaced, to be shown.
     pub shown: String,
-    /// What the daemon said last.
+    /// The daemon's last answer about it.
     pub now: TopLabel,
-    /// Its last minute.
+    /// Its scores over the last minute.
     pub history: History,
-    /// The hop of that answer.
+    /// The hop of the last answer that named it.
     seen: u64,
-    /// It stands above the others until this hop.
+    /// The hop until which it stays above labels without an event.
     above_until: u64,
 }
 
-impl Heard {
-    /// So many seconds in hops.
+impl Snapshot {
+    /// A number of seconds, in hops.
     pub fn hops_of(&self, seconds: u64) -> u64 {
         seconds * 1_000 / self.hop_ms
     }
 
-    /// The stretch that is drawn, where an answer comes every `interval_ms`.
-    pub fn stretch(&self, interval_ms: u64) -> Stretch {
+    /// The time span that is drawn, where an answer comes every `interval_ms` milliseconds.
+    pub fn span(&self, interval_ms: u64) -> HopSpan {
         let hold = (interval_ms * 2).div_ceil(self.hop_ms) + self.hops_of(1);
-        Stretch { now: self.hops, span: self.hops_of(MINUTE_S).max(1), hold }
+        HopSpan { now: self.hops, length: self.hops_of(MINUTE_S).max(1), hold }
     }
 }
 
 impl Label {
-    /// It is not among the strongest that were asked for; what was said of it last holds no longer.
+    /// Resets the scores and the reason: the label was not among the strongest in the last answer, so the ones before are out of date.
     fn fade(&mut self, open: &[OpenEvent]) {
         if self.now.threshold.is_none() {
-            // Why it is not reported does not change with what is heard.
+            // The reason why a label is not reported does not depend on its score.
             return;
         }
         let event = open.iter().find(|event| event.label == self.now.label);
@@ -98,29 +99,39 @@ impl Label {
 }
 
 impl Source {
-    /// A source of which only the name is known.
+    /// A source before its first answer.
     pub fn new(name: &str) -> Self {
         let (labels, order) = (HashMap::new(), Vec::new());
-        Self { key: name.to_owned(), name: visible(name), state: None, heard: None, labels, order, chosen: None }
+        Self { key: name.to_owned(), name: visible(name), state: None, snapshot: None, labels, order, chosen: None }
     }
 
-    /// The state as a word, fit to be shown; empty until the daemon has said.
+    /// The state as a word, with control characters replaced; empty before the daemon's first status.
     pub fn state_word(&self) -> String {
         self.state.as_ref().map(|state| visible(&state.to_string())).unwrap_or_default()
     }
 
-    /// Takes an answer; labels in `kept` stay whatever their score.
+    /// Takes an answer of the daemon. Labels in `kept` keep their rows whatever their scores.
     pub fn take(&mut self, top: Top, kept: &HashSet<&str>) {
-        let Top { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open, labels, .. } = top;
-        let before = self.heard.as_ref().map(|heard| heard.hops);
-        // A source that was opened again counts from the beginning, and what it heard before has no place on the axis any more.
+        let Top {
+            level_dbfs,
+            noise_floor_dbfs,
+            clipped_samples,
+            hops,
+            hop_ms,
+            two_sided_lag_ms: confirmed_lag_ms,
+            open,
+            labels,
+            ..
+        } = top;
+        let before = self.snapshot.as_ref().map(|snapshot| snapshot.hops);
+        // A source that was opened again counts hops from 0; its older scores have no place on the axis any more.
         if before.is_some_and(|before| hops < before) {
             self.labels.values_mut().for_each(|label| (label.history, label.above_until) = (History::default(), 0));
             self.labels.values_mut().for_each(|label| label.seen = hops);
         }
         let hop_ms = u64::from(hop_ms.max(1));
-        let heard = Heard { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, two_sided_lag_ms, open };
-        let (held, keep) = (heard.hops_of(HELD_S), heard.hops_of(MINUTE_S) + heard.hops_of(HELD_S));
+        let snapshot = Snapshot { level_dbfs, noise_floor_dbfs, clipped_samples, hops, hop_ms, confirmed_lag_ms, open };
+        let (held, keep) = (snapshot.hops_of(HELD_S), snapshot.hops_of(MINUTE_S) + snapshot.hops_of(HELD_S));
         for now in labels {
             let is_open = now.why == Why::Open;
             let label = match self.labels.get_mut(&now.label) {
@@ -145,7 +156,7 @@ impl Source {
             }
         }
         for label in self.labels.values_mut().filter(|label| label.seen != hops) {
-            label.fade(&heard.open);
+            label.fade(&snapshot.open);
         }
         let chosen = self.chosen.as_deref();
         let stays = |name: &str| kept.contains(name) || chosen == Some(name);
@@ -161,11 +172,12 @@ impl Source {
         new.sort();
         let new: Vec<String> = new.into_iter().cloned().collect();
         self.order.extend(new);
-        self.heard = Some(heard);
+        self.snapshot = Some(snapshot);
         self.arrange(hops.saturating_sub(held), hops);
     }
 
-    /// Puts the labels in order. Each moves up only past what is clearly weaker over the last seconds, so that a row can be read.
+    /// Orders the labels by their strength over the last seconds. A label passes another only if it is clearly stronger, so that rows do
+    /// not jump while they are read.
     fn arrange(&mut self, since: u64, hops: u64) {
         let mut ranked: Vec<(bool, f32, String)> = std::mem::take(&mut self.order)
             .into_iter()
@@ -190,7 +202,7 @@ impl Source {
         self.order.iter().map(|name| &self.labels[name])
     }
 
-    /// Where among the rows the chosen one is.
+    /// The index of the chosen row.
     pub fn chosen_row(&self) -> usize {
         self.chosen.as_ref().and_then(|chosen| self.order.iter().position(|name| name == chosen)).unwrap_or(0)
     }
@@ -200,28 +212,28 @@ impl Source {
         self.order.get(self.chosen_row()).and_then(|name| self.labels.get(name))
     }
 
-    /// Chooses the label so many rows below, and keeps to it.
+    /// Chooses the label `by` rows below, and follows it when rows move.
     pub fn choose(&mut self, by: isize) {
         let last = self.order.len().saturating_sub(1);
         let row = self.chosen_row().saturating_add_signed(by).min(last);
         self.chosen = self.order.get(row).cloned();
     }
 
-    /// Chooses whatever is on top.
+    /// Chooses the label on top from now on.
     pub fn follow(&mut self) {
         self.chosen = None;
     }
 
-    /// Every label of which something is known.
+    /// The label of this name, where it is known.
     pub fn label_mut(&mut self, name: &str) -> Option<&mut Label> {
         self.labels.get_mut(name)
     }
 }
 
 impl Label {
-    /// Whether it was in the answer with this hop; otherwise its numbers are of a moment before.
-    pub fn is_fresh(&self, heard: &Heard) -> bool {
-        self.seen == heard.hops
+    /// Whether the last answer named it; otherwise its numbers are older.
+    pub fn is_fresh(&self, snapshot: &Snapshot) -> bool {
+        self.seen == snapshot.hops
     }
 }
 
@@ -261,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_of_a_label_holds_only_while_it_is_said() {
+    fn a_label_that_is_not_named_any_more_is_reset() {
         let mut source = Source::new("kitchen");
         heard(&mut source, 1, &[("Ding", 0.5, "open"), ("Music", 0.3, "cooling_down")]);
         heard(&mut source, 3, &[("Music", 0.3, "cooling_down")]);
@@ -294,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_weak_goes_after_a_moment_unless_it_is_chosen_or_kept() {
+    fn a_weak_label_goes_after_a_moment_unless_it_is_chosen_or_kept() {
         let mut source = Source::new("kitchen");
         heard(&mut source, 1, &[("A", 0.9, "below"), ("Kept", 0.5, "below"), ("B", 0.3, "below"), ("C", 0.1, "below")]);
         source.choose(2);
@@ -302,7 +314,7 @@ mod tests {
         assert_eq!(heard(&mut source, 60, &[("A", 0.9, "below")]), ["A", "Kept", "B"]);
         assert_eq!(heard(&mut source, 9_999, &[("A", 0.9, "below")]), ["A", "Kept", "B"]);
         assert_eq!(source.chosen().unwrap().shown, "B");
-        assert!(!source.chosen().unwrap().is_fresh(source.heard.as_ref().unwrap()));
+        assert!(!source.chosen().unwrap().is_fresh(source.snapshot.as_ref().unwrap()));
         source.follow();
         assert_eq!(heard(&mut source, 10_000, &[("A", 0.9, "below")]), ["A", "Kept"]);
         assert_eq!(source.chosen_row(), 0);

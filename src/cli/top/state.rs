@@ -1,5 +1,6 @@
-//! What `mimid top` knows and what it is about to ask: lines of the daemon in (`hear`), requests out. It reads no clock, draws nothing,
-//! and opens neither file nor socket.
+//! The state of `mimid top`: lines of the daemon (`hear`) and keys change it, and it produces requests.
+//!
+//! It reads no clock, draws nothing, and opens neither file nor socket.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,27 +17,27 @@ use crate::text::visible;
 
 mod hear;
 
-/// How often the daemon's health is asked for.
+/// The time between two requests for the daemon's status.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
-/// How long a message stays.
+/// How long a message is shown.
 const MESSAGE: Duration = Duration::from_secs(10);
-/// A daemon that takes longer for an answer is said to be silent.
+/// A daemon that takes longer for an answer counts as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is looked whether a daemon is silent.
-const LOOK: Duration = Duration::from_millis(500);
-/// What is heard of over the same connection: what is shown, and not each event.
+/// The time between two checks whether the daemon is silent.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// The types of lines to subscribe to. Events are not among them, because each answer to `top` has the open events.
 const TYPES: [&str; 2] = ["source", "overrun"];
 
-/// What is shown, and what the keys mean just now.
+/// The page that is shown, which decides what the keys do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mode {
-    /// The picture.
+    /// The live picture.
     Watch,
-    /// The keys.
+    /// The help with the keys.
     Help,
     /// The diff of a plan that is not written yet, from this line on.
     Diff(Box<Plan>, usize),
-    /// The question whether changes are left behind.
+    /// The question whether to end with changes that are not written.
     Leaving,
 }
 
@@ -45,25 +46,25 @@ pub enum Mode {
 pub struct Message {
     /// The sentence.
     pub text: String,
-    /// Whether something is wrong.
+    /// Whether it reports a fault.
     pub is_bad: bool,
     until: Instant,
 }
 
-/// Whether there is a daemon.
+/// The state of the connection to the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
-    /// It answers.
+    /// The daemon answers.
     Up,
-    /// It has been silent for so many seconds.
+    /// The daemon has not answered for this many seconds.
     Silent(u64),
-    /// It is gone, and why.
+    /// There is no connection, for this reason.
     Down(String),
 }
 
-/// A request whose answer has not come.
+/// A request that is not answered yet.
 #[derive(Debug, Clone, PartialEq)]
-enum Asking {
+enum Pending {
     Subscribe,
     Top,
     Status,
@@ -71,52 +72,52 @@ enum Asking {
     Reload,
 }
 
-/// What is known.
+/// The state.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct TopState {
     /// The daemon's version.
     pub version: String,
     /// The model's name.
     pub model: String,
     /// The daemon's sources, in its order.
     pub sources: Vec<Source>,
-    /// Which of them is shown.
+    /// The index of the one that is shown.
     pub shown: usize,
-    /// What the keys mean.
+    /// The page that is shown.
     pub mode: Mode,
     /// The last line of the screen.
     pub message: Option<Message>,
-    /// Whether there is a daemon.
+    /// The connection to the daemon.
     pub link: Link,
-    /// Whether the picture stands still.
+    /// Whether the picture is paused.
     pub is_paused: bool,
-    /// The thresholds that are not written.
+    /// The changed thresholds that are not written.
     pub changes: Changes,
     /// The daemon's clock at its last answer.
     pub clock: Option<Timestamp>,
-    /// The zone that times of day are shown in.
+    /// The time zone for times of day.
     pub zone: TimeZone,
-    /// How often the strongest labels are asked for.
+    /// The time between two requests for the strongest labels.
     pub interval: Duration,
-    /// Whether the picture is another than when it was drawn last.
+    /// Whether the picture has changed since it was drawn last.
     pub is_changed: bool,
     k: usize,
     config: Option<PathBuf>,
-    /// The file that has been written and is being loaded.
+    /// The configuration file that was written, while the daemon loads it.
     written: Option<PathBuf>,
-    /// The thresholds that a file has just put in force, if the daemon reads that file.
+    /// The thresholds of the file that the daemon has just loaded, to check whether it was that file.
     expected: Option<(PathBuf, Vec<(String, f64)>)>,
     outbox: Vec<Request>,
-    asked: VecDeque<Asking>,
+    pending: VecDeque<Pending>,
     answered_at: Instant,
     poll_at: Instant,
     status_at: Instant,
-    /// When to look again how long an answer has been waited for.
-    look_at: Instant,
+    /// The next check whether the daemon is silent.
+    check_at: Instant,
 }
 
-impl State {
-    /// Knows what the daemon's greeting says.
+impl TopState {
+    /// The state after the daemon's greeting; `k` labels are asked for every `interval`.
     pub fn new(hello: &Line, k: usize, interval: Duration, zone: TimeZone, now: Instant) -> Self {
         let mut state = Self {
             version: String::new(),
@@ -137,17 +138,17 @@ impl State {
             written: None,
             expected: None,
             outbox: Vec::new(),
-            asked: VecDeque::new(),
+            pending: VecDeque::new(),
             answered_at: now,
             poll_at: now,
             status_at: now,
-            look_at: now,
+            check_at: now,
         };
         state.connected(hello, now);
         state
     }
 
-    /// A connection stands; `hello` is its first line.
+    /// A connection was made; `hello` is its first line.
     pub fn connected(&mut self, hello: &Line, now: Instant) {
         if let Body::Hello { version, model, sources, .. } = &hello.body {
             (self.version, self.model) = (visible(version), visible(&model.name));
@@ -155,7 +156,7 @@ impl State {
         }
         self.is_changed = true;
         self.outbox.clear();
-        self.asked.clear();
+        self.pending.clear();
         (self.answered_at, self.poll_at, self.status_at) = (now, now, now);
         if self.link != Link::Up {
             self.link = Link::Up;
@@ -164,23 +165,23 @@ impl State {
         let types = TYPES.map(str::to_owned).to_vec();
         let subscribe =
             Request::Subscribe { labels: vec![], sources: vec![], types, min_score: 0.0, since: None, instance: None };
-        self.ask(subscribe, Asking::Subscribe);
-        // Another daemon knows nothing of what was set in the one before.
+        self.ask(subscribe, Pending::Subscribe);
+        // A restarted daemon has none of the thresholds that were set in the one before.
         for (request, asked) in self.changes.again() {
-            self.ask(request, Asking::Set(asked));
+            self.ask(request, Pending::Set(asked));
         }
     }
 
-    /// The connection broke, or cannot be made; the picture stays.
+    /// The connection broke or cannot be made. The picture stays as it was.
     pub fn lost(&mut self, why: &str) {
         self.is_changed |= !matches!(&self.link, Link::Down(known) if known == why);
         self.link = Link::Down(visible(why));
         self.outbox.clear();
-        self.asked.clear();
+        self.pending.clear();
         (self.written, self.expected) = (None, None);
     }
 
-    /// Keeps the sources that are named, and takes up the others.
+    /// Sets the list of sources; known ones keep their state.
     fn name_sources<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         let shown = self.source().map(|source| source.key.clone());
         let mut known = std::mem::take(&mut self.sources);
@@ -198,22 +199,22 @@ impl State {
         self.sources.get(self.shown)
     }
 
-    /// The same.
+    /// The source that is shown, to be changed.
     pub fn source_mut(&mut self) -> Option<&mut Source> {
         self.sources.get_mut(self.shown)
     }
 
-    /// The configuration file that the daemon has loaded; `None` where it has loaded none, or has not said.
+    /// The configuration file that the daemon has loaded; `None` where it has none, or before its first status.
     pub fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// Shows a sentence.
+    /// Shows a message.
     pub fn say(&mut self, text: impl Into<String>, now: Instant) {
         self.show(text.into(), false, now);
     }
 
-    /// Shows a sentence that says what is wrong.
+    /// Shows a message about a fault.
     pub fn warn(&mut self, text: impl Into<String>, now: Instant) {
         self.show(text.into(), true, now);
     }
@@ -223,17 +224,17 @@ impl State {
         self.is_changed = true;
     }
 
-    /// The configuration file has been written: the daemon is asked to load it.
+    /// Asks the daemon to load the configuration file, which was written.
     pub fn written(&mut self, path: &Path, now: Instant) {
         self.say(format!("{} is written and is being loaded", path.display()), now);
         self.written = Some(path.to_owned());
-        self.ask(Request::Reload {}, Asking::Reload);
+        self.ask(Request::Reload {}, Pending::Reload);
     }
 
-    /// Changes the chosen label's threshold by so many steps.
+    /// Changes the chosen label's threshold by a number of steps.
     pub fn step(&mut self, by: i32, now: Instant) {
         let Some(source) = self.source_mut() else { return };
-        // What is being changed stays chosen.
+        // A label that is being changed stays chosen when rows move.
         source.choose(0);
         let Some((label, shown)) = source.chosen().map(|label| (label.now.clone(), label.shown.clone())) else { return };
         let request = match label.thresholds() {
@@ -244,12 +245,12 @@ impl State {
         self.set(request);
     }
 
-    /// Takes the chosen label's change back.
+    /// Undoes the change of the chosen label's threshold.
     pub fn take_back(&mut self, now: Instant) {
         let Some(label) = self.source().and_then(Source::chosen) else { return };
         let (name, shown) = (label.now.label.clone(), label.shown.clone());
         if self.changes.wanted(&name).is_none() {
-            return self.say(format!("{shown} is not changed"), now);
+            return self.say(format!("the threshold of {shown} is not changed"), now);
         }
         let request = self.changes.take_back(&name, now);
         self.is_changed = true;
@@ -258,23 +259,23 @@ impl State {
 
     fn set(&mut self, request: Option<(Request, Asked)>) {
         if let Some((request, asked)) = request {
-            self.ask(request, Asking::Set(asked));
+            self.ask(request, Pending::Set(asked));
         }
     }
 
-    fn ask(&mut self, request: Request, asking: Asking) {
+    fn ask(&mut self, request: Request, pending: Pending) {
         if !matches!(self.link, Link::Down(_)) {
             self.outbox.push(request);
-            self.asked.push_back(asking);
+            self.pending.push_back(pending);
         }
     }
 
-    /// What is to be sent, in this order.
+    /// The requests to be sent, in this order.
     pub fn requests(&mut self) -> Vec<Request> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// Takes note of the time: asks what is due, forgets what is old.
+    /// Adds the requests that are due, and drops a message that is too old.
     pub fn tick(&mut self, now: Instant) {
         if self.message.take_if(|message| message.until <= now).is_some() {
             self.is_changed = true;
@@ -286,49 +287,49 @@ impl State {
         self.set(due);
         if self.poll_at <= now && self.may_poll() {
             self.poll_at = now + self.interval;
-            self.ask(Request::Top { k: self.k }, Asking::Top);
+            self.ask(Request::Top { k: self.k }, Pending::Top);
         }
-        if self.status_at <= now && !self.asked.contains(&Asking::Status) {
+        if self.status_at <= now && !self.pending.contains(&Pending::Status) {
             self.status_at = now + STATUS_EVERY;
-            self.ask(Request::Status {}, Asking::Status);
+            self.ask(Request::Status {}, Pending::Status);
         }
         let waited = now.saturating_duration_since(self.answered_at);
-        let link = if self.asked.is_empty() || waited < PATIENCE { Link::Up } else { Link::Silent(waited.as_secs()) };
+        let link = if self.pending.is_empty() || waited < PATIENCE { Link::Up } else { Link::Silent(waited.as_secs()) };
         self.is_changed |= link != self.link;
         self.link = link;
-        self.look_at = now + LOOK;
+        self.check_at = now + CHECK_EVERY;
     }
 
     fn may_poll(&self) -> bool {
-        !self.is_paused && !self.asked.contains(&Asking::Top)
+        !self.is_paused && !self.pending.contains(&Pending::Top)
     }
 
-    /// When [`State::tick`] has something to do again.
+    /// The next time at which [`TopState::tick`] has something to do.
     pub fn next(&self) -> Option<Instant> {
         let message = self.message.as_ref().map(|message| message.until);
         if matches!(self.link, Link::Down(_)) {
             return message;
         }
         let poll = self.may_poll().then_some(self.poll_at);
-        let status = (!self.asked.contains(&Asking::Status)).then_some(self.status_at);
-        let look = (!self.asked.is_empty()).then_some(self.look_at);
+        let status = (!self.pending.contains(&Pending::Status)).then_some(self.status_at);
+        let look = (!self.pending.is_empty()).then_some(self.check_at);
         [message, poll, status, look, self.changes.next()].into_iter().flatten().min()
     }
 
-    /// Lets the picture go on, or stand still.
+    /// Pauses the picture, or lets it go on.
     pub fn pause(&mut self, now: Instant) {
         self.is_paused = !self.is_paused;
         self.poll_at = now;
         self.is_changed = true;
     }
 
-    /// The oldest request of this kind has been answered; older ones of other kinds never will be.
-    fn answered(&mut self, is: impl Fn(&Asking) -> bool) -> Option<Asking> {
-        let at = self.asked.iter().position(is)?;
-        self.asked.drain(..=at).next_back()
+    /// Removes the oldest request of a kind, which was answered, and the older ones, which will not be answered any more.
+    fn answered(&mut self, is: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let at = self.pending.iter().position(is)?;
+        self.pending.drain(..=at).next_back()
     }
 
-    /// The threshold that the user sees: what is asked for, else what is in force.
+    /// The threshold to show: the one that the user asks for, else the one in force.
     pub fn threshold(&self, label: &Label) -> Option<f64> {
         self.changes.wanted(&label.now.label).or(label.now.threshold)
     }

@@ -1,12 +1,12 @@
-//! The program without a terminal and without a daemon: lines and keys in, requests and pictures out.
+//! The program without terminal and daemon: lines and keys go in, requests and pictures come out.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::keys::{Act, press};
+use super::keys::{Action, press};
 use super::palette::Palette;
-use super::state::{Link, Mode, State};
+use super::state::{Link, Mode, TopState};
 use super::*;
 use crate::publish::wire::{self, Line, OpenEvent, Thresholds, Top, TopLabel};
 
@@ -14,9 +14,9 @@ mod conversation;
 mod picture;
 mod random;
 
-/// A program with a clock of its own, which has heard of the sources kitchen and porch.
+/// The program with a clock of the test's.
 struct Bench {
-    state: State,
+    state: TopState,
     now: Instant,
     hops: u64,
 }
@@ -48,11 +48,11 @@ fn label(name: &str, score: f64, thresholds: Option<(f64, f64)>, why: &str, beca
 impl Bench {
     fn new(sources: &[&str]) -> Self {
         let now = Instant::now();
-        let state = State::new(&hello(sources), 40, Duration::from_millis(200), TimeZone::UTC, now);
+        let state = TopState::new(&hello(sources), 40, Duration::from_millis(200), TimeZone::UTC, now);
         Self { state, now, hops: 0 }
     }
 
-    /// A minute of a kitchen in which somebody speaks every 15 seconds, now among them.
+    /// The state after a minute of the sources kitchen and porch; in the kitchen somebody speaks every 15 seconds, and now.
     fn kitchen() -> Self {
         let mut bench = Self::new(&["kitchen", "porch"]);
         for step in 1..=300u32 {
@@ -112,15 +112,15 @@ impl Bench {
         self.state.take(line(body), self.now);
     }
 
-    fn press(&mut self, code: KeyCode) -> Option<Act> {
+    fn press(&mut self, code: KeyCode) -> Option<Action> {
         press(&mut self.state, KeyEvent::new(code, KeyModifiers::NONE), self.now)
     }
 
-    fn keys(&mut self, keys: &str) -> Option<Act> {
+    fn keys(&mut self, keys: &str) -> Option<Action> {
         keys.chars().map(|key| self.press(KeyCode::Char(key))).last().flatten()
     }
 
-    /// What is asked for, beside the strongest labels and the health.
+    /// The requests other than those for the strongest labels and the status.
     fn asked(&mut self) -> Vec<String> {
         let asks = self.state.requests().into_iter().filter(|ask| !matches!(ask, Request::Top { .. } | Request::Status {}));
         asks.map(|ask| serde_json::to_string(&ask).unwrap()).collect()

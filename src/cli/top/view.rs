@@ -1,22 +1,22 @@
-//! The picture: a pure function of what is known and of the size of the screen.
+//! The picture, as a pure function of the state and of the size of the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::palette::{Palette, Role};
 use super::pen::Pen;
-use super::state::{Link, Mode, State};
+use super::state::{Link, Mode, TopState};
 use super::{detail, events, header, meter, pages, rows};
 
-/// The least size that shows something of use.
+/// The least size of the screen, in columns and lines.
 const LEAST: (u16, u16) = (40, 10);
-/// From this height on there is room for the curve of the chosen label.
+/// The least height with a plot of the chosen label, in lines.
 const ROOM_FOR_DETAIL: u16 = 18;
-/// From this height on there is room for a line an open event, and for white space.
+/// The least height with one line for each open event and with white space, in lines.
 const ROOMY: u16 = 26;
 
 /// Draws the picture.
-pub fn draw(state: &State, palette: Palette, cells: &mut Buffer) {
+pub fn draw(state: &TopState, palette: Palette, cells: &mut Buffer) {
     let area = *cells.area();
     let mut pen = Pen { cells, palette };
     if area.width < LEAST.0 || area.height < LEAST.1 {
@@ -36,17 +36,17 @@ pub fn draw(state: &State, palette: Palette, cells: &mut Buffer) {
     last_line(state, &mut pen, last);
 }
 
-/// The picture itself, from above: who is heard, how loud, the labels, the chosen one, the open events.
-fn watch(state: &State, pen: &mut Pen, area: Rect) {
+/// The picture itself, from above: the sources, the level meter, the labels, the chosen label, the open events.
+fn watch(state: &TopState, pen: &mut Pen, area: Rect) {
     let mut rest = Rest(area);
     let roomy = area.height >= ROOMY;
     header::draw(state, pen, rest.take(1));
-    let Some((source, heard)) = state.source().and_then(|source| Some((source, source.heard.as_ref()?))) else {
+    let Some((source, snapshot)) = state.source().and_then(|source| Some((source, source.snapshot.as_ref()?))) else {
         rest.take(1);
-        pen.line(rest.take(1), "nothing has been heard yet", Role::Quiet);
+        pen.line(rest.take(1), "no sound has been heard yet", Role::Quiet);
         return;
     };
-    meter::draw(heard, pen, rest.take(if roomy { 2 } else { 1 }));
+    meter::draw(snapshot, pen, rest.take(if roomy { 2 } else { 1 }));
     rest.take(u16::from(area.height >= 14));
     let events_height = if roomy { (area.height / 7).max(4) } else { 1 };
     let detail_height = if area.height < ROOM_FOR_DETAIL { 0 } else { (area.height / 3).min(16) };
@@ -54,21 +54,21 @@ fn watch(state: &State, pen: &mut Pen, area: Rect) {
     rows::draw(
         state,
         source,
-        heard,
+        snapshot,
         pen,
         Rect { height: rows_area.height - u16::from(roomy && rows_area.height > 3), ..rows_area },
     );
     if detail_height > 0 {
-        detail::draw(state, source, heard, pen, Rect { height: detail_height - u16::from(roomy), ..rest.take(detail_height) });
+        detail::draw(state, source, snapshot, pen, Rect { height: detail_height - u16::from(roomy), ..rest.take(detail_height) });
     }
-    events::draw(state, heard, pen, rest.0);
+    events::draw(state, snapshot, pen, rest.0);
 }
 
-/// What is left of the screen, from above.
+/// The part of the screen that is not used yet.
 struct Rest(Rect);
 
 impl Rest {
-    /// Takes lines from the top, as many as there are.
+    /// Takes `height` lines from the top, or as many as there are.
     fn take(&mut self, height: u16) -> Rect {
         let Rest(left) = *self;
         let height = height.min(left.height);
@@ -77,29 +77,30 @@ impl Rest {
     }
 }
 
-/// The last line: a question, what is wrong, what happened, or else the keys.
-fn last_line(state: &State, pen: &mut Pen, area: Rect) {
+/// Draws the last line: a question, else the state of the connection, else a message, else the keys.
+fn last_line(state: &TopState, pen: &mut Pen, area: Rect) {
     let keys = match &state.mode {
         Mode::Watch if area.width < 80 => "↑↓ label  ←→ threshold  ? keys  q end",
-        Mode::Watch => "↑↓ label   ←→ threshold   w write   u take back   p pause   ? keys   q end",
-        Mode::Diff(..) => return ask(pen, area, "y writes it and has it loaded   any other key does not"),
+        Mode::Watch => "↑↓ label   ←→ threshold   w write   u undo   p pause   ? keys   q end",
+        Mode::Diff(..) => return ask(pen, area, "y writes and loads it   any other key does not"),
         Mode::Help => return ask(pen, area, "any key goes back"),
         Mode::Leaving => {
             let count = state.changes.len();
             let what = if count == 1 { "1 threshold is".to_owned() } else { format!("{count} thresholds are") };
-            let question =
-                format!("{what} changed and not written, until the next reload: q ends, w writes, another key goes on");
+            let question = format!(
+                "{what} changed and not written, so only in force until the next reload: q ends, w writes, another key goes on"
+            );
             return ask(pen, area, &question);
         }
     };
     match (&state.link, &state.message) {
-        (Link::Down(why), _) => pen.line(area, &format!("the daemon is gone, trying again: {why}"), Role::Bad),
+        (Link::Down(why), _) => pen.line(area, &format!("no connection to the daemon, trying again: {why}"), Role::Bad),
         (_, Some(message)) => pen.line(area, &message.text, if message.is_bad { Role::Near } else { Role::Plain }),
         (_, None) => pen.line(area, keys, Role::Quiet),
     };
 }
 
-/// What waits for a key.
+/// Draws a question.
 fn ask(pen: &mut Pen, area: Rect, question: &str) {
     pen.line(area, question, Role::Near);
 }

@@ -1,10 +1,12 @@
-//! The axes: seconds, hertz and scores to px, and the round numbers that are written beside them.
+//! The axes: converts seconds, hertz and scores to px, and chooses the round numbers that are written beside them.
+//!
+//! It computes only; it draws nothing.
 
 use super::{LEFT, RIGHT};
 
-/// The shortest stretch that is drawn, in seconds: a shorter one is widened to it.
+/// The shortest time axis, in seconds; a shorter time span is widened to it.
 const MIN_SPAN_S: f64 = 0.1;
-/// The latest time that is drawn, in seconds: beyond it a number cannot tell milliseconds apart.
+/// The latest time that is drawn, in seconds; beyond it an f64 in px cannot tell milliseconds apart.
 const MAX_S: f64 = 1e7;
 /// The smallest distance of two ticks of the time axis.
 const TICK_PX: f64 = 62.0;
@@ -43,8 +45,8 @@ impl Clock {
         self.write(time_s, 2) + unit
     }
 
-    /// From when to when.
-    pub fn stretch(self, from_s: f64, to_s: f64) -> String {
+    /// A time span, with hundredths where it is short.
+    pub fn span(self, from_s: f64, to_s: f64) -> String {
         if to_s - from_s <= 120.0 {
             return format!("{} to {}", self.write(from_s, 2), self.precise(to_s));
         }
@@ -52,19 +54,19 @@ impl Clock {
     }
 }
 
-/// The time axis that all parts share.
+/// The time axis that all rows share.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeAxis {
-    /// Where it begins.
+    /// Its beginning, in seconds.
     pub from_s: f64,
-    /// Where it ends, at least [`MIN_SPAN_S`] later.
+    /// Its end, in seconds; at least [`MIN_SPAN_S`] later.
     pub to_s: f64,
     /// How its times are written.
     pub clock: Clock,
 }
 
 impl TimeAxis {
-    /// The axis of a stretch; what is no stretch at all becomes a short one.
+    /// The axis of a time span; an empty or invalid one is widened to a short one.
     pub fn new(from_s: f64, to_s: f64) -> Self {
         let from_s = if from_s.is_nan() { 0.0 } else { from_s.clamp(0.0, MAX_S) };
         let to_s = if to_s.is_nan() { from_s } else { to_s.clamp(from_s, MAX_S) }.max(from_s + MIN_SPAN_S);
@@ -76,27 +78,27 @@ impl TimeAxis {
         Self { from_s, to_s, clock }
     }
 
-    /// How long it is, in seconds.
+    /// Its length, in seconds.
     pub fn span_s(&self) -> f64 {
         self.to_s - self.from_s
     }
 
-    /// How many px a second takes.
+    /// The width of a second, in px.
     pub fn px_per_s(&self) -> f64 {
         (RIGHT - LEFT) / self.span_s()
     }
 
-    /// Where a time is.
+    /// The position of a time, in px.
     pub fn x(&self, time_s: f64) -> f64 {
         LEFT + (time_s - self.from_s) * self.px_per_s()
     }
 
-    /// Whether a time is shown.
+    /// Whether a time lies on the axis.
     pub fn covers(&self, time_s: f64) -> bool {
         (self.from_s..=self.to_s).contains(&time_s)
     }
 
-    /// Round times and how they are written.
+    /// Round times within the axis, with their texts.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let least_s = TICK_PX / self.px_per_s();
         let (step_s, decimals) = round_step_s(least_s);
@@ -117,7 +119,7 @@ fn round_step_s(least_s: f64) -> (f64, usize) {
     if least_s > 7_200.0 {
         return ((least_s / 7_200.0).ceil() * 7_200.0, 0);
     }
-    // A hundredth of a second is the finest that 100 ms need.
+    // The shortest axis, 100 ms, needs no finer step than a hundredth of a second.
     let fine = [(0.01, 2), (0.02, 2), (0.05, 2), (0.1, 1), (0.2, 1), (0.5, 1)];
     let coarse = STEPS_S.map(|step_s| (step_s, 0));
     fine.into_iter().chain(coarse).find(|(step_s, _)| *step_s >= least_s).unwrap_or((7_200.0, 0))
@@ -126,7 +128,7 @@ fn round_step_s(least_s: f64) -> (f64, usize) {
 /// Round frequencies within the bands' range as `(band, fractional; Hz)`, at least `distance` bands apart.
 pub fn frequency_ticks(band_hz: &[f64], distance: f64) -> Vec<(f64, f64)> {
     let mut ticks: Vec<(f64, f64)> = Vec::new();
-    // What people count frequencies in comes first; the others where they leave room.
+    // Decades and their halves come first; other round numbers fill the room that they leave.
     for factor in [1.0, 5.0, 2.0, 8.0, 3.0] {
         for power in 1..=5 {
             let hz = factor * 10f64.powi(power);
@@ -139,19 +141,19 @@ pub fn frequency_ticks(band_hz: &[f64], distance: f64) -> Vec<(f64, f64)> {
     ticks
 }
 
-/// Where a frequency lies between the bands' centres.
+/// The position of a frequency among the bands' centres; `None` outside of them.
 fn band_of(hz: f64, band_hz: &[f64]) -> Option<f64> {
     let (below, pair) = band_hz.windows(2).enumerate().find(|(_, pair)| pair[0] <= hz && hz <= pair[1])?;
     let part = (hz - pair[0]) / (pair[1] - pair[0]);
     Some(below as f64 + if part.is_finite() { part } else { 0.0 })
 }
 
-/// The lowest score that the axis tells apart.
+/// The lowest score of the axis; lower ones are drawn at its foot.
 const LOWEST_SCORE: f32 = 0.001;
-/// The scores that have a line.
+/// The scores that have a grid line, with their texts.
 pub const SCORE_TICKS: [(f32, &str); 4] = [(1.0, "1"), (0.1, "0.1"), (0.01, "0.01"), (0.001, "0.001")];
 
-/// Where a score is on the logarithmic axis, from 0 at the bottom to 1 at the top.
+/// The height of a score on the logarithmic axis, from 0 at the bottom to 1 at the top.
 pub fn score_height(score: f32) -> f64 {
     1.0 + f64::from(score.clamp(LOWEST_SCORE, 1.0)).log10() / 3.0
 }
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_that_is_none_becomes_a_short_one() {
+    fn an_empty_time_span_becomes_a_short_one() {
         for (from_s, to_s) in [(5.0, 5.0), (5.0, 1.0), (5.0, f64::NAN)] {
             let axis = TimeAxis::new(from_s, to_s);
             assert_eq!((axis.from_s, axis.to_s), (5.0, 5.1));

@@ -1,32 +1,32 @@
-//! The SVG that is being written: shapes and texts in, one well-formed document out.
+//! An SVG document under construction: shapes and texts in, one well-formed document out.
 //!
-//! It knows nothing of sound. Names are shortened to the space that they have, and only characters that XML allows get in.
+//! It knows nothing of sound. It shortens names to the space that they have, and lets only characters in that XML allows.
 
 use std::fmt::{self, Write};
 
 use super::{LEFT, RIGHT, WIDTH, colour};
 
-/// Which end of a text stands at its x.
+/// The part of a text that stands at its x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// The text begins there.
+    /// Its beginning.
     Start,
-    /// The text has its middle there.
+    /// Its middle.
     Middle,
-    /// The text ends there.
+    /// Its end.
     End,
 }
 
-/// How a text looks.
+/// The look of a text.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub struct TextStyle {
     size: f64,
     colour: &'static str,
     is_bold: bool,
     anchor: Anchor,
 }
 
-impl Style {
+impl TextStyle {
     /// A regular text that begins at its x.
     pub fn new(size: f64, colour: &'static str) -> Self {
         Self { size, colour, is_bold: false, anchor: Anchor::Start }
@@ -43,15 +43,15 @@ impl Style {
     }
 }
 
-/// A document that grows.
+/// The document.
 #[derive(Debug, Default)]
 pub struct Canvas {
     body: String,
 }
 
 impl Canvas {
-    /// A text whose baseline is at `y`.
-    pub fn text(&mut self, x: f64, y: f64, text: &str, style: &Style) {
+    /// Adds a text with its baseline at `y`.
+    pub fn text(&mut self, x: f64, y: f64, text: &str, style: &TextStyle) {
         let anchor = match style.anchor {
             Anchor::Start => "",
             Anchor::Middle => r#" text-anchor="middle""#,
@@ -66,12 +66,12 @@ impl Canvas {
         ));
     }
 
-    /// A straight line.
+    /// Adds a straight line.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64) {
         self.stroke(from, to, format_args!(r#"stroke="{colour}" stroke-width="{}""#, Px(width)));
     }
 
-    /// A straight line of dashes, as SVG's `stroke-dasharray` has them.
+    /// Adds a dashed straight line; `dashes` is a `stroke-dasharray` of SVG.
     pub fn broken_line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, dashes: &str) {
         self.stroke(from, to, format_args!(r#"stroke="{colour}" stroke-width="1.2" stroke-dasharray="{dashes}""#));
     }
@@ -81,27 +81,27 @@ impl Canvas {
         self.push(format_args!(r#"<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {look}/>"#));
     }
 
-    /// A filled rectangle with round corners.
+    /// Adds a filled rectangle with round corners.
     pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, radius: f64) {
         let (x, y, width, height, radius) = (Px(at.0), Px(at.1), Px(size.0), Px(size.1), Px(radius));
         self.push(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}"/>"#));
     }
 
-    /// Anything else, as SVG.
+    /// Adds any SVG element.
     pub fn push(&mut self, element: fmt::Arguments) {
         // Writing to a string cannot fail.
         let _ = self.body.write_fmt(element);
         self.body.push('\n');
     }
 
-    /// What `draw` draws, cut off at the ends of the time axis.
+    /// Clips the drawing of `draw` at the ends of the time axis.
     pub fn clipped(&mut self, draw: impl FnOnce(&mut Self)) {
-        self.group(format_args!(r##"clip-path="url(#stretch)""##), draw);
+        self.group(format_args!(r##"clip-path="url(#span)""##), draw);
     }
 
-    /// What `draw` draws, cut off at the ends of the time axis and letting through what is below it; what overlaps is one area.
+    /// Clips the drawing of `draw` at the ends of the time axis, and makes it translucent as a whole: overlaps are no denser.
     pub fn translucent(&mut self, opacity: f64, draw: impl FnOnce(&mut Self)) {
-        self.group(format_args!(r##"clip-path="url(#stretch)" opacity="{opacity}""##), draw);
+        self.group(format_args!(r##"clip-path="url(#span)" opacity="{opacity}""##), draw);
     }
 
     fn group(&mut self, look: fmt::Arguments, draw: impl FnOnce(&mut Self)) {
@@ -110,14 +110,14 @@ impl Canvas {
         self.push(format_args!("</g>"));
     }
 
-    /// The whole document, of this height.
+    /// The finished document, with this height.
     pub fn finish(self, title: &str, height: f64) -> String {
         let (width, height, title, page) = (Px(WIDTH), Px(height.ceil()), Escaped(title), colour::PAGE);
         let (left, span, body) = (Px(LEFT), Px(RIGHT - LEFT), self.body);
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="DejaVu Sans, Helvetica, Arial, sans-serif">
 <title>{title}</title>
-<defs><clipPath id="stretch"><rect x="{left}" y="0" width="{span}" height="{height}"/></clipPath></defs>
+<defs><clipPath id="span"><rect x="{left}" y="0" width="{span}" height="{height}"/></clipPath></defs>
 <rect width="{width}" height="{height}" fill="{page}"/>
 {body}</svg>
 "#
@@ -125,19 +125,19 @@ impl Canvas {
     }
 }
 
-/// A length to the hundredth at most, so that the document stays small.
+/// A length in px, written with two decimals at most, so that the document stays small.
 #[derive(Debug, Clone, Copy)]
 pub struct Px(pub f64);
 
 impl fmt::Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let rounded = (self.0 * 100.0).round() / 100.0;
-        // What is not a number would not be SVG; "-0" would only be odd.
+        // NaN and infinity are not SVG, and "-0" would be odd.
         if rounded.is_finite() && rounded != 0.0 { write!(f, "{rounded}") } else { f.write_str("0") }
     }
 }
 
-/// A text with XML's own characters escaped and with none that XML forbids or that would reorder the line.
+/// A text with XML's own characters escaped; characters that XML forbids or that reorder the line are replaced.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -157,8 +157,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// About how wide a text will be. The widths are DejaVu Sans', which is wider than the fonts that may stand in for it.
-pub fn width(text: &str, style: &Style) -> f64 {
+/// The approximate width of a text, in px. It is that of DejaVu Sans, which is wider than the fonts that may stand in for it.
+pub fn width(text: &str, style: &TextStyle) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | '\'' => 0.28,
         'I' | ' ' | '.' | ',' | ':' | ';' | '|' | '/' => 0.33,
@@ -174,8 +174,8 @@ pub fn width(text: &str, style: &Style) -> f64 {
     text.chars().map(em).sum::<f64>() * style.size * boldness
 }
 
-/// `text`, or as much of it as fits into `max_width` with an ellipsis.
-pub fn fit(text: &str, max_width: f64, style: &Style) -> String {
+/// `text`, shortened with an ellipsis where it is wider than `max_width`.
+pub fn fit(text: &str, max_width: f64, style: &TextStyle) -> String {
     if width(text, style) <= max_width {
         return text.to_owned();
     }
@@ -192,8 +192,8 @@ pub fn fit(text: &str, max_width: f64, style: &Style) -> String {
     short + "…"
 }
 
-/// `text` broken at spaces into at most `max_lines` lines that fit into `max_width`; the last is shortened where it must be.
-pub fn wrap(text: &str, max_width: f64, max_lines: usize, style: &Style) -> Vec<String> {
+/// `text` broken at spaces into at most `max_lines` lines of at most `max_width`; lines that are too wide are shortened.
+pub fn wrap(text: &str, max_width: f64, max_lines: usize, style: &TextStyle) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let is_last = lines.len() == max_lines;
@@ -212,7 +212,7 @@ pub fn wrap(text: &str, max_width: f64, max_lines: usize, style: &Style) -> Vec<
 mod tests {
     use super::*;
 
-    const STYLE: fn() -> Style = || Style::new(10.0, colour::INK);
+    const STYLE: fn() -> TextStyle = || TextStyle::new(10.0, colour::INK);
 
     #[test]
     fn a_text_is_escaped_and_has_no_control_characters() {

@@ -1,11 +1,11 @@
-//! A score curve as px. What would be denser than it can be seen is drawn as its highest scores.
+//! A score curve as points in px; where several scores share a column of the picture, only the highest is drawn.
 //!
-//! The question to a curve is where it reaches a threshold: the peaks of a long recording stay, its ripple goes.
+//! A reader asks of a curve where it reaches a threshold. The peaks of a long recording are therefore kept, and its ripple is not.
 
 use super::axis::{TimeAxis, score_height};
 use super::{LEFT, RIGHT};
 
-/// How wide a column is that shows only its highest score.
+/// The width of a column that shows only its highest score.
 const COLUMN_PX: f64 = 2.0;
 
 /// A point in px.
@@ -14,9 +14,9 @@ pub type Point = (f64, f64);
 /// The pieces of a curve without gaps, over `top` to `top + height`.
 pub fn pieces(scores: &[(f64, f32)], hop_s: f64, axis: &TimeAxis, top: f64, height: f64) -> Vec<Vec<Point>> {
     let hop_px = if hop_s > 0.0 { hop_s * axis.px_per_s() } else { f64::INFINITY };
-    // A gap is where a score is missing; a narrower one than two columns may only be the way from peak to peak.
+    // A gap is a missing score. Peaks of neighbouring columns may be up to two columns apart, which is none.
     let gap_px = (1.5 * hop_px).max(2.0 * COLUMN_PX);
-    // The neighbours outside of the stretch let the curve run on to its ends.
+    // The scores just outside of the axis let the curve run on to its ends.
     let around_s = if hop_s > 0.0 { hop_s.min(axis.span_s()) } else { 0.0 };
     let mut last_s = f64::NEG_INFINITY;
     let points: Vec<Point> = scores

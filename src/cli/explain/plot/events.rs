@@ -1,19 +1,19 @@
-//! The events that were told: a row a label, in the order of their first onsets.
+//! The rows of events: one a label, in the order of their first onsets. It draws onto the canvas, and chooses no events.
 
 use super::axis::TimeAxis;
-use super::canvas::{Anchor, Canvas, Style, fit, width};
+use super::canvas::{Anchor, Canvas, TextStyle, fit, width};
 use super::{GAP, LEFT, MARGIN, Mark, RIGHT, colour, row_name};
 
-/// Labels that have rows of their own; the events of the others share one.
+/// How many labels have rows of their own; the events of the others share one.
 const MAX_LABELS: usize = 12;
-/// Rows of one label: its events are on several where they overlap.
+/// How many rows a label has at most; it needs several where its events overlap.
 const MAX_ROWS: usize = 3;
 const ROW_HEIGHT: f64 = 19.0;
 const BAR_HEIGHT: f64 = 12.0;
-/// The least width of a bar: a shorter event would not be seen.
+/// The least width of a bar, so that a short event can be seen.
 const MIN_BAR: f64 = 2.0;
 
-/// The events that touch the stretch, by onset.
+/// The events that overlap the time axis, by onset.
 pub fn shown<'a>(events: &[Mark<'a>], axis: &TimeAxis) -> Vec<Mark<'a>> {
     let is_shown = |mark: &&Mark| mark.onset_s <= mark.offset_s && mark.onset_s <= axis.to_s && mark.offset_s >= axis.from_s;
     let mut shown: Vec<_> = events.iter().filter(is_shown).copied().collect();
@@ -28,15 +28,15 @@ pub struct Bar {
     pub left: f64,
     /// Its right end.
     pub right: f64,
-    /// The score of the event; none where it stands for several.
+    /// The event's score; `None` where the bar stands for several events.
     score: Option<f32>,
 }
 
-/// The bars of events that are sorted by onset; what is too narrow to be told apart is one bar.
+/// The bars of events that are sorted by onset; events too close to be told apart share a bar.
 pub fn bars<'a>(events: impl Iterator<Item = &'a Mark<'a>>, axis: &TimeAxis) -> Vec<Bar> {
     let mut bars: Vec<Bar> = Vec::new();
     for mark in events {
-        // A bar that goes on outside is cut off there, so a little more of it is drawn than is seen.
+        // An event that goes on outside of the axis is clipped there; its bar is longer, so that the round corner is not seen.
         let left = axis.x(mark.onset_s.max(axis.from_s)) - if mark.onset_s < axis.from_s { 4.0 } else { 0.0 };
         let right = axis.x(mark.offset_s.min(axis.to_s)) + if mark.offset_s > axis.to_s { 4.0 } else { 0.0 };
         let right = right.max(left + MIN_BAR);
@@ -50,7 +50,7 @@ pub fn bars<'a>(events: impl Iterator<Item = &'a Mark<'a>>, axis: &TimeAxis) -> 
     bars
 }
 
-/// Spreads events over rows in which none overlaps another, as far as there are rows.
+/// Distributes events over rows so that none overlaps another, up to the last row.
 fn rows<'a>(events: &[&'a Mark<'a>]) -> Vec<Vec<&'a Mark<'a>>> {
     let mut rows: Vec<Vec<&Mark>> = Vec::new();
     for mark in events {
@@ -64,7 +64,7 @@ fn rows<'a>(events: &[&'a Mark<'a>]) -> Vec<Vec<&'a Mark<'a>>> {
     rows
 }
 
-/// Draws the rows of `shown`, which are sorted by onset, and gives where they end.
+/// Draws the rows of `shown`, which are sorted by onset, and returns where they end.
 pub fn draw(canvas: &mut Canvas, shown: &[Mark], axis: &TimeAxis, top: f64) -> f64 {
     let mut labels: Vec<(&str, Vec<&Mark>)> = Vec::new();
     for mark in shown {
@@ -91,7 +91,7 @@ pub fn draw(canvas: &mut Canvas, shown: &[Mark], axis: &TimeAxis, top: f64) -> f
 }
 
 fn draw_label(canvas: &mut Canvas, label: &str, rows: &[Vec<&Mark>], axis: &TimeAxis, top: f64) -> f64 {
-    let style = Style::new(10.5, colour::INK);
+    let style = TextStyle::new(10.5, colour::INK);
     canvas.text(MARGIN, top + 9.5, &fit(label, LEFT - MARGIN - 10.0, &style), &style);
     let mut y = top;
     for row in rows {
@@ -102,15 +102,15 @@ fn draw_label(canvas: &mut Canvas, label: &str, rows: &[Vec<&Mark>], axis: &Time
     y
 }
 
-/// The bars of one row with their scores, as far as these have room.
+/// Draws the bars of one row, with their scores where these have room.
 fn draw_row(canvas: &mut Canvas, bars: &[Bar], y: f64) {
     canvas.clipped(|canvas| {
         for bar in bars {
             canvas.rect((bar.left, y), (bar.right - bar.left, BAR_HEIGHT), colour::EVENT, 2.0);
         }
     });
-    let inside = Style::new(9.5, colour::INK).at(Anchor::Middle);
-    let beside = Style::new(9.5, colour::GREY);
+    let inside = TextStyle::new(9.5, colour::INK).at(Anchor::Middle);
+    let beside = TextStyle::new(9.5, colour::GREY);
     let ends = bars.iter().skip(1).map(|next| next.left).chain([RIGHT]);
     for (bar, end) in bars.iter().zip(ends) {
         let Some(score) = bar.score.filter(|score| score.is_finite()) else { continue };
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_events_of_the_stretch_are_shown_and_by_onset() {
+    fn only_events_within_the_axis_are_shown_and_by_onset() {
         let marks = [mark(4.0, 5.0), mark(0.0, 0.5), mark(f64::NAN, 3.0), mark(3.0, 2.0), mark(0.9, 1.1)];
         let onsets: Vec<_> = shown(&marks, &TimeAxis::new(1.0, 4.0)).iter().map(|mark| mark.onset_s).collect();
         assert_eq!(onsets, [0.9, 4.0]);

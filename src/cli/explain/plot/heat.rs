@@ -1,16 +1,18 @@
-//! A spectrogram as a small image: frames to columns, decibels to colours, the whole to a data URI.
+//! A spectrogram as a small image: frames become columns, decibels become colours, and the PNG becomes a data URI.
+//!
+//! The image is at most 2,000 columns wide, whatever the length of the recording.
 
 use super::Spectrogram;
 use super::axis::TimeAxis;
 
-/// An image wider than this would show no more.
+/// The most columns of an image; more would not be seen in the picture.
 const MAX_COLUMNS: usize = 2_000;
-/// The range that the colours spread over, in dB: a narrower one would show noise, a wider one nothing.
+/// The range of levels that the colours cover, in dB. A narrower one would show the noise, a wider one would hide the sounds.
 const RANGE_DB: std::ops::RangeInclusive<f32> = 40.0..=80.0;
-/// What a value in dB is held to: far beyond any sound, and a power that a number can hold.
+/// The largest magnitude of a level, in dB; it is far beyond any sound, and its power is a finite number.
 const LIMIT_DB: f32 = 300.0;
 
-/// Magma of matplotlib at every tenth: equal steps in dB look equal.
+/// The colour map Magma of matplotlib at every tenth; equal steps in dB look equal.
 pub const MAGMA: [[u8; 3]; 11] = [
     [0x00, 0x00, 0x04],
     [0x15, 0x0e, 0x37],
@@ -25,40 +27,40 @@ pub const MAGMA: [[u8; 3]; 11] = [
     [0xfc, 0xfd, 0xbf],
 ];
 
-/// The image of a stretch.
+/// The image of a time span.
 #[derive(Debug)]
 pub struct Heat {
-    /// A PNG as a data URI; a column a frame or several, the lowest band at the bottom.
+    /// The PNG as a data URI. A column shows one frame or several; the lowest band is at the bottom.
     pub uri: String,
-    /// Where its left edge is, in seconds.
+    /// The time at its left edge, in seconds.
     pub from_s: f64,
-    /// Where its right edge is, in seconds.
+    /// The time at its right edge, in seconds.
     pub to_s: f64,
-    /// What is black, in dB.
+    /// The level that is black, in dB.
     pub low_db: f32,
-    /// What is brightest, in dB.
+    /// The level that is brightest, in dB.
     pub high_db: f32,
 }
 
 impl Heat {
-    /// The image of the frames that `axis` shows; none if there are none.
+    /// The image of the frames within `axis`; `None` where there are none.
     pub fn new(spectrogram: &Spectrogram, axis: &TimeAxis) -> Option<Self> {
         let Spectrogram { frames, n_bands, frame_s, first_frame_s, .. } = *spectrogram;
         let n_frames = frames.len().checked_div(n_bands)?;
         if !(frame_s > 0.0 && frame_s.is_finite() && first_frame_s.is_finite()) {
             return None;
         }
-        // A frame stands for half of its distance to either side of its middle.
+        // A frame covers half of the frame distance on either side of its middle.
         let edge_s = |frame: usize| first_frame_s + (frame as f64 - 0.5) * frame_s;
         let frame_at = |time_s: f64| (time_s - first_frame_s) / frame_s + 0.5;
         let first = frame_at(axis.from_s).floor().max(0.0) as usize;
         let end = (frame_at(axis.to_s).ceil().max(0.0) as usize).min(n_frames);
-        let stretch = frames.get(first.checked_mul(n_bands)?..end * n_bands).filter(|stretch| !stretch.is_empty())?;
+        let seen = frames.get(first.checked_mul(n_bands)?..end * n_bands).filter(|seen| !seen.is_empty())?;
         let step = (end - first).div_ceil(MAX_COLUMNS);
-        let columns: Vec<Vec<f32>> = stretch.chunks(step * n_bands).map(|column| mean_db(column, n_bands)).collect();
+        let columns: Vec<Vec<f32>> = seen.chunks(step * n_bands).map(|column| mean_db(column, n_bands)).collect();
         let (low_db, high_db) = range_db(columns.concat());
         let uri = format!("data:image/png;base64,{}", base64(&png(&columns, n_bands, low_db, high_db).ok()?));
-        // Nothing lies far outside of the stretch, however long a frame is.
+        // The image ends near the axis, however long a frame is.
         let (from_s, to_s) = (edge_s(first), edge_s(first + columns.len() * step));
         let span_s = axis.span_s();
         let (from_s, to_s) = (from_s.max(axis.from_s - span_s), to_s.min(axis.to_s + span_s));
@@ -66,7 +68,7 @@ impl Heat {
     }
 }
 
-/// The mean power of each band over some frames, in dB: a short loud sound stays to be seen where many frames share a column.
+/// The mean power of each band over some frames, in dB. A short loud sound stays visible where many frames share a column.
 fn mean_db(frames: &[f32], n_bands: usize) -> Vec<f32> {
     let mean = |band: usize| {
         let values = frames[band..].iter().step_by(n_bands).filter(|value| !value.is_nan());
@@ -78,7 +80,7 @@ fn mean_db(frames: &[f32], n_bands: usize) -> Vec<f32> {
     (0..n_bands).map(mean).collect()
 }
 
-/// Round numbers around nearly all values: a click alone does not make all else dark.
+/// A range of round numbers around nearly all values, in dB. The extremes are left out, so that a click does not darken all else.
 fn range_db(mut values: Vec<f32>) -> (f32, f32) {
     values.retain(|value| value.is_finite());
     if values.is_empty() {
@@ -91,7 +93,7 @@ fn range_db(mut values: Vec<f32>) -> (f32, f32) {
     (low.clamp(high - RANGE_DB.end(), high - RANGE_DB.start()), high)
 }
 
-/// The colour of 0…255.
+/// The colour of a level of 0…255.
 fn magma(level: u8) -> [u8; 3] {
     let at = f32::from(level) / 255.0 * (MAGMA.len() - 1) as f32;
     let below = (at as usize).min(MAGMA.len() - 2);
@@ -117,7 +119,7 @@ fn png(columns: &[Vec<f32>], n_bands: usize, low_db: f32, high_db: f32) -> Resul
     Ok(image)
 }
 
-/// RFC 4648, section 4.
+/// Base64 with padding, as in RFC 4648, section 4.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_frames_of_the_stretch_are_in_the_image() {
+    fn only_frames_within_the_axis_are_in_the_image() {
         let heat = image(&[-50.0; 1_000], 1, 0.01, 1.0).unwrap();
         assert_eq!((heat.from_s, (heat.to_s * 1_000.0).round()), (-0.005, 1_005.0));
     }

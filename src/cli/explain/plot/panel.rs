@@ -1,32 +1,32 @@
-//! The scores of one label over time with what they have to reach.
+//! A panel: the causal and the confirmed score of one label over time, with their thresholds and the label's events.
 
 use std::fmt::Write;
 
 use super::axis::{SCORE_TICKS, TimeAxis, score_height};
-use super::canvas::{Anchor, Canvas, Px, Style, wrap};
+use super::canvas::{Anchor, Canvas, Px, TextStyle, wrap};
 use super::curve::{self, Point};
 use super::{LEFT, MARGIN, Mark, Panel, RIGHT, colour, events};
 
-/// How much of the two-sided curve's area covers what is behind.
+/// The opacity of the area below the confirmed score.
 pub const FILL_OPACITY: f64 = 0.13;
-/// How much of an event covers what is behind.
+/// The opacity of an event.
 pub const EVENT_OPACITY: f64 = 0.26;
-/// The dashes of a threshold.
+/// The dashes of the threshold's line.
 pub const DASHED: &str = "6 4";
-/// The dots of a start threshold.
+/// The dots of the start threshold's line.
 pub const DOTTED: &str = "1.5 3";
 
-/// The space for the label's name, left of the scores.
+/// The width of the label's name, left of the scores.
 const NAME_WIDTH: f64 = 138.0;
-/// The least distance of two numbers at the right.
+/// The least distance of the two thresholds' numbers.
 const NUMBER_PX: f64 = 13.0;
 
-/// How high a panel is when there are `n_panels`: few have more room.
+/// The height of a panel among `n_panels`; few panels are higher.
 pub fn height(n_panels: usize) -> f64 {
     (360.0 / n_panels.max(1) as f64).clamp(88.0, 150.0)
 }
 
-/// Draws it and gives where it ends; `shown` are all events, sorted by onset.
+/// Draws a panel and returns where it ends; `shown` are the events of all labels, sorted by onset.
 pub fn draw(canvas: &mut Canvas, panel: &Panel, shown: &[Mark], axis: &TimeAxis, top: f64, height: f64) -> f64 {
     let bottom = top + height;
     name(canvas, panel, top);
@@ -37,15 +37,15 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, shown: &[Mark], axis: &TimeAxis,
         }
     });
     grid(canvas, axis, top, height);
-    let two_sided = curve::pieces(panel.two_sided, panel.hop_s, axis, top, height);
+    let confirmed = curve::pieces(panel.confirmed, panel.hop_s, axis, top, height);
     let causal = curve::pieces(panel.causal, panel.hop_s, axis, top, height);
-    if two_sided.is_empty() && causal.is_empty() {
-        let style = Style::new(11.0, colour::GREY).at(Anchor::Middle);
-        canvas.text((LEFT + RIGHT) / 2.0, top + height / 2.0 + 4.0, "no scores in this stretch", &style);
+    if confirmed.is_empty() && causal.is_empty() {
+        let style = TextStyle::new(11.0, colour::GREY).at(Anchor::Middle);
+        canvas.text((LEFT + RIGHT) / 2.0, top + height / 2.0 + 4.0, "no scores in this time span", &style);
     }
-    canvas.translucent(FILL_OPACITY, |canvas| area(canvas, &two_sided, bottom));
+    canvas.translucent(FILL_OPACITY, |canvas| area(canvas, &confirmed, bottom));
     canvas.clipped(|canvas| {
-        line(canvas, &two_sided, colour::TWO_SIDED, 1.6);
+        line(canvas, &confirmed, colour::CONFIRMED, 1.6);
         line(canvas, &causal, colour::CAUSAL, 1.0);
     });
     thresholds(canvas, panel, top, height);
@@ -54,12 +54,12 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, shown: &[Mark], axis: &TimeAxis,
 
 fn name(canvas: &mut Canvas, panel: &Panel, top: f64) {
     let mut y = top + 10.0;
-    let bold = Style::new(12.0, colour::INK).bold();
+    let bold = TextStyle::new(12.0, colour::INK).bold();
     for line in wrap(panel.label, NAME_WIDTH, 3, &bold) {
         canvas.text(MARGIN, y, &line, &bold);
         y += 15.0;
     }
-    let quiet = Style::new(10.5, colour::GREY);
+    let quiet = TextStyle::new(10.5, colour::GREY);
     for line in wrap(panel.note, NAME_WIDTH, 2, &quiet) {
         canvas.text(MARGIN, y + 1.0, &line, &quiet);
         y += 13.0;
@@ -71,7 +71,7 @@ fn grid(canvas: &mut Canvas, axis: &TimeAxis, top: f64, height: f64) {
         let x = axis.x(tick_s);
         canvas.line((x, top), (x, top + height), colour::GRID, 1.0);
     }
-    let style = Style::new(10.5, colour::GREY).at(Anchor::End);
+    let style = TextStyle::new(10.5, colour::GREY).at(Anchor::End);
     for (score, text) in SCORE_TICKS {
         let y = top + height * (1.0 - score_height(score));
         canvas.line((LEFT, y), (RIGHT, y), colour::GRID, 1.0);
@@ -90,7 +90,7 @@ fn area(canvas: &mut Canvas, pieces: &[Vec<Point>], bottom: f64) {
         }
         let _ = write!(path, "L{} {}Z", Px(last.0), Px(bottom));
     }
-    let fill = colour::TWO_SIDED;
+    let fill = colour::CONFIRMED;
     canvas.push(format_args!(r#"<path d="{path}" fill="{fill}"/>"#));
 }
 
@@ -100,7 +100,7 @@ fn line(canvas: &mut Canvas, pieces: &[Vec<Point>], stroke: &str, width: f64) {
         for (index, (x, y)) in piece.iter().enumerate() {
             let _ = write!(path, "{}{} {}", if index == 0 { 'M' } else { 'L' }, Px(*x), Px(*y));
         }
-        // A score alone is a dot.
+        // A score without neighbours is a dot.
         if piece.len() == 1 {
             path.push_str("h0");
         }
@@ -110,9 +110,9 @@ fn line(canvas: &mut Canvas, pieces: &[Vec<Point>], stroke: &str, width: f64) {
     ));
 }
 
-/// Both thresholds with their numbers, which step aside where they would cover each other.
+/// Draws both thresholds with their numbers, which move apart where they would cover each other.
 fn thresholds(canvas: &mut Canvas, panel: &Panel, top: f64, height: f64) {
-    let lines = [(panel.threshold, colour::TWO_SIDED, DASHED), (panel.start_threshold, colour::CAUSAL, DOTTED)];
+    let lines = [(panel.threshold, colour::CONFIRMED, DASHED), (panel.start_threshold, colour::CAUSAL, DOTTED)];
     let mut numbers: Vec<(f64, f32, &'static str)> = Vec::new();
     for (threshold, stroke, dashes) in lines.into_iter().filter(|(threshold, ..)| threshold.is_finite()) {
         let y = top + height * (1.0 - score_height(threshold));
@@ -128,7 +128,7 @@ fn thresholds(canvas: &mut Canvas, panel: &Panel, top: f64, height: f64) {
         }
     }
     for (y, threshold, fill) in numbers {
-        canvas.text(RIGHT + 10.0, y + 3.7, &number(threshold), &Style::new(10.5, fill));
+        canvas.text(RIGHT + 10.0, y + 3.7, &number(threshold), &TextStyle::new(10.5, fill));
     }
 }
 

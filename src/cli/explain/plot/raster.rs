@@ -1,4 +1,4 @@
-//! The picture as PNG: the SVG drawn at twice its size, with the fonts that the machine has.
+//! The picture as PNG: renders the SVG at twice its size with the fonts of the machine. It fails where there is no font.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::{Database, Family, Query};
 use resvg::usvg::{Options, Tree};
 
-/// Px of the image for one of the SVG.
+/// The image's pixels for one px of the SVG.
 const SCALE: f32 = 2.0;
 
 /// Why a picture cannot be drawn as PNG.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
-    /// Without a font the picture would have no words and no numbers.
+    /// No font is installed, so the picture would have no text.
     #[error("no font is installed, so a PNG would have no text; install fonts-dejavu-core, or write an .svg")]
     NoFont,
-    /// The picture is not SVG.
+    /// The picture is not valid SVG.
     #[error("the picture cannot be read as SVG: {0}")]
     Svg(#[from] resvg::usvg::Error),
     /// The picture is larger than an image can be.
@@ -26,12 +26,12 @@ pub enum PlotError {
         /// Its height in px.
         height: f32,
     },
-    /// The image cannot be packed.
+    /// The PNG encoder failed.
     #[error("the picture cannot be written as PNG: {0}")]
     Png(String),
 }
 
-/// Draws `svg` as a PNG at twice its size.
+/// Renders `svg` as a PNG at twice its size.
 pub fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let mut fonts = Database::new();
     fonts.load_system_fonts();
@@ -42,7 +42,7 @@ fn rasterise(svg: &str, mut fonts: Database) -> Result<Vec<u8>, PlotError> {
     let Some(any) = fonts.faces().next().and_then(|face| face.families.first()).map(|(name, _)| name.clone()) else {
         return Err(PlotError::NoFont);
     };
-    // The families of the SVG end with sans-serif, which has to be one that is there.
+    // The SVG falls back to sans-serif, which has to be a font that is installed.
     let named = ["DejaVu Sans", "Helvetica", "Arial", "Liberation Sans", "Noto Sans"];
     let is_there = |name: &&&str| fonts.query(&Query { families: &[Family::Name(name)], ..Query::default() }).is_some();
     let sans_serif = named.iter().find(is_there).map_or(any, |name| (*name).to_owned());

@@ -1,23 +1,23 @@
-//! The spectrogram with its frequencies at the left and its colours at the right.
+//! The row of the spectrogram, with the frequencies at its left and the scale of its colours at its right.
 
 use super::axis::{TimeAxis, frequency_ticks};
-use super::canvas::{Anchor, Canvas, Px, Style};
+use super::canvas::{Anchor, Canvas, Px, TextStyle};
 use super::heat::{Heat, MAGMA};
 use super::{LEFT, RIGHT, Spectrogram, colour, row_name};
 
 const HEIGHT: f64 = 200.0;
-/// The smallest distance of two frequencies that are written.
+/// The least distance of two frequencies that are written.
 const TICK_PX: f64 = 22.0;
 const BAR_WIDTH: f64 = 9.0;
 
-/// Draws it and gives where it ends.
+/// Draws the spectrogram and returns where it ends.
 pub fn draw(canvas: &mut Canvas, spectrogram: &Spectrogram, axis: &TimeAxis, top: f64) -> f64 {
     row_name(canvas, "Spectrogram", "", top + 10.0);
     let bottom = top + HEIGHT;
     canvas.rect((LEFT, top), (RIGHT - LEFT, HEIGHT), colour::EMPTY, 0.0);
     let Some(heat) = Heat::new(spectrogram, axis) else {
-        let style = Style::new(11.0, colour::GREY).at(Anchor::Middle);
-        canvas.text((LEFT + RIGHT) / 2.0, top + HEIGHT / 2.0, "no sound in this stretch", &style);
+        let style = TextStyle::new(11.0, colour::GREY).at(Anchor::Middle);
+        canvas.text((LEFT + RIGHT) / 2.0, top + HEIGHT / 2.0, "no sound in this time span", &style);
         return bottom;
     };
     let (x, width) = (axis.x(heat.from_s), (heat.to_s - heat.from_s) * axis.px_per_s());
@@ -35,9 +35,9 @@ pub fn draw(canvas: &mut Canvas, spectrogram: &Spectrogram, axis: &TimeAxis, top
 fn frequencies(canvas: &mut Canvas, spectrogram: &Spectrogram, bottom: f64) {
     let band_px = HEIGHT / spectrogram.n_bands as f64;
     let band_hz = &spectrogram.band_hz[..spectrogram.band_hz.len().min(spectrogram.n_bands)];
-    let style = Style::new(10.5, colour::GREY).at(Anchor::End);
+    let style = TextStyle::new(10.5, colour::GREY).at(Anchor::End);
     for (band, hz) in frequency_ticks(band_hz, TICK_PX / band_px) {
-        // A band's centre is the middle of its row.
+        // A band's centre frequency is the middle of its row of pixels.
         let y = bottom - (band + 0.5) * band_px;
         canvas.line((LEFT - 5.0, y), (LEFT, y), colour::AXIS, 1.0);
         let text = if hz < 1_000.0 { format!("{hz} Hz") } else { format!("{} kHz", hz / 1_000.0) };
@@ -55,9 +55,9 @@ fn colour_bar(canvas: &mut Canvas, heat: &Heat, top: f64) {
     canvas.push(format_args!(r#"<linearGradient id="level" x1="0" y1="1" x2="0" y2="0">{stops}</linearGradient>"#));
     canvas.rect((left, top), (BAR_WIDTH, HEIGHT), "url(#level)", 0.0);
     let range = heat.high_db - heat.low_db;
-    // Both ends are multiples of ten.
+    // Both ends of the range are multiples of 10 dB.
     let step: f32 = if range > 40.0 { 20.0 } else { 10.0 };
-    let style = Style::new(10.5, colour::GREY);
+    let style = TextStyle::new(10.5, colour::GREY);
     let ticks = (0..=(range / step) as usize).map(|i| heat.high_db - i as f32 * step);
     for (index, db) in ticks.enumerate() {
         let y = top + f64::from((heat.high_db - db) / range) * HEIGHT;

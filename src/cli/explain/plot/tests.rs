@@ -1,8 +1,9 @@
-//! Whole pictures: whatever goes in, SVG comes out that can be read, is not large and shows what it should.
+//! Whole pictures: for any input the SVG can be parsed, is of bounded size, and shows its content.
 
 use proptest::prelude::*;
 use resvg::usvg::{Options, Tree};
 
+use super::raster::PlotError;
 use super::*;
 
 const NOTHING: Spectrogram = Spectrogram { frames: &[], n_bands: 0, frame_s: 0.01, first_frame_s: 0.0, band_hz: &[] };
@@ -11,15 +12,15 @@ fn empty(title: &str) -> Picture<'_> {
     Picture { title, from_s: 0.0, to_s: 10.0, spectrogram: NOTHING, panels: Vec::new(), events: Vec::new(), moment_s: None }
 }
 
-fn panel<'a>(label: &'a str, two_sided: &'a [(f64, f32)]) -> Panel<'a> {
-    Panel { label, hop_s: 0.1, causal: &[], two_sided, threshold: 0.25, start_threshold: 0.4, note: "" }
+fn panel<'a>(label: &'a str, confirmed: &'a [(f64, f32)]) -> Panel<'a> {
+    Panel { label, hop_s: 0.1, causal: &[], confirmed, threshold: 0.25, start_threshold: 0.4, note: "" }
 }
 
 fn dog(onset_s: f64) -> Mark<'static> {
     Mark { label: "Dog", onset_s, offset_s: onset_s + 1.0, score: 0.87 }
 }
 
-/// Reads a picture as SVG and gives its height.
+/// Parses a picture as SVG and returns its height.
 fn read(svg: &str) -> f32 {
     let size = Tree::from_str(svg, &Options::default()).unwrap().size();
     assert_eq!(size.width(), WIDTH as f32);
@@ -30,13 +31,13 @@ fn read(svg: &str) -> f32 {
 fn an_empty_picture_says_so() {
     let picture = svg(&Picture { panels: vec![panel("Dog", &[])], ..empty("silence.wav") });
     read(&picture);
-    for said in ["silence.wav", "0.00 to 10.00 s, no events", "no sound in this stretch", "no scores in this stretch"] {
+    for said in ["silence.wav", "0.00 to 10.00 s, no events", "no sound in this time span", "no scores in this time span"] {
         assert!(picture.contains(said), "{said:?} is not in {picture}");
     }
 }
 
 #[test]
-fn what_is_known_is_in_the_picture() {
+fn a_picture_shows_its_content() {
     let frames = [-60.0; 2_000];
     let spectrogram = Spectrogram { frames: &frames, n_bands: 2, frame_s: 0.01, first_frame_s: 0.0, band_hz: &[100.0, 1_000.0] };
     let scores: Vec<_> = (0..100).map(|hop| (f64::from(hop) * 0.1, 0.2)).collect();
@@ -51,7 +52,7 @@ fn what_is_known_is_in_the_picture() {
 }
 
 #[test]
-fn a_moment_outside_of_the_stretch_is_not_drawn() {
+fn a_moment_outside_of_the_axis_is_not_drawn() {
     let with = |moment_s| svg(&Picture { moment_s, ..empty("a.wav") });
     assert_eq!(with(Some(11.0)), with(None));
     assert_eq!(with(Some(f64::NAN)), with(None));
@@ -86,19 +87,19 @@ fn a_png_has_twice_the_size() {
             let reader = ::png::Decoder::new(std::io::Cursor::new(image)).read_info().unwrap();
             assert_eq!((reader.info().width, reader.info().height), (2 * WIDTH as u32, 2 * height as u32));
         }
-        // A machine without fonts has to be told so, and nothing else.
+        // On a machine without fonts, no other error is right.
         Err(error) => assert!(matches!(error, PlotError::NoFont), "{error}"),
     }
 }
 
-/// The picture less its spectrogram, whose base64 may spell anything, "NaN" too.
+/// The picture without its spectrogram, whose base64 may contain anything, "NaN" too.
 fn without_image(svg: &str) -> String {
     let Some((before, image)) = svg.split_once("data:image/png;base64,") else { return svg.to_owned() };
     let (_, after) = image.split_once('"').unwrap();
     format!("{before}{after}")
 }
 
-/// Numbers of all kinds, mostly such as there are.
+/// Numbers of all kinds, mostly valid ones.
 fn seconds() -> impl Strategy<Value = f64> {
     prop_oneof![4 => 0.0..100.0, 1 => any::<f64>(), 1 => prop::num::f64::ANY]
 }
@@ -138,8 +139,8 @@ proptest! {
     ) {
         let panels: Vec<_> = labelled
             .iter()
-            .map(|(label, hop_s, causal, two_sided, threshold, start_threshold)| Panel {
-                label, hop_s: *hop_s, causal, two_sided, threshold: *threshold, start_threshold: *start_threshold, note: label,
+            .map(|(label, hop_s, causal, confirmed, threshold, start_threshold)| Panel {
+                label, hop_s: *hop_s, causal, confirmed, threshold: *threshold, start_threshold: *start_threshold, note: label,
             })
             .collect();
         let name = |label: usize| panels.get(label).map_or("Dog", |panel| panel.label);

@@ -1,49 +1,49 @@
-//! What a line of the daemon changes in what is known.
+//! The changes of the state by a line of the daemon.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{Asking, State};
+use super::{Pending, TopState};
 use crate::cli::pretty::{clock_stepped, gap, paused, resumed};
 use crate::publish::wire::{Body, Line, SourceState, Status, Thresholds, Top};
 
-impl State {
-    /// Takes a line of the daemon.
+impl TopState {
+    /// Applies a line of the daemon to the state.
     pub fn take(&mut self, line: Line, now: Instant) {
         self.answered_at = now;
         match line.body {
             Body::Top { sources } => {
-                self.answered(|asking| *asking == Asking::Top);
+                self.answered(|pending| *pending == Pending::Top);
                 if !self.is_paused {
                     self.clock = line.ts.and_then(|ts| ts.parse().ok());
                     self.hear(sources, now);
                 }
             }
             Body::Status(status) => {
-                self.answered(|asking| *asking == Asking::Status);
+                self.answered(|pending| *pending == Pending::Status);
                 self.health(*status);
             }
             Body::Set { label, thresholds, .. } => {
-                if let Some(Asking::Set(asked)) = self.answered(|asking| matches!(asking, Asking::Set(_))) {
+                if let Some(Pending::Set(asked)) = self.answered(|pending| matches!(pending, Pending::Set(_))) {
                     self.changes.taken(&asked, thresholds);
                 }
                 self.in_force(&label, thresholds, now);
             }
             Body::Error { message, .. } => {
-                match self.asked.pop_front() {
-                    Some(Asking::Set(asked)) => self.changes.refused(&asked),
-                    Some(Asking::Reload) => self.written = None,
+                match self.pending.pop_front() {
+                    Some(Pending::Set(asked)) => self.changes.refused(&asked),
+                    Some(Pending::Reload) => self.written = None,
                     _ => {}
                 }
                 self.warn(message, now);
             }
             Body::Subscribed { .. } => {
-                self.answered(|asking| *asking == Asking::Subscribe);
+                self.answered(|pending| *pending == Pending::Subscribe);
             }
-            Body::ConfigReloaded { .. } if self.answered(|asking| *asking == Asking::Reload).is_some() => self.reloaded(now),
+            Body::ConfigReloaded { .. } if self.answered(|pending| *pending == Pending::Reload).is_some() => self.reloaded(now),
             Body::ConfigRejected { faults } => {
-                if self.answered(|asking| *asking == Asking::Reload).is_some() {
+                if self.answered(|pending| *pending == Pending::Reload).is_some() {
                     self.written = None;
                 }
                 self.warn(format!("the new configuration is refused: {}", faults.join("; ")), now);
@@ -62,9 +62,9 @@ impl State {
             Body::SourceGap { source, gap_ms } => self.warn(gap(&source, gap_ms), now),
             Body::ClockStepped { by_ms } => self.warn(clock_stepped(by_ms), now),
             Body::Paused { reason, until } => {
-                let told_at = line.ts.and_then(|ts| ts.parse().ok()).unwrap_or_default();
-                let told = paused(&reason, until.as_deref(), told_at, &self.zone);
-                self.warn(format!("nothing is heard: {told}"), now);
+                let sent_at = line.ts.and_then(|ts| ts.parse().ok()).unwrap_or_default();
+                let pause = paused(&reason, until.as_deref(), sent_at, &self.zone);
+                self.warn(format!("nothing is heard: {pause}"), now);
             }
             Body::Resumed { reason } => self.say(resumed(&reason), now),
             Body::SourceClipping { source, samples } => {
@@ -89,7 +89,8 @@ impl State {
             .map(|label| label.label.clone())
             .collect();
         if !gone.is_empty() {
-            let what = "was set by somebody else, or the configuration was loaded again: what was not written is gone";
+            let what =
+                "was set by another client, or the configuration was loaded again; the change that was not written is lost";
             self.warn(format!("{} {what}", gone.join(", ")), now);
         }
         let kept: HashSet<&str> = self.changes.names().collect();
@@ -125,7 +126,7 @@ impl State {
         self.say(format!("{name}: threshold {threshold}, start threshold {start_threshold}, release {release}"), now);
     }
 
-    /// The daemon has loaded what was written.
+    /// The daemon has loaded the configuration file that was written.
     fn reloaded(&mut self, now: Instant) {
         let thresholds = self.changes.all().map(|(label, threshold)| (label.to_owned(), threshold)).collect();
         self.changes.clear();
@@ -136,7 +137,8 @@ impl State {
         }
     }
 
-    /// Looks whether what was written is in force: a daemon without a configuration may look for one elsewhere than this user does.
+    /// Checks whether the thresholds that were written are in force. The daemon may read another file than the one that was written, because
+    /// it may look for a configuration in other places than this user.
     fn check(&mut self, tops: &[Top], now: Instant) {
         let Some((path, thresholds)) = self.expected.take() else { return };
         let labels = || tops.iter().flat_map(|top| &top.labels);

@@ -1,4 +1,4 @@
-//! What keys ask of the daemon, and what its answers do.
+//! The requests that keys send, and the effects of the daemon's answers.
 
 use super::*;
 
@@ -26,12 +26,12 @@ fn arrows_change_the_threshold_of_the_chosen_label_and_many_are_one_request() {
     assert_eq!(bench.state.mode, Mode::Leaving);
     assert!(bench.picture(120, 36).contains("1 threshold is changed and not written"));
     assert_eq!(bench.keys("x"), None);
-    assert_eq!((bench.keys("qw"), &bench.state.mode), (Some(Act::Propose), &Mode::Watch));
+    assert_eq!((bench.keys("qw"), &bench.state.mode), (Some(Action::Propose), &Mode::Watch));
     bench.keys("u");
     bench.pass(100);
     let back = r#"{"op":"set","label":"Conversation","threshold":0.2,"start_threshold":0.14,"release":0.02}"#;
     assert_eq!(bench.asked(), [back]);
-    assert_eq!(bench.keys("q"), Some(Act::Quit));
+    assert_eq!(bench.keys("q"), Some(Action::Quit));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_label_without_a_threshold_has_none_to_change() {
     bench.pass(500);
     assert!(bench.asked().is_empty());
     assert_eq!(bench.keys("w"), None);
-    assert_eq!(bench.message(), "no threshold is changed: there is nothing to write");
+    assert_eq!(bench.message(), "no threshold is changed, so there is nothing to write");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_refusal_is_a_sentence_and_the_change_is_gone() {
 }
 
 #[test]
-fn what_is_written_is_loaded_and_is_no_change_any_more() {
+fn a_written_change_is_loaded_and_is_no_change_any_more() {
     let mut bench = Bench::kitchen();
     bench.press(KeyCode::Right);
     bench.pass(100);
@@ -83,8 +83,8 @@ fn what_is_written_is_loaded_and_is_no_change_any_more() {
     bench.hear(vec![top]);
     assert!(bench.message().ends_with("in force"));
     bench.hear(vec![porch]);
-    assert!(bench.message().ends_with("in force"), "it is looked at once");
-    assert_eq!(bench.keys("q"), Some(Act::Quit));
+    assert!(bench.message().ends_with("in force"), "it is checked once");
+    assert_eq!(bench.keys("q"), Some(Action::Quit));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_file_that_the_daemon_does_not_read_is_no_threshold_in_force() {
 }
 
 #[test]
-fn what_somebody_else_loads_undoes_what_is_not_written() {
+fn a_change_that_is_not_written_is_lost_when_another_client_sets_the_threshold() {
     let mut bench = Bench::kitchen();
     bench.press(KeyCode::Right);
     bench.pass(100);
@@ -109,7 +109,7 @@ fn what_somebody_else_loads_undoes_what_is_not_written() {
     bench.take(Body::Set { label: "Speech".to_owned(), slug: "speech".to_owned(), thresholds });
     let tops = vec![bench.top("kitchen", 0.9), bench.top("porch", 0.002)];
     bench.hear(tops);
-    assert!(bench.message().starts_with("Speech was set by somebody else"), "{}", bench.message());
+    assert!(bench.message().starts_with("Speech was set by another client"), "{}", bench.message());
     assert_eq!(bench.state.changes.len(), 0);
 }
 
@@ -119,9 +119,9 @@ fn a_daemon_that_is_gone_leaves_its_picture_and_one_that_comes_is_told_of_the_ch
     bench.press(KeyCode::Right);
     bench.pass(100);
     bench.asked();
-    bench.state.lost("it closed the connection");
+    bench.state.lost("the daemon closed the connection");
     let picture = bench.picture(120, 36);
-    assert!(picture.contains("no daemon") && picture.contains("trying again: it closed the connection"), "{picture}");
+    assert!(picture.contains("no daemon") && picture.contains("trying again: the daemon closed the connection"), "{picture}");
     assert!(picture.contains("Conversation") && picture.contains("0.234*"));
     bench.press(KeyCode::Right);
     bench.pass(60_000);
@@ -163,7 +163,7 @@ fn sources_come_and_go_and_the_shown_one_stays() {
     bench.hear(tops);
     assert_eq!(bench.state.shown, 0);
     bench.hear(vec![]);
-    assert!(bench.picture(120, 36).contains("nothing has been heard yet"));
+    assert!(bench.picture(120, 36).contains("no sound has been heard yet"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the screen looks like.
+//! Pictures of the screen.
 
 use ratatui::style::Color;
 
@@ -11,14 +11,14 @@ fn a_screen_of_120_by_36() {
     "████████████┃██████████████████████▎╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  -31.4 dBFS       noise floor -62.5                          "
     "-80          -60           -40           -20             0                                                              "
     "                                                                                                                        "
-    "   label                    last minute       score   start  2-sided  thresh   why                                      "
-    "▸● Speech                   ⣿⣦⣦⣿⣿⣦⣦⣿⣿⣦⣦⣿⣿⣦⣦⣿  0.900   0.140    0.720   0.200   an event is open                         "
-    " ○ Conversation             ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.300   0.140    0.240   0.200   the same sound is reported as Speech     "
-    "   Inside, small room       ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.100                            [report] does not name it                "
-    "   Dog                      ⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦  0.080   0.150    0.064   0.300   below its start threshold                "
-    "   Bark                     ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.060   0.050    0.048   0.200   cooling down for another 12.3 s          "
-    "   Glass                    ⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤  0.030  0.0040    0.024  0.0060   too quiet: -62.0 dBFS, must be -60.0     "
-    "   Smoke detector, smoke a… ⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦  0.004   0.070    0.003   0.100   below its start threshold                "
+    "   label                    last minute      causal   start  confirmed  thresh   why                                    "
+    "▸● Speech                   ⣿⣦⣦⣿⣿⣦⣦⣿⣿⣦⣦⣿⣿⣦⣦⣿  0.900   0.140      0.720   0.200   an event is open                       "
+    " ○ Conversation             ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.300   0.140      0.240   0.200   the same sound is reported as Speech   "
+    "   Inside, small room       ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.100                              [report] does not name it              "
+    "   Dog                      ⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦  0.080   0.150      0.064   0.300   below its start threshold              "
+    "   Bark                     ⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.060   0.050      0.048   0.200   cooling down for another 12.3 s        "
+    "   Glass                    ⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤  0.030  0.0040      0.024  0.0060   too quiet: -62.0 dBFS, must be -60.0   "
+    "   Smoke detector, smoke a… ⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦⣦  0.004   0.070      0.003   0.100   below its start threshold              "
     "                                                                                                                        "
     "                                                                                                                        "
     "                                                                                                                        "
@@ -26,7 +26,7 @@ fn a_screen_of_120_by_36() {
     "                                                                                                                        "
     "                                                                                                                        "
     "                                                                                                                        "
-    "Speech   an event is open                                                ─ score 0.900   ▒ 2-sided 0.720   release 0.020"
+    "Speech   an event is open                                             ─ causal 0.900   ▒ confirmed 0.720   release 0.020"
     "    1 ⠒⠢⣀              ⢀⡤⡴⡤⣀⠔⠒⠑⠢⣀              ⢀⡤⡴⡤⣀⠔⠒⠑⠢⣀              ⢀⡤⡴⡤⣀⠔⠒⠑⠢⣀              ⢀⡤⡴ ⣀⠔⠊                  "
     "      ⣀⡀⣀⡣⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣴⡫⣪⡪⣾⡫⣳⡀⣀⡀⣀⡣⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣴⡫⣪⡪⣾⡫⣳⡀⣀⡀⣀⡣⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣴⡫⣪⡪⣾⡫⣳⡀⣀⡀⣀⡣⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣀⡀⣴⡫⣪⡪⣔⡁⣀⡀ threshold 0.200  "
     "  0.1 ⡒  ⠒⠱⡀⠒  ⠒  ⠒ ⢀⡾⡪⡪⣺⡾⡪⡺⡪⡪⡖  ⠒⠱⡀⠒  ⠒  ⠒ ⢀⡾⡪⡪⣺⡾⡪⡺⡪⡪⡖  ⠒⠱⡀⠒  ⠒  ⠒ ⢀⡾⡪⡪⣺⡾⡪⡺⡪⡪⡖  ⠒⠱⡀⠒  ⠒  ⠒ ⢀⡾⡪⡪⣺⡾ ⠒   start 0.140      "
@@ -42,7 +42,7 @@ fn a_screen_of_120_by_36() {
     "                                                                                                                        "
     "                                                                                                                        "
     "                                                                                                                        "
-    "↑↓ label   ←→ threshold   w write   u take back   p pause   ? keys   q end                                              "
+    "↑↓ label   ←→ threshold   w write   u undo   p pause   ? keys   q end                                                   "
     "#);
 }
 
@@ -52,7 +52,7 @@ fn a_screen_of_60_by_20() {
     "mimid 0.1.0  ced-tiny   1 kitchen    2 porch                "
     "█████████┃███████████████▌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  -31.4 dBFS      "
     "                                                            "
-    "   label            minute     score  thresh   why          "
+    "   label            minute    causal  thresh   why          "
     "▸● Speech           ⣧⣾⣿⣦⣿⣦⣿⣧⣾  0.900   0.200   open         "
     " ○ Conversation     ⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.300   0.200   held         "
     "   Inside, small r… ⣶⣶⣶⣶⣶⣶⣶⣶⣶  0.100           not reported "
@@ -77,7 +77,7 @@ fn a_screen_of_40_by_10() {
     insta::assert_snapshot!(Bench::kitchen().picture(40, 10), @r#"
     "mimid   1 kitchen    2 porch            "
     "████┃████████▍╌╌╌╌╌╌╌╌  -31.4 dBFS      "
-    "   label                  score  thresh "
+    "   label                 causal  thresh "
     "▸● Speech                 0.900   0.200 "
     " ○ Conversation           0.300   0.200 "
     "   Inside, small room     0.100         "
@@ -127,13 +127,13 @@ fn the_keys_have_a_page() {
     "Keys                                                        "
     "                                                            "
     "Up, Down       choose a label (also k, j; Page Up, Page Dow…"
-    "Home           choose whatever is on top                    "
+    "Home           choose the label on top from now on          "
     "Left, Right    lower or raise its threshold (also -, +); wi…"
-    "u              take its change back                         "
-    "w              show what would be written to the configurat…"
-    "Tab, 1 … 9     another source                               "
-    "p              let the picture stand still, or go on        "
-    "Ctrl-L         draw everything anew                         "
+    "u              undo the change of its threshold             "
+    "w              show the change of the configuration file, t…"
+    "Tab, 1 … 9     show another source                          "
+    "p              pause the picture, or go on                  "
+    "Ctrl-L         draw the screen again                        "
     "Ctrl-Z         stop until the shell says fg                 "
     "q, Esc, Ctrl-C end                                          "
     "?              this page                                    "
@@ -150,7 +150,7 @@ fn the_keys_have_a_page() {
 }
 
 #[test]
-fn names_of_the_daemon_do_not_rule_the_terminal() {
+fn names_of_the_daemon_cannot_control_the_terminal() {
     let mut bench = Bench::new(&["kit\u{1b}[2Jchen"]);
     let mut top = bench.top("kit\u{1b}[2Jchen", 0.9);
     top.labels[0].label = "Spe\u{7}ech".to_owned();

@@ -1,4 +1,4 @@
-//! Whatever comes, in whatever order.
+//! Random events in random order: the state keeps its invariants, and every picture can be drawn.
 
 use proptest::prelude::*;
 

@@ -1,9 +1,9 @@
-// The way to the daemon: requests, and lines that come by themselves.
+// The connection to the daemon: requests with their answers, and subscriptions. It shows nothing.
 //
-// Lines come over WebSockets rather than as Server-Sent Events: a browser opens six connections to a host at most, all its windows
-// together, and each stream would hold one.
+// A subscription is a WebSocket. Server-Sent Events would each hold one of the six HTTP connections that a browser opens to a host, in
+// all its windows together.
 
-/** A request that was refused: its status, the daemon's code, and its sentence. */
+/** A request that was refused, with the HTTP status, the daemon's error code, and the daemon's sentence. */
 export class Refused extends Error {
   constructor(status, code, message) {
     super(message);
@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-/** Asks for something, and gives what is answered. */
+/** Sends a request and returns the answer. */
 export async function ask(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
@@ -23,14 +23,14 @@ export async function ask(method, path, body) {
 
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 5_000;
-/** Something comes at least every 30 s; a connection on which nothing does is dead, whatever the system says of it. */
+/** The daemon sends at least a heartbeat every 30 s; a connection that is silent for longer than this is broken. */
 const SILENT_MS = 45_000;
 
 /**
- * Follows the lines of a path for good: where the connection ends it is made again, to what `path()` says then.
+ * A subscription that connects again whenever its connection ends, to the path that `path()` returns then.
  * `line` gets each line; `lost`, where it is given, is called when a connection ends or cannot be made.
  */
-export class Follower {
+export class Subscription {
   #socket = null;
   #timer = 0;
   #wait = FIRST_WAIT_MS;
@@ -56,8 +56,8 @@ export class Follower {
     this.#socket = null;
   }
 
-  /** Makes the connection anew, because what it is to tell has changed. */
-  again() {
+  /** Connects again at once, because the path has changed. */
+  restart() {
     this.stop();
     this.#wait = FIRST_WAIT_MS;
     this.start();

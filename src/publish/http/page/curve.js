@@ -1,4 +1,4 @@
-// The curve of one label: its last minute of scores, and its thresholds as sliders that stand where the thresholds lie.
+// The plot of one label: its scores over the last minute, and its thresholds as sliders at the height of their lines.
 
 import { ask } from "./api.js";
 import { daemon } from "./daemon.js";
@@ -7,23 +7,23 @@ import { MARKS, place, scoreAt } from "./scale.js";
 import { nameOf, score, t } from "./words.js";
 
 const SPAN_MS = 60_000;
-/** A gap in the scores longer than this is one. */
+/** A longer distance between two scores is drawn as a gap. */
 const GAP_MS = 700;
-/** Half a slider's thumb: the curve keeps as much room above and below, so that a thumb stands at its line. */
+/** Half the height of a slider's thumb. The plot has this margin above and below, so that a thumb is at the height of its line. */
 const MARGIN = 9;
-/** How many steps a slider has. */
+/** The number of steps of a slider. */
 const STEPS = 200;
-/** A slider that is dragged is heard at most so often. */
-const EVERY_MS = 80;
+/** The least time between two requests while a slider is dragged. */
+const SET_EVERY_MS = 80;
 
-/** A curve with its sliders, for the label of this slug. */
+/** A plot with its sliders, for the label with this slug. */
 export class Curve {
   element;
   #slug;
   #canvas = el("canvas", { class: "curve", role: "img" });
   #sliders;
   #before;
-  /** The thresholds that were moved and not saved. */
+  /** The thresholds that were moved and are not saved. */
   #moved = new Set();
   #sending = null;
   #waiting = null;
@@ -51,7 +51,7 @@ export class Curve {
     this.follow();
   }
 
-  /** Says everything in the language that is spoken. */
+  /** Writes all texts in the language in use. */
   speak() {
     const label = daemon.labels.get(this.#slug);
     for (const { key, column, input } of this.#sliders) {
@@ -60,7 +60,7 @@ export class Curve {
     }
     const seconds = Math.round((daemon.shape?.two_sided_lag_ms ?? 3_000) / 1_000);
     this.#legend.replaceChildren(
-      ...["score", "two_sided"].flatMap((curve) => [el("dt", { class: curve }), el("dd", {}, t(`legend_${curve}`, { seconds }))]),
+      ...["causal", "confirmed"].flatMap((curve) => [el("dt", { class: curve }), el("dd", {}, t(`legend_${curve}`, { seconds }))]),
     );
     for (const [button, key] of [[this.#save, "save"], [this.#undo, "undo"], [this.#test, "test"]]) say(button, t(key));
     this.follow();
@@ -70,7 +70,7 @@ export class Curve {
   follow() {
     const inForce = this.#inForce();
     for (const { key, input, output } of this.#sliders) {
-      // A hand that holds the slider knows better where it is.
+      // A slider that is being dragged keeps its place.
       if (!this.#isMoving()) input.value = Math.round(place(inForce[key]) * STEPS);
       say(output, score(inForce[key]));
       input.setAttribute("aria-valuetext", score(inForce[key]));
@@ -80,19 +80,19 @@ export class Curve {
     this.draw();
   }
 
-  /** Draws the last minute. */
+  /** Draws the scores and the thresholds. */
   draw() {
     const label = daemon.labels.get(this.#slug);
     const { context, width, height } = fit(this.#canvas);
     if (width === 0 || label === undefined) return;
-    const now = Math.max(daemon.heard.at(-1)?.at ?? 0, daemon.now() - 400);
+    const now = Math.max(daemon.minute.at(-1)?.at ?? 0, daemon.now() - 400);
     const x = (at) => width - ((now - at) / SPAN_MS) * width;
     const y = (value) => MARGIN + (1 - place(value)) * (height - 2 * MARGIN);
     context.clearRect(0, 0, width, height);
     this.#drawMarks(context, width, height, y);
-    const points = (key, time) => daemon.heard.map((heard) => ({ at: heard[time], value: heard.bySlug.get(this.#slug)?.[key] ?? 0 }));
+    const points = (key, time) => daemon.minute.map((hop) => ({ at: hop[time], value: hop.bySlug.get(this.#slug)?.[key] ?? 0 }));
     const scores = points("score", "at");
-    this.#trace(context, points("two_sided", "twoSidedAt"), x, y, css("--sure"), y(0));
+    this.#trace(context, points("two_sided", "confirmedAt"), x, y, css("--sure"), y(0));
     this.#trace(context, scores, x, y, css("--score"), null);
     for (const { key } of this.#sliders) this.#drawThreshold(context, key, y(this.#inForce()[key]), width);
     this.#tell(label, scores);
@@ -118,7 +118,7 @@ export class Curve {
     context.fillText(t("now"), width - 2, height - 1);
   }
 
-  /** A line through points, broken where there are none; with `ground` the surface under it. */
+  /** Draws a line through points, with a gap where scores are missing; with `ground`, also the area down to that height. */
   #trace(context, points, x, y, colour, ground) {
     const runs = [];
     for (const point of points) {
@@ -177,7 +177,7 @@ export class Curve {
     return this.#sending !== null || this.#waiting !== null;
   }
 
-  /** A slider was moved: what it says acts at once; of what is said while an answer is on its way the last counts. */
+  /** Takes a slider's new value, which is set at once. While an answer is outstanding, only the last value is kept. */
   #move(key) {
     const slider = this.#sliders.find((slider) => slider.key === key);
     const value = scoreAt(Number(slider.input.value) / STEPS);
@@ -201,7 +201,7 @@ export class Curve {
       say(this.#note, error.message);
       await daemon.loadLabels().catch(() => {});
     }
-    await new Promise((done) => setTimeout(done, EVERY_MS));
+    await new Promise((done) => setTimeout(done, SET_EVERY_MS));
     this.#sending = null;
     if (this.#waiting !== null) this.#send();
     else this.follow();
@@ -209,7 +209,7 @@ export class Curve {
 
   async #keep() {
     try {
-      // What was not moved is not written: it follows the other one, or what the model's maker thought.
+      // A threshold that was not moved is not written, so that it goes on following the other one or the model's default.
       const inForce = this.#inForce();
       await daemon.set(this.#slug, Object.fromEntries([...this.#moved].map((key) => [key, inForce[key]])), true);
       this.#before = this.#inForce();

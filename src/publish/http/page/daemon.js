@@ -1,54 +1,54 @@
-// What the page knows of the daemon: its state, its labels, its events, and the last minute of what the chosen source hears.
+// The page's copy of the daemon's state: its status, labels, events, and the last minute of scores of the chosen source. It shows nothing.
 //
-// Every time here is the daemon's; a browser's clock may be another one.
+// All times are by the daemon's clock; the browser's clock may differ.
 
-import { Follower, ask } from "./api.js";
+import { Subscription, ask } from "./api.js";
 
-/** How many events are kept. */
+/** The most events that are kept. */
 const MOST_EVENTS = 2_000;
 /** How long scores are kept. */
 const KEPT_MS = 70_000;
-/** How often the daemon's state is asked for. */
+/** The time between two requests for the status. */
 const STATUS_MS = 5_000;
 
 class Daemon extends EventTarget {
-  /** The answer to `status`, once there is one. */
+  /** The last answer to `status`; null before the first. */
   status = null;
-  /** Whether the daemon answers just now. */
+  /** Whether the daemon answers at the moment. */
   answers = false;
-  /** The labels as the daemon lists them, by slug. */
+  /** The labels of `GET /api/v1/labels`, by slug. */
   labels = new Map();
-  /** The events by their ids, in the order in which they began to be told. */
+  /** The events by their ids, in the order of their announcements. */
   events = new Map();
-  /** The source that is looked at. */
+  /** The name of the chosen source. */
   source = null;
-  /** What `live.start` said. */
+  /** The last `live.start` line. */
   shape = null;
-  /** The last minute of scores: `{at, twoSidedAt, bySlug}`. */
-  heard = [];
+  /** The scored hops of the last minute: `{at, confirmedAt, bySlug}`, the times of the causal and of the confirmed scores. */
+  minute = [];
 
   #seq = 0;
   #instance = null;
   #ahead = null;
-  #stream = new Follower(() => this.#eventsPath(), { line: (line) => this.#take(line), lost: () => this.#away() });
-  #view = new Follower(() => `/api/v1/live?source=${encodeURIComponent(this.source)}`, { line: (line) => this.#look(line) });
+  #stream = new Subscription(() => this.#eventsPath(), { line: (line) => this.#take(line), lost: () => this.#away() });
+  #view = new Subscription(() => `/api/v1/live?source=${encodeURIComponent(this.source)}`, { line: (line) => this.#live(line) });
   #timer = 0;
 
-  /** The daemon's time just now in milliseconds, as far as it is known. */
+  /** The daemon's time now, in milliseconds; an estimate before its first line. */
   now() {
     return performance.now() + (this.#ahead ?? performance.timeOrigin);
   }
 
-  /** Asks for everything and follows it from then on. */
+  /** Loads the state and subscribes to its changes. */
   async start() {
     await this.refresh();
     await this.loadLabels();
     this.#stream.start();
-    this.#lookOn();
-    document.addEventListener("visibilitychange", () => this.#lookOn());
+    this.#watch();
+    document.addEventListener("visibilitychange", () => this.#watch());
   }
 
-  /** Asks how the daemon is. */
+  /** Asks for the status, now and from then on regularly. */
   async refresh() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.refresh().catch((error) => this.#refused(error)), STATUS_MS);
@@ -68,32 +68,32 @@ class Daemon extends EventTarget {
     this.#tell("labels");
   }
 
-  /** Looks at this source from now on. */
+  /** Chooses a source. */
   choose(source) {
     if (source === this.source) return;
     this.source = source;
-    this.heard = [];
+    this.minute = [];
     this.shape = null;
     this.#tell("source");
-    this.#lookOn(true);
+    this.#watch(true);
   }
 
-  /** Sets thresholds, which act at once; with `save` they are written into the configuration file, too. */
+  /** Sets thresholds, which act at once; with `save` they are also written into the configuration file. */
   async set(slug, thresholds, save = false) {
     const { threshold, start_threshold, release } = await ask("PATCH", `/api/v1/labels/${encodeURIComponent(slug)}`, save ? { ...thresholds, save } : thresholds);
     Object.assign(this.labels.get(slug) ?? {}, { threshold, start_threshold, release });
     this.#tell("thresholds", slug);
   }
 
-  /** The newest of what a label's curve says: `{score, two_sided, why}`. */
+  /** The newest scores of a label: `{score, two_sided, why}`, where `score` is the causal and `two_sided` the confirmed one. */
   scoreOf(slug) {
-    return this.heard.at(-1)?.bySlug.get(slug);
+    return this.minute.at(-1)?.bySlug.get(slug);
   }
 
-  /** Nobody looks at a page that is hidden, so the daemon need not show it anything. */
-  #lookOn(again = false) {
+  /** Subscribes to the live view of the chosen source while the page is visible. */
+  #watch(again = false) {
     if (document.hidden || this.source === null || !this.answers) this.#view.stop();
-    else if (again) this.#view.again();
+    else if (again) this.#view.restart();
     else this.#view.start();
   }
 
@@ -105,7 +105,7 @@ class Daemon extends EventTarget {
 
   #take(line) {
     this.#back();
-    // `subscribed` comes before what is told again, and has the newest number.
+    // `subscribed` comes before the replayed lines and has a higher number than they have.
     if (line.seq !== undefined && line.type !== "subscribed") this.#seq = line.seq;
     const [family, part] = line.type.split(".");
     if (line.type === "subscribed") this.#subscribed(line);
@@ -116,7 +116,7 @@ class Daemon extends EventTarget {
     if (["source", "paused", "resumed", "config", "overrun"].includes(family)) this.refresh().catch(() => {});
   }
 
-  /** What an old daemon had begun a new one will never end. */
+  /** A restarted daemon never ends the events of the one before, so they are closed here. */
   #subscribed(line) {
     if (!line.restarted) return;
     this.#seq = 0;
@@ -126,39 +126,39 @@ class Daemon extends EventTarget {
     this.loadLabels().then(() => this.refresh()).catch(() => {});
   }
 
-  #event(part, told) {
-    const isNew = !this.events.has(told.id);
-    const event = Object.assign(this.events.get(told.id) ?? {}, told, {
+  #event(part, fields) {
+    const isNew = !this.events.has(fields.id);
+    const event = Object.assign(this.events.get(fields.id) ?? {}, fields, {
       isOpen: part !== "end",
-      isWithdrawn: told.reason === "unconfirmed",
-      from: Date.parse(told.onset),
-      until: told.offset ? Date.parse(told.offset) : null,
+      isTakenBack: fields.reason === "unconfirmed",
+      from: Date.parse(fields.onset),
+      until: fields.offset ? Date.parse(fields.offset) : null,
     });
-    this.events.set(told.id, event);
+    this.events.set(fields.id, event);
     if (this.events.size > MOST_EVENTS) this.events.delete(this.events.keys().next().value);
     this.#tell("event", { event, isNew, part });
   }
 
-  #look(line) {
+  #live(line) {
     if (line.type === "live.start") {
       this.shape = line;
       this.#tell("shape");
     } else if (line.type === "live") {
-      if (line.scored_at) this.#hear(line);
+      if (line.scored_at) this.#score(line);
       this.#tell("live", line);
     }
   }
 
-  #hear(line) {
+  #score(line) {
     const at = Date.parse(line.scored_at);
-    if (this.heard.at(-1)?.at === at) return;
-    if (at < (this.heard.at(-1)?.at ?? 0)) this.heard = [];
+    if (this.minute.at(-1)?.at === at) return;
+    if (at < (this.minute.at(-1)?.at ?? 0)) this.minute = [];
     const bySlug = new Map(line.labels.map((label) => [label.slug, label]));
-    this.heard.push({ at, twoSidedAt: at - (this.shape?.two_sided_lag_ms ?? 0), bySlug });
-    while (this.heard[0].at < at - KEPT_MS) this.heard.shift();
+    this.minute.push({ at, confirmedAt: at - (this.shape?.two_sided_lag_ms ?? 0), bySlug });
+    while (this.minute[0].at < at - KEPT_MS) this.minute.shift();
   }
 
-  /** Follows the daemon's clock: the line that came fastest knows best how far it is ahead of this one. */
+  /** Estimates how far the daemon's clock is ahead of the browser's, by the line that arrived with the least delay. */
   #setClock(ts) {
     const ahead = Date.parse(ts) - performance.now();
     const isFarOff = this.#ahead === null || Math.abs(ahead - this.#ahead) > 5_000;
@@ -169,7 +169,7 @@ class Daemon extends EventTarget {
     if (this.answers) return;
     this.answers = true;
     this.#tell("answers");
-    this.#lookOn();
+    this.#watch();
   }
 
   #away() {
@@ -178,7 +178,7 @@ class Daemon extends EventTarget {
       this.#view.stop();
       this.#tell("answers");
     }
-    // Its last words may be that it wants to know who asks.
+    // The daemon may have closed the connection because it asks for the token now.
     this.refresh().catch((error) => this.#refused(error));
   }
 
@@ -187,7 +187,7 @@ class Daemon extends EventTarget {
     this.#stream.stop();
     this.#view.stop();
     clearTimeout(this.#timer);
-    this.#tell("unknown");
+    this.#tell("tokenNeeded");
   }
 
   #tell(type, detail) {

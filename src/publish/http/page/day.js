@@ -1,4 +1,4 @@
-// The last 24 hours: how often each label was heard, and when.
+// The card of the last 24 hours: how many events of each label there were, and when.
 
 import { ask } from "./api.js";
 import { daemon } from "./daemon.js";
@@ -6,7 +6,7 @@ import { byId, el, say } from "./dom.js";
 import { only } from "./events.js";
 import { nameOf, number, t, time } from "./words.js";
 
-/** How often the daemon is asked. */
+/** The time between two requests for the counts. */
 const EVERY_MS = 30_000;
 const MOST_ROWS = 40;
 
@@ -14,7 +14,7 @@ const body = byId("day-rows");
 let counts = null;
 let timer = 0;
 
-/** The counts by label, of all sources together, the most frequent first. */
+/** The counts of all sources together, a row a label, the most frequent first. */
 function byLabel() {
   const all = new Map();
   for (const { label, events } of counts.counts) {
@@ -26,7 +26,7 @@ function byLabel() {
   return rows.sort((one, other) => other.total - one.total || nameOf(one.label).localeCompare(nameOf(other.label))).slice(0, MOST_ROWS);
 }
 
-/** When the bucket of this index begins. */
+/** The beginning of the bucket with this index. */
 function begins(index, length) {
   const bucketMs = counts.bucket_s * 1_000;
   const last = Math.floor(Date.parse(counts.now) / bucketMs) * bucketMs;
@@ -50,7 +50,7 @@ function row({ label, events, total }) {
   return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, strip(events), el("span", { class: "hidden" }, text)), el("td", { class: "total" }, number(total)));
 }
 
-/** Says everything in the language that is spoken. */
+/** Writes all texts in the language in use. */
 export function speak() {
   if (counts === null) return;
   const rows = byLabel();
@@ -71,13 +71,13 @@ async function refresh() {
   speak();
 }
 
-/** Asks soon, since something was counted; of many that come together once. */
+/** Asks for the counts soon, because an event was counted; once for several events in a row. */
 function soon() {
   clearTimeout(timer);
   timer = setTimeout(refresh, 700);
 }
 
-/** Follows the daemon. */
+/** Follows the daemon's state. */
 export function follow() {
   daemon.addEventListener("answers", refresh);
   daemon.addEventListener("event", ({ detail: { part } }) => part !== "update" && soon());

@@ -1,6 +1,6 @@
-// Makes elements. Text is only ever set as text, so nothing that a daemon or a configuration says can become markup.
+// Makes elements, and fits canvases. Text is only ever set as text, so that no name from a daemon or a configuration becomes markup.
 
-/** An element with properties (`on…` are listeners, `class`, `aria-…`, `data-…` and the like attributes) and children. */
+/** A new element with properties and children; properties that begin with `on` are listeners, the others attributes. */
 export function el(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -12,26 +12,26 @@ export function el(name, properties = {}, ...children) {
   return element;
 }
 
-/** The element of this id; the page's own, so that it is there. */
+/** The element with this id, which index.html has. */
 export const byId = (id) => document.getElementById(id);
 
-/** Sets a text where it is another one: a screen reader is told of no change that is none. */
+/** Sets a text where it differs, so that a screen reader announces real changes only. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 const style = new Map();
 
-/** What CSS has for a custom property; pictures ask for many of them, many times a second. */
+/** The value of a custom property of CSS; cached, because canvases use many of them many times a second. */
 export function css(name) {
   if (!style.has(name)) style.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
   return style.get(name);
 }
 
-/** Has CSS asked anew, since another style is in force. */
+/** Drops the cached values, because the theme has changed. */
 export const restyle = () => style.clear();
 
-/** A canvas in the size of its place on this screen, with its context in CSS pixels. */
+/** Fits a canvas to its size on the screen, and returns its context in CSS pixels. */
 export function fit(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];

@@ -1,14 +1,14 @@
-// The list of recent events, the newest first, with its filters.
+// The card of recent events, the newest first, with its filters. It decides nothing about events.
 
 import { daemon } from "./daemon.js";
 import { byId, el, say } from "./dom.js";
 import { reveal } from "./sounds.js";
 import { duration, goesBy, level, nameOf, score, t, time } from "./words.js";
 
-/** How many rows are shown. */
+/** The most rows that are shown. */
 const MOST_ROWS = 200;
-/** A screen reader is told of events at most so often. */
-const TOLD_MS = 2_500;
+/** The least time between two announcements to a screen reader. */
+const ANNOUNCE_EVERY_MS = 2_500;
 
 const list = byId("event-rows");
 const filter = byId("event-filter");
@@ -19,11 +19,11 @@ const announcer = byId("announcer");
 const rows = new Map();
 const listeners = { mark: () => {} };
 let missed = 0;
-let untold = [];
-let told = 0;
+let unannounced = [];
+let announced = 0;
 
-/** Whether an event is to be seen at all: those that were taken back only where somebody wants them. */
-export const isWanted = (event) => withdrawn.checked || !event.isWithdrawn;
+/** Whether an event is shown; events that were taken back only where the user asks for them. */
+export const isWanted = (event) => withdrawn.checked || !event.isTakenBack;
 
 function isShown(event) {
   return (
@@ -33,7 +33,7 @@ function isShown(event) {
   );
 }
 
-/** How long an event lasted, or lasts so far. */
+/** The duration of an event, so far where it is open. */
 function length(event) {
   const until = event.until ?? (event.isOpen ? daemon.now() : event.from);
   return duration(until - event.from);
@@ -50,17 +50,17 @@ function row(event) {
 function fill(event) {
   const shown = rows.get(event.id);
   if (shown === undefined) return;
-  shown.element.className = event.isWithdrawn ? "withdrawn" : event.isOpen ? "open" : "";
+  shown.element.className = event.isTakenBack ? "withdrawn" : event.isOpen ? "open" : "";
   say(shown.name, nameOf(event.label));
   say(shown.time, time(event.from, daemon.now()));
   shown.time.dateTime = event.onset;
-  say(shown.lasted, event.isWithdrawn ? t("event_withdrawn") : length(event));
+  say(shown.lasted, event.isTakenBack ? t("event_withdrawn") : length(event));
   const also = event.also.length > 0 ? [t("event_also", { labels: event.also.map(nameOf).join(t("comma")) })] : [];
   const facts = [event.source, t("event_peak", { score: score(event.peak_score) }), `${level(event.level_dbfs)} dBFS`, ...also];
   say(shown.detail, facts.join(" · "));
 }
 
-/** Makes the whole list anew. */
+/** Builds the whole list again. */
 function renew() {
   rows.clear();
   const shown = [...daemon.events.values()].filter(isShown).sort((one, other) => other.from - one.from).slice(0, MOST_ROWS);
@@ -79,7 +79,7 @@ function tellNone() {
   else if (missed > 0) say(none, t("missed", { count: missed }));
 }
 
-/** One event has begun, changed or ended. */
+/** Updates the list when an event began, changed or ended. */
 function take({ event, isNew, part }) {
   if (part === "start" && isNew && Math.abs(daemon.now() - event.from) < 30_000) tell(event);
   if (!isShown(event)) {
@@ -95,7 +95,7 @@ function take({ event, isNew, part }) {
   tellNone();
 }
 
-/** Puts a new row before the first one that began earlier. */
+/** Inserts a new row before the first event that began earlier. */
 function place(event) {
   const before = [...list.children].find((element) => Date.parse(element.firstChild.dateTime) <= event.from);
   list.insertBefore(rows.get(event.id).element, before ?? null);
@@ -106,19 +106,19 @@ function place(event) {
   }
 }
 
-/** Tells those who do not see of new events, several at a time where there are many. */
+/** Announces new events to screen readers, several together where they are frequent. */
 function tell(event) {
-  untold.push(t("event_in", { label: nameOf(event.label), source: event.source }));
-  const wait = Math.max(told + TOLD_MS - performance.now(), 0);
-  if (untold.length === 1) setTimeout(tellAll, wait);
+  unannounced.push(t("event_in", { label: nameOf(event.label), source: event.source }));
+  const wait = Math.max(announced + ANNOUNCE_EVERY_MS - performance.now(), 0);
+  if (unannounced.length === 1) setTimeout(tellAll, wait);
 }
 
 function tellAll() {
-  const [first, second, ...more] = untold;
+  const [first, second, ...more] = unannounced;
   const rest = more.length > 0 ? [t("and_more", { count: more.length })] : [];
   say(announcer, [first, second, ...rest].filter(Boolean).join(t("comma")));
-  untold = [];
-  told = performance.now();
+  unannounced = [];
+  announced = performance.now();
 }
 
 function offerSources() {
@@ -130,7 +130,7 @@ function offerSources() {
   source.value = offered.includes(chosen) ? chosen : "";
 }
 
-/** Says everything in the language that is spoken. */
+/** Writes all texts in the language in use. */
 export function speak() {
   filter.placeholder = t("find_event");
   source.replaceChildren();
@@ -146,7 +146,7 @@ export function only(label) {
   filter.focus({ preventScroll: true });
 }
 
-/** Follows the daemon; `onMark` is called with the id of the event that is pointed at, or null. */
+/** Follows the daemon's state; `onMark` is called with the id of the event under the pointer or the focus, or null. */
 export function follow(onMark) {
   listeners.mark = onMark;
   for (const [input, type] of [[filter, "input"], [source, "change"], [withdrawn, "change"]]) input.addEventListener(type, renew);
@@ -157,6 +157,6 @@ export function follow(onMark) {
     missed += detail;
     tellNone();
   });
-  // What lasts gets longer.
+  // The durations of open events grow.
   setInterval(() => [...daemon.events.values()].filter((event) => event.isOpen).forEach(fill), 500);
 }

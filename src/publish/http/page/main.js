@@ -1,4 +1,4 @@
-// Starts the page, and holds what belongs to none of its parts: the state in the header, pausing, language, appearance, log-in.
+// Starts the page, and runs its header and its live view: state, pause, language, appearance, log-in, spectrogram.
 
 import { Refused, ask } from "./api.js";
 import { daemon } from "./daemon.js";
@@ -11,18 +11,19 @@ import * as sounds from "./sounds.js";
 import { Spectrogram } from "./spectrogram.js";
 import { LANGUAGES, nameOf, onLanguage, speak, spoken, t, time } from "./words.js";
 
-/** How often those are told who do not see what the spectrogram shows, and how often it moves where motion is not wanted. */
-const TOLD_MS = 5_000;
+/** The time between two descriptions of the spectrogram for screen readers. */
+const DESCRIBE_EVERY_MS = 5_000;
+/** The time between two drawings for users who prefer reduced motion. */
 const STILL_MS = 1_000;
 
 const spectrogram = new Spectrogram(byId("spectrogram"));
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
-let told = -Infinity;
+let described = -Infinity;
 let drawn = 0;
 let heardAt = 0;
 
-/** The events of the source that is looked at; those that were taken back only where they are wanted. */
+/** The events of the chosen source that are shown. */
 const ownEvents = () => [...daemon.events.values()].filter((event) => event.source === daemon.source && events.isWanted(event));
 
 function draw() {
@@ -32,14 +33,14 @@ function draw() {
   drawn = now;
   const shown = ownEvents();
   spectrogram.draw(shown, daemon.now());
-  if (now - told > TOLD_MS) {
-    told = now;
+  if (now - described > DESCRIBE_EVERY_MS) {
+    described = now;
     const since = daemon.now() - spectrogram.span;
     const labels = [...new Set(shown.filter((event) => (event.until ?? daemon.now()) > since).map((event) => nameOf(event.label)))];
-    const told_events = labels.length > 0 ? t("spectrogram_events", { labels: labels.join(t("comma")) }) : t("spectrogram_quiet");
-    byId("spectrogram").setAttribute("aria-label", t("spectrogram_of", { source: daemon.source ?? "", seconds: spectrogram.span / 1_000, events: told_events }));
+    const eventsText = labels.length > 0 ? t("spectrogram_events", { labels: labels.join(t("comma")) }) : t("spectrogram_quiet");
+    byId("spectrogram").setAttribute("aria-label", t("spectrogram_of", { source: daemon.source ?? "", seconds: spectrogram.span / 1_000, events: eventsText }));
   }
-  // A source that falls silent altogether is not one that is quiet.
+  // A source without live lines is not heard at all, which is not the same as a quiet one.
   if (now - heardAt > 1_500) tellNoSound();
 }
 
@@ -54,7 +55,7 @@ function tellNoSound() {
   meter.rest();
 }
 
-/** How the daemon is, in a word. */
+/** Shows the state of the daemon in the header. */
 function tellState() {
   const [pill, status] = [byId("state"), daemon.status];
   const trouble = status?.sources.filter(({ state }) => state !== "live" && state !== "ended") ?? [];
@@ -75,7 +76,7 @@ function tellState() {
   if (status) say(byId("about"), t("about", { version: status.version, model: status.model.name, labels: status.model.labels }));
 }
 
-/** Where there are several sources, one of them is looked at. */
+/** Shows the choice of a source where there are several. */
 function offerSources() {
   const names = daemon.status?.sources.map(({ name }) => name) ?? [];
   const group = byId("sources");
@@ -98,7 +99,7 @@ async function request(path, body) {
   }
 }
 
-/** Wears light or dark from now on, as it was chosen or as the system has it. */
+/** Applies the theme, light or dark, by the user's choice or else the system's. */
 function dress() {
   const chosen = recall("theme") ?? "auto";
   byId("theme").value = chosen;
@@ -170,10 +171,10 @@ function follow() {
     byId("live-empty").hidden = spectrogram.hasBands;
     if (!spectrogram.hasBands) say(byId("live-empty"), t("no_spectrogram"));
   });
-  daemon.addEventListener("unknown", askForToken);
+  daemon.addEventListener("tokenNeeded", askForToken);
   onLanguage(() => {
     byId("language").value = spoken();
-    told = -Infinity;
+    described = -Infinity;
     tellState();
     sounds.speak();
     events.speak();
@@ -181,7 +182,7 @@ function follow() {
   });
 }
 
-/** Who is not known here shows the access token, once. */
+/** Shows the log-in form, because the daemon asks for the access token. */
 function askForToken() {
   byId("main").hidden = true;
   byId("state").hidden = byId("pause-menu").hidden = byId("resume").hidden = byId("log-out").hidden = true;
@@ -202,7 +203,7 @@ function askForToken() {
   };
 }
 
-/** Starts as soon as the daemon answers. */
+/** Starts as soon as the daemon answers, and tries every second until then. */
 async function start() {
   try {
     await daemon.start();
@@ -212,7 +213,7 @@ async function start() {
     return;
   }
   byId("main").hidden = false;
-  // A browser that has shown the token may log out.
+  // Only a browser that has logged in can log out.
   byId("log-out").hidden = recall("known") === null;
 }
 

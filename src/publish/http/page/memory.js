@@ -1,6 +1,6 @@
-// What this browser remembers of its user: language, appearance, and that the token was shown here. A browser may refuse to.
+// Settings that the browser stores for its user: language, appearance, and whether it has logged in. The token is never among them.
 
-/** What is remembered under this name, or null. */
+/** The text that is stored under this name, or null. */
 export function recall(name) {
   try {
     return localStorage.getItem(`mimid.${name}`);
@@ -9,12 +9,12 @@ export function recall(name) {
   }
 }
 
-/** Remembers a text under this name; null forgets it. */
+/** Stores a text under this name; null removes it. */
 export function remember(name, text) {
   try {
     if (text === null) localStorage.removeItem(`mimid.${name}`);
     else localStorage.setItem(`mimid.${name}`, text);
   } catch {
-    // Then it is chosen anew at the next visit.
+    // A browser may refuse to store anything; then the user chooses again at the next visit.
   }
 }

@@ -1,4 +1,4 @@
-// The level meter: how loud it is, the noise floor, the peak that holds for a while, and whether it clips.
+// The level meter: the level, its peak, which is held for a while, the noise floor, and clipping.
 
 import { byId, say } from "./dom.js";
 import { levelPlace } from "./scale.js";
@@ -6,17 +6,17 @@ import { level, t } from "./words.js";
 
 const HOLD_MS = 1_500;
 const FALL_PER_S = 20;
-/** How often a screen reader may be told another level. */
-const TOLD_MS = 1_000;
+/** The least time between two levels for a screen reader. */
+const DESCRIBE_EVERY_MS = 1_000;
 
 const meter = byId("meter");
 const [fill, floor, peak] = ["fill", "floor", "peak"].map((name) => meter.querySelector(`.${name}`));
 const reading = meter.querySelector("output");
 const clip = meter.querySelector(".clip");
 
-let shown = { level: -80, peak: -80, at: 0, told: 0, drawn: 0 };
+let shown = { level: -80, peak: -80, at: 0, described: 0, drawn: 0 };
 
-/** Shows what a live message says. */
+/** Shows the levels of a live line. */
 export function show({ level_dbfs: dbfs, noise_floor_dbfs: floorDbfs, clipped_samples: clipped }, now = performance.now()) {
   const fallen = shown.peak - (Math.max(now - shown.at - HOLD_MS, 0) / 1_000) * FALL_PER_S;
   const holds = dbfs < fallen;
@@ -29,14 +29,14 @@ export function show({ level_dbfs: dbfs, noise_floor_dbfs: floorDbfs, clipped_sa
     say(reading, level(Math.max(dbfs, -99)));
     shown.drawn = now;
   }
-  if (now - shown.told > TOLD_MS) {
+  if (now - shown.described > DESCRIBE_EVERY_MS) {
     meter.setAttribute("aria-valuenow", Math.round(Math.max(dbfs, -80)));
     meter.setAttribute("aria-valuetext", t("level_text", { level: level(dbfs), floor: level(floorDbfs) }));
-    shown.told = now;
+    shown.described = now;
   }
 }
 
-/** Shows that there is nothing to measure. */
+/** Empties the meter, because no sound comes. */
 export function rest() {
   fill.style.transform = "scaleY(0)";
   peak.style.bottom = floor.style.bottom = "0";

@@ -1,31 +1,31 @@
-// Scores and levels as places on a scale.
+// Scores and levels as places on a scale of 0…1.
 //
-// A score is shown by its log-odds, ln(p / (1 − p)): there the steps from 0.01 to 0.02 and from 0.5 to 0.67 are the same one, the odds
-// doubled, and thresholds lie where one can grasp them.
+// The scale of scores is linear in log-odds, ln(p / (1 − p)). The steps from 0.01 to 0.02 and from 0.5 to 0.67, which both double the
+// odds, are equally long, so that low and high thresholds can be set equally well.
 
 const LEAST = 0.002;
 const MOST = 0.998;
 const odds = (score) => Math.log(score / (1 - score));
 const [BOTTOM, TOP] = [odds(LEAST), odds(MOST)];
 
-/** Where a score lies, 0…1. */
+/** The place of a score, 0…1. */
 export function place(score) {
   return (odds(Math.min(Math.max(score, LEAST), MOST)) - BOTTOM) / (TOP - BOTTOM);
 }
 
-/** The score that lies there, with as many digits as a hand can mean. */
+/** The score at a place, rounded to the precision of a slider. */
 export function scoreAt(place) {
   const score = 1 / (1 + Math.exp(-(BOTTOM + place * (TOP - BOTTOM))));
   return Number(score.toPrecision(score > 0.9 ? 3 : 2));
 }
 
-/** Scores that are marked on an axis. */
+/** The scores that are marked on an axis. */
 export const MARKS = [0.01, 0.1, 0.5, 0.9, 0.99];
 
-/** Where a level in dBFS lies between −80 and 0, 0…1. */
+/** The place of a level between −80 and 0 dBFS, 0…1. */
 export const levelPlace = (dbfs) => Math.min(Math.max((dbfs + 80) / 80, 0), 1);
 
-/** A colour of a list of stops, at 0…1; a stop is `#rrggbb`. */
+/** A function from 0…1 to the colour `[r, g, b]` between evenly spaced stops; a stop is `#rrggbb`. */
 export function colours(stops) {
   const rgb = stops.map((stop) => [1, 3, 5].map((at) => parseInt(stop.slice(at, at + 2), 16)));
   return (at) => {

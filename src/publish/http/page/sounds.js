@@ -1,4 +1,4 @@
-// The list of sounds: for each label how sure the daemon is just now, and its curve where it is opened.
+// The card of sounds: the causal score of each label, and the plot of the one that is open. It sets no threshold itself.
 
 import { Curve } from "./curve.js";
 import { daemon } from "./daemon.js";
@@ -6,10 +6,11 @@ import { byId, el, say } from "./dom.js";
 import { place } from "./scale.js";
 import { goesBy, nameOf, score, t } from "./words.js";
 
-/** How often the order may change: a row that runs away cannot be read. */
+/** The least time between two changes of the order, so that rows can be read. */
 const ORDER_MS = 4_000;
-/** A label counts as heard just now that had such a score within the last seconds. */
+/** A label counts as heard now if its causal score reached this… */
 const HEARD = 0.01;
+/** …within this time. */
 const HEARD_MS = 10_000;
 
 const list = byId("sound-rows");
@@ -19,8 +20,8 @@ const rows = new Map();
 let open = null;
 let ordered = 0;
 
-/** A label's row. */
-class Row {
+/** The row of a label. */
+class SoundRow {
   curve = null;
   #label;
   #shown = "";
@@ -37,7 +38,7 @@ class Row {
     this.element = el("li", { "data-slug": label.slug }, this.#button);
   }
 
-  /** Says its name in the language that is spoken. */
+  /** Writes the label's name in the language in use. */
   speak() {
     say(this.#name, nameOf(this.#label.label));
     this.element.classList.toggle("silent", this.#label.reported !== "yes");
@@ -46,7 +47,7 @@ class Row {
     this.show();
   }
 
-  /** Shows the newest score. */
+  /** Shows the newest causal score. */
   show() {
     const newest = daemon.scoreOf(this.#label.slug);
     const value = newest?.score ?? 0;
@@ -61,7 +62,7 @@ class Row {
     this.element.dataset.why = newest?.why ?? "";
   }
 
-  /** Takes what the daemon says of the label now. */
+  /** Takes the label's new settings. */
   renew(label) {
     this.#label = label;
     this.curve?.follow();
@@ -85,7 +86,7 @@ function toggle(slug) {
   if (open !== null) rows.get(open)?.toggle(true);
 }
 
-/** Opens a label's curve, brings it into view and gives it the focus. */
+/** Opens a label's plot, scrolls to it and focuses it. */
 export function reveal(slug) {
   const label = daemon.labels.get(slug);
   if (label === undefined) return;
@@ -98,18 +99,18 @@ export function reveal(slug) {
   row.querySelector("button").focus({ preventScroll: true });
 }
 
-/** The highest score of each label within the last minute, or within so much of it. */
+/** The highest causal score of each label, within the last minute and at most `within` milliseconds. */
 function strongest(within) {
   const highest = new Map();
-  const since = (daemon.heard.at(-1)?.at ?? 0) - within;
-  for (const { at, bySlug } of daemon.heard) {
+  const since = (daemon.minute.at(-1)?.at ?? 0) - within;
+  for (const { at, bySlug } of daemon.minute) {
     if (at < since) continue;
     for (const [slug, { score }] of bySlug) if (score > (highest.get(slug) ?? 0)) highest.set(slug, score);
   }
   return highest;
 }
 
-/** Puts the rows into their order: what was strongest lately first. */
+/** Orders the rows: the strongest of the last minute first. */
 function order() {
   ordered = performance.now();
   const [lately, minute] = [strongest(HEARD_MS), strongest(Infinity)];
@@ -119,7 +120,7 @@ function order() {
     if (which.value === "heard") return (lately.get(label.slug) ?? 0) >= HEARD;
     return which.value === "all" || label.reported === "yes";
   };
-  // Coarse steps, so that two that are about as strong do not change places for ever.
+  // Coarse steps keep labels that are about equally strong from changing places again and again.
   const strength = (label) => Math.round(place(minute.get(label.slug) ?? 0) * 12);
   const shown = [...daemon.labels.values()].filter(isShown);
   shown.sort((one, other) => strength(other) - strength(one) || nameOf(one.label).localeCompare(nameOf(other.label)));
@@ -134,27 +135,27 @@ function order() {
   byId("sound-none").hidden = elements.length > 0 || daemon.labels.size === 0;
 }
 
-/** Whether somebody has a hand on the list. */
+/** Whether the pointer or the focus is in the list; its order stays then. */
 const isHeld = () => list.matches(":hover") || list.contains(document.activeElement);
 
 function renew() {
   for (const label of daemon.labels.values()) {
     if (rows.has(label.slug)) rows.get(label.slug).renew(label);
-    else rows.set(label.slug, new Row(label));
+    else rows.set(label.slug, new SoundRow(label));
   }
   for (const slug of rows.keys()) if (!daemon.labels.has(slug)) rows.delete(slug);
   if (!rows.has(open)) open = null;
   speak();
 }
 
-/** Says everything in the language that is spoken. */
+/** Writes all texts in the language in use. */
 export function speak() {
   rows.forEach((row) => row.speak());
   filter.placeholder = t("find_sound");
   order();
 }
 
-/** Follows the daemon. */
+/** Follows the daemon's state. */
 export function follow() {
   filter.addEventListener("input", order);
   which.addEventListener("change", order);

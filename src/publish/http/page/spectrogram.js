@@ -1,31 +1,32 @@
-// The scrolling spectrogram of the chosen source, with the events drawn over it.
+// The scrolling spectrogram of the chosen source, with its events above.
 //
-// Columns are kept as the daemon sends them, by their time, in a ring of a minute; they are coloured when they come, and again when the
-// colours or the range of levels change. The right edge runs with the clock, a moment behind, so that it never waits for a column.
+// A ring buffer holds the columns of the last minute by their times. Columns are coloured when they arrive, and again when the theme or the
+// range of levels changes. The right edge follows the clock with a short delay, so that it never waits for a column.
 
 import { css, fit } from "./dom.js";
 import { colours } from "./scale.js";
 import { nameOf, time } from "./words.js";
 
-/** How much time is kept. */
+/** The time span of the ring buffer. */
 const KEPT_MS = 65_000;
-/** How far behind the newest column the right edge is. */
+/** The delay of the right edge behind the clock of the columns. */
 const BEHIND_MS = 150;
-/** How many columns may be missing before it shows. */
+/** A gap of at most this many columns is bridged. */
 const BRIDGED = 3;
-/** So many half decibels are told apart at least. */
+/** The least range of levels that the colours cover, in half decibels. */
 const LEAST_RANGE = 70;
 const LANES = 4;
 const LANE_HEIGHT = 22;
-/** Times are marked at one of these distances, so that so many pixels lie between two. */
+/** The distances of time marks to choose from. */
 const TICKS_MS = [1_000, 2_000, 5_000, 10_000, 15_000, 30_000];
+/** The least distance of two time marks, in CSS pixels. */
 const TICK_WIDTH = 84;
 const TICKS_HZ = [250, 500, 1_000, 2_000, 4_000];
 
 export class Spectrogram {
-  /** The event that is pointed at. */
+  /** The id of the highlighted event, or null. */
   marked = null;
-  /** How many milliseconds are shown. */
+  /** The time span that is shown, in milliseconds. */
   span = 30_000;
 
   #canvas;
@@ -46,10 +47,10 @@ export class Spectrogram {
     this.#canvas = canvas;
   }
 
-  /** Begins anew with columns of this shape. */
+  /** Starts again, with columns as `live.start` describes them. */
   begin({ bands_hz: bands, column_ms: columnMs, two_sided_lag_ms: lagMs }) {
     this.#bands = bands;
-    // Without bands there are no columns.
+    // A model without a spectrogram has no bands and no columns.
     this.#columnMs = columnMs || 20;
     this.#lagMs = lagMs;
     this.#capacity = Math.ceil(KEPT_MS / columnMs);
@@ -65,7 +66,7 @@ export class Spectrogram {
     return this.#bands.length > 0;
   }
 
-  /** Takes the colours of the style in force. */
+  /** Applies the colours of the theme. */
   dress() {
     const colour = colours(css("--levels").split(/\s+/));
     const [low, high] = this.#range;
@@ -75,7 +76,7 @@ export class Spectrogram {
     if (this.#capacity > 0 && this.hasBands) this.#paint(0, this.#capacity);
   }
 
-  /** Takes the columns of a live message. */
+  /** Adds the columns of a live line. */
   push({ at, columns }) {
     const bytes = Uint8Array.from(atob(columns), (byte) => byte.charCodeAt(0));
     const count = this.hasBands ? bytes.length / this.#bands.length : 0;
@@ -83,7 +84,7 @@ export class Spectrogram {
     const from = Math.round(Date.parse(at) / this.#columnMs);
     const last = from + count - 1;
     this.#follow((last + 1) * this.#columnMs);
-    // Where columns are missing there is nothing to see, but for those that a clock's rounding makes.
+    // Missing columns are left empty, apart from short gaps, which the rounding of times causes.
     if (this.#newest === null || from - this.#newest > this.#capacity || from < this.#newest - this.#capacity / 2) this.#levels.fill(0);
     else for (let slot = this.#newest + 1; slot < from; slot++) this.#store(slot, from - this.#newest <= BRIDGED ? bytes.subarray(0, this.#bands.length) : null);
     for (let index = 0; index < count; index++) {
@@ -100,7 +101,7 @@ export class Spectrogram {
     return this.#ahead === null ? fallback : performance.now() + this.#ahead - BEHIND_MS;
   }
 
-  /** Draws it all, with these events. */
+  /** Draws the spectrogram with these events. */
   draw(events, fallback) {
     const { context, width, height } = fit(this.#canvas);
     const [now, top] = [this.now(fallback), LANES * LANE_HEIGHT + 8];
@@ -113,7 +114,7 @@ export class Spectrogram {
     this.#drawEvents(context, events, now, x, width, top, height);
   }
 
-  /** The event of these whose bar lies there. */
+  /** The event whose bar is at this position, of these. */
   at(px, py, events, fallback) {
     const now = this.now(fallback);
     const at = now - ((this.#canvas.clientWidth - px) / this.#canvas.clientWidth) * this.span;
@@ -127,14 +128,14 @@ export class Spectrogram {
     else this.#levels.fill(0, begin, begin + this.#bands.length);
   }
 
-  /** Follows the source's clock smoothly: columns come in pieces, at whiles that are not quite even. */
+  /** Follows the source's clock smoothly, because columns arrive in blocks at uneven intervals. */
   #follow(end) {
     const ahead = end - performance.now();
     if (this.#ahead === null || Math.abs(ahead - this.#ahead) > 1_500) this.#ahead = ahead;
     else this.#ahead += (ahead - this.#ahead) * 0.04;
   }
 
-  /** Fits the range of levels to what was seen lately: from what is quiet here to what is loud. */
+  /** Fits the range of levels to the levels of the last seconds, once a second. */
   #measure(bytes) {
     for (const level of bytes) this.#seen[level] += level > 0 ? 1 : 0;
     if (performance.now() - this.#measured < 1_000) return;
@@ -154,7 +155,7 @@ export class Spectrogram {
     }
   }
 
-  /** Colours the columns of so many slots. */
+  /** Colours `count` columns from a slot of the ring buffer on. */
   #paint(slot, count) {
     const context = this.#picture.getContext("2d");
     const bands = this.#bands.length;
@@ -179,7 +180,7 @@ export class Spectrogram {
     const bands = this.#bands.length;
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
-    // From the left edge to the newest column, in at most two pieces of the ring.
+    // The columns from the left edge to the newest one are at most two runs of the ring buffer.
     const perColumn = (width * this.#columnMs) / this.span;
     let slot = Math.max(Math.floor((now - this.span) / this.#columnMs) - 1, this.#newest - this.#capacity + 1);
     while (slot <= this.#newest) {
@@ -219,7 +220,7 @@ export class Spectrogram {
     }
   }
 
-  /** Text that can be read over whatever lies under it. */
+  /** Writes text with an outline, so that it can be read over any background. */
   #write(context, text, x, y) {
     context.lineWidth = 3;
     context.lineJoin = "round";
@@ -230,7 +231,7 @@ export class Spectrogram {
     context.lineWidth = 1;
   }
 
-  /** The events that can be seen, each with its lane. */
+  /** The events within the time span that is shown, by onset. */
   #shown(events, now) {
     const from = now - this.span;
     const shown = events.filter((event) => event.from < now + 1_000 && (event.until ?? (event.isOpen ? now : event.from)) > from);
@@ -247,19 +248,19 @@ export class Spectrogram {
       const label = nameOf(event.label);
       const [left, right] = [x(event.from), Math.max(x(until), x(event.from) + 4)];
       const [visible, wide] = [Math.max(left, 0), context.measureText(label).width + 14];
-      // Its name stands in it, or after it, or before it where there is no room after it.
-      const isInside = right - visible >= wide && !event.isWithdrawn;
+      // The name is inside the bar, else after it, or before it where there is no room after it.
+      const isInside = right - visible >= wide && !event.isTakenBack;
       const isBefore = !isInside && right + wide > width;
       const [from, to] = [isBefore ? left - wide : left, isInside || isBefore ? right : right + wide];
-      // An event keeps its lane as long as it can; a new one takes the first that is free. Where none is, the list below has it.
+      // An event keeps its lane while that is free; a new one takes the first free lane. Without a free lane, it is in the list only.
       const isFree = (lane) => lane?.every(([begin, end]) => to + 3 < begin || from > end + 3) ?? false;
       if (!isFree(lanes[event.lane])) event.lane = lanes.findIndex(isFree);
       if (event.lane < 0) continue;
       lanes[event.lane].push([from, to]);
       const y = 4 + event.lane * LANE_HEIGHT;
       const isMarked = this.marked === event.id;
-      context.globalAlpha = event.isWithdrawn ? 0.45 : 1;
-      // Where it lies in the picture below.
+      context.globalAlpha = event.isTakenBack ? 0.45 : 1;
+      // The event's boundaries in the spectrogram below, and its area where it is highlighted.
       context.fillStyle = css("--event-ground");
       if (isMarked) context.fillRect(left, top, right - left, height - top);
       context.fillStyle = css("--event-edge");
@@ -276,11 +277,11 @@ export class Spectrogram {
     }
   }
 
-  /** The bar of an event; of one that is open the part that the second look has not come to yet is paler. */
+  /** Draws the bar of an event. The end of an open event, whose confirmed score is not known yet, is paler. */
   #drawBar(context, event, left, right, y) {
     context.beginPath();
     context.roundRect(left, y, right - left, LANE_HEIGHT - 4, 5);
-    if (event.isWithdrawn) {
+    if (event.isTakenBack) {
       context.setLineDash([3, 3]);
       context.strokeStyle = css("--event");
       context.stroke();
