@@ -35,6 +35,7 @@ pub mod pretty;
 mod progress;
 mod run;
 mod scan;
+mod schema;
 mod status;
 mod top;
 pub mod tune;
@@ -148,6 +149,8 @@ pub enum Command {
     Labels(labels::Args),
     /// Check a configuration and report all its faults at once.
     Check(check::Args),
+    /// Print the JSON Schema of the configuration or of the protocol.
+    Schema(schema::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -191,6 +194,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mimid", &mut script);

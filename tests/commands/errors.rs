@@ -206,6 +206,8 @@ fn what_prints_and_ends() {
         &["--version"],
         &["completions", "bash"],
         &["completions", "fish"],
+        &["schema", "config"],
+        &["schema", "protocol"],
         &["check"],
         &["devices", "--json"],
     ] {

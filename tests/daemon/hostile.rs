@@ -107,6 +107,7 @@ fn output_that_cannot_be_written_is_told() {
         &["labels", "--json"],
         &["check"],
         &["completions", "bash"],
+        &["schema", "protocol"],
         &["explain", VOICE],
     ] {
         let (code, message) = failure(&mut after("exec >/dev/full", mimid().args(arguments)));

@@ -2,6 +2,7 @@
 //!
 //! A field that is added on purpose is added here as well; one that is here is never taken away.
 
+mod json_schema;
 mod schema;
 
 use std::sync::Arc;
@@ -222,12 +223,12 @@ fn every_line_has_just_the_declared_fields() {
     check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
 }
 
-#[test]
-fn the_lines_look_like_this() {
+/// A line of every type.
+fn lines() -> Vec<String> {
     let source: Arc<str> = "default".into();
     let text = |text: &str| text.to_owned();
     let group = Subject { name: text("alarm"), slug: text("alarm"), id: String::new() };
-    let lines = [
+    vec![
         with_seq(hello()),
         with_seq(Body::Subscribed {
             labels: vec![text("Dog")],
@@ -260,8 +261,12 @@ fn the_lines_look_like_this() {
         said(Body::Peaks(peaks(CurveKind::Confirmed).into())),
         said(Body::Done { op: text("pause") }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
-    ];
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    ]
+}
+
+#[test]
+fn the_lines_look_like_this() {
+    insta::assert_snapshot!(lines().join("\n"), @r#"
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3,"restarted":false}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
@@ -334,25 +339,28 @@ fn a_client_reads_over_what_a_newer_daemon_adds() {
     );
 }
 
+/// Requests of every kind.
+const REQUESTS: [&str; 15] = [
+    r#"{"op":"subscribe","labels":["Dog","/m/07pbtc8"],"sources":["kitchen"],"types":["event"],"min_score":0.3,"since":1041}"#,
+    r#"{"op":"subscribe","since":1041,"instance":"019aa000-0000-7000-8000-000000000002"}"#,
+    r#"{"op":"subscribe"}"#,
+    r#"{"op":"status"}"#,
+    r#"{"op":"top","k":5}"#,
+    r#"{"op":"top"}"#,
+    r#"{"op":"set","label":"Dog","threshold":0.25}"#,
+    r#"{"op":"set","label":"Dog","start_threshold":0.1,"release":0.0}"#,
+    r#"{"op":"peaks","since":7,"floor":0.002}"#,
+    r#"{"op":"peaks"}"#,
+    r#"{"op":"reload"}"#,
+    r#"{"op":"pause","seconds":600}"#,
+    r#"{"op":"pause"}"#,
+    r#"{"op":"resume"}"#,
+    r#"{"op":"test","label":"Smoke detector, smoke alarm"}"#,
+];
+
 #[test]
 fn the_requests_of_the_protocol_are_read() {
-    for text in [
-        r#"{"op":"subscribe","labels":["Dog","/m/07pbtc8"],"sources":["kitchen"],"types":["event"],"min_score":0.3,"since":1041}"#,
-        r#"{"op":"subscribe","since":1041,"instance":"019aa000-0000-7000-8000-000000000002"}"#,
-        r#"{"op":"subscribe"}"#,
-        r#"{"op":"status"}"#,
-        r#"{"op":"top","k":5}"#,
-        r#"{"op":"top"}"#,
-        r#"{"op":"set","label":"Dog","threshold":0.25}"#,
-        r#"{"op":"set","label":"Dog","start_threshold":0.1,"release":0.0}"#,
-        r#"{"op":"peaks","since":7,"floor":0.002}"#,
-        r#"{"op":"peaks"}"#,
-        r#"{"op":"reload"}"#,
-        r#"{"op":"pause","seconds":600}"#,
-        r#"{"op":"pause"}"#,
-        r#"{"op":"resume"}"#,
-        r#"{"op":"test","label":"Smoke detector, smoke alarm"}"#,
-    ] {
+    for text in REQUESTS {
         let request = Request::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request, "what serde reads is the same");
     }

@@ -16,7 +16,8 @@ const PATHS: &str = include_str!("openapi.json");
 
 /// The whole description, with the schemas.
 pub fn description() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let settings =
+        SchemaSettings::draft2020_12().for_serialize().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
     generator.subschema_for::<Status>();
     generator.subschema_for::<Top>();

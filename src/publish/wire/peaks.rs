@@ -1,29 +1,30 @@
-//! The answer to `peaks`: how high the curves of every label rose, and when.
+//! The answer to `peaks`: the recent peaks of every label's score curves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PeakKind, round, score, time};
 use crate::analysis::query::{RecentPeak, RecentPeaks};
 
-/// Peaks of all labels, whatever is reported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Recent peaks of all labels, reported or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Peaks {
-    /// The number from which on to ask the next time.
+    /// The number to ask from the next time.
     pub next: u64,
-    /// How many were overwritten before they were asked for.
+    /// How many peaks were overwritten before they were fetched.
     pub lost: u64,
-    /// Whether more are there already than this line holds.
+    /// Whether there are more peaks already than this line holds.
     pub more: bool,
-    /// For how long peaks have been kept since the daemon began, the mean over the sources, in seconds.
+    /// For how long peaks have been followed since the daemon began, in seconds; the mean over the sources.
     pub heard_s: f64,
     /// The names of the sources that are heard.
     pub sources: Vec<String>,
-    /// In the order in which they were found.
+    /// The peaks, in the order in which they were found.
     pub peaks: Vec<Peak>,
 }
 
-/// One of [`Peaks`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A peak of a label's score curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Peak {
     /// The source's name.
     pub source: String,
@@ -31,9 +32,10 @@ pub struct Peak {
     pub label: String,
     /// Which of the label's curves.
     pub kind: PeakKind,
-    /// How high, 0…1.
+    /// Its height, 0…1.
     pub score: f64,
     /// When the curve was highest.
+    #[schemars(extend("format" = "date-time"))]
     pub at: String,
 }
 

@@ -1,14 +1,15 @@
-//! Requests: what a client may send, and what it is told when a request cannot be taken.
+//! Requests of clients, and the refusals of those that cannot be taken.
 //!
-//! A request is read field by field, so that a refusal names the field, says what belongs there, and knows the nearest right name.
+//! A request is read field by field, so that a refusal names the field, says what belongs there, and suggests the nearest right name.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::text::nearest;
 
-/// How many entries a list of a filter may have: more than there are labels, and few enough to be looked through for each event.
+/// The most entries in a list of a filter: more than there are labels, and few enough to be searched for each event.
 const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
@@ -25,58 +26,67 @@ const OPS: [(&str, &[&str]); 9] = [
 ];
 
 /// A line that a client sends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Replaces the filter, and replays.
+    /// Replaces the filter, and asks for a replay.
     Subscribe {
-        /// Names, slugs or ids, any of which; none is all.
+        /// The names, slugs or ids of labels and groups; none is all.
         #[serde(default)]
+        #[schemars(length(max = MAX_ENTRIES))]
         labels: Vec<String>,
-        /// Sources' names, any of which; none is all.
+        /// The names of sources; none is all.
         #[serde(default)]
+        #[schemars(length(max = MAX_ENTRIES))]
         sources: Vec<String>,
         /// Types, or their first parts such as `event`; none is all.
         #[serde(default)]
+        #[schemars(length(max = MAX_ENTRIES))]
         types: Vec<String>,
-        /// The least peak score of an event's line, 0…1.
+        /// The lowest peak score of an event's line, 0…1.
         #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
         min_score: f64,
-        /// Replay what came after this number.
+        /// The number after which held reports are replayed; without it none are.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<u64>,
-        /// The `instance` of the daemon that gave this number; without it, the one that is asked.
+        /// The `instance` of the daemon that gave `since`; without it, the one that is asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instance: Option<String>,
     },
     /// Asks for the daemon's health.
     Status {},
-    /// Asks for the strongest labels.
+    /// Asks for the labels with the highest scores.
     Top {
-        /// How many a source.
+        /// How many labels a source.
         #[serde(default = "five")]
         k: usize,
     },
-    /// Asks for other thresholds until the configuration is loaded again.
+    /// Sets thresholds until the configuration is loaded again. A threshold that is left out stays, or follows the others as it would
+    /// in the configuration.
+    #[schemars(extend("anyOf" = [{ "required": ["threshold"] }, { "required": ["start_threshold"] }, { "required": ["release"] }]))]
     Set {
-        /// A label or a group.
+        /// The name, slug or id of a label or a group.
         label: String,
-        /// 0…1; what is left out stays, or follows the others as it would in the configuration.
+        /// The threshold of the confirmed score, 0…1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 0.0, max = 1.0))]
         threshold: Option<f64>,
-        /// The same.
+        /// The threshold of the causal score, 0…1, at which an event is announced at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 0.0, max = 1.0))]
         start_threshold: Option<f64>,
-        /// The same.
+        /// The score below which an event ends, 0…1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 0.0, max = 1.0))]
         release: Option<f64>,
     },
-    /// Asks for the peaks of every label, which are kept from then on.
+    /// Asks for the recent peaks of every label, which are kept from then on.
     Peaks {
-        /// From which number on; without it from now on.
+        /// The number of the first peak that is wanted; without it those that are still to come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<u64>,
-        /// No lower ones, 0…1.
+        /// The lowest peak that is wanted, 0…1.
         #[serde(default)]
         floor: f64,
     },
@@ -84,15 +94,16 @@ pub enum Request {
     Reload {},
     /// Asks to stop listening.
     Pause {
-        /// For how many seconds; without it until `resume`.
+        /// For how many seconds, at most a year; without it until `resume`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(max = 31_622_400.0), extend("exclusiveMinimum" = 0))]
         seconds: Option<f64>,
     },
     /// Asks to listen again.
     Resume {},
-    /// Asks for a made-up event.
+    /// Asks for a made-up event, so that an automation can be tried.
     Test {
-        /// A label or a group.
+        /// The name, slug or id of a label or a group.
         label: String,
     },
 }
@@ -101,7 +112,7 @@ fn five() -> usize {
     5
 }
 
-/// Why a line is no request that can be taken; the display is the sentence for the client. Sending it again does not help.
+/// Why a line is not a valid request. Its display is the sentence for the client; sending the line again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
     /// It is not text.
@@ -113,13 +124,13 @@ pub enum BadRequest {
     /// It is JSON, but a list, a number or the like.
     #[error("the request is not a JSON object such as {{\"op\":\"status\"}}")]
     NotAnObject,
-    /// It does not say what it asks for.
+    /// It has no `op`.
     #[error("the request has no \"op\"; there are {}", ops())]
     NoOp,
-    /// It asks for what there is not.
+    /// It has an `op` that does not exist.
     #[error("there is no op {op}; {hint}")]
     UnknownOp {
-        /// What it asks for.
+        /// The request's `op`.
         op: String,
         /// The nearest op, or all.
         hint: String,
@@ -127,7 +138,7 @@ pub enum BadRequest {
     /// It has a field that its op does not take.
     #[error("{op} has no field {field:?}; {hint}")]
     UnknownField {
-        /// What it asks for.
+        /// The request's `op`.
         op: &'static str,
         /// The field.
         field: String,
@@ -137,21 +148,21 @@ pub enum BadRequest {
     /// A field is missing.
     #[error("{op} needs the field {field:?}: {expected}")]
     NoField {
-        /// What it asks for.
+        /// The request's `op`.
         op: &'static str,
         /// The field.
         field: &'static str,
-        /// What belongs there.
+        /// The value that belongs there.
         expected: &'static str,
     },
-    /// A field holds something of another kind.
+    /// A field holds a value of another type.
     #[error("{field} must be {expected}, but it is {actual}")]
     WrongType {
         /// The field.
         field: &'static str,
-        /// What belongs there.
+        /// The value that belongs there.
         expected: &'static str,
-        /// What is there.
+        /// The value that is there.
         actual: String,
     },
     /// A list is too long.
@@ -263,7 +274,7 @@ fn excerpt(value: &Value) -> String {
     }
 }
 
-/// What the parser says; every request is one line, so its number tells nothing.
+/// The parser's message. A request is one line, so the line's number is left out.
 fn without_place(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at byte ")
 }

@@ -1,4 +1,4 @@
-//! The answer to `status`: how it stands with the daemon and each of its sources.
+//! The answer to `status`: the health of the daemon, of its sources and of its sinks.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -16,10 +16,10 @@ use crate::stats::sink::SinkStats;
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// What tells this start of the daemon from every other; the numbers of the reports belong to it.
+    /// The id of this start of the daemon; the numbers of the reports belong to it.
     #[serde(default)]
     pub instance: String,
-    /// The process's number.
+    /// The process's id.
     pub pid: u32,
     /// Seconds since the start.
     pub uptime_s: f64,
@@ -28,7 +28,7 @@ pub struct Status {
     pub config: Option<String>,
     /// The model in force.
     pub model: ModelInfo,
-    /// Why nothing is heard, and until when; null where it is.
+    /// The pause; null while the daemon listens.
     #[serde(default)]
     pub paused: Option<PauseStatus>,
     /// Each source's health.
@@ -37,10 +37,10 @@ pub struct Status {
     pub inferences: u64,
     /// The mean time of an inference in milliseconds; null before the first.
     pub inference_ms: Option<f64>,
-    /// The part of the last seconds that the analysis was busy, 0…1.
+    /// The busy part of the analysis' last seconds, 0…1.
     #[serde(default)]
     pub busy: f64,
-    /// How far apart windows are scored just now, in milliseconds: more than the model's hop where the analysis cannot keep up.
+    /// The distance of two scored windows just now, in milliseconds; more than the model's hop where the analysis cannot keep up.
     #[serde(default)]
     pub hop_ms: u64,
     /// Clients connected now.
@@ -54,12 +54,13 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
 }
 
-/// Why nothing is heard, and until when.
+/// A pause of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseStatus {
     /// Why.
     pub reason: PauseReason,
     /// When it ends by itself; null where it does not.
+    #[schemars(extend("format" = "date-time"))]
     pub until: Option<String>,
 }
 
@@ -70,9 +71,9 @@ pub struct SourceStatus {
     pub name: String,
     /// Its state.
     pub state: SourceState,
-    /// The rate it delivers at; null until it is open.
+    /// Its sample rate in Hz; null until it is open.
     pub rate_hz: Option<u32>,
-    /// The level of the newest hop; null before the first.
+    /// The level of the newest hop, in dB relative to full scale; null before the first.
     pub level_dbfs: Option<f64>,
     /// Milliseconds since the last sample; null before the first.
     pub last_sample_age_ms: Option<u64>,
@@ -89,11 +90,10 @@ pub struct SourceStatus {
     /// Why it is lost or paused, or that it is live and delivers nothing but digital silence; null where nothing is amiss.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Windows scored a second of late.
+    /// Windows scored per second of late.
     #[serde(default)]
     pub windows_per_s: f64,
-    /// How long what was heard waits for its scores, in milliseconds: the median, and what 95 and 99 of 100 stay below; null before the
-    /// first.
+    /// The time from a sound to its scores; null before the first.
     #[serde(default)]
     pub latency_ms: Option<LatencyStatus>,
     /// Seconds since the last event began; null before the first.
@@ -104,17 +104,17 @@ pub struct SourceStatus {
 /// One sink's health.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SinkStatus {
-    /// The name of its section.
+    /// The name of its section in the configuration.
     pub name: String,
     /// Its state.
     pub state: SinkState,
     /// Why it is down; null while it is not.
     pub reason: Option<String>,
-    /// Messages that wait.
+    /// Messages waiting to be sent.
     pub queued: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Messages given up, because too many waited.
+    /// Messages given up because too many waited.
     pub dropped: u64,
     /// Clients connected to it now.
     pub clients: u64,
@@ -125,9 +125,9 @@ pub struct SinkStatus {
 pub struct LatencyStatus {
     /// The median.
     pub p50: f64,
-    /// What 95 of 100 stay below.
+    /// The 95th percentile.
     pub p95: f64,
-    /// What 99 of 100 stay below.
+    /// The 99th percentile.
     pub p99: f64,
 }
 
@@ -178,7 +178,7 @@ impl From<&Pause> for PauseStatus {
     }
 }
 
-/// What digital silence is to people.
+/// Digital silence as a sentence.
 fn silence(ms: u64) -> String {
     let lasted = duration(ms as f64 / 1e3);
     format!("nothing but digital silence for {lasted}: it is muted, its gain is at zero, or it is the wrong device or channel")

@@ -1,4 +1,4 @@
-//! The answer to `top`: what each source hears just now, and why a label is an event or is not.
+//! The answer to `top`: the scores of each source just now, and why a label is an event or is not.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,51 +7,52 @@ use super::{Why, level, score, time};
 use crate::analysis::query::{self, SourceTop};
 use crate::detect::rule;
 
-/// What a source hears just now.
+/// The scores of one source just now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Top {
     /// The source's name.
     pub source: String,
-    /// The level of the newest hop.
+    /// The level of the newest hop, in dB relative to full scale.
     pub level_dbfs: f64,
-    /// The level that the quietest fifth of the last 20 seconds stays below.
+    /// The level that the quietest fifth of the last 20 seconds stays below, in dB relative to full scale.
     #[serde(default)]
     pub noise_floor_dbfs: f64,
-    /// Samples at full scale within the present stretch of 10 seconds.
+    /// Samples at full scale within the present period of 10 seconds.
     #[serde(default)]
     pub clipped_samples: u64,
-    /// How many hops have been scored: two answers with the same number hold the same scores.
+    /// How many hops have been scored; two answers with the same number hold the same scores.
     #[serde(default)]
     pub hops: u64,
-    /// The distance of two hops.
+    /// The distance of two hops in milliseconds.
     #[serde(default)]
     pub hop_ms: u32,
-    /// How long ago the moment is that the newest two-sided scores speak of.
+    /// The age of the moment that the newest confirmed scores belong to, in milliseconds.
     #[serde(default)]
     pub two_sided_lag_ms: u64,
-    /// The events that are open, the oldest first.
+    /// The open events, the oldest first.
     #[serde(default)]
     pub open: Vec<OpenEvent>,
-    /// The strongest first.
+    /// The labels and groups with the highest causal scores, the highest first.
     pub labels: Vec<TopLabel>,
 }
 
-/// An event that has been told and has not ended.
+/// An event that has been reported and has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenEvent {
-    /// The same in all lines about this event.
+    /// The event's id, the same in all lines about it.
     pub id: String,
     /// The label's display name, or the group's name.
     pub label: String,
     /// The name as an identifier.
     pub slug: String,
     /// When the sound began.
+    #[schemars(extend("format" = "date-time"))]
     pub onset: String,
     /// The highest score so far, 0…1.
     pub peak_score: f64,
-    /// Whether the score of both sides has borne it out.
+    /// Whether the confirmed score has borne it out.
     pub confirmed: bool,
-    /// The display names of what else the same sound is heard as.
+    /// The display names of the other labels of the same sound.
     pub also: Vec<String>,
 }
 
@@ -62,17 +63,17 @@ pub struct TopLabel {
     pub label: String,
     /// The name as an identifier.
     pub slug: String,
-    /// The newest causal score, 0…1: what announces an event.
+    /// The newest causal score, 0…1, which announces events.
     pub score: f64,
-    /// The newest score that is looked at from both sides, some seconds old; null before the first, or where nothing is reported.
+    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by itself.
     #[serde(default)]
     pub two_sided: Option<f64>,
-    /// The threshold of the score of both sides; null where the label is not reported by itself.
+    /// The threshold of the confirmed score; null where the label is not reported by itself.
     pub threshold: Option<f64>,
     /// The threshold of the causal score; null as above.
     #[serde(default)]
     pub start_threshold: Option<f64>,
-    /// Where an event ends; null as above.
+    /// The score below which an event ends; null as above.
     #[serde(default)]
     pub release: Option<f64>,
     /// Why it is an event, or is not.
