@@ -167,7 +167,8 @@ pub enum Report {
         /// The duration of the silence in seconds.
         seconds: f64,
     },
-    /// The source did not deliver a stretch of sound, because the machine slept or the daemon stood still. Times are right again after it.
+    /// The source did not deliver a stretch of sound, because the machine slept or the daemon stood still. Times are right again
+    /// after it.
     SourceGap {
         /// The source's name.
         source: Arc<str>,
@@ -181,8 +182,8 @@ pub enum Report {
         /// The number of samples at full scale since the last report.
         samples: u64,
     },
-    /// The analysis cannot keep up: samples were lost because the ring was full, or load shedding scores windows farther apart than before.
-    /// A report without lost samples, at the usual hop, says that it keeps up again.
+    /// The analysis cannot keep up: samples were lost because the ring was full, or load shedding scores windows farther apart
+    /// than before. A report without lost samples, at the usual hop, says that it keeps up again.
     Overrun {
         /// The source's name.
         source: Arc<str>,

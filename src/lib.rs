@@ -92,16 +92,16 @@ pub mod ear;
 pub mod event;
 pub mod features;
 pub mod inference;
-pub mod limits;
+pub(crate) mod limits;
 pub mod model;
 pub mod pipeline;
 pub mod publish;
-pub mod recording;
+pub(crate) mod recording;
 pub mod resample;
 pub mod ring;
 pub mod stats;
-pub mod systemd;
-pub mod text;
+pub(crate) mod systemd;
+pub(crate) mod text;
 pub mod tune;
 
 /// The Rust programs in the pages compile.

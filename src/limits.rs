@@ -1,15 +1,16 @@
-//! The system's limits for this process: open files, threads, core dumps. The daemon sets its own limits once at its start; a shortage is put
-//! into words, and never waited for.
+//! The system's limits for this process: open files, threads, core dumps. The daemon sets its own limits once at its start; a
+//! shortage is put into words, and never waited for.
 
 use std::io;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// The number of files that the daemon needs for itself: sources, the socket, the files its threads wait on, a configuration that is read
-/// again.
+/// The number of files that the daemon needs for itself: sources, the socket, the files its threads wait on, a configuration that
+/// is read again.
 pub const OWN_FILES: u64 = 64;
-/// The number of files that it asks for, where it may: a thousand subscribers take as many, and the usual limit for one process is just that.
+/// The number of files that it asks for, where it may: a thousand subscribers take as many, and the usual limit for one process
+/// is just that.
 const WANTED_FILES: u64 = 8_192;
 /// The least number of clients for which a daemon is worth starting.
 const LEAST_CLIENTS: u64 = 16;
@@ -28,8 +29,8 @@ pub struct TooFewFiles {
 
 /// Raises the limit of open files as far as the daemon needs and this user may.
 ///
-/// # Errors
-/// `TooFewFiles` where the limit stays too low: a missing descriptor would show at any moment and anywhere, so it is better to fail at once.
+/// # Errors `TooFewFiles` where the limit stays too low: a missing descriptor would show at any moment and anywhere, so it is
+/// better to fail at once.
 pub fn raise_files() -> Result<(), TooFewFiles> {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
     let wanted = hard.min(WANTED_FILES).max(soft);
@@ -47,8 +48,9 @@ pub fn files() -> u64 {
 
 /// Turns core dumps off: one would hold the last seconds of a microphone's sound, which must never be stored.
 ///
-/// The limit is used and not `PR_SET_DUMPABLE`, which would also give the process's own `/proc` entries to root and keep the user's own
-/// debugger out. Only the soft limit is lowered, so that anybody who hunts a fault can allow a dump: `prlimit --pid PID --core=unlimited`.
+/// The limit is used and not `PR_SET_DUMPABLE`, which would also give the process's own `/proc` entries to root and keep the
+/// user's own debugger out. Only the soft limit is lowered, so that anybody who hunts a fault can allow a dump: `prlimit --pid
+/// PID --core=unlimited`.
 pub fn no_core_dumps() {
     let lowered = getrlimit(Resource::RLIMIT_CORE).and_then(|(soft, hard)| match soft {
         // A service that may not set limits has this one from its unit.

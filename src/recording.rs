@@ -1,7 +1,7 @@
 //! The engine over recordings: it decodes a recording, scores its windows in batches, and hands over each detection as it comes.
 //!
-//! `scan`, `explain` and `tune` share it. Its memory is bounded, whatever the length of a recording. It reads no clock, and does not decide
-//! what becomes of a detection.
+//! `scan`, `explain` and `tune` share it. Its memory is bounded, whatever the length of a recording. It reads no clock, and does
+//! not decide what becomes of a detection.
 
 use std::io;
 use std::path::Path;
@@ -121,8 +121,8 @@ impl Engine {
         })
     }
 
-    /// Runs the recording as [`hear`](Self::hear) does, and hands the ear to `after` after each piece, with the detections so far, which `after`
-    /// takes out.
+    /// Runs the recording as [`hear`](Self::hear) does, and hands the ear to `after` after each piece, with the detections so
+    /// far, which `after` takes out.
     pub fn hear_piecewise(
         &mut self,
         path: &Path,

@@ -1,9 +1,11 @@
 //! Resampling from a source's rate to the model's, into the caller's buffer.
 //!
-//! rubato's synchronous FFT resampler does the work. From 48 to 16 kHz it is the cheapest of rubato's that keeps the band up to 7 kHz flat and
-//! everything that would fold back below −80 dB. Its delay is removed, so that output sample n is the input at n / `to_hz`.
+//! rubato's synchronous FFT resampler does the work. From 48 to 16 kHz it is the cheapest of rubato's that keeps the band up to 7
+//! kHz flat and everything that would fold back below −80 dB. Its delay is removed, so that output sample n is the input at n /
+//! `to_hz`.
 //!
-//! Invariant: any chunking of the same input gives bit-identical output, and nothing allocates once the buffers have their capacity.
+//! Invariant: any chunking of the same input gives bit-identical output, and nothing allocates once the buffers have their
+//! capacity.
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
@@ -58,8 +60,8 @@ pub struct Resampler {
     block: Vec<f32>,
     /// The number of output samples that are still to be left out: the resampler's delay.
     skip: usize,
-    /// Whether `inner` holds nothing but silence, so that digital silence passes without any work. It is known of the FFT resampler only,
-    /// which remembers one block.
+    /// Whether `inner` holds nothing but silence, so that digital silence passes without any work. It is known of the FFT
+    /// resampler only, which remembers one block.
     is_at_rest: bool,
     /// Whether `inner` is the FFT resampler.
     is_blockwise: bool,
@@ -98,11 +100,6 @@ impl Resampler {
             n_in: 0,
             n_out: 0,
         })
-    }
-
-    /// The most output samples that the resampler holds back.
-    pub fn delay_samples(&self) -> usize {
-        self.inner.as_ref().map_or(0, |inner| inner.output_delay() + inner.output_frames_max())
     }
 
     /// Resamples `input` and appends the result to `out`.

@@ -1,7 +1,8 @@
-//! The lock-free ring buffer between a source and the analysis: samples, with an exact account of how many were dropped, and where.
+//! The lock-free ring buffer between a source and the analysis: samples, with an exact account of how many were dropped, and
+//! where.
 //!
-//! It has a single producer and a single consumer. Invariant: neither end waits for the other, locks, or allocates after construction; a full
-//! ring drops the newest samples, counts them, and remembers the place of the gap.
+//! It has a single producer and a single consumer. Invariant: neither end waits for the other, locks, or allocates after
+//! construction; a full ring drops the newest samples, counts them, and remembers the place of the gap.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -65,18 +66,13 @@ impl Writer {
     }
 
     /// Records the number of samples that came at once, so that the reader knows when it is worth looking again.
-    pub fn tell_piece(&self, samples: usize) {
+    pub fn record_piece(&self, samples: usize) {
         self.piece.store(samples, Relaxed);
     }
 
     /// The number of samples that fit just now.
     pub fn vacant(&self) -> usize {
         self.samples.vacant_len()
-    }
-
-    /// The number of samples dropped so far.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
     }
 
     /// Whether the consumer's end still exists.
@@ -174,11 +170,11 @@ mod tests {
         ) {
             let (mut writer, mut reader) = ring(capacity);
             let mut follower = Follower::default();
-            let mut written = 0u64;
+            let (mut written, mut dropped) = (0u64, 0u64);
             for (push, pop) in steps {
                 let samples: Vec<f32> = (written..written + push as u64).map(|i| i as f32).collect();
                 written += push as u64;
-                writer.push(&samples);
+                dropped += (push - writer.push(&samples)) as u64;
                 if pop > 0 {
                     follower.pop(&mut reader, pop);
                 }
@@ -188,7 +184,7 @@ mod tests {
             writer.push(&[written as f32]);
             while follower.pop(&mut reader, 64) > 0 {}
             prop_assert_eq!(follower.index, written + 1);
-            prop_assert_eq!(reader.lost(), writer.lost());
+            prop_assert_eq!(reader.lost(), dropped);
         }
     }
 

@@ -34,6 +34,6 @@ pub fn stopping() {
 
 fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager could not be told");
+        tracing::debug!(%error, "the service manager was not reached");
     }
 }

@@ -35,7 +35,7 @@ impl Silence {
         }
         let (now_ms, after_ms) = (milliseconds(self.zeros), self.after_ms.load(Relaxed));
         let is_silent = after_ms > 0 && now_ms >= after_ms;
-        stats.silent(if is_silent { now_ms } else { 0 });
+        stats.record_silence(if is_silent { now_ms } else { 0 });
         let was_told = std::mem::replace(&mut self.is_told, is_silent);
         let seconds = now_ms as f64 / 1e3;
         if is_silent && !was_told {
@@ -59,7 +59,7 @@ mod tests {
     fn source() -> (Silence, Arc<AtomicU64>, SourceStats) {
         let after_ms = Arc::new(AtomicU64::new(500));
         let stats = SourceStats::new("kitchen".into());
-        stats.enter(SourceState::Live);
+        stats.record_state(SourceState::Live);
         (Silence::new(after_ms.clone()), after_ms, stats)
     }
 
@@ -70,9 +70,9 @@ mod tests {
         assert_eq!(told, [None, None, None, None, Some(0.5), None, None, None]);
         assert_eq!(stats.silence_ms(), Some(800));
         // A source that is lost has another reason for its silence.
-        stats.enter(SourceState::Lost);
+        stats.record_state(SourceState::Lost);
         assert_eq!(stats.silence_ms(), None);
-        stats.enter(SourceState::Live);
+        stats.record_state(SourceState::Live);
         assert_eq!(silence.hear(&[0.0, 0.1, 0.0], 1_000, &stats), None);
         assert_eq!(stats.silence_ms(), None);
         assert_eq!(silence.hear(&[0.0; 498], 1_000, &stats), None);

@@ -82,7 +82,7 @@ impl Slot {
     /// A source that has just opened, which nothing else that was ever attached shares its `number` with.
     pub fn new(attachment: Attachment, ear: Ear, number: u64) -> Self {
         let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
-        stats.silent(0);
+        stats.record_silence(0);
         Self {
             source,
             rate_hz,

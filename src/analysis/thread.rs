@@ -226,7 +226,7 @@ impl Thread {
                 let samples = &self.popped[..popped.count];
                 let slot = &mut self.slots[index];
                 slot.ear.push(samples);
-                slot.stats.heard(popped.count as u64, slot.ear.level_dbfs());
+                slot.stats.record_samples(popped.count as u64, slot.ear.level_dbfs());
                 if let Some(report) = slot.health(samples) {
                     self.outbox.publish(report);
                 }
@@ -318,7 +318,7 @@ impl Thread {
             }
             self.end_events(index, EndReason::Decay);
             let slot = self.slots.remove(index);
-            slot.stats.enter(SourceState::Ended);
+            slot.stats.record_state(SourceState::Ended);
             // A pipeline that is gone needs no outcome.
             let _ = self.outcomes.send(Outcome::Finished { source: slot.source });
         }

@@ -1,4 +1,5 @@
-//! The real-time body of a capture: it picks or mixes channels, converts samples to f32, applies the gain and pushes into the ring.
+//! The real-time body of a capture: it picks or mixes channels, converts samples to f32, applies the gain and pushes into the
+//! ring.
 //!
 //! Invariant: [`Callback::process`] never allocates, locks, logs, makes a system call or panics; a test runs it under an
 //! allocator that counts.
@@ -18,7 +19,7 @@ pub struct Callback {
 }
 
 /// The factor of a gain of `gain_db` decibels.
-pub fn linear_gain(gain_db: f32) -> f32 {
+pub(crate) fn linear_gain(gain_db: f32) -> f32 {
     10f32.powf(gain_db / 20.0)
 }
 
@@ -40,7 +41,7 @@ impl Callback {
             }
             self.writer.push(&mono[..count]);
         }
-        self.writer.tell_piece(interleaved.len() / self.channels);
+        self.writer.record_piece(interleaved.len() / self.channels);
     }
 
     /// The ring that it pushes into.
@@ -51,7 +52,7 @@ impl Callback {
 
 /// Makes one sample of a frame. A sample that is not finite becomes silence, so that it cannot spoil the features after it.
 #[inline]
-pub fn mix<T: Copy>(frame: &[T], channel: Channel, gain: f32, to_f32: impl Fn(T) -> f32) -> f32 {
+pub(crate) fn mix<T: Copy>(frame: &[T], channel: Channel, gain: f32, to_f32: impl Fn(T) -> f32) -> f32 {
     let sample = match channel {
         Channel::Pick(number) => frame.get(usize::from(number).wrapping_sub(1)).map_or(0.0, |sample| to_f32(*sample)),
         Channel::Mix => frame.iter().map(|sample| to_f32(*sample)).sum::<f32>() / frame.len().max(1) as f32,

@@ -1,7 +1,8 @@
-//! Catches panics of foreign code that works on bytes from outside. Such a panic is a fault of the bytes; it ends neither the thread nor the
-//! process.
+//! Catches panics of foreign code that works on bytes from outside. Such a panic is a fault of the bytes; it ends neither the
+//! thread nor the process.
 //!
-//! Panics alone can be caught. Endless loops, overflows of the stack and unbounded memory cannot; fuzzing shows that there are none.
+//! Panics alone can be caught. Endless loops, overflows of the stack and unbounded memory cannot; fuzzing shows that there are
+//! none.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! Capture devices: the only file that names cpal.
 //!
-//! The hosts are asked in this order: PipeWire (where it was built in), PulseAudio, ALSA. Every call that may hang is made on a thread of its
-//! own, which is waited for a few seconds.
+//! The hosts are asked in this order: PipeWire (where it was built in), PulseAudio, ALSA. Every call that may hang is made on a
+//! thread of its own, which is waited for a few seconds.
 
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, OwnedFd};
@@ -327,8 +327,8 @@ fn on_a_thread<T: Send + 'static>(
     })
 }
 
-/// While it lives, standard error goes to /dev/null: libasound and libjack write there when devices are listed, and have no better way to
-/// stop it.
+/// While it lives, standard error goes to /dev/null: libasound and libjack write there when devices are listed, and have no
+/// better way to stop it.
 struct Quiet {
     stderr: Option<OwnedFd>,
     _alone: std::sync::MutexGuard<'static, ()>,
@@ -338,7 +338,8 @@ struct Quiet {
 static QUIET: Mutex<()> = Mutex::new(());
 
 impl Quiet {
-    /// Quiet while ALSA is asked. The other hosts write nothing, and may take so long that messages of other threads would be lost.
+    /// Quiet while ALSA is asked. The other hosts write nothing, and may take so long that messages of other threads would be
+    /// lost.
     fn around(host: HostId) -> Option<Self> {
         (!["pulseaudio", "pipewire"].contains(&host.name().to_lowercase().as_str())).then(Self::new)
     }

@@ -1,4 +1,5 @@
-//! Recordings: WAV, FLAC, Ogg Vorbis and MP3. symphonia decodes them as they are read, so that memory does not grow with their length.
+//! Recordings: WAV, FLAC, Ogg Vorbis and MP3. symphonia decodes them as they are read, so that memory does not grow with their
+//! length.
 //!
 //! Commands such as `scan` read a recording as fast as they can; as a source of `run` it is paced as real time.
 
@@ -191,7 +192,8 @@ impl Decoder {
     }
 }
 
-/// The sentence about a panic of the decoder, which is the file's fault and ends neither the daemon nor the scan of other recordings.
+/// The sentence about a panic of the decoder, which is the file's fault and ends neither the daemon nor the scan of other
+/// recordings.
 fn gave_up(what: &str) -> String {
     format!("the file is damaged, so that its decoder gave up ({what})")
 }
@@ -206,7 +208,7 @@ fn unreadable(error: &std::io::Error) -> String {
 
 /// The behaviour of a paced recording at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
+pub(crate) enum AtEnd {
     /// The source ends.
     Stop,
     /// The recording starts again.
@@ -217,7 +219,7 @@ pub enum AtEnd {
 const BLOCK: Duration = Duration::from_millis(20);
 
 /// Plays a recording into a ring, paced as real time.
-pub fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -> Result<Capture, CaptureError> {
+pub(crate) fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -> Result<Capture, CaptureError> {
     let decoder = Decoder::open(path, channel, gain_db)?;
     let rate_hz = decoder.rate_hz();
     let (writer, reader) = ring((rate_hz * RING_S) as usize);

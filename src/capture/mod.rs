@@ -1,8 +1,8 @@
 //! Capture: from a device, a recording or standard input into a ring of mono samples.
 //!
-//! `device` alone names cpal, and `callback` is the real-time body that it runs. `file` and `stdin` are the inputs without a device, and
-//! `catch_panic` confines the panics of decoders. Each input delivers mono f32 samples at its own rate into a [`ring`]; nothing here
-//! resamples. Devices never wait for the analysis; recordings and standard input can, and do.
+//! `device` alone names cpal, and `callback` is the real-time body that it runs. `file` and `stdin` are the inputs without a
+//! device, and `catch_panic` confines the panics of decoders. Each input delivers mono f32 samples at its own rate into a
+//! [`ring`]; nothing here resamples. Devices never wait for the analysis; recordings and standard input can, and do.
 //!
 //! Invariant: the device callback never allocates, locks, logs, makes a system call or panics.
 
@@ -18,16 +18,16 @@ use crate::ring;
 
 pub mod callback;
 mod catch_panic;
-pub mod device;
+pub(crate) mod device;
 pub mod file;
 pub mod source;
-pub mod stdin;
+mod stdin;
 
 /// The length of a ring in seconds: the analysis may be busy for as long before samples are lost.
 const RING_S: u32 = 2;
 
 /// An open source. Dropping its guard stops the capture.
-pub struct Capture {
+pub(crate) struct Capture {
     /// The sample rate in Hz.
     pub rate_hz: u32,
     /// The consumer's end of the ring, for the analysis.
@@ -53,7 +53,7 @@ pub enum Pace {
 
 /// A notice from an open source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub(crate) enum Notice {
     /// The source broke, and opening it again may help. One sentence says why.
     Lost(String),
     /// The source came to its end. All its samples are in the ring, and no more will come.
@@ -140,7 +140,7 @@ impl CaptureError {
 }
 
 /// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, or a device's id.
-pub fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
+pub(crate) fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
     match text.strip_prefix("file:") {
         Some(path) => match path.strip_suffix("?loop") {
             Some(path) => Input::File { path: path.into(), looped: true },
@@ -153,7 +153,7 @@ pub fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
 }
 
 /// Opens a source, whose samples flow into the ring from then on.
-pub fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
+pub(crate) fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
     match &source.input {
         Input::Default => device::open(None, source.channel, source.gain_db),
         Input::Device(id) => device::open(Some(id), source.channel, source.gain_db),

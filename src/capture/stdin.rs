@@ -1,7 +1,7 @@
 //! Raw PCM on standard input: signed 16-bit little-endian mono, at a rate that the user names.
 //!
-//! Its thread waits while the ring is full, as the writer of a pipe can wait too, so that nothing is lost. The thread is never joined,
-//! because a read may block for ever.
+//! Its thread waits while the ring is full, as the writer of a pipe can wait too, so that nothing is lost. The thread is never
+//! joined, because a read may block for ever.
 
 use std::io::{self, Read};
 use std::sync::Arc;

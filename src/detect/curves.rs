@@ -1,7 +1,7 @@
 //! The curve of confirmed scores of every label, as its segments with their refined boundaries and peaks.
 //!
-//! It serves `mimid scan --scores` alone. The segments of a whole recording are few, so that all of them are kept and put on a grid in
-//! the end.
+//! It serves `mimid scan --scores` alone. The segments of a whole recording are few, so that all of them are kept and put on a
+//! grid in the end.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::segments::{FLOOR, Segment, SegmentFinder};
 /// The lowest peak of a segment whose boundaries are refined.
 const REFINED: f32 = 2e-3;
 
-/// The longest pause between two segments of a label that is filled with the lower of their scores, as the hangover of a tracker bridges
-/// it, in milliseconds.
+/// The longest pause between two segments of a label that is filled with the lower of their scores, as the hangover of a tracker
+/// bridges it, in milliseconds.
 const PAUSE_MS: u64 = 600;
 
 /// The segments of every label's curve.
@@ -57,7 +57,8 @@ impl Curves {
         Self { bank, labels: vec![LabelCurve::new(&scoring); n_labels], spans: Vec::new(), base: 0, scoring, pause }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were scored.
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were
+    /// scored.
     pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], refiner: Option<&BoundaryRefiner>) {
         let n_labels = self.labels.len();
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));

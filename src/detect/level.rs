@@ -6,8 +6,8 @@
 const BLOCKS_PER_SECOND: u32 = 100;
 /// The number of blocks that are stored: 60 s.
 const CAPACITY: usize = 6_000;
-/// The number of blocks that may be asked for: 55 s. The rest is room for the newest sound, which runs ahead of the decisions by a few
-/// seconds.
+/// The number of blocks that may be asked for: 55 s. The rest is room for the newest sound, which runs ahead of the decisions by
+/// a few seconds.
 const REMEMBERED: u64 = 5_500;
 /// The newest stretch from which the noise floor is estimated, in blocks: 20 s.
 const FLOOR_BLOCKS: u64 = 2_000;

@@ -1,9 +1,9 @@
-//! The event merger: makes one event of the labels of one sound. Bark, Dog, Animal and Domestic animals at once are reported as Bark, which
-//! names the others as well.
+//! The event merger: makes one event of the labels of one sound. Bark, Dog, Animal and Domestic animals at once are reported as
+//! Bark, which names the others as well.
 //!
-//! Two rules are related where every label of one is a label of the other, or stands below one of its labels in the hierarchy. A merged
-//! event has the name of its most specific rule that was not taken back. A parent that goes on long after its child becomes an event of its
-//! own. Without a hierarchy all events pass unchanged.
+//! Two rules are related where every label of one is a label of the other, or stands below one of its labels in the hierarchy. A
+//! merged event has the name of its most specific rule that was not taken back. A parent that goes on long after its child
+//! becomes an event of its own. Without a hierarchy all events pass unchanged.
 
 use super::Detection;
 use super::level::LevelMeter;
@@ -12,8 +12,8 @@ use crate::detect::rule::Rule;
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
 
-/// The time for which a parent goes on after its child before it becomes an event of its own, in seconds; or as long again as the child
-/// lasted, if that is longer.
+/// The time for which a parent goes on after its child before it becomes an event of its own, in seconds; or as long again as the
+/// child lasted, if that is longer.
 const LONGER_S: u64 = 6;
 
 /// Whether the rule `low` is below the rule `high`.
@@ -103,8 +103,8 @@ impl EventMerger {
         self.open.clear();
     }
 
-    /// The rule under whose name a part of an open event is reported, and the event's number; `None` where its end was reported already, or
-    /// there is no such part.
+    /// The rule under whose name a part of an open event is reported, and the event's number; `None` where its end was reported
+    /// already, or there is no such part.
     pub fn reported_as(&self, rule: usize, number: u64) -> Option<(usize, u64)> {
         let is_part = |part: &Part| part.rule == rule && part.number == number;
         let event = self.open.iter().find(|event| event.parts.iter().any(is_part))?;

@@ -2,12 +2,12 @@
 //!
 //! Each rule has one curve of scores, which `scoring` makes of the scores of the rule's labels (`members`). `segments` finds the
 //! segments of the curve, and `tracker` decides which of them are events and when each is reported; `rule_detector` holds the two
-//! together. `boundaries` refines onsets and offsets by the sound itself, and `level` measures how loud a stretch of sound was. `merger`
-//! makes one event of the labels of one sound, such as Bark, Dog and Animal.
+//! together. `boundaries` refines onsets and offsets by the sound itself, and `level` measures how loud a stretch of sound was.
+//! `merger` makes one event of the labels of one sound, such as Bark, Dog and Animal.
 //!
 //! For explanations, `standing` says why a rule reports an event or does not, `why` puts it into words, and `trace` records it.
-//! `curves` and `peaks` follow every label of the model: `curves` keeps the segments of a recording, `peaks` the heights of the peaks
-//! alone. Times are sample indices at the model's rate.
+//! `curves` and `peaks` follow every label of the model: `curves` keeps the segments of a recording, `peaks` the heights of the
+//! peaks alone. Times are sample indices at the model's rate.
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
@@ -56,8 +56,8 @@ const LOUDNESS_MS: u64 = 300;
 /// One step of one event: what a detector reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
-    /// The rule that the event belongs to, as an index into the detector's rules. It may change to a more specific one while the event
-    /// lasts.
+    /// The rule that the event belongs to, as an index into the detector's rules. It may change to a more specific one while the
+    /// event lasts.
     pub rule: usize,
     /// The event's number, the same in all of its steps.
     pub event: u64,
@@ -146,8 +146,8 @@ impl Detector {
         &self.rules
     }
 
-    /// Takes the scores of the windows that end at the sample index `end`, `[windows, labels]`, and appends the steps that follow from
-    /// them to `detections`. Only the windows that `is_fresh` names were scored at this hop; the other rows are ignored.
+    /// Takes the scores of the windows that end at the sample index `end`, `[windows, labels]`, and appends the steps that follow
+    /// from them to `detections`. Only the windows that `is_fresh` names were scored at this hop; the other rows are ignored.
     pub fn push(
         &mut self,
         end: u64,
@@ -193,7 +193,8 @@ impl Detector {
         }
     }
 
-    /// Ends every open event, at the sample index `now` at the latest, and forgets the scores. The next window ends a hop after `base`.
+    /// Ends every open event, at the sample index `now` at the latest, and forgets the scores. The next window ends a hop after
+    /// `base`.
     pub fn finish(&mut self, now: u64, base: u64, reason: EndReason, measures: SoundMeasures, detections: &mut Vec<Detection>) {
         let time = self.curve_time();
         let mut steps = std::mem::take(&mut self.steps);
@@ -217,8 +218,8 @@ impl Detector {
 
     /// Puts `rules` in force from now on.
     ///
-    /// A rule whose name and labels stay the same keeps its curve. Its open events go on as far as its new thresholds and durations would
-    /// have reported them. All other open events end with `Paused`.
+    /// A rule whose name and labels stay the same keeps its curve. Its open events go on as far as its new thresholds and
+    /// durations would have reported them. All other open events end with `Paused`.
     pub fn replace_rules(
         &mut self,
         rules: impl Into<Arc<[Rule]>>,

@@ -1,7 +1,7 @@
 //! The peaks of the two curves of every label, reported or not, from which `mimid tune --background` chooses thresholds.
 //!
-//! The peak of a confirmed curve is the score that an event would have; the peak of a causal curve decides whether it would be announced.
-//! Peaks are numbers alone, from which no sound can be made.
+//! The peak of a confirmed curve is the score that an event would have; the peak of a causal curve decides whether it would be
+//! announced. Peaks are numbers alone, from which no sound can be made.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::scoring::{CurveBank, Scoring};
 use super::segments::SegmentFinder;
 
 /// The lowest peak that is kept: no threshold is as low, and there are very many lower peaks.
-pub const FLOOR: f32 = 2e-3;
+pub(crate) const FLOOR: f32 = 2e-3;
 
 /// The two curves of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub enum CurveKind {
 
 /// A peak of a label's curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScorePeak {
+pub(crate) struct ScorePeak {
     /// The label, by its index among the model's outputs.
     pub label: usize,
     /// The curve.
@@ -35,7 +35,7 @@ pub struct ScorePeak {
 
 /// Finds the peaks of every label's curves, hop by hop.
 #[derive(Debug)]
-pub struct PeakFinder {
+pub(crate) struct PeakFinder {
     scoring: Arc<Scoring>,
     bank: CurveBank,
     labels: Vec<LabelPeaks>,
@@ -68,7 +68,8 @@ impl PeakFinder {
         Self { bank, labels: vec![LabelPeaks::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
-    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were scored.
+    /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were
+    /// scored.
     pub fn push(&mut self, scores: &[f32], is_fresh: &[bool]) {
         let n_labels = self.labels.len();
         let hop = self.scoring.hop_samples();

@@ -1,5 +1,5 @@
-//! A rule names the labels that are reported together; its gate holds the thresholds and durations that turn their curve of scores into
-//! events. Plain data; the configuration fills it.
+//! A rule names the labels that are reported together; its gate holds the thresholds and durations that turn their curve of
+//! scores into events. Plain data; the configuration fills it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Rule {
 
 impl Rule {
     /// Whether a level in dBFS reaches the rule's `min_level_dbfs`. The level is measured only where the rule has one.
-    pub fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
+    pub(crate) fn is_loud(&self, level_dbfs: impl FnOnce() -> f32) -> bool {
         self.gate.min_level_dbfs.is_none_or(|least| level_dbfs() >= least)
     }
 }
@@ -52,7 +52,8 @@ pub struct Gate {
     pub release: f32,
     /// The causal score at which an event is announced at once, 0…1.
     pub start_threshold: f32,
-    /// The number of windows, among the last [`confirm_n`](Self::confirm_n), that must reach the start threshold for an announcement.
+    /// The number of windows, among the last [`confirm_n`](Self::confirm_n), that must reach the start threshold for an
+    /// announcement.
     pub confirm_k: usize,
     /// The number of last windows that count for an announcement.
     pub confirm_n: usize,
@@ -89,7 +90,7 @@ impl From<&Gate> for Thresholds {
 
 /// The numbers of a gate as a configuration writes them.
 #[derive(Debug, Clone, Copy)]
-pub struct StandardGate {
+pub(crate) struct StandardGate {
     /// The threshold for the confirmed score, 0…1.
     pub threshold: f64,
     /// The release, as a part of the threshold in force.
@@ -111,7 +112,7 @@ pub struct StandardGate {
 }
 
 /// The numbers that hold where neither the configuration nor the model sets others.
-pub const STANDARD_GATE: StandardGate = StandardGate {
+pub(crate) const STANDARD_GATE: StandardGate = StandardGate {
     threshold: 0.2,
     release_ratio: 0.1,
     start_ratio: 0.7,

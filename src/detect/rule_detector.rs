@@ -1,5 +1,5 @@
-//! One rule's way from its curve of scores to the steps of its events: the segment finder, the tracker, and between them the places of
-//! segments in time.
+//! One rule's way from its curve of scores to the steps of its events: the segment finder, the tracker, and between them the
+//! places of segments in time.
 
 use super::SoundMeasures;
 use super::boundaries::{Boundary, BoundaryRefiner, CoarseSegment, SegmentBounds};
@@ -10,8 +10,8 @@ use super::standing::Fate;
 use super::trace::{self, TracedSegment};
 use super::tracker::{PlacedSegment, Tracker};
 
-/// The length of a segment, in values of the curve, from which on its onset is refined while it still goes on: later the sound at the
-/// onset would have been forgotten.
+/// The length of a segment, in values of the curve, from which on its onset is refined while it still goes on: later the sound at
+/// the onset would have been forgotten.
 const LONG_SEGMENT: u64 = 50;
 
 /// The segment finder and the tracker of one rule.
@@ -83,8 +83,8 @@ impl RuleDetector {
         self.early_onset = None;
     }
 
-    /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose peak is
-    /// below the rule's threshold is left out.
+    /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose peak
+    /// is below the rule's threshold is left out.
     pub fn place(
         &mut self,
         update: SegmentUpdate,

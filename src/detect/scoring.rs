@@ -1,10 +1,11 @@
 //! From the scores of windows to two curves of scores: the causal one at once, the confirmed one about a window later.
 //!
-//! A window has a high score while it holds enough of a sound. Of two windows of length W, the one that ends at t + δW therefore has a high
-//! score from the onset of a sound on, and the one that begins at t − δW until its offset. The geometric mean of the two is high while the
-//! sound lasts, and only then: it is the confirmed score of the moment t. The means of short and long windows are averaged in the same way,
-//! because the short window knows the time of a sound better and the long one its label. A median removes single outliers. The causal
-//! score is the geometric mean of the windows that end now. The lengths of the windows and δ belong to the model's manifest.
+//! A window has a high score while it holds enough of a sound. Of two windows of length W, the one that ends at t + δW therefore
+//! has a high score from the onset of a sound on, and the one that begins at t − δW until its offset. The geometric mean of the
+//! two is high while the sound lasts, and only then: it is the confirmed score of the moment t. The means of short and long
+//! windows are averaged in the same way, because the short window knows the time of a sound better and the long one its label. A
+//! median removes single outliers. The causal score is the geometric mean of the windows that end now. The lengths of the windows
+//! and δ belong to the model's manifest.
 
 use crate::model::manifest::Detection;
 
@@ -17,7 +18,8 @@ pub struct Scoring {
     hop_samples: u64,
     /// The length of each window in samples.
     windows_samples: Vec<u64>,
-    /// For each length of window: the ends of the two windows that make the confirmed score of a moment, counted from that moment.
+    /// For each length of window: the ends of the two windows that make the confirmed score of a moment, counted from that
+    /// moment.
     reach: Vec<(f32, f32)>,
     median: usize,
     /// The number of hops whose scores are remembered.
@@ -94,7 +96,8 @@ pub fn causal(scores: impl ExactSizeIterator<Item = f32>) -> f32 {
     mean[0]
 }
 
-/// Takes the root that makes a product of `n` factors their geometric mean. One or two windows, as models have them, need no logarithm.
+/// Takes the root that makes a product of `n` factors their geometric mean. One or two windows, as models have them, need no
+/// logarithm.
 fn take_root(products: &mut [f32], n: usize) {
     match n {
         0 | 1 => {}
@@ -146,8 +149,8 @@ impl CurveBank {
 
     /// Takes the scores of the windows that end at the next hop. `write` writes the scores of one window, one a curve.
     ///
-    /// A window that `is_fresh` does not name was not scored at this hop. It keeps its last scores until it is scored again; then the
-    /// logarithms of the scores between the two are interpolated linearly.
+    /// A window that `is_fresh` does not name was not scored at this hop. It keeps its last scores until it is scored again; then
+    /// the logarithms of the scores between the two are interpolated linearly.
     pub fn push(&mut self, scoring: &Scoring, is_fresh: &[bool], mut write: impl FnMut(usize, &mut [f32])) {
         self.causal.fill(1.0);
         for (window, is_fresh) in is_fresh.iter().enumerate() {
@@ -208,8 +211,8 @@ impl CurveBank {
         self.scored.fill(0);
     }
 
-    /// A bank for other curves at the same moment. Each new curve continues the past of the one that `kept` names, or a past in which every
-    /// score was 0.
+    /// A bank for other curves at the same moment. Each new curve continues the past of the one that `kept` names, or a past in
+    /// which every score was 0.
     pub fn rearranged(&self, kept: &[Option<usize>]) -> Self {
         let rearrange = |rows: &[f32]| {
             let row = |row: &[f32]| kept.iter().map(|kept| kept.map_or(0.0, |old| row[old])).collect::<Vec<_>>();

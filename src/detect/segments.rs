@@ -1,8 +1,8 @@
 //! Segmentation of a curve of scores: where on the curve an event begins and ends, whatever threshold is in force.
 //!
-//! A curve turns where it falls below a part β of a peak (`valley`) and rises again by 1/β. Each rise between two turns is one segment. A
-//! segment reaches as far as the curve stays above a part α of its peak (`extent`), so that a threshold decides whether an event is
-//! reported, and never how long it is. Times are counted in values of the curve.
+//! A curve turns where it falls below a part β of a peak (`valley`) and rises again by 1/β. Each rise between two turns is one
+//! segment. A segment reaches as far as the curve stays above a part α of its peak (`extent`), so that a threshold decides
+//! whether an event is reported, and never how long it is. Times are counted in values of the curve.
 
 use std::collections::VecDeque;
 
@@ -58,8 +58,8 @@ enum FinderState {
 }
 
 impl SegmentFinder {
-    /// A finder of segments that reach down to `extent` of their peaks, and part at valleys below `valley` of the lower peak. No segment
-    /// reaches below the score `release`.
+    /// A finder of segments that reach down to `extent` of their peaks, and part at valleys below `valley` of the lower peak. No
+    /// segment reaches below the score `release`.
     pub fn new(extent: f32, valley: f32, release: f32) -> Self {
         Self {
             extent,

@@ -38,14 +38,15 @@ pub struct EventSoFar {
 
 impl Step {
     /// The state of the event at this step.
-    pub fn so_far(&self) -> &EventSoFar {
+    #[cfg(test)]
+    pub(crate) fn so_far(&self) -> &EventSoFar {
         match self {
             Step::Start(so_far) | Step::Update(so_far) | Step::End { so_far, .. } => so_far,
         }
     }
 
     /// From the onset to the offset, or to `now` while the sound lasts.
-    pub fn span(&self, now: u64) -> (u64, u64) {
+    pub(crate) fn span(&self, now: u64) -> (u64, u64) {
         match self {
             Step::Start(so_far) | Step::Update(so_far) => (so_far.onset.at, now),
             Step::End { so_far, offset, .. } => (so_far.onset.at, offset.at),
@@ -54,4 +55,4 @@ impl Step {
 }
 
 /// A step together with the number of its event, which is unique within a detector.
-pub type TrackerStep = (u64, Step);
+pub(crate) type TrackerStep = (u64, Step);

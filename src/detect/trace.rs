@@ -1,4 +1,5 @@
-//! The trace of a detector: the scores, the segments and the reasons for its decisions, recorded for explanations. It decides nothing.
+//! The trace of a detector: the scores, the segments and the reasons for its decisions, recorded for explanations. It decides
+//! nothing.
 
 use super::Glance;
 use super::boundaries::SegmentBounds;

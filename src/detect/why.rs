@@ -62,7 +62,7 @@ pub enum Why {
 
 /// The moment at which a rule has a standing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// The moment as a sample index.
     pub now: u64,
     /// The rate of the sample indices in Hz.
@@ -72,9 +72,9 @@ pub struct Moment {
 }
 
 impl Why {
-    /// The reason behind the standing of a rule with this gate at a moment. `reported_as` is the other name under which its open event is
-    /// reported, if it has one.
-    pub fn new(standing: Standing, reported_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
+    /// The reason behind the standing of a rule with this gate at a moment. `reported_as` is the other name under which its open
+    /// event is reported, if it has one.
+    pub(crate) fn new(standing: Standing, reported_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
         match standing {
             Standing::Open { is_confirmed, .. } => match reported_as {
                 Some(by) => Why::Held { by },
@@ -94,7 +94,7 @@ impl Why {
     }
 
     /// The reason as a sentence without its full stop. The scores are shown beside it, so it does not repeat them.
-    pub fn because(&self) -> String {
+    pub(crate) fn because(&self) -> String {
         match self {
             Why::Open { is_confirmed: true } => "an event is open".to_owned(),
             Why::Open { is_confirmed: false } => "announced, not yet confirmed".to_owned(),

@@ -41,7 +41,8 @@ impl Ear {
         self.next_end = base + hop;
     }
 
-    /// Ends the sound: the resampler lets out the rest of it. [`settle`](Self::settle) then appends the silence that settles the last scores.
+    /// Ends the sound: the resampler lets out the rest of it. [`settle`](Self::settle) then appends the silence that settles the
+    /// last scores.
     pub fn end_input(&mut self) {
         if self.end_of_input.is_some() {
             return;
@@ -53,7 +54,8 @@ impl Ear {
         self.end_of_input = Some(self.position);
     }
 
-    /// Appends the next piece of the settling silence after [`end_input`](Self::end_input), and says whether more windows are to come.
+    /// Appends the next piece of the settling silence after [`end_input`](Self::end_input), and says whether more windows are to
+    /// come.
     pub fn settle(&mut self) -> Settling {
         let Some(end) = self.end_of_input else { return Settling::Done };
         let until =

@@ -1,8 +1,8 @@
 //! An ear: one source's way from samples to detections, through resampling, features, windows and detection.
 //!
-//! The inference lies between the windows and the detection and belongs to the caller, so that the windows of several ears, or many windows
-//! of one recording, share a batch. `scheduler` decides which windows are worth an inference, and `end` treats gaps and the end of the
-//! sound.
+//! The inference lies between the windows and the detection and belongs to the caller, so that the windows of several ears, or
+//! many windows of one recording, share a batch. `scheduler` decides which windows are worth an inference, and `end` treats gaps
+//! and the end of the sound.
 //!
 //! Live capture and recordings go through the same ear. It reads no clock; its times are sample indices at the model's rate.
 use std::sync::Arc;
@@ -136,7 +136,8 @@ impl Ear {
         (self.next_end + self.front.lookahead_samples() as u64).saturating_sub(self.position)
     }
 
-    /// The source of the scores of the window of this length that is due after `ahead` hops. Only every `hop_stride`-th hop is scored at all.
+    /// The source of the scores of the window of this length that is due after `ahead` hops. Only every `hop_stride`-th hop is
+    /// scored at all.
     pub(crate) fn need(&self, length: usize, ahead: usize, hop_stride: u64) -> Need {
         let (hop, reach) = (self.scoring.hop_samples(), self.front.lookahead_samples() as u64);
         let end = self.next_end + ahead as u64 * hop;
@@ -153,8 +154,8 @@ impl Ear {
         &self.first_scores
     }
 
-    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first window alone.
-    /// Returns whether the first window asks for the others to be scored as well.
+    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first
+    /// window alone. Returns whether the first window asks for the others to be scored as well.
     pub(crate) fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
         self.scheduler.is_raised(scores, is_complete)
     }
@@ -165,8 +166,8 @@ impl Ear {
         self.front.copy_window(end, self.scoring.windows_samples()[length] as usize, out);
     }
 
-    /// Takes the scores of the hop that was due first, `[lengths, labels]`, and appends the steps that follow from them to `found`. Only the
-    /// windows that `is_fresh` names were scored at this hop.
+    /// Takes the scores of the hop that was due first, `[lengths, labels]`, and appends the steps that follow from them to
+    /// `found`. Only the windows that `is_fresh` names were scored at this hop.
     pub fn take_scores(&mut self, scores: &[f32], is_fresh: &[bool], found: &mut Vec<Detection>) {
         let first = found.len();
         if let Some(refiner) = &mut self.refiner {

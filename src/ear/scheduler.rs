@@ -1,13 +1,14 @@
 //! The scheduler: which of an ear's windows are worth an inference.
 //!
 //! - The short window is scored at every hop.
-//! - The long window costs three times as much, and its scores change a third as fast. It is scored at every n-th hop only, where n is its
-//!   stride, and at once where the scores of the short window have risen: something may begin, and an announcement needs both windows.
+//! - The long window costs three times as much, and its scores change a third as fast. It is scored at every n-th hop only, where
+//!   n is its stride, and at once where the scores of the short window have risen: something may begin, and an announcement needs
+//!   both windows.
 //! - While the sound is steady, the short window is scored less often as well.
 //! - A window that holds silence alone gets the scores of silence without an inference.
 //!
-//! The scheduler looks at the sound and at scores, never at a clock or at the load, so that the same samples are scored in the same way
-//! live and from a recording. Load shedding alone comes from outside, as the hop stride.
+//! The scheduler looks at the sound and at scores, never at a clock or at the load, so that the same samples are scored in the
+//! same way live and from a recording. Load shedding alone comes from outside, as the hop stride.
 
 use crate::detect::rule::Rule;
 use crate::model::hierarchy::LabelHierarchy;
@@ -81,8 +82,8 @@ impl Scheduler {
 
     /// The source of the scores of the window of this length that ends with `hop`.
     ///
-    /// `is_silent` says whether the window holds nothing but silence, `is_steady` whether the sound is steady at both ends of the window. Only
-    /// every `hop_stride`-th hop is scored at all: 1 scores every hop, and load shedding takes more.
+    /// `is_silent` says whether the window holds nothing but silence, `is_steady` whether the sound is steady at both ends of the
+    /// window. Only every `hop_stride`-th hop is scored at all: 1 scores every hop, and load shedding takes more.
     pub fn need(&self, length: usize, hop: u64, is_silent: bool, is_steady: impl FnOnce() -> bool, hop_stride: u64) -> Need {
         if is_silent {
             Need::Silence
@@ -95,9 +96,9 @@ impl Scheduler {
         }
     }
 
-    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first window alone.
-    /// Returns whether the other windows must be scored at this hop as well, because a label has risen that their last scores do not
-    /// announce.
+    /// Takes the scores of the next hop, `[lengths, labels]`: those of all windows where `is_complete`, else those of the first
+    /// window alone. Returns whether the other windows must be scored at this hop as well, because a label has risen that their
+    /// last scores do not announce.
     pub fn is_raised(&mut self, scores: &[f32], is_complete: bool) -> bool {
         let (first, others) = scores.split_at(self.starts.len());
         if is_complete {
@@ -109,7 +110,8 @@ impl Scheduler {
             return false;
         }
         let n = self.strides.len() as i32;
-        // The hops at which the other windows were asked for count in `seen` alone, because their scores may still be on their way.
+        // The hops at which the other windows were asked for count in `seen` alone, because their scores may still be on their
+        // way.
         let labels = first.iter().zip(&self.starts).zip(self.seen.iter().zip(&self.held));
         let is_raised = labels
             .into_iter()

@@ -1,6 +1,7 @@
 //! The mel filterbank and the decibel: from a power spectrum to one frame of the log-mel spectrogram.
 //!
-//! The filters are triangles on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book, section 5.4), and not normalised.
+//! The filters are triangles on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book, section 5.4), and
+//! not normalised.
 
 use crate::model::manifest::LogMelParameters;
 

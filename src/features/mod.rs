@@ -1,12 +1,12 @@
 //! Features: from mono samples at the model's rate to the windows that the model takes.
 //!
-//! `window` makes the frames of the log-mel spectrogram by a sliding Fourier transform, and `mel` projects each onto the mel bands. Both work
-//! on a stream, so that every sample is transformed once, however much the model's windows overlap.
+//! `window` makes the frames of the log-mel spectrogram by a sliding Fourier transform, and `mel` projects each onto the mel
+//! bands. Both work on a stream, so that every sample is transformed once, however much the model's windows overlap.
 //!
 //! Invariant: any chunking of the same samples gives bit-identical features, and nothing here allocates after construction.
 
-pub mod mel;
-pub mod window;
+pub(crate) mod mel;
+mod window;
 
 pub use window::LogMel;
 
@@ -64,8 +64,8 @@ impl FrontEnd {
 
     /// Writes the window of `length` samples that ends at the sample index `end` into `out`, in the model's layout.
     ///
-    /// Everything before the first sample is digital silence. `end` must not lie after `available_until`, nor the start of the window before
-    /// the remembered past.
+    /// Everything before the first sample is digital silence. `end` must not lie after `available_until`, nor the start of the
+    /// window before the remembered past.
     pub fn copy_window(&self, end: u64, length: usize, out: &mut [f32]) {
         match self {
             FrontEnd::LogMel(front) => front.copy_window(end, length, out),

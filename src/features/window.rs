@@ -1,10 +1,12 @@
-//! The sliding Fourier transform: takes samples in any chunking, makes the frames of the log-mel spectrogram, and remembers the newest.
+//! The sliding Fourier transform: takes samples in any chunking, makes the frames of the log-mel spectrogram, and remembers the
+//! newest.
 //!
-//! Frame t is centred on sample t · hop; everything before sample 0 is zero. Frames lie on the absolute grid of samples, so that two windows
-//! that overlap share them. A gap moves the index of the next frame and not the phase of the grid.
+//! Frame t is centred on sample t · hop; everything before sample 0 is zero. Frames lie on the absolute grid of samples, so that
+//! two windows that overlap share them. A gap moves the index of the next frame and not the phase of the grid.
 //!
-//! The transform is computed in double precision. In single precision a loud tone would leave an error in bands that are 100 dB weaker, as
-//! loud as 16-bit recordings are there. The steps after the transform add positive numbers only, and need no more than single precision.
+//! The transform is computed in double precision. In single precision a loud tone would leave an error in bands that are 100 dB
+//! weaker, as loud as 16-bit recordings are there. The steps after the transform add positive numbers only, and need no more than
+//! single precision.
 
 use std::sync::Arc;
 
@@ -33,8 +35,8 @@ pub struct LogMel {
     newest: Vec<f32>,
     /// The number of pending samples up to the last one that is not zero.
     loud: usize,
-    /// The newest frames, `[n_mels, capacity]`; frame t is in column t % capacity. Windows have this layout, and are read far more often than
-    /// frames are written.
+    /// The newest frames, `[n_mels, capacity]`; frame t is in column t % capacity. Windows have this layout, and are read far
+    /// more often than frames are written.
     frames: Vec<f32>,
     capacity: usize,
     next_frame: u64,
@@ -190,8 +192,8 @@ impl LogMel {
     }
 
     fn transform(&mut self, start: usize) {
-        // The compiler makes this function's loops once for each kind of vectors that a processor may have. Their results are the same to the
-        // last bit.
+        // The compiler makes this function's loops once for each kind of vectors that a processor may have. Their results are the
+        // same to the last bit.
         dispatch!(Level::new(), simd => self.transform_on(simd, start));
     }
 

@@ -1,7 +1,8 @@
 //! Helper threads, which take a share of the batches: the owner of a batch offers it, and whichever helper is idle scores it.
 //!
-//! A helper is a thread with a tagger of its own. No owner waits for a helper to begin: when it has nothing else to do, it scores the batches
-//! that no helper has taken yet. The helpers decide nothing about what is scored, and the scores are the same on any thread.
+//! A helper is a thread with a tagger of its own. No owner waits for a helper to begin: when it has nothing else to do, it scores
+//! the batches that no helper has taken yet. The helpers decide nothing about what is scored, and the scores are the same on any
+//! thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,7 +18,7 @@ const MOST: usize = 64 * OFFERS_PER_HELPER;
 
 /// A batch on its way to a helper and back; its buffers are used again.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// The index of the windows' length.
     pub length: usize,
     /// The number of windows.
@@ -31,7 +32,7 @@ pub struct Batch {
 }
 
 /// A batch with its scores, or the reason why there are none.
-pub type Scored = Result<Batch, ModelError>;
+pub(crate) type Scored = Result<Batch, ModelError>;
 
 /// A batch with the way back to its owner. If its helper dies, it goes back as lost, because the owner waits for it.
 struct Offer {
@@ -97,7 +98,7 @@ impl Drop for Counted<'_> {
 
 impl Helpers {
     /// Scores batches with `tagger` until no owner is left.
-    pub fn help(self, tagger: &mut Tagger) {
+    pub(crate) fn help(self, tagger: &mut Tagger) {
         self.serve(|batch| score_with(tagger, batch));
     }
 
@@ -116,7 +117,7 @@ fn score_with(tagger: &mut Tagger, batch: &mut Batch) -> Result<(), ModelError> 
 }
 
 /// The batches that one owner has offered and not yet got back.
-pub struct Share {
+pub(crate) struct Share {
     offers: Offers,
     back: Sender<Option<Scored>>,
     scored: Receiver<Option<Scored>>,
@@ -140,7 +141,8 @@ impl Share {
         self.pending < MOST.min(self.n_helpers() * OFFERS_PER_HELPER)
     }
 
-    /// Offers a batch to the helpers. Where the queue is full of other owners' batches, the batch is scored here and now with `tagger`.
+    /// Offers a batch to the helpers. Where the queue is full of other owners' batches, the batch is scored here and now with
+    /// `tagger`.
     pub fn offer(&mut self, batch: Batch, tagger: &mut Tagger) {
         self.offer_or(batch, |batch| score_with(tagger, batch));
     }
@@ -169,8 +171,8 @@ impl Share {
         Some(scored.unwrap_or(Err(ModelError::Lost)))
     }
 
-    /// Takes the next batch that comes back; `None` where none is on offer. It waits for the helper that works on the batch, so that an owner
-    /// calls it only after it has [helped](Self::help) as far as it can.
+    /// Takes the next batch that comes back; `None` where none is on offer. It waits for the helper that works on the batch, so
+    /// that an owner calls it only after it has [helped](Self::help) as far as it can.
     pub fn take_back(&mut self) -> Option<Scored> {
         self.pending = self.pending.checked_sub(1)?;
         Some(self.scored.recv().ok().flatten().unwrap_or(Err(ModelError::Lost)))
@@ -221,8 +223,8 @@ mod tests {
         lost: usize,
     }
 
-    /// Runs an owner of batches with these fates. After every `round` of them it takes back what it has offered, and scores what no helper
-    /// has begun. It refuses a batch of which a helper would die.
+    /// Runs an owner of batches with these fates. After every `round` of them it takes back what it has offered, and scores what
+    /// no helper has begun. It refuses a batch of which a helper would die.
     fn own(offers: Offers, owner: usize, fates: &[Fate], round: usize) -> (Returned, Returned) {
         let (mut share, mut expected, mut returned) = (Share::new(offers), Returned::default(), Returned::default());
         for (start, fates) in fates.chunks(round).enumerate().map(|(index, fates)| (index * round, fates)) {

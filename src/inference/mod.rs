@@ -1,8 +1,8 @@
 //! Inference: from hops that are due to their scores, in batches over ears and window lengths, on as many threads as there are.
 //!
-//! A pass has two rounds. The first scores the windows that are due anyway, the second those that the scores of the first ask for. The scores
-//! of a window depend on nothing but the window, so that neither its batch nor its thread matters. Nothing here decides events, and nothing
-//! allocates once every buffer has been used.
+//! A pass has two rounds. The first scores the windows that are due anyway, the second those that the scores of the first ask
+//! for. The scores of a window depend on nothing but the window, so that neither its batch nor its thread matters. Nothing here
+//! decides events, and nothing allocates once every buffer has been used.
 
 pub mod helpers;
 
@@ -54,7 +54,8 @@ struct Reserve {
 }
 
 impl Drop for Reserve {
-    /// Waits for the threads: ONNX Runtime must not be unloaded while one of them is in it. No owner could offer them work any more, so they end.
+    /// Waits for the threads: ONNX Runtime must not be unloaded while one of them is in it. No owner could offer them work any
+    /// more, so they end.
     fn drop(&mut self) {
         self.started.drain(..).for_each(|thread| drop(thread.join()));
     }
@@ -81,7 +82,7 @@ impl Inference {
     }
 
     /// An inference on this thread, and on up to `threads` threads in all once one does not keep up.
-    pub fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
+    pub(crate) fn open(model: &Model, runtime: &Runtime, threads: usize) -> Result<Self, ModelError> {
         let (offers, helpers) = helpers();
         let mut inference = Self::new(Tagger::open(model, runtime)?, offers);
         let left = threads.saturating_sub(1);
@@ -90,7 +91,7 @@ impl Inference {
     }
 
     /// The tagger, for other use.
-    pub fn into_tagger(self) -> Tagger {
+    pub(crate) fn into_tagger(self) -> Tagger {
         self.tagger
     }
 
@@ -100,7 +101,7 @@ impl Inference {
     }
 
     /// The number of labels that a window is scored for.
-    pub fn n_labels(&self) -> usize {
+    pub(crate) fn n_labels(&self) -> usize {
         self.tagger.n_labels()
     }
 
@@ -109,7 +110,8 @@ impl Inference {
         self.n_windows
     }
 
-    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], the hops of a source in their order; only every `hop_stride`-th of them.
+    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], the hops of a source in their order; only every `hop_stride`-th
+    /// of them.
     pub fn score<T>(
         &mut self,
         sources: &mut [T],
@@ -170,7 +172,8 @@ impl Inference {
         }
     }
 
-    /// The scores of a hop, `[lengths, labels]`, and the lengths whose window was scored at this hop; the other rows mean nothing.
+    /// The scores of a hop, `[lengths, labels]`, and the lengths whose window was scored at this hop; the other rows mean
+    /// nothing.
     pub fn scores(&self, hop: usize) -> (&[f32], &[bool]) {
         let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         let (rows, fresh) = (n_lengths * n_labels, n_lengths);
@@ -257,8 +260,8 @@ impl Inference {
         Batch { length: 0, n_windows: 0, input: vec![0.0; self.input.len()], scores, tag }
     }
 
-    /// Starts another helper where more hops are due than one batch holds. The helper opens a tagger of its own first, and nobody waits for
-    /// that.
+    /// Starts another helper where more hops are due than one batch holds. The helper opens a tagger of its own first, and nobody
+    /// waits for that.
     fn call_helper(&mut self, n_due: usize) {
         let Some(reserve) = self.reserve.as_mut().filter(|reserve| n_due > MAX_BATCH && reserve.left > 0) else { return };
         reserve.left -= 1;

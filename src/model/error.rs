@@ -66,7 +66,7 @@ pub enum ModelError {
         actual: String,
     },
     /// The graph gives another number of scores than there are labels.
-    #[error("the graph {} gives {actual} scores a window, but its labels are {expected}", .path.display())]
+    #[error("the graph {} gives {actual} scores a window, but the model has {expected} labels", .path.display())]
     WrongLabelCount {
         /// The graph.
         path: PathBuf,

@@ -44,8 +44,8 @@ impl LabelHierarchy {
         self.above.len()
     }
 
-    /// Gives each label the highest of its own score and the scores of the labels below it: a bark is a dog and an animal, whatever the model's
-    /// score for dogs is.
+    /// Gives each label the highest of its own score and the scores of the labels below it: a bark is a dog and an animal,
+    /// whatever the model's score for dogs is.
     pub fn propagate_to_ancestors(&self, scores: &[f32], propagated: &mut [f32]) {
         propagated.copy_from_slice(scores);
         for (low, high) in &self.pairs {
@@ -53,7 +53,8 @@ impl LabelHierarchy {
         }
     }
 
-    /// Gives each label the lowest of its own threshold and those of the labels above it: a bark may start whatever a dog or an animal may.
+    /// Gives each label the lowest of its own threshold and those of the labels above it: a bark may start whatever a dog or an
+    /// animal may.
     pub fn propagate_to_descendants(&self, own: &[f32], lowest: &mut [f32]) {
         lowest.copy_from_slice(own);
         for (low, high) in &self.pairs {
@@ -62,7 +63,7 @@ impl LabelHierarchy {
     }
 
     /// Whether every label of `low` is one of `high`, or stands below one of them.
-    pub fn covers(&self, high: &[usize], low: &[usize]) -> bool {
+    pub(crate) fn covers(&self, high: &[usize], low: &[usize]) -> bool {
         low.iter().all(|label| high.contains(label) || self.above[*label].iter().any(|up| high.contains(up)))
     }
 }

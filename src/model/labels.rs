@@ -81,8 +81,8 @@ impl Labels {
 
     /// Reads the tables of a model, which are tab-separated with one header line.
     ///
-    /// `labels` has the columns `id` and `name`. `ontology` has `id`, `name` and `parents`, which are separated by spaces. `thresholds` has `id`,
-    /// `name`, `threshold`, `start_threshold` and, at any place, `highest`, which may be missing or empty.
+    /// `labels` has the columns `id` and `name`. `ontology` has `id`, `name` and `parents`, which are separated by spaces.
+    /// `thresholds` has `id`, `name`, `threshold`, `start_threshold` and, at any place, `highest`, which may be missing or empty.
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let (_, rows) = table(labels)?;
         let mut pairs = Vec::with_capacity(rows.len());
@@ -147,7 +147,7 @@ impl Labels {
     }
 
     /// All nodes of the ontology, abstract ones included.
-    pub fn ontology(&self) -> &[Node] {
+    pub(crate) fn ontology(&self) -> &[Node] {
         &self.ontology
     }
 
@@ -157,18 +157,18 @@ impl Labels {
     }
 
     /// The display name nearest to `key`; `None` where none is near enough to be meant.
-    pub fn suggest(&self, key: &str) -> Option<&str> {
+    pub(crate) fn suggest(&self, key: &str) -> Option<&str> {
         let names = self.subjects.iter().map(|s| s.name.as_str());
         nearest(key, names)
     }
 
     /// The sentence about a name that is no label, with the nearest label.
-    pub fn unknown(&self, key: &str) -> String {
+    pub(crate) fn unknown(&self, key: &str) -> String {
         format!("there is no label {key:?}{}", did_you_mean(self.suggest(key)))
     }
 
     /// The sentence about a name that is neither a label nor a group, with the nearest label or group.
-    pub fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
+    pub(crate) fn unknown_beside<'a>(&'a self, groups: impl IntoIterator<Item = &'a str>, key: &str) -> String {
         let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
         format!("there is no label {:?}{}", shown(key), did_you_mean(near))
     }
@@ -181,8 +181,8 @@ struct TableRow {
     cells: Vec<String>,
 }
 
-/// The header line of a tab-separated table, and the rows after it. Spaces around a cell are removed, because nobody who asks for a name
-/// would write them.
+/// The header line of a tab-separated table, and the rows after it. Spaces around a cell are removed, because nobody who asks for
+/// a name would write them.
 fn table(path: &Path) -> Result<(Vec<String>, Vec<TableRow>), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
     let cells = |line: &str| line.split('\t').map(|cell| cell.trim().to_owned()).collect();

@@ -1,12 +1,12 @@
 //! The model: from windows of features to one score a label.
 //!
-//! `manifest` reads the manifest of a model's folder, `labels` names the outputs, `hierarchy` relates the labels, and `onnx` opens and runs the
-//! graph; it alone names ort. `kernels` computes the steps between two matrix products of the graph. Nothing here knows of sources, time or
-//! events.
+//! `manifest` reads the manifest of a model's folder, `labels` names the outputs, `hierarchy` relates the labels, and `onnx`
+//! opens and runs the graph; it alone names ort. `kernels` computes the steps between two matrix products of the graph. Nothing
+//! here knows of sources, time or events.
 
-pub mod error;
+pub(crate) mod error;
 pub mod hierarchy;
-pub mod kernels;
+pub(crate) mod kernels;
 pub mod labels;
 pub mod manifest;
 pub mod onnx;
@@ -17,4 +17,4 @@ pub use manifest::Model;
 pub use onnx::Tagger;
 
 /// The most hops that are scored together in one pass.
-pub const MAX_HOPS: usize = 64;
+pub(crate) const MAX_HOPS: usize = 64;

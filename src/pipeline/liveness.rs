@@ -112,14 +112,14 @@ mod tests {
     /// A second of a source that is heard, or only taken.
     fn pass(stats: &Stats, index: usize, windows: u64) {
         stats.steps.fetch_add(10, Relaxed);
-        source(stats, index).heard(48_000, -30.0);
+        source(stats, index).record_samples(48_000, -30.0);
         source(stats, index).windows.fetch_add(windows, Relaxed);
     }
 
     #[test]
     fn an_analysis_whose_loop_stands_still_is_deaf() {
         let (stats, mut liveness) = (stats(), Liveness::default());
-        source(&stats, 0).enter(SourceState::Live);
+        source(&stats, 0).record_state(SourceState::Live);
         pass(&stats, 0, 10);
         let looks: Vec<u32> = (0..4).map(|_| liveness.look(&stats)).collect();
         assert_eq!(looks, [0, 1, 2, 3]);
@@ -130,8 +130,8 @@ mod tests {
     #[test]
     fn a_loop_that_turns_without_scoring_what_it_takes_is_deaf() {
         let (stats, mut liveness) = (stats(), Liveness::default());
-        source(&stats, 0).enter(SourceState::Live);
-        source(&stats, 1).enter(SourceState::Live);
+        source(&stats, 0).record_state(SourceState::Live);
+        source(&stats, 1).record_state(SourceState::Live);
         let looks: Vec<u32> = (0..6)
             .map(|_| {
                 // The other source goes on being heard.
@@ -147,9 +147,9 @@ mod tests {
     fn nothing_to_hear_is_not_deafness() {
         let (stats, mut liveness) = (stats(), Liveness::default());
         // Standard input that nobody writes to, and a source that is lost while its samples lie about.
-        source(&stats, 0).enter(SourceState::Live);
-        source(&stats, 1).enter(SourceState::Lost);
-        source(&stats, 1).heard(480_000, -30.0);
+        source(&stats, 0).record_state(SourceState::Live);
+        source(&stats, 1).record_state(SourceState::Lost);
+        source(&stats, 1).record_samples(480_000, -30.0);
         for _ in 0..100 {
             stats.steps.fetch_add(1, Relaxed);
             assert_eq!(liveness.look(&stats), 0);
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_windows_a_second_follow_what_is_scored() {
         let (stats, mut liveness) = (stats(), Liveness::default());
-        source(&stats, 0).enter(SourceState::Live);
+        source(&stats, 0).record_state(SourceState::Live);
         for _ in 0..30 {
             pass(&stats, 0, 10);
             liveness.look(&stats);
@@ -172,13 +172,13 @@ mod tests {
     fn it_is_settled_with_the_first_window_or_when_all_are_lost() {
         let stats = stats();
         assert!(!is_settled(&stats));
-        source(&stats, 0).enter(SourceState::Live);
-        source(&stats, 1).enter(SourceState::Lost);
+        source(&stats, 0).record_state(SourceState::Live);
+        source(&stats, 1).record_state(SourceState::Lost);
         assert!(!is_settled(&stats));
         source(&stats, 0).windows.store(1, Relaxed);
         assert!(is_settled(&stats));
         source(&stats, 0).windows.store(0, Relaxed);
-        source(&stats, 0).enter(SourceState::Lost);
+        source(&stats, 0).record_state(SourceState::Lost);
         assert!(is_settled(&stats));
     }
 
@@ -186,13 +186,13 @@ mod tests {
     fn the_summary_names_what_is_heard_and_what_is_lost_and_why() {
         let stats = stats();
         insta::assert_snapshot!(summary(&stats, 25), @"opening: kitchen, garage");
-        source(&stats, 0).enter(SourceState::Live);
-        source(&stats, 1).enter(SourceState::Lost);
-        source(&stats, 1).blame(Some("there is no device \"hw:7\"".to_owned()));
+        source(&stats, 0).record_state(SourceState::Live);
+        source(&stats, 1).record_state(SourceState::Lost);
+        source(&stats, 1).record_reason(Some("there is no device \"hw:7\"".to_owned()));
         insta::assert_snapshot!(summary(&stats, 25), @r#"hearing 25 kinds of sound on kitchen; garage is lost: there is no device "hw:7""#);
-        source(&stats, 0).silent(12_000);
-        source(&stats, 1).enter(SourceState::Paused);
-        source(&stats, 1).blame(Some("quiet hours until 06:30".to_owned()));
+        source(&stats, 0).record_silence(12_000);
+        source(&stats, 1).record_state(SourceState::Paused);
+        source(&stats, 1).record_reason(Some("quiet hours until 06:30".to_owned()));
         insta::assert_snapshot!(summary(&stats, 25), @"hearing 25 kinds of sound on kitchen; kitchen delivers nothing but digital silence; paused: garage (quiet hours until 06:30)");
         insta::assert_snapshot!(summary(&Stats::default(), 25), @"no source");
     }

@@ -177,8 +177,8 @@ impl Worker {
         let (silent_after_ms, stats) = (self.silent_after_ms.clone(), self.stats.clone());
         let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, report };
         self.tell(Command::Attach(Box::new(attachment)));
-        self.stats.blame(None);
-        self.stats.enter(SourceState::Live);
+        self.stats.record_reason(None);
+        self.stats.record_state(SourceState::Live);
         let mut samples = self.stats.samples.load(Relaxed);
         let (mut deaf_looks, mut patience) = (0, DEAF_LOOKS_AT_FIRST);
         let over = loop {
@@ -216,10 +216,10 @@ impl Worker {
         let report = self.lost.is_none().then(|| Report::SourceLost { source: self.config.name.clone(), reason: reason.clone() });
         if report.is_some() {
             self.stats.losses.fetch_add(1, Relaxed);
-            self.stats.enter(SourceState::Lost);
+            self.stats.record_state(SourceState::Lost);
             self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::SourceLost, report });
         }
-        self.stats.blame(Some(reason.clone()));
+        self.stats.record_reason(Some(reason.clone()));
         self.lost = Some(reason);
     }
 
@@ -229,8 +229,8 @@ impl Worker {
         loop {
             match order {
                 Order::Resume => {
-                    self.stats.enter(SourceState::Opening);
-                    self.stats.blame(None);
+                    self.stats.record_state(SourceState::Opening);
+                    self.stats.record_reason(None);
                     return true;
                 }
                 Order::Stop(reason) => {
@@ -239,8 +239,8 @@ impl Worker {
                 }
                 Order::Pause(reason) => {
                     // The state changes before events end: a client that asks after such an end is answered "paused".
-                    self.stats.blame(Some(reason));
-                    self.stats.enter(SourceState::Paused);
+                    self.stats.record_reason(Some(reason));
+                    self.stats.record_state(SourceState::Paused);
                     self.tell(Command::Detach { source: self.config.name.clone(), reason: EndReason::Paused, report: None });
                     self.lost = None;
                 }

@@ -22,8 +22,8 @@ pub struct Latency {
 /// The latencies since the start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ever {
-    /// The number of latencies below each bound: the bound in seconds, and the number. Each bound is twice the one before; longer latencies
-    /// count in `count` only.
+    /// The number of latencies below each bound: the bound in seconds, and the number. Each bound is twice the one before; longer
+    /// latencies count in `count` only.
     pub below: Vec<(f64, u64)>,
     /// The number of latencies.
     pub count: u64,

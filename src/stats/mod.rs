@@ -177,12 +177,12 @@ impl SourceStats {
     }
 
     /// Records a change of state.
-    pub fn enter(&self, state: SourceState) {
+    pub fn record_state(&self, state: SourceState) {
         self.state.store(state as u8, Relaxed);
     }
 
     /// Records the reason why the source is lost or paused; `None` where it is neither.
-    pub fn blame(&self, reason: Option<String>) {
+    pub fn record_reason(&self, reason: Option<String>) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
@@ -192,7 +192,7 @@ impl SourceStats {
     }
 
     /// Records the duration of the present digital silence in milliseconds; 0 where it is too short to be reported.
-    pub fn silent(&self, silence_ms: u64) {
+    pub fn record_silence(&self, silence_ms: u64) {
         self.silence_ms.store(silence_ms, Relaxed);
     }
 
@@ -218,7 +218,7 @@ impl SourceStats {
     }
 
     /// Records samples that arrive now, with the level of the newest hop in dBFS.
-    pub fn heard(&self, samples: u64, level_dbfs: f32) {
+    pub fn record_samples(&self, samples: u64, level_dbfs: f32) {
         self.samples.fetch_add(samples, Relaxed);
         self.level_millidb.store((f64::from(level_dbfs) * 1000.0) as i64, Relaxed);
         self.last_sample_ms.store(self.epoch.elapsed().as_millis() as u64, Relaxed);

@@ -78,7 +78,7 @@ fn hello() -> Body {
 
 fn status() -> Status {
     let stats = SourceStats::new("default".into());
-    stats.enter(SourceState::Live);
+    stats.record_state(SourceState::Live);
     stats.latency.add(std::time::Duration::from_millis(30));
     let sink = SinkStats::new("mqtt");
     sink.fall("the broker refuses".to_owned());

@@ -38,8 +38,8 @@ pub(super) struct EventEnergy {
 }
 
 impl EventEnergy {
-    /// Writes the runs of sound into `runs`, each as its first frame and the frame after its last, counted from `first`. A pause of up to
-    /// `pause` frames does not part a run.
+    /// Writes the runs of sound into `runs`, each as its first frame and the frame after its last, counted from `first`. A pause
+    /// of up to `pause` frames does not part a run.
     pub fn runs(&self, pause: usize, runs: &mut Vec<(usize, usize)>) {
         let least = LEAST_DB.max(LEAST_PART * self.excess_db);
         runs.clear();
@@ -59,8 +59,8 @@ impl EventEnergy {
 }
 
 impl BoundaryRefiner {
-    /// Measures the energy around the event that lies between the frames `from` and `to`, in the event's own bands, and writes it into
-    /// `energy`. Returns whether the event stands out of the noise at all.
+    /// Measures the energy around the event that lies between the frames `from` and `to`, in the event's own bands, and writes it
+    /// into `energy`. Returns whether the event stands out of the noise at all.
     pub(super) fn measure(
         &self,
         energy: &mut EventEnergy,

@@ -9,8 +9,8 @@ const LANES: usize = 8;
 
 /// The quantile `q` of `levels`, whose order is lost; 0 of none.
 ///
-/// Few levels come and go between two estimates. The quantile is therefore `before` or one of the next levels, and a few passes that count
-/// and compare are cheaper than any sorting.
+/// Few levels come and go between two estimates. The quantile is therefore `before` or one of the next levels, and a few passes
+/// that count and compare are cheaper than any sorting.
 pub(super) fn floor(levels: &mut [f32], q: f64, before: f32) -> f32 {
     let rank = (levels.len().saturating_sub(1) as f64 * q).round() as u32;
     let mut floor = before;

@@ -1,13 +1,13 @@
 //! Boundary refinement: moves the onset and the offset of a segment to where the sound itself begins and ends in the log-mel.
 //!
-//! A segment of a curve of scores places an event to within half a second. The event's own spectrum is more precise: it is taken inside
-//! the segment, above the noise floor of each band, and it weights the bands (`energy`). A boundary is where the weighted energy rises
-//! from the noise floor or falls back to it, if that is near the segment's own boundary (`refine`). `floors` learns the noise floors, and
-//! `steady` says whether a sound changes at all.
+//! A segment of a curve of scores places an event to within half a second. The event's own spectrum is more precise: it is taken
+//! inside the segment, above the noise floor of each band, and it weights the bands (`energy`). A boundary is where the weighted
+//! energy rises from the noise floor or falls back to it, if that is near the segment's own boundary (`refine`). `floors` learns
+//! the noise floors, and `steady` says whether a sound changes at all.
 //!
-//! Refinement knows no labels. Where the sound shows no boundary, as within a steady sound, the segment's own stays. It also ignores
-//! everything after the moment that is being decided, so that the results do not depend on how far a batch of windows runs ahead of
-//! the decisions.
+//! Refinement knows no labels. Where the sound shows no boundary, as within a steady sound, the segment's own stays. It also
+//! ignores everything after the moment that is being decided, so that the results do not depend on how far a batch of windows
+//! runs ahead of the decisions.
 
 mod energy;
 mod floors;
@@ -94,13 +94,14 @@ pub struct SegmentBounds {
     pub onset: Boundary,
     /// The end of the sound; after the onset.
     pub offset: Boundary,
-    /// The signal-to-noise ratio: how far the event exceeds the noise floor in its own bands, in dB. `None` where it was not measured.
+    /// The signal-to-noise ratio: how far the event exceeds the noise floor in its own bands, in dB. `None` where it was not
+    /// measured.
     pub snr_db: Option<f32>,
 }
 
 impl BoundaryRefiner {
-    /// A refiner for a log-mel with `n_bands` bands and a frame every `hop` samples. At most `ahead` samples come between a moment and
-    /// its decision.
+    /// A refiner for a log-mel with `n_bands` bands and a frame every `hop` samples. At most `ahead` samples come between a
+    /// moment and its decision.
     pub fn new(n_bands: usize, hop: usize, sample_rate_hz: u32, ahead: u64) -> Self {
         let samples_per_frame = hop as u64 * FRAMES;
         let memory = (MEMORY_S * f64::from(sample_rate_hz) / samples_per_frame as f64).ceil() as u64 + 1;

@@ -1,7 +1,7 @@
 //! The boundaries of one segment: the energy of the event around it decides where the sound begins and ends.
 //!
-//! Three sources of a boundary are tried in this order: the first or last run of sound in the segment, the highest step of the energy near
-//! the segment's own boundary, and the segment's own boundary.
+//! Three sources of a boundary are tried in this order: the first or last run of sound in the segment, the highest step of the
+//! energy near the segment's own boundary, and the segment's own boundary.
 
 use super::energy::{EventEnergy, Workspace};
 use super::{Boundary, BoundaryRefiner, CoarseSegment, SegmentBounds};
@@ -27,7 +27,8 @@ const STEP_REACH_S: (f64, f64) = (0.5, 1.5);
 const LOOK_S: f64 = 5.0;
 
 impl BoundaryRefiner {
-    /// Refines the boundaries of a segment. A boundary that the sound does not show stays, with an uncertainty of `grain` samples.
+    /// Refines the boundaries of a segment. A boundary that the sound does not show stays, with an uncertainty of `grain`
+    /// samples.
     pub fn refine(&self, coarse: &CoarseSegment, grain: u64) -> SegmentBounds {
         let mut workspace = self.workspace.take();
         let bounds = self.refine_in(&mut workspace, coarse, grain);
@@ -66,8 +67,8 @@ impl BoundaryRefiner {
         bounds
     }
 
-    /// The onset of the sound that goes on at the sample index `now`; `None` where it lies more than `most` samples ago, or is not to be
-    /// seen.
+    /// The onset of the sound that goes on at the sample index `now`; `None` where it lies more than `most` samples ago, or is
+    /// not to be seen.
     pub fn began(&self, now: u64, most: u64) -> Option<u64> {
         let mut workspace = self.workspace.take();
         let began = self.began_in(&mut workspace, now, most);
@@ -169,8 +170,8 @@ impl BoundaryRefiner {
         a.abs_diff(b) <= self.frames_in(NEAR_S)
     }
 
-    /// A boundary at frame `at` where the energy takes `slope` frames to rise or fall. While it rises, the sound may have been there below
-    /// the noise, so the slope counts as uncertainty.
+    /// A boundary at frame `at` where the energy takes `slope` frames to rise or fall. While it rises, the sound may have been
+    /// there below the noise, so the slope counts as uncertainty.
     fn boundary(&self, at: u64, slope: usize) -> Boundary {
         Boundary { at: at * self.samples_per_frame, uncertainty: self.samples_per_frame * (2 + slope as u64).min(25) }
     }

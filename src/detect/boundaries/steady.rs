@@ -1,4 +1,5 @@
-//! Steadiness: whether the newest part of a sound is as loud as the part before it in every group of bands. It knows nothing of events.
+//! Steadiness: whether the newest part of a sound is as loud as the part before it in every group of bands. It knows nothing of
+//! events.
 
 use super::BoundaryRefiner;
 

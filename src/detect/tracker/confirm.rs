@@ -1,5 +1,5 @@
-//! The confirmed score's part in tracking: its segments confirm the announced events, refine and prolong them, and end them. A segment that
-//! belongs to no announced event begins one, late.
+//! The confirmed score's part in tracking: its segments confirm the announced events, refine and prolong them, and end them. A
+//! segment that belongs to no announced event begins one, late.
 
 use super::{MOST_OPEN, TrackedEvent, Tracker};
 use crate::detect::boundaries::{Boundary, SegmentBounds};
@@ -21,8 +21,8 @@ pub struct PlacedSegment {
 }
 
 impl Tracker {
-    /// Takes the segments of the confirmed score, which has come to the moment `until`: the segment that has just ended, and the one that goes
-    /// on. Returns the fate of the one that ended.
+    /// Takes the segments of the confirmed score, which has come to the moment `until`: the segment that has just ended, and the
+    /// one that goes on. Returns the fate of the one that ended.
     pub fn push_confirmed(
         &mut self,
         now: u64,
@@ -32,8 +32,8 @@ impl Tracker {
         next: &mut u64,
         emit: &mut impl FnMut(TrackerStep),
     ) -> Option<Fate> {
-        // A segment belongs to the event that it has prolonged already, even if it now reaches another event as well. An event without a segment
-        // that goes on has come to its end, even if its segment turned out to be too quiet or too faint.
+        // A segment belongs to the event that it has prolonged already, even if it now reaches another event as well. An event
+        // without a segment that goes on has come to its end, even if its segment turned out to be too quiet or too faint.
         let mut going_on = self.open.iter_mut().find(|open| open.is_going).map(|open| {
             open.is_going = false;
             open.event
@@ -60,8 +60,8 @@ impl Tracker {
         fate
     }
 
-    /// The index of the open event that a segment of this duration belongs to, which may be `going_on`. A segment that belongs to none begins a
-    /// new event; the error is the reason why it does not.
+    /// The index of the open event that a segment of this duration belongs to, which may be `going_on`. A segment that belongs to
+    /// none begins a new event; the error is the reason why it does not.
     fn belongs(
         &mut self,
         placed: &PlacedSegment,

@@ -1,9 +1,9 @@
-//! The tracker of one rule, a state machine: the causal score announces events at once, and the segments of the confirmed score confirm
-//! them, refine them and end them (`confirm`).
+//! The tracker of one rule, a state machine: the causal score announces events at once, and the segments of the confirmed score
+//! confirm them, refine them and end them (`confirm`).
 //!
-//! A tracker has two clocks. One is now, when a sound is announced; the other is the moment that the confirmed score has come to, about a
-//! window earlier. An event that no segment confirms ends as `Unconfirmed`. The tracker sees sample indices alone, so that the same scores
-//! give the same events, live or from a recording. Every start has exactly one end.
+//! A tracker has two clocks. One is now, when a sound is announced; the other is the moment that the confirmed score has come to,
+//! about a window earlier. An event that no segment confirms ends as `Unconfirmed`. The tracker sees sample indices alone, so
+//! that the same scores give the same events, live or from a recording. Every start has exactly one end.
 
 mod confirm;
 
@@ -19,7 +19,8 @@ pub use confirm::PlacedSegment;
 
 /// The least rise of the peak score that is reported as an update.
 const PEAK_STEP: f32 = 0.02;
-/// The time that the confirmed score has to confirm an event, once it has come to the moment of the announcement, in milliseconds.
+/// The time that the confirmed score has to confirm an event, once it has come to the moment of the announcement, in
+/// milliseconds.
 const PATIENCE_MS: u64 = 500;
 /// The part of the start threshold below which a causal score means that the sound is over.
 const OVER: f32 = 0.5;
@@ -168,7 +169,8 @@ impl Tracker {
 
     /// Puts another gate in force; the scores so far stay. An event that the new gate would not have reported ends as `Paused`.
     pub fn set_gate(&mut self, gate: Gate, sample_rate_hz: u32, now: u64, emit: &mut impl FnMut(TrackerStep)) {
-        // Level, signal-to-noise ratio and duration are compared as the sound goes by, so that only the threshold can be compared again.
+        // Level, signal-to-noise ratio and duration are compared as the sound goes by, so that only the threshold can be compared
+        // again.
         let Gate { min_level_dbfs, min_snr_db, min_duration_ms, .. } = self.gate;
         let asks_the_same =
             (gate.min_level_dbfs, gate.min_snr_db, gate.min_duration_ms) == (min_level_dbfs, min_snr_db, min_duration_ms);
@@ -192,8 +194,8 @@ impl Tracker {
         self.recent.iter().filter(|hit| **hit).count()
     }
 
-    /// Takes the newest causal score, and announces an event where it reaches the start threshold. `began` estimates the onset of the sound
-    /// that goes on now; `next` is the number of a new event.
+    /// Takes the newest causal score, and announces an event where it reaches the start threshold. `began` estimates the onset of
+    /// the sound that goes on now; `next` is the number of a new event.
     pub fn push_causal(
         &mut self,
         causal: CausalScore,

@@ -1,8 +1,8 @@
 //! Attention of several heads within each window, and the rounding for the product behind it.
 //!
-//! Each head computes softmax(q · kᵀ / √d) · v, where d is the number of its channels (Vaswani et al., Attention is all you need, 2017,
-//! section 3.2). Eight queries are computed at a time: their products with every key of the window stay in the processor's nearest cache
-//! until they are used.
+//! Each head computes softmax(q · kᵀ / √d) · v, where d is the number of its channels (Vaswani et al., Attention is all you need,
+//! 2017, section 3.2). Eight queries are computed at a time: their products with every key of the window stay in the processor's
+//! nearest cache until they are used.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, f32x16};
@@ -16,8 +16,8 @@ const ROWS: usize = 8;
 pub const MAX_HEAD: usize = 64;
 /// The most tokens that a window can have: the model's table of positions is shorter.
 pub const MAX_TOKENS: usize = 256;
-/// The length of a row, which is longer than its content: rows whose distance is a power of two would compete for the same lines of the
-/// cache.
+/// The length of a row, which is longer than its content: rows whose distance is a power of two would compete for the same lines
+/// of the cache.
 const HEAD_ROW: usize = MAX_HEAD + LANES;
 const TOKENS_ROW: usize = MAX_TOKENS + LANES;
 
@@ -40,13 +40,15 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Attention of `heads` heads over tokens of `channels` channels: whole groups of [`super::LANES`] for each head, and at most [`MAX_HEAD`].
+    /// Attention of `heads` heads over tokens of `channels` channels: whole groups of [`super::LANES`] for each head, and at most
+    /// [`MAX_HEAD`].
     pub fn new(heads: usize, channels: usize, weight_step: f32) -> Self {
         let empty = Vec::new;
         Self { heads, channels, weight_step, q: empty(), key: vec![0.0; channels], k: empty(), v: empty(), out: empty() }
     }
 
-    /// Takes the windows of `product`, which have `tokens` tokens each, at most [`MAX_TOKENS`]; its channels are those of q, k and v.
+    /// Takes the windows of `product`, which have `tokens` tokens each, at most [`MAX_TOKENS`]; its channels are those of q, k
+    /// and v.
     pub fn run(&mut self, level: Level, product: Product, tokens: usize, out: Quantized) {
         let channels = self.channels;
         if self.out.len() < tokens * channels {
@@ -123,7 +125,8 @@ impl Attention {
     }
 }
 
-/// Writes the rows `a`, `[ROWS, depth]`, times the first `columns` columns of `b`, whose `depth` rows are `stride` apart, into `out`.
+/// Writes the rows `a`, `[ROWS, depth]`, times the first `columns` columns of `b`, whose `depth` rows are `stride` apart, into
+/// `out`.
 ///
 /// As many sums are kept at a time as the registers hold; processors with long vectors have twice as many.
 #[inline(always)]

@@ -8,8 +8,8 @@ use super::Product;
 /// The number of numbers that are computed at once.
 pub const LANES: usize = 16;
 
-/// A float between 2^23 and 2^24 has no fraction. A small number that is added to this one is therefore rounded to a whole number, ties to
-/// even, which is then found in the lowest bits of the sum.
+/// A float between 2^23 and 2^24 has no fraction. A small number that is added to this one is therefore rounded to a whole
+/// number, ties to even, which is then found in the lowest bits of the sum.
 const ROUNDER: f32 = 12_582_912.0;
 
 /// The number of steps from the zero point to the end of a byte, for values of both signs.
@@ -78,8 +78,8 @@ fn round(token: &[f32], per_step: f32, zero: u8, rounded: &mut [u8]) {
 
 /// The value from which on Φ counts as 1.
 const PHI_ENDS: f32 = 4.2;
-/// Φ(x) − ½ is an odd polynomial, from x^17 down to x; its greatest error times x, up to 6, is 4.3e-5. A fit to erf by least squares whose
-/// weights were raised where the error was greatest.
+/// Φ(x) − ½ is an odd polynomial, from x^17 down to x; its greatest error times x, up to 6, is 4.3e-5. A fit to erf by least
+/// squares whose weights were raised where the error was greatest.
 const PHI: [f32; 9] = [
     4.925_945e-11,
     -4.797_232e-9,

@@ -1,13 +1,14 @@
 //! The steps between two integer matrix products of the model, each in one pass over every token.
 //!
-//! A product gives integers. The value of an integer is the integer times the token's *scale*, plus a bias. The next product takes bytes again,
-//! rounded at a step that suits the token. Between them lies a layer normalisation, a GELU or the attention. ONNX Runtime's own operators
-//! would pass over the tokens six to ten times for that, and took more time than the products did.
+//! A product gives integers. The value of an integer is the integer times the token's *scale*, plus a bias. The next product
+//! takes bytes again, rounded at a step that suits the token. Between them lies a layer normalisation, a GELU or the attention.
+//! ONNX Runtime's own operators would pass over the tokens six to ten times for that, and took more time than the products did.
 //!
-//! `models/encoder.py` defines the same operators in terms of ONNX's, and the graph carries those definitions. `model/onnx/operators.rs`
-//! gives these kernels to ONNX Runtime; nothing here knows of it.
+//! `models/encoder.py` defines the same operators in terms of ONNX's, and the graph carries those definitions.
+//! `model/onnx/operators.rs` gives these kernels to ONNX Runtime; nothing here knows of it.
 //!
-//! Invariant: a token's bytes depend on nothing but the token, or its window; nothing is allocated once the longest window has come.
+//! Invariant: a token's bytes depend on nothing but the token, or its window; nothing is allocated once the longest window has
+//! come.
 
 mod attention;
 mod lanes;

@@ -1,7 +1,7 @@
 //! The manifest of a model's folder, `manifest.toml`, read and checked.
 //!
-//! The daemon knows a model through this file alone, so that another tagger is another folder and no change of code. Nothing here opens the
-//! graph; `onnx` does, and compares the graph with the manifest.
+//! The daemon knows a model through this file alone, so that another tagger is another folder and no change of code. Nothing here
+//! opens the graph; `onnx` does, and compares the graph with the manifest.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::text::nearest;
 mod check;
 
 /// The version of the manifest's format that this program reads.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// A model's folder, read and checked: everything but the graph itself.
 #[derive(Debug, Clone)]
@@ -28,9 +28,9 @@ pub struct Model {
     pub sha256: String,
     /// The labels, one an output, and their ontology.
     pub labels: Labels,
-    /// What the graph takes.
+    /// The input of the graph.
     pub input: Input,
-    /// What the graph gives.
+    /// The output of the graph.
     pub output: Output,
     /// The windows that it is given, and the places of their scores in time.
     pub detection: Detection,
@@ -59,7 +59,7 @@ struct Manifest {
     detection: Detection,
 }
 
-/// What the graph takes.
+/// The input of the graph.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -173,7 +173,7 @@ pub enum MelScale {
     Htk,
 }
 
-/// What the graph gives.
+/// The output of the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
@@ -193,8 +193,8 @@ pub enum OutputKind {
     Logits,
 }
 
-/// The windows that the model is given, and the numbers by which their scores become a curve and segments of it; see `detect::scoring` and
-/// `detect::segments`.
+/// The windows that the model is given, and the numbers by which their scores become a curve and segments of it; see
+/// `detect::scoring` and `detect::segments`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
@@ -202,12 +202,14 @@ pub struct Detection {
     pub windows_ms: Vec<u32>,
     /// The distance of two windows in milliseconds.
     pub hop_ms: u32,
-    /// For each length of window, its stride: the window is scored at every n-th hop, and this is n. Empty: every window at every hop.
+    /// For each length of window, its stride: the window is scored at every n-th hop, and this is n. Empty: every window at every
+    /// hop.
     #[serde(default)]
     pub strides: Vec<usize>,
     /// The stride of the first window while the sound is steady. `None`: the same as otherwise.
     pub steady_stride: Option<usize>,
-    /// The level in dBFS that no 10 ms of a window may exceed for the window to count as silence. `None`: digital silence alone counts.
+    /// The level in dBFS that no 10 ms of a window may exceed for the window to count as silence. `None`: digital silence alone
+    /// counts.
     pub noise_gate_dbfs: Option<f32>,
     /// The overlap δ of a window with the moment that it scores, as a part of the window's length.
     pub delta: f32,
@@ -267,7 +269,8 @@ fn samples(milliseconds: u32, rate_hz: u32) -> usize {
 }
 
 impl Model {
-    /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every hash.
+    /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every
+    /// hash.
     pub fn open(dir: &str) -> Result<Self, ModelError> {
         let folder = find_folder(dir)?;
         let manifest = read_manifest(&folder.join("manifest.toml"))?;
@@ -318,8 +321,8 @@ impl Model {
     }
 }
 
-/// The folders that may hold models, in the order in which they are searched: the one that the environment names, the folders beside and
-/// above the binary (so that a build in `target/release` finds the project's own), and the system's.
+/// The folders that may hold models, in the order in which they are searched: the one that the environment names, the folders
+/// beside and above the binary (so that a build in `target/release` finds the project's own), and the system's.
 fn model_homes() -> Vec<PathBuf> {
     let mut homes: Vec<PathBuf> = std::env::var_os("MIMID_MODELS").map(PathBuf::from).into_iter().collect();
     if let Ok(exe) = std::env::current_exe() {

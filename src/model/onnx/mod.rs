@@ -1,7 +1,7 @@
 //! ONNX Runtime: finding and loading the library, opening a graph, scoring a batch of windows.
 //!
-//! This file and `operators` are the only ones that name ort. A [`Tagger`] is one session and belongs to one thread; one call scores windows
-//! of any number of sources. Nothing is allocated for a window but by ort itself.
+//! This file and `operators` are the only ones that name ort. A [`Tagger`] is one session and belongs to one thread; one call
+//! scores windows of any number of sources. Nothing is allocated for a window but by ort itself.
 
 mod operators;
 
@@ -19,7 +19,8 @@ use super::manifest::{Axis, AxisName, InputKind, Model, OutputKind};
 /// The library's file name, without a version.
 const LIBRARY: &str = "libonnxruntime.so";
 
-/// Finds libonnxruntime: at `configured` (from `[model] runtime`), at `MIMID_ONNXRUNTIME`, beside the binary, then in the system's folders.
+/// Finds libonnxruntime: at `configured` (from `[model] runtime`), at `MIMID_ONNXRUNTIME`, beside the binary, then in the
+/// system's folders.
 ///
 /// A path that is named explicitly is used or refused, never passed over: a typing error must not lead to another library.
 pub fn find_runtime(configured: Option<&Path>) -> Result<PathBuf, ModelError> {
@@ -68,8 +69,8 @@ impl Runtime {
 
     /// Opens a graph as mimid runs it: on one thread that never spins, with mimid's own operators.
     pub fn session(&self, graph: &Path) -> ort::Result<Session> {
-        // ONNX Runtime tests whether it knows a domain and then adds it, for all sessions together, without a lock. If two threads did that at
-        // once, the second would be refused.
+        // ONNX Runtime tests whether it knows a domain and then adds it, for all sessions together, without a lock. If two
+        // threads did that at once, the second would be refused.
         let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
@@ -106,16 +107,16 @@ pub struct Tagger {
 }
 
 /// The most windows in one inference: enough to keep the matrix products long, few enough to bound memory and delay.
-pub const MAX_BATCH: usize = 8;
+pub(crate) const MAX_BATCH: usize = 8;
 /// The size of a batch, in numbers, at which the matrix products are long enough; a batch of long windows therefore holds fewer.
 const ENOUGH: usize = 80_000;
 
 impl Tagger {
-    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length. That proves that the graph runs,
-    /// and gives the scores of silence, which is the most frequent sound.
+    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length. That proves that
+    /// the graph runs, and gives the scores of silence, which is the most frequent sound.
     ///
-    /// # Errors
-    /// `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its manifest says.
+    /// # Errors `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its
+    /// manifest says.
     pub fn open(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
         let session = runtime.session(&model.graph).map_err(|error| refused(error.to_string()))?;
@@ -149,7 +150,7 @@ impl Tagger {
     }
 
     /// The number of lengths of window; a length is given by its index.
-    pub fn n_lengths(&self) -> usize {
+    pub(crate) fn n_lengths(&self) -> usize {
         self.lengths.len()
     }
 
@@ -164,7 +165,7 @@ impl Tagger {
     }
 
     /// The scores of a window of digital silence, `[labels]`.
-    pub fn silence(&self, length: usize) -> &[f32] {
+    pub(crate) fn silence(&self, length: usize) -> &[f32] {
         &self.silence[length]
     }
 
@@ -174,15 +175,15 @@ impl Tagger {
     }
 
     /// The most windows of a length that one call should hold: 1 for a graph without a batch dimension.
-    pub fn max_batch(&self, length: usize) -> usize {
+    pub(crate) fn max_batch(&self, length: usize) -> usize {
         if !self.axes.contains(&Axis::Named(AxisName::Batch)) {
             return 1;
         }
         (ENOUGH / self.window_len(length).max(1)).clamp(1, MAX_BATCH)
     }
 
-    /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is overwritten with
-    /// `[batch, n_labels]` probabilities, and does not allocate once it has the capacity.
+    /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is
+    /// overwritten with `[batch, n_labels]` probabilities, and does not allocate once it has the capacity.
     pub fn score(&mut self, length: usize, batch: usize, input: &[f32], scores: &mut Vec<f32>) -> Result<(), ModelError> {
         let graph = &self.graph;
         let refused = |what: String| ModelError::Refused { path: graph.clone(), what: one_line(&what) };
@@ -265,8 +266,8 @@ impl Tagger {
     }
 }
 
-/// Whether ONNX Runtime's fastest product of u8 and i8 adds two products in 16 bits on this processor, where 255 · 127 · 2 overflows. A
-/// slower product is exact; it must not be chosen for processors with VNNI, whose sums have 32 bits anyway.
+/// Whether ONNX Runtime's fastest product of u8 and i8 adds two products in 16 bits on this processor, where 255 · 127 · 2
+/// overflows. A slower product is exact; it must not be chosen for processors with VNNI, whose sums have 32 bits anyway.
 fn integer_products_overflow() -> bool {
     #[cfg(target_arch = "x86_64")]
     return !is_x86_feature_detected!("avx512vnni") && !is_x86_feature_detected!("avxvnni");

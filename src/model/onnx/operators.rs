@@ -1,6 +1,7 @@
 //! mimid's own operators for ONNX Runtime: they check the shapes of their tensors and hand them to `model/kernels`.
 //!
-//! A graph with these operators also carries their definitions in terms of ONNX's own (`models/encoder.py`), so that other tools can run it as well.
+//! A graph with these operators also carries their definitions in terms of ONNX's own (`models/encoder.py`), so that other tools
+//! can run it as well.
 
 use ort::error::{Error, Result};
 use ort::operator::{BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};

@@ -125,7 +125,7 @@ mod tests {
             (health.healthy, health.sources.first().map(|source| source.message.clone()).unwrap_or_default())
         };
         assert_eq!(read(0), (false, "kitchen is being opened".to_owned()));
-        source.enter(SourceState::Live);
+        source.record_state(SourceState::Live);
         assert_eq!(read(1), (false, "kitchen is open, but nothing of it has been heard yet".to_owned()));
         source.windows.store(3, Relaxed);
         assert_eq!(read(2), (true, "kitchen is heard".to_owned()));
@@ -133,13 +133,13 @@ mod tests {
         assert_eq!(read(9), (false, "kitchen is open, but nothing of it has been heard for 7 s".to_owned()));
         source.windows.store(4, Relaxed);
         assert!(read(10).0);
-        source.silent(5_000);
+        source.record_silence(5_000);
         assert_eq!(read(10), (false, "kitchen delivers nothing but digital silence".to_owned()));
-        source.silent(0);
-        source.enter(SourceState::Paused);
-        source.blame(Some("quiet hours until 06:30".to_owned()));
+        source.record_silence(0);
+        source.record_state(SourceState::Paused);
+        source.record_reason(Some("quiet hours until 06:30".to_owned()));
         assert_eq!(read(100), (true, "kitchen is paused, as was asked for: quiet hours until 06:30".to_owned()));
-        source.enter(SourceState::Lost);
+        source.record_state(SourceState::Lost);
         assert!(!read(100).0);
     }
 
@@ -149,7 +149,7 @@ mod tests {
         assert!(!health.read(&stats, now).healthy);
         let source = |name: &str| {
             let source = stats.source(&name.into());
-            source.enter(SourceState::Live);
+            source.record_state(SourceState::Live);
             source
         };
         source("a").windows.store(1, Relaxed);
