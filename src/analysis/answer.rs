@@ -115,7 +115,8 @@ impl Answerer<'_> {
             Entry::Rule(index) => {
                 let (rule, glance) = (&rules[index], ear.detector().glance(index));
                 let why = glance.map_or(Why::Below, |glance| {
-                    let reported_as = glance.reported_as.filter(|told| *told != index).map(|told| rules[told].subject.clone());
+                    let reported_as =
+                        glance.reported_as.filter(|other| *other != index).map(|other| rules[other].subject.clone());
                     let moment = Moment { now: ear.now(), rate_hz: ear.model_rate_hz(), loudness_dbfs: ear.loudness_dbfs() };
                     Why::new(glance.standing, reported_as, &rule.gate, moment)
                 });

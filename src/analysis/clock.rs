@@ -1,20 +1,20 @@
-//! When a sample was heard: the samples' own count on one side, the machine's clocks on the other.
+//! The sample clock: places the samples of a source on the machine's clocks.
 //!
-//! Sample 0 is laid on the clock that also runs while the machine sleeps, and follows the device's crystal, which no two clocks share,
-//! by a fraction of a millisecond a second. Where sound is missing for longer than that can be, there is a gap, and its length is told.
-//! The wall clock is laid beside it: a step of it moves the times that are told from then on, never a duration. It reads clocks only in
-//! [`Now::read`]; everything else is told the time.
+//! Sample 0 has a place on the steady clock, which also runs while the machine sleeps. The place moves by a fraction of a
+//! millisecond a second, because the crystal of the device drifts against that of the machine. Sound that is later than any drift
+//! is missing, and the length of the gap is reported. A step of the wall clock moves the times that are reported from then on,
+//! never a duration. Only [`Now::read`] reads clocks; everything else has the time passed in.
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
-/// Sound that is missing for longer than this is a gap, in nanoseconds; less is the jitter of a device and of whoever reads it.
+/// Sound that is missing for longer than this is a gap, in nanoseconds. Less is jitter of the device or of its reader.
 const GAP_NS: i64 = 300_000_000;
 /// A wall clock that moves by more than this at once was set, in nanoseconds.
 const STEP_NS: i64 = 500_000_000;
-/// Arrivals are judged by the least late of so long, in nanoseconds: one can be late and never early.
+/// The period of which only the least late arrival counts, in nanoseconds, for an arrival can be late but never early.
 const PERIOD_NS: i64 = 1_000_000_000;
-/// And by no fewer than so many.
+/// The fewest arrivals of a period.
 const ARRIVALS: u32 = 3;
 /// The most that sample 0 is moved in a period to follow the crystal, in nanoseconds: 500 parts in a million.
 const SLEW_NS: i64 = 500_000;
@@ -22,9 +22,9 @@ const SLEW_NS: i64 = 500_000;
 /// A moment on both clocks, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Now {
-    /// On the clock that is never set and runs while the machine sleeps.
+    /// The time of the steady clock, which is never set and runs while the machine sleeps.
     pub steady_ns: i64,
-    /// Since 1970.
+    /// The time of the wall clock since 1970.
     pub wall_ns: i64,
 }
 
@@ -51,7 +51,7 @@ const STEADY: ClockId = ClockId::CLOCK_BOOTTIME;
 const STEADY: ClockId = ClockId::CLOCK_MONOTONIC;
 
 fn steady_ns() -> i64 {
-    // Neither clock can be refused to a process; one that is stands still.
+    // No system refuses this clock to a process. Were it refused, it would stand still.
     clock_gettime(STEADY).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
@@ -62,7 +62,7 @@ pub(super) struct WallClock {
 }
 
 impl WallClock {
-    /// Takes note of the clocks; where the wall clock was set since, by how many milliseconds.
+    /// Compares the clocks. Returns by how many milliseconds the wall clock was set since the last time.
     pub fn look(&mut self, now: Now) -> Option<i64> {
         let before = self.offset_ns.replace(now.offset_ns())?;
         let step = now.offset_ns().saturating_sub(before);
@@ -81,20 +81,23 @@ pub(super) struct SampleClock {
     rate_hz: u32,
     /// When sample 0 was heard; `None` before the first arrival.
     start_ns: Option<i64>,
-    /// The least late arrival of the present period, how many there were, and when it began.
+    /// The lateness of the least late arrival of the present period.
     least_ns: i64,
+    /// The arrivals of the present period.
     arrivals: u32,
+    /// When the present period began.
     since_ns: i64,
 }
 
 impl SampleClock {
-    /// A clock for samples at `rate_hz`, of which none has come yet.
+    /// A clock for samples at `rate_hz`, before the first arrival.
     pub fn new(rate_hz: u32) -> Self {
         Self { rate_hz, start_ns: None, least_ns: i64::MAX, arrivals: 0, since_ns: 0 }
     }
 
-    /// Takes note that all samples before the index `end`, lost ones too, have come by now, the newest of them `age_ns` old. Says how many
-    /// samples are missing besides, where that are too many for a late arrival; they count as come from then on.
+    /// Takes an arrival: all samples before the index `end`, lost ones included, have arrived by now, and the newest of them is
+    /// `age_ns` old. Returns the number of missing samples, where there are too many for a late arrival; they count as arrived
+    /// from then on.
     pub fn arrive(&mut self, end: u64, age_ns: i64, now: Now) -> Option<u64> {
         let start_ns = now.steady_ns.saturating_sub(age_ns).saturating_sub(self.nanoseconds(end));
         let Some(believed_ns) = self.start_ns else {
@@ -112,7 +115,7 @@ impl SampleClock {
         if late_ns > GAP_NS {
             return Some((i128::from(late_ns) * i128::from(self.rate_hz) / 1_000_000_000) as u64);
         }
-        // Sound that comes before it can have been heard shows that sample 0 was believed to be later than it was.
+        // Sound that arrives before it can have been heard proves that sample 0 was placed too late.
         let moved_ns = if late_ns < -GAP_NS { late_ns } else { late_ns.clamp(-SLEW_NS, SLEW_NS) };
         self.start_ns = Some(believed_ns.saturating_add(moved_ns));
         None
@@ -122,8 +125,8 @@ impl SampleClock {
         (self.least_ns, self.arrivals, self.since_ns) = (i64::MAX, 0, now.steady_ns);
     }
 
-    /// When the sample with the index `at` at `rate_hz` was heard, by a wall clock that is `offset_ns` ahead; `None` before the first
-    /// arrival.
+    /// When the sample with the index `at` at `rate_hz` was heard, by a wall clock that is `offset_ns` ahead; `None` before the
+    /// first arrival.
     pub fn time(&self, at: u64, rate_hz: u32, offset_ns: i64) -> Option<Timestamp> {
         let heard_ns = i128::from(self.start_ns?) + i128::from(offset_ns) + i128::from(duration_ns(at, rate_hz));
         Some(Timestamp::from_nanosecond(heard_ns).unwrap_or(Timestamp::MAX))
@@ -139,7 +142,7 @@ impl SampleClock {
     }
 }
 
-/// How long so many samples are.
+/// The length of so many samples in nanoseconds.
 pub(super) fn duration_ns(samples: u64, rate_hz: u32) -> i64 {
     i64::try_from(u128::from(samples) * 1_000_000_000 / u128::from(rate_hz.max(1))).unwrap_or(i64::MAX)
 }
@@ -155,12 +158,12 @@ mod tests {
     /// 2026-11-20, in nanoseconds.
     const WALL_NS: i64 = 1_795_000_000 * SECOND;
 
-    /// A machine, a device with a crystal of its own, and whoever reads it.
+    /// A machine, a device with a crystal of its own, and the reader of its samples.
     struct World {
         now: Now,
         clock: SampleClock,
         wall: WallClock,
-        /// What the device has delivered, with fractions.
+        /// The samples that the device has delivered, with fractions.
         delivered: f64,
         /// The device's rate by the machine's clock.
         true_rate: f64,
@@ -194,7 +197,7 @@ mod tests {
             }
         }
 
-        /// How far the time that is told of the newest sample is from the truth, in milliseconds.
+        /// The error of the time that the clock gives for the newest sample, in milliseconds.
         fn error_ms(&self) -> f64 {
             let gaps: u64 = self.gaps.iter().sum();
             let told = self.clock.time(self.delivered as u64 + gaps, RATE_HZ, self.wall.offset_ns()).unwrap();
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_with_a_crystal_that_runs_wrong_is_told_right_to_the_end() {
+    fn times_stay_right_for_a_day_with_a_crystal_that_drifts() {
         for parts_per_million in [-200.0, 0.0, 200.0] {
             let mut world = World::new(parts_per_million);
             world.hear(86_400.0, 100, &[5, 0, 3]);
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_minute_that_nobody_heard_is_a_gap_of_its_length_and_times_go_on_right() {
+    fn half_a_minute_of_missing_sound_is_a_gap_of_its_length_and_later_times_are_right() {
         let mut world = World::new(20.0);
         world.hear(10.0, 40, &[0]);
         world.pass(30 * SECOND);
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_that_is_set_moves_what_is_told_from_then_on_and_is_no_gap() {
+    fn a_step_of_the_wall_clock_moves_later_times_and_is_no_gap() {
         for hours in [1, -1] {
             let mut world = World::new(0.0);
             world.hear(5.0, 100, &[0]);
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_arrival_that_was_late_is_put_right() {
+    fn a_late_first_arrival_is_corrected() {
         let mut world = World::new(0.0);
         world.hear(0.1, 100, &[400]);
         world.hear(3.0, 100, &[0]);
@@ -264,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn a_gap_of_any_length_is_told_once_and_no_shorter_than_it_was(
+        fn a_gap_of_any_length_is_reported_once_and_no_shorter_than_it_was(
             gap_ms in 400i64..100_000,
             piece_ms in 5i64..200,
         ) {

@@ -1,8 +1,8 @@
 //! The analysis thread, one for all sources: pops samples, extends features, batches the windows that are due, decides events.
 //!
-//! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches. `shedding`
-//! scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and `peaks` answer.
-//! `outbox` hands the reports over.
+//! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches.
+//! `shedding` scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and
+//! `peaks` answer. `outbox` hands the reports over.
 //!
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
@@ -67,8 +67,8 @@ pub enum Command {
 pub struct Ruleset {
     /// One rule for each label or group that is reported.
     pub rules: Vec<Rule>,
-    /// The labels that `[report] ignore` names, by their indices among the model's outputs. Only answers to queries tell them from
-    /// other labels without a rule.
+    /// The labels that `[report] ignore` names, by their indices among the model's outputs. Only answers to queries tell them
+    /// from other labels without a rule.
     pub ignored: Vec<usize>,
 }
 

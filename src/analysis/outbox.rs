@@ -1,7 +1,7 @@
 //! Reports on their way to the publishing stage.
 //!
-//! Invariant: the analysis never waits here but at the very end. Reports that the channel does not take wait in a bounded backlog, in
-//! their order, and those that the backlog does not take are counted.
+//! Invariant: the analysis never waits here but at the very end. Reports that the channel does not take wait in a bounded
+//! backlog, in their order, and those that the backlog does not take are counted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

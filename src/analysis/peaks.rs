@@ -1,7 +1,7 @@
 //! The recent peaks of every label, numbered and bounded, kept while a client fetches them.
 //!
-//! Invariant: before the first query, and some minutes after the last one, no peaks are kept and no curves but those of the rules are
-//! followed. Peaks that are overwritten before they were fetched are counted.
+//! Invariant: before the first query, and some minutes after the last one, no peaks are kept and no curves but those of the rules
+//! are followed. Peaks that are overwritten before they were fetched are counted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

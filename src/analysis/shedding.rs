@@ -1,7 +1,7 @@
 //! Load shedding: an analysis that does not keep up scores fewer hops.
 //!
-//! Every source is then scored at every second hop, or at every fourth or eighth. Scores between lie on a straight line, and no sample
-//! is lost. The stride shrinks again once there is time enough. Nothing here reads a clock; the loop passes the time in.
+//! Every source is then scored at every second hop, or at every fourth or eighth. Scores between lie on a straight line, and no
+//! sample is lost. The stride shrinks again once there is time enough. Nothing here reads a clock; the loop passes the time in.
 
 use std::time::{Duration, Instant};
 
@@ -44,8 +44,8 @@ impl LoadShedding {
         self.busy_part
     }
 
-    /// Takes the measurements of a step that ended at `now`: it took `busy`, and the source that waits longest has waited for `lag`.
-    /// Returns whether the stride has changed.
+    /// Takes the measurements of a step that ended at `now`: it took `busy`, and the source that waits longest has waited for
+    /// `lag`. Returns whether the stride has changed.
     pub fn take(&mut self, now: Instant, busy: Duration, lag: Duration) -> bool {
         self.busy += busy;
         self.is_behind |= lag > BEHIND / 2;

@@ -1,31 +1,30 @@
-//! Digital silence: a source that is open and delivers nothing but zeros, as a microphone does that is muted. Its length is a count of
-//! samples, not of time.
+//! Digital silence: an open source delivers nothing but zeros, as a muted microphone does. Its length is a count of samples.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::stats::SourceStats;
 
-/// The zeros at the end of what a source has delivered.
+/// Counts the zeros at the end of the samples so far.
 pub(super) struct Silence {
     after_ms: Arc<AtomicU64>,
     zeros: u64,
-    /// It has been told that it lasts.
-    is_told: bool,
+    /// Whether the present silence has been reported.
+    is_reported: bool,
 }
 
 impl Silence {
-    /// A source that has delivered nothing yet, and is silent after so many milliseconds of zeros, or never where that is 0.
+    /// A source without samples so far. It is silent after `after_ms` milliseconds of zeros, or never where that is 0.
     pub fn new(after_ms: Arc<AtomicU64>) -> Self {
-        Self { after_ms, zeros: 0, is_told: false }
+        Self { after_ms, zeros: 0, is_reported: false }
     }
 
-    /// What it was made with.
+    /// The milliseconds of zeros after which the source is silent.
     pub fn after_ms(self) -> Arc<AtomicU64> {
         self.after_ms
     }
 
-    /// Takes what was heard, and says how long the silence has lasted, in seconds, when that is first worth a word.
+    /// Takes the next samples. Returns the length of a silence in seconds once, when it has become long enough.
     pub fn hear(&mut self, samples: &[f32], rate_hz: u32, stats: &SourceStats) -> Option<f64> {
         let milliseconds = |zeros: u64| zeros * 1_000 / u64::from(rate_hz);
         let before_ms = milliseconds(self.zeros);
@@ -36,14 +35,14 @@ impl Silence {
         let (now_ms, after_ms) = (milliseconds(self.zeros), self.after_ms.load(Relaxed));
         let is_silent = after_ms > 0 && now_ms >= after_ms;
         stats.record_silence(if is_silent { now_ms } else { 0 });
-        let was_told = std::mem::replace(&mut self.is_told, is_silent);
+        let was_reported = std::mem::replace(&mut self.is_reported, is_silent);
         let seconds = now_ms as f64 / 1e3;
-        if is_silent && !was_told {
+        if is_silent && !was_reported {
             tracing::warn!(source = %stats.name, seconds, "the source delivers nothing but digital silence");
             return Some(seconds);
         }
-        // It may also be silent no longer because that takes longer from now on.
-        if was_told && now_ms < before_ms {
+        // A silence may also end because a longer one is asked for from now on.
+        if was_reported && now_ms < before_ms {
             tracing::info!(source = %stats.name, silent_s = before_ms as f64 / 1e3, "the source delivers sound again");
         }
         None
@@ -64,10 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_told_once_and_stands_in_the_status_until_it_ends() {
+    fn a_silence_is_reported_once_and_stands_in_the_status_until_it_ends() {
         let (mut silence, _, stats) = source();
-        let told: Vec<Option<f64>> = (0..8).map(|_| silence.hear(&[0.0; 100], 1_000, &stats)).collect();
-        assert_eq!(told, [None, None, None, None, Some(0.5), None, None, None]);
+        let reported: Vec<Option<f64>> = (0..8).map(|_| silence.hear(&[0.0; 100], 1_000, &stats)).collect();
+        assert_eq!(reported, [None, None, None, None, Some(0.5), None, None, None]);
         assert_eq!(stats.silence_ms(), Some(800));
         // A source that is lost has another reason for its silence.
         stats.record_state(SourceState::Lost);

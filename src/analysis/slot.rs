@@ -1,6 +1,6 @@
-//! One attached source: its ring, its ear, its place on the wall clock, and what its samples say of its health.
+//! A slot: one attached source with its ring, its ear, its sample clock and its health.
 //!
-//! Every time of an event is counted in samples; where the samples lie on the wall clock is the sample clock's to say.
+//! Every time of an event is counted in samples. The sample clock places the samples on the wall clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ use crate::stats::SourceStats;
 
 /// The longest wait for a source that delivers as fast as it is read.
 const AS_WRITTEN_WAIT: Duration = Duration::from_millis(20);
-/// The shortest wait that is one.
+/// The shortest wait that is not zero, for zero means that a hop is due.
 const A_MOMENT: Duration = Duration::from_nanos(1);
-/// Clipping is looked at over stretches of this length, in seconds, and reported at most once in each.
+/// The period in which clipping is reported at most once, in seconds.
 const CLIPPING_PERIOD_S: u64 = 10;
-/// So many samples at full scale within a stretch are called clipping.
+/// So many samples at full scale within a period are clipping.
 const CLIPPING_SAMPLES: u64 = 50;
 /// A sample this near to full scale counts as clipped.
 const FULL_SCALE: f32 = 0.9999;
@@ -46,13 +46,13 @@ pub(super) struct Slot {
     pub reader: Reader,
     pub ear: Ear,
     pub stats: Arc<SourceStats>,
-    /// Tells this attachment from every other, of this source or another.
+    /// The number of this attachment, which no other of this or another source has.
     pub attachment: u64,
-    /// Whether the source has come to its end, so that only what is in the ring is still heard.
+    /// Whether the source has come to its end, so that only the samples in the ring are still heard.
     pub finishing: bool,
     device_latency_ns: Arc<AtomicU64>,
     clock: SampleClock,
-    /// How many samples have been taken out of the ring, and how many never came.
+    /// The samples that have been taken out of the ring, and those that were never delivered.
     arrived: u64,
     /// When samples were last found in the ring.
     heard_at: Instant,
@@ -62,24 +62,27 @@ pub(super) struct Slot {
     clipping: Clipping,
 }
 
-/// Samples at full scale within the current stretch.
+/// The clipping of the present period.
 #[derive(Debug, Default)]
 struct Clipping {
+    /// Samples at full scale.
     samples: u64,
-    looked_at: u64,
-    told: bool,
+    /// All samples.
+    n_samples: u64,
+    is_reported: bool,
 }
 
 /// An open event.
 struct ReportedEvent {
     /// The event as it was reported last.
     event: SoundEvent,
-    /// How far the wall clock was ahead when the event began. A clock that is set meanwhile changes neither its onset nor its length.
+    /// How far the wall clock was ahead when the event began. A clock that is set meanwhile changes neither its onset nor its
+    /// length.
     wall_offset_ns: i64,
 }
 
 impl Slot {
-    /// A source that has just opened, which nothing else that was ever attached shares its `number` with.
+    /// A source that has just opened. `number` is that of its attachment, which no other has.
     pub fn new(attachment: Attachment, ear: Ear, number: u64) -> Self {
         let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
         stats.record_silence(0);
@@ -108,7 +111,7 @@ impl Slot {
         Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms(), stats, report: None }
     }
 
-    /// How long what it has delivered waits for its scores; a source that delivers as fast as it is read waits for nobody.
+    /// How long the delivered sound waits for its scores; zero for a source that delivers as fast as it is read.
     pub fn lag(&self) -> Duration {
         match self.pace {
             Pace::RealTime => {
@@ -119,19 +122,19 @@ impl Slot {
         }
     }
 
-    /// So many samples were taken out of the ring.
+    /// Counts samples that were taken out of the ring.
     pub fn take(&mut self, samples: u64) {
         self.arrived += samples;
         self.heard_at = Instant::now();
     }
 
-    /// Lays the samples that have come by `now` on the clock, and says how many are missing that never came.
+    /// Places the samples that have arrived by `now` on the clock. Returns the number of samples that are missing.
     pub fn arrive(&mut self, now: Now) -> Option<u64> {
-        // What a full ring dropped has come all the same, also where the reader has not got to that place yet.
+        // Samples that a full ring dropped have arrived all the same, even where the reader has not reached their place yet.
         let end = self.arrived + self.reader.available() as u64 + self.reader.lost();
         let age_ns = i64::try_from(self.device_latency_ns.load(Relaxed)).unwrap_or(0);
         let is_known = self.clock.time(0, self.rate_hz, 0).is_some();
-        // Who writes to standard input may pause as it likes.
+        // A writer to standard input may pause, and no sound is missing.
         if is_known && self.pace == Pace::AsWritten {
             return None;
         }
@@ -140,7 +143,7 @@ impl Slot {
         missing
     }
 
-    /// How long until the next hop is due, by the source's own rate and by the pieces that it delivers; nothing where one is due
+    /// How long until the next hop is due, by the source's own rate and by the pieces that it delivers; zero where one is due
     /// already.
     pub fn time_until_due(&self, now: Instant) -> Duration {
         let until_due_s = self.ear.samples_until_due() as f64 / f64::from(self.ear.model_rate_hz());
@@ -152,19 +155,19 @@ impl Slot {
         if self.pace == Pace::AsWritten {
             return Duration::from_secs_f64(wanted_s).min(AS_WRITTEN_WAIT);
         }
-        // What is wanted is complete with a whole piece, and pieces come at the distance of their length. One that is late may come
-        // any moment; one that is very late may never come.
+        // The hop is complete with a whole piece, and a piece arrives each time that its length has passed. A late piece may
+        // arrive at any moment; a very late one may never arrive.
         let waited_s = now.saturating_duration_since(self.heard_at).as_secs_f64();
         let until_piece_s = (wanted_s / piece_s).ceil() * piece_s - waited_s;
-        let is_telling = piece_s > 0.0 && waited_s < wanted_s + 2.0 * piece_s;
-        Duration::from_secs_f64(if is_telling { until_piece_s.max(0.0) } else { wanted_s }).max(A_MOMENT)
+        let is_expected = piece_s > 0.0 && waited_s < wanted_s + 2.0 * piece_s;
+        Duration::from_secs_f64(if is_expected { until_piece_s.max(0.0) } else { wanted_s }).max(A_MOMENT)
     }
 
     fn seconds(&self, samples: usize) -> f64 {
         samples as f64 / f64::from(self.rate_hz)
     }
 
-    /// Records how long what was heard up to the moment just decided has waited for it.
+    /// Records the time from the sound of the newest hop to its scores.
     pub fn record_latency(&self, now: Now) {
         if self.pace == Pace::RealTime
             && let Some(age_ns) = self.clock.age_ns(self.ear.now(), self.ear.model_rate_hz(), now)
@@ -173,7 +176,8 @@ impl Slot {
         }
     }
 
-    /// A detection under `rules` with its name, its times by a wall clock that is `wall_offset_ns` ahead, and its id.
+    /// The report of a detection under `rules`: with its label, its id, and its times by a wall clock that is `wall_offset_ns`
+    /// ahead.
     pub fn report(&mut self, detection: &Detection, rules: &[Rule], wall_offset_ns: i64) -> Option<Report> {
         let rate_hz = self.ear.model_rate_hz();
         let rule = rules.get(detection.rule)?;
@@ -182,7 +186,7 @@ impl Slot {
         let clock = &self.clock;
         let event = |so_far: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
             let onset = clock.time(so_far.onset.at, rate_hz, wall_offset_ns)?;
-            // How long it lasts is a count of samples, whatever the clocks did meanwhile.
+            // The duration is a count of samples, whatever the clocks did meanwhile.
             let lasted =
                 |offset: Boundary| SignedDuration::from_nanos(duration_ns(offset.at.saturating_sub(so_far.onset.at), rate_hz));
             Some(SoundEvent {
@@ -227,13 +231,13 @@ impl Slot {
         open
     }
 
-    /// When the sample with the index `at` at the model's rate was heard, by a wall clock that is `wall_offset_ns` ahead; `None` before
-    /// the first arrival.
+    /// When the sample with the index `at` at the model's rate was heard, by a wall clock that is `wall_offset_ns` ahead; `None`
+    /// before the first arrival.
     pub fn time(&self, at: u64, wall_offset_ns: i64) -> Option<Timestamp> {
         self.clock.time(at, self.ear.model_rate_hz(), wall_offset_ns)
     }
 
-    /// How many samples were at full scale within the present stretch.
+    /// Samples at full scale within the present period of [`CLIPPING_PERIOD_S`].
     pub fn clipped_samples(&self) -> u64 {
         self.clipping.samples
     }
@@ -248,20 +252,20 @@ impl Slot {
         }
     }
 
-    /// What the samples themselves say of the source's health.
+    /// Looks for digital silence and clipping in the samples. Returns what is new of them.
     pub fn health(&mut self, samples: &[f32]) -> Option<Report> {
         let rate = u64::from(self.rate_hz);
         if let Some(seconds) = self.silence.hear(samples, self.rate_hz, &self.stats) {
             return Some(Report::SourceSilent { source: self.source.clone(), seconds });
         }
         let clipping = &mut self.clipping;
-        clipping.looked_at += samples.len() as u64;
+        clipping.n_samples += samples.len() as u64;
         clipping.samples += samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count() as u64;
-        let told = (clipping.samples >= CLIPPING_SAMPLES && !clipping.told).then_some(clipping.samples);
-        clipping.told |= told.is_some();
-        if clipping.looked_at >= CLIPPING_PERIOD_S * rate {
+        let reported = (clipping.samples >= CLIPPING_SAMPLES && !clipping.is_reported).then_some(clipping.samples);
+        clipping.is_reported |= reported.is_some();
+        if clipping.n_samples >= CLIPPING_PERIOD_S * rate {
             *clipping = Clipping::default();
         }
-        told.map(|samples| Report::SourceClipping { source: self.source.clone(), samples })
+        reported.map(|samples| Report::SourceClipping { source: self.source.clone(), samples })
     }
 }

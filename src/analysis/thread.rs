@@ -1,7 +1,8 @@
 //! The loop of the analysis thread: commands, rings, batches, reports.
 //!
-//! Its buffers are made once; it never waits but for its next command or sample.
+//! Its buffers are made once. It waits for nothing but its next command or sample.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -22,11 +23,12 @@ use crate::inference::{Due, Inference};
 use crate::model::{MAX_HOPS, Model, ModelError};
 use crate::stats::{SourceState, Stats};
 
-/// The longest sleep: a command, or a source whose clock runs fast, never waits longer.
+/// The longest sleep, so that a source whose clock runs fast never waits longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// The shortest sleep, so that a source that is a little late does not spin the loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
-/// The shortest sleep is at least so long for each source, of which up to 80 count, so that the windows of many sources share batches.
+/// The shortest sleep is at least so long for each source, of which up to 80 count, so that the windows of many sources share
+/// batches.
 const WAIT_A_SOURCE: Duration = Duration::from_micros(250);
 /// Steps that are still taken when the daemon shuts down.
 const LAST_STEPS: usize = 4;
@@ -59,11 +61,6 @@ pub(super) struct Thread {
     turn: usize,
 }
 
-enum Next {
-    GoOn,
-    Stop,
-}
-
 impl Thread {
     pub fn new(analysis: Analysis) -> Self {
         let Analysis { model, inference, ruleset, commands, reports, outcomes, stats } = analysis;
@@ -93,7 +90,7 @@ impl Thread {
         loop {
             match self.commands.recv_timeout(self.time_until_due()) {
                 Ok(command) => {
-                    if let Next::Stop = self.obey(command) {
+                    if self.obey(command).is_break() {
                         return self.shut_down();
                     }
                 }
@@ -106,8 +103,8 @@ impl Thread {
         }
     }
 
-    /// Takes the samples that the sources delivered, and scores the hops that are due. It does so once and not until nothing is due,
-    /// for a source that delivers as fast as it is read must not keep commands waiting.
+    /// Takes the samples that the sources delivered, and scores the hops that are due. It does so once and not until nothing is
+    /// due, for a source that delivers as fast as it is read must not keep commands waiting.
     fn step(&mut self) -> Result<(), ModelError> {
         let started = Instant::now();
         self.listen();
@@ -141,7 +138,8 @@ impl Thread {
         hop_ms
     }
 
-    fn obey(&mut self, command: Command) -> Next {
+    /// Does what a command asks; breaks where that is to shut down.
+    fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
             Command::Attach(attachment) => self.attach(*attachment),
             Command::Detach { source, reason, report } => {
@@ -161,9 +159,9 @@ impl Thread {
             Command::Rules(ruleset) => self.replace_rules(ruleset),
             Command::Model(replacement) => self.replace_model(*replacement),
             Command::Query(query) => self.answer(query),
-            Command::Shutdown => return Next::Stop,
+            Command::Shutdown => return ControlFlow::Break(()),
         }
-        Next::GoOn
+        ControlFlow::Continue(())
     }
 
     fn drop_unwanted_peaks(&mut self) {
@@ -194,7 +192,7 @@ impl Thread {
         self.slots.push(slot);
     }
 
-    /// Pops what the rings hold, as long as no more hops are due of a source than its ear can hold.
+    /// Pops the samples from the rings, as long as the ear of a source has room for more hops that are due.
     fn listen(&mut self) {
         let now = Now::read();
         if let Some(by_ms) = self.wall.look(now) {
@@ -265,7 +263,7 @@ impl Thread {
     fn infer(&mut self) -> Result<(), ModelError> {
         self.due.clear();
         let n_slots = self.slots.len();
-        // One hop of each source in turn, then the second of each, so that a backlog of one delays no other.
+        // One hop of each source in turn, then the second of each, so that the backlog of one delays no other.
         for ahead in 0..MAX_DUE {
             let before = self.due.len();
             for step in 0..n_slots {

@@ -36,8 +36,8 @@ pub(super) fn shape(model: &Model) -> ViewShape {
 }
 
 impl Answerer<'_> {
-    /// The newest of the source, with the columns from `since` on and times by a wall clock that is `wall_offset_ns` ahead; `None`
-    /// before the first samples have come.
+    /// The newest of the source, with the columns from `since` on and times by a wall clock that is `wall_offset_ns` ahead;
+    /// `None` before the first samples have come.
     pub(super) fn snapshot(&self, since: Option<ViewCursor>, wall_offset_ns: i64) -> Option<ViewSnapshot> {
         let slot = self.slot;
         let ear = &slot.ear;

@@ -1,8 +1,8 @@
 //! Protocol v1: its types, which alone are serialised. One JSON object a line; fields are only ever added.
 //!
-//! This file has the lines and the events in them; `status`, `top` and `peaks` have answers, `live` the messages of a live view, `request`
-//! what clients send. `words` has the enums, `report` makes lines of the engine's reports, `format` the numbers in them, and `schema` the
-//! JSON Schema of it all.
+//! This file has the lines and the events in them; `status`, `top` and `peaks` have answers, `live` the messages of a live view,
+//! `request` what clients send. `words` has the enums, `report` makes lines of the engine's reports, `format` the numbers in
+//! them, and `schema` the JSON Schema of it all.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -21,11 +21,12 @@ mod words;
 pub(in crate::publish) use format::score;
 pub use format::time;
 use format::{level, round};
-pub use live::{Live, LiveColumns, LiveLabel, LiveStart};
+pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;
 pub use request::{BadRequest, Request};
-pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status, duration};
+pub(crate) use status::duration;
+pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
 pub use top::{OpenEvent, Thresholds, Top, TopLabel};
 pub use words::{EndReason, PauseReason, PeakKind, SinkState, SourceState, Why};
 

@@ -10,8 +10,8 @@ pub fn time(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
-/// The difference of two times in milliseconds, as a reader of both times on the wire computes it. It is never negative, for a source
-/// that is read faster than real time is ahead of the clock.
+/// The difference of two times in milliseconds, as a reader of both times on the wire computes it. It is never negative, for a
+/// source that is read faster than real time is ahead of the clock.
 pub(super) fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }

@@ -30,7 +30,8 @@ pub struct LiveStart {
     pub source: String,
     /// The length of a column of the spectrogram in milliseconds; 0 where there is no spectrogram.
     pub column_ms: f64,
-    /// The frequency of the middle of each band in Hz, ascending; empty where the model takes the waveform and there is no spectrogram.
+    /// The frequency of the middle of each band in Hz, ascending; empty where the model takes the waveform and there is no
+    /// spectrogram.
     pub bands_hz: Vec<f64>,
     /// How long after a moment its confirmed scores come, in milliseconds.
     pub two_sided_lag_ms: u64,
@@ -39,8 +40,8 @@ pub struct LiveStart {
 /// The sound and the scores since the last message of this type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveColumns {
-    /// The index of the first column. Where it does not follow the last message's columns, some are skipped, or the source was opened
-    /// again and counts from 0.
+    /// The index of the first column. Where it does not follow the last message's columns, some are skipped, or the source was
+    /// opened again and counts from 0.
     pub column: u64,
     /// When that column was heard.
     #[schemars(extend("format" = "date-time"))]
@@ -68,7 +69,8 @@ pub struct LiveLabel {
     pub slug: String,
     /// The newest causal score, 0…1, which announces events.
     pub score: f64,
-    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by itself.
+    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by
+    /// itself.
     pub two_sided: Option<f64>,
     /// Why it is an event, or is not, as in `top`.
     pub why: Why,

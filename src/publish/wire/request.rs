@@ -1,6 +1,7 @@
 //! Requests of clients, and the refusals of those that cannot be taken.
 //!
-//! A request is read field by field, so that a refusal names the field, says what belongs there, and suggests the nearest right name.
+//! A request is read field by field, so that a refusal names the field, says what belongs there, and suggests the nearest right
+//! name.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -62,8 +63,8 @@ pub enum Request {
         #[serde(default = "five")]
         k: usize,
     },
-    /// Sets thresholds until the configuration is loaded again. A threshold that is left out stays, or follows the others as it would
-    /// in the configuration.
+    /// Sets thresholds until the configuration is loaded again. A threshold that is left out stays, or follows the others as it
+    /// would in the configuration.
     #[schemars(extend("anyOf" = [{ "required": ["threshold"] }, { "required": ["start_threshold"] }, { "required": ["release"] }]))]
     Set {
         /// The name, slug or id of a label or a group.
@@ -94,7 +95,7 @@ pub enum Request {
     Reload {},
     /// Asks to stop listening.
     Pause {
-        /// For how many seconds, at most a year; without it until `resume`.
+        /// For how many seconds, at most 366 days; without it until `resume`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(max = 31_622_400.0), extend("exclusiveMinimum" = 0))]
         seconds: Option<f64>,

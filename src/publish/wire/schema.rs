@@ -1,6 +1,8 @@
-//! The JSON Schema of the protocol, for programs in any language: made from the wire types and kept in `config/protocol.schema.json`.
+//! The JSON Schema of the protocol, for programs in any language: made from the wire types and kept in
+//! `config/protocol.schema.json`.
 //!
-//! A line is described as the daemon writes it, with all its fields; a request as the daemon reads it, with those that may be left out.
+//! A line is described as the daemon writes it, with all its fields; a request as the daemon reads it, with those that may be
+//! left out.
 
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};

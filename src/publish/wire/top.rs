@@ -65,7 +65,8 @@ pub struct TopLabel {
     pub slug: String,
     /// The newest causal score, 0…1, which announces events.
     pub score: f64,
-    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by itself.
+    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by
+    /// itself.
     #[serde(default)]
     pub two_sided: Option<f64>,
     /// The threshold of the confirmed score; null where the label is not reported by itself.

@@ -232,7 +232,7 @@ impl From<CurveKind> for PeakKind {
 
 impl PeakKind {
     /// The curve; `None` for one that this version does not know.
-    pub fn curve(&self) -> Option<CurveKind> {
+    pub(crate) fn curve(&self) -> Option<CurveKind> {
         match self {
             Self::TwoSided => Some(CurveKind::Confirmed),
             Self::Causal => Some(CurveKind::Causal),
