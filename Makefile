@@ -35,6 +35,7 @@ run: build
 	$(TARGET)/release/mimid run --print $(foreach sound,$(SOUNDS),--fallback file:$(sound)) $(ARGS)
 
 lint:
+	@.ci/layers --self-test
 	cargo fmt --all -- --check
 	cargo clippy --all-targets --locked -- -D warnings
 
