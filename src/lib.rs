@@ -74,7 +74,7 @@
 //!   processing time never appears in them.
 //! - Invariant: nothing upstream waits for anything downstream. A full ring drops the newest samples, counts them and remembers where;
 //!   a full queue drops lines, counts them, and the client is told in their place.
-//! - Invariant: every `event.start` has exactly one `event.end`, and no event outlives its sound by more than the second look takes.
+//! - Invariant: every `event.start` has exactly one `event.end`, and no event outlives its sound by more than the confirmed score takes.
 //! - Invariant: the same samples give the same events, in any chunking and batching, on any number of threads, live or from a recording;
 //!   unless the analysis cannot keep up, which it says.
 //! - Invariant: shutdown follows the data: capture stops, the rings are drained, open events end with a reason, clients are flushed,

@@ -112,7 +112,7 @@ impl Ear {
         })
     }
 
-    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while [`has_room`](Self::has_room) says so.
+    /// Takes the next samples at the source's rate, at most [`MAX_PUSH`], and only while `has_room` says so.
     pub fn push(&mut self, samples: &[f32]) {
         self.input_samples += samples.len() as u64;
         self.resampled.clear();

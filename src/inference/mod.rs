@@ -110,7 +110,7 @@ impl Inference {
         self.n_windows
     }
 
-    /// Scores the hops `due` of `sources`, at most [`MAX_HOPS`], the hops of a source in their order; only every `hop_stride`-th
+    /// Scores the hops `due` of `sources`, at most `MAX_HOPS`, the hops of a source in their order; only every `hop_stride`-th
     /// of them.
     pub fn score<T>(
         &mut self,
