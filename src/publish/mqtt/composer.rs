@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::inventory::Inventory;
+use super::inventory::{Inventory, ReportedLabel};
 use super::outbox::Outbox;
 use super::sounding::{OpenSounds, sources_of};
 use super::topics::Topics;
 use super::{commands, discovery};
 use crate::analysis::query::SourceTop;
-use crate::event::{Report, SoundEvent};
+use crate::event::{Report, SoundEvent, Subject};
 use crate::publish::hub::{Delivery, Published};
 use crate::publish::settings::MqttConfig;
 use crate::publish::shared::Shared;
@@ -61,11 +61,11 @@ impl Composer {
             self.is_unsure = true;
             return;
         };
-        self.open.take(&published.report);
+        let changed = self.open.take(&published.report);
         match &published.report {
-            Report::EventStart(event) => self.event(published, event, "start"),
-            Report::EventUpdate(event) => self.event(published, event, "update"),
-            Report::EventEnd(event, _) => self.event(published, event, "end"),
+            Report::EventStart(event) => self.event(published, event, "start", &changed),
+            Report::EventUpdate(event) => self.event(published, event, "update", &changed),
+            Report::EventEnd(event, _) => self.event(published, event, "end", &changed),
             _ => {
                 self.refresh();
                 self.compose_states();
@@ -186,8 +186,8 @@ impl Composer {
         self.compose_states();
     }
 
-    /// Composes the messages of an event: itself, the attributes of its label, and the states of all labels.
-    fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str) {
+    /// Composes the messages of an event: itself, the attributes of its label, and the states of the labels that change with it.
+    fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str, changed: &[Arc<Subject>]) {
         let (payload, attributes) = payload_and_attributes(published, event_type);
         let key = self.inventory.named(&event.subject.name).map(|label| label.key.clone());
         let sources: Vec<String> = sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
@@ -198,20 +198,21 @@ impl Composer {
                 self.outbox.retain(self.topics.label(&source, key, "attributes"), attributes.clone());
             }
             if is_known {
-                self.compose_states_of(&source);
+                let is_changed = |label: &ReportedLabel| changed.iter().any(|subject| subject.name == label.name);
+                self.compose_states_of(&source, is_changed);
             }
         }
     }
 
     fn compose_states(&mut self) {
         for source in self.inventory.sources.clone() {
-            self.compose_states_of(&source);
+            self.compose_states_of(&source, |_| true);
         }
     }
 
-    fn compose_states_of(&mut self, source: &str) {
+    fn compose_states_of(&mut self, source: &str, is_wanted: impl Fn(&ReportedLabel) -> bool) {
         let heard = self.open.names(source, &self.inventory);
-        for label in &self.inventory.labels {
+        for label in self.inventory.labels.iter().filter(|label| is_wanted(label)) {
             let state = if heard.contains(label.name.as_str()) { "ON" } else { "OFF" };
             self.outbox.retain(self.topics.label(source, &label.key, "state"), state.to_owned());
         }

@@ -34,17 +34,28 @@ impl OpenSound {
 }
 
 impl OpenSounds {
-    /// Takes a report into account.
-    pub fn take(&mut self, report: &Report) {
-        match report {
+    /// Takes a report into account. Returns the labels that begin or end to be heard with an event; after other reports, any can.
+    pub fn take(&mut self, report: &Report) -> Vec<Arc<Subject>> {
+        let mut changed = Vec::new();
+        let before = match report {
             Report::EventStart(event) | Report::EventUpdate(event) => {
-                self.sounds.insert(event.id, OpenSound::new(&event.source, &event.subject, &event.also));
+                let sound = OpenSound::new(&event.source, &event.subject, &event.also);
+                changed.clone_from(&sound.subjects);
+                self.sounds.insert(event.id, sound)
             }
-            Report::EventEnd(event, _) => drop(self.sounds.remove(&event.id)),
-            Report::SourceLost { source, .. } => self.sounds.retain(|_, sound| sound.source != *source),
-            Report::Paused(_) => self.sounds.clear(),
-            _ => {}
-        }
+            Report::EventEnd(event, _) => self.sounds.remove(&event.id),
+            Report::SourceLost { source, .. } => {
+                self.sounds.retain(|_, sound| sound.source != *source);
+                None
+            }
+            Report::Paused(_) => {
+                self.sounds.clear();
+                None
+            }
+            _ => None,
+        };
+        changed.extend(before.into_iter().flat_map(|sound| sound.subjects));
+        changed
     }
 
     /// Replaces all open events by those that the analysis says are open now.
@@ -106,8 +117,9 @@ mod tests {
     fn an_event_that_is_named_more_exactly_is_no_longer_what_it_was() {
         let mut open = OpenSounds::default();
         open.take(&Report::EventStart(event(1, "kitchen", "Animal", &[])));
-        open.take(&Report::EventUpdate(event(1, "kitchen", "Cat", &[])));
+        let changed = open.take(&Report::EventUpdate(event(1, "kitchen", "Cat", &[])));
         assert_eq!(heard(&open, "kitchen"), ["Cat"]);
+        assert_eq!(changed.iter().map(|subject| &*subject.name).collect::<Vec<_>>(), ["Cat", "Animal"]);
     }
 
     #[test]
