@@ -24,17 +24,17 @@ fn main() -> ! {
     leave(code)
 }
 
-/// Turns the telemetry of ONNX Runtime off. It would create a device id in the user's home as soon as it is loaded, before its own API
-/// could turn that off, and report to its maker over the network. Sounds in a home concern nobody else.
+/// Turns the telemetry of ONNX Runtime off. It would create a device id in the user's home as soon as it is loaded, before its
+/// own API could turn that off, and report to its maker over the network. Sounds in a home concern nobody else.
 #[allow(unsafe_code, reason = "ONNX Runtime reads the environment, which only this function can change")]
 fn leave_no_telemetry() {
     // SAFETY: this is the first statement of the process, so no other thread can read the environment at the same time.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
-/// Ends the process at once, without the exit handlers of libraries. A thread may still be inside ONNX Runtime, even in an inference that
-/// never returns. The exit handlers would destroy the library under it, which has led to error messages and can lead to a crash instead
-/// of this exit code.
+/// Ends the process at once, without the exit handlers of libraries. A thread may still be inside ONNX Runtime, even in an
+/// inference that never returns. The exit handlers would destroy the library under it, which has led to error messages and can
+/// lead to a crash instead of this exit code.
 #[allow(unsafe_code, reason = "no safe function ends a process with an exit code and without exit handlers")]
 fn leave(code: u8) -> ! {
     // Standard output is flushed at each newline; output that is buffered further is flushed where it is printed.

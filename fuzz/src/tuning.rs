@@ -1,6 +1,6 @@
 //! What `mimid tune` reads: truth files, and its own state.
 
-use mimid::cli::tune::truth::{self, Row};
+use mimid::cli::tune::truth::{self, TruthRow};
 use mimid::config::Raw;
 use mimid::model::Labels;
 use mimid::tune::background::choice::advise;
@@ -14,7 +14,7 @@ use super::file;
 pub fn tuning(bytes: &[u8]) {
     let truth = truth::parse(bytes);
     assert!(!(truth.rows.is_empty() && truth.faults.is_empty()));
-    for Row { line, event, .. } in &truth.rows {
+    for TruthRow { line, event, .. } in &truth.rows {
         let in_order =
             |event: &truth::Event| event.onset_s >= 0.0 && event.onset_s < event.offset_s && event.offset_s.is_finite();
         assert!(*line > 0 && event.as_ref().is_none_or(in_order), "{event:?}");

@@ -1,5 +1,5 @@
-//! The client of the daemon's socket, which `listen`, `status`, `top` and `tune` share. It knows the daemon only by its lines, and never
-//! connects again by itself.
+//! The client of the daemon's socket, which `listen`, `status`, `top` and `tune` share. It knows the daemon only by its lines,
+//! and never connects again by itself.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

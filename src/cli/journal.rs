@@ -1,7 +1,9 @@
-//! A log layer for systemd's journal in the journal's own protocol: one datagram a record, with each field as a field of the journal.
+//! A log layer for systemd's journal in the journal's own protocol: one datagram a record, with each field as a field of the
+//! journal.
 //!
-//! The message repeats the fields, because `journalctl` shows the message alone. The layer never waits, so that logging never delays the
-//! analysis. A journal that is full costs records, which are counted and reported with the next record that is accepted.
+//! The message repeats the fields, because `journalctl` shows the message alone. The layer never waits, so that logging never
+//! delays the analysis. A journal that is full costs records, which are counted and reported with the next record that is
+//! accepted.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -18,8 +20,8 @@ use tracing_subscriber::layer::{Context, Layer};
 /// The socket on which the journal accepts records.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Whether `output` is the stream to the journal that the service manager opened. `stream` is the variable `JOURNAL_STREAM`, which names
-/// that stream as `DEVICE:INODE`; it is still set where the output was redirected.
+/// Whether `output` is the stream to the journal that the service manager opened. `stream` is the variable `JOURNAL_STREAM`,
+/// which names that stream as `DEVICE:INODE`; it is still set where the output was redirected.
 pub(super) fn leads_to_journal(stream: Option<&str>, output: impl AsFd) -> bool {
     let journal = stream.and_then(|stream| stream.split_once(':')).and_then(|(device, inode)| {
         let (device, inode) = (device.parse::<u64>().ok()?, inode.parse::<u64>().ok()?);

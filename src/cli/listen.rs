@@ -30,7 +30,8 @@ pub struct Args {
     /// First replay the lines after the one with this sequence number, as far as the daemon holds them
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
-    /// The daemon's `instance` that numbered the line of --since, from `mimid status --json`; a restarted daemon numbers its lines anew
+    /// The daemon's `instance` that numbered the line of --since, from `mimid status --json`; a restarted daemon numbers its
+    /// lines anew
     #[arg(long, value_name = "ID", requires = "since")]
     instance: Option<String>,
     /// End after this many lines, not counting notes about lines that were dropped

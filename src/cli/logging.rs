@@ -1,4 +1,5 @@
-//! Starts the log on standard error: text for people, fields where standard error leads to systemd's journal, or one JSON object a line.
+//! Starts the log on standard error: text for people, fields where standard error leads to systemd's journal, or one JSON object
+//! a line.
 //!
 //! The configuration sets the level and the format; the log never holds sound.
 
@@ -17,7 +18,8 @@ use super::journal::{self, Journal};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::text::visible;
 
-/// Starts the log. The variable `MIMID_LOG` may set levels by module, such as `mimid::capture=debug`, and then replaces the level.
+/// Starts the log. The variable `MIMID_LOG` may set levels by module, such as `mimid::capture=debug`, and then replaces the
+/// level.
 pub fn start(config: &LogConfig) {
     let level = match config.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -26,16 +28,16 @@ pub fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Other crates log from warnings on. ONNX Runtime logs errors only. The PulseAudio client logs nothing: its errors are streams that
-    // were closed, and mimid itself reports a source that is lost.
+    // Other crates log from warnings on. ONNX Runtime logs errors only. The PulseAudio client logs nothing: its errors are
+    // streams that were closed, and mimid itself reports a source that is lost.
     let standard = Targets::new().with_default(LevelFilter::WARN).with_target("ort", LevelFilter::ERROR);
     let standard = standard.with_target("pulseaudio", LevelFilter::OFF).with_target("mimid", level);
     let asked = std::env::var("MIMID_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let records = tracing_subscriber::registry().with(asked.unwrap_or(standard));
     // The layer would report a record that cannot be written on standard error, where nothing can be written then.
     let lines = fmt::layer().with_writer(io::stderr).with_target(false).log_internal_errors(false);
-    // Names of files and devices are made visible, so that they neither begin a record of their own nor control the terminal. Text in
-    // quotes has been escaped already.
+    // Names of files and devices are made visible, so that they neither begin a record of their own nor control the terminal.
+    // Text in quotes has been escaped already.
     let fields = debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{}", visible(&format!("{value:?}"))),
         name => write!(writer, "{name}={}", visible(&format!("{value:?}"))),

@@ -6,11 +6,12 @@
 //! | --- | --- |
 //! | `run` | starts the daemon, and its log (`logging`, `journal`) |
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
-//! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons with a picture, and thresholds; `progress` shows the bar |
+//! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
-//! | `man` | the manual pages, for packagers |
+//! | `schema`, `man` | the JSON Schemas, for editors and other programs; the manual pages, for packagers |
 //!
-//! A failure is one plain sentence and an exit code; a command never prints a backtrace. Sounds are judged in the layers below, never here.
+//! A failure is one plain sentence and an exit code; a command never prints a backtrace. Sounds are judged in the layers below,
+//! never here.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -161,8 +162,8 @@ pub enum Command {
     Man(man::Args),
 }
 
-/// Writes sentences, one a line, to standard error. Control characters are replaced, so that a name in a sentence cannot control the
-/// terminal. An error is ignored, because only the exit code can report it.
+/// Writes sentences, one a line, to standard error. Control characters are replaced, so that a name in a sentence cannot control
+/// the terminal. An error is ignored, because only the exit code can report it.
 pub fn say(sentence: impl fmt::Display) {
     let lines = sentence.to_string().lines().map(|line| visible(line) + "\n").collect::<String>();
     let _ = std::io::Write::write_all(&mut std::io::stderr(), lines.as_bytes());

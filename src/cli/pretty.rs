@@ -16,7 +16,8 @@ pub enum Style {
     Colour,
 }
 
-/// A line as text without a newline, with times in `zone`; `None` for lines that are not for people, those of unknown types among them.
+/// A line as text without a newline, with times in `zone`; `None` for lines that are not for people, those of unknown types among
+/// them.
 pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
     let ts = line.ts.as_deref().unwrap_or_default();
     let (time, text) = match &line.body {

@@ -107,8 +107,8 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
     Ok(sources)
 }
 
-/// Lets a panic of any thread end the process, with one sentence. A daemon with a dead thread would look healthy and hear nothing, while
-/// the service manager restarts one that has ended.
+/// Lets a panic of any thread end the process, with one sentence. A daemon with a dead thread would look healthy and hear
+/// nothing, while the service manager restarts one that has ended.
 fn end_with_any_thread() {
     std::panic::set_hook(Box::new(|panic| {
         let what = panic.payload_as_str().unwrap_or("no reason given");

@@ -1,4 +1,4 @@
-//! `mimid schema`: the JSON Schemas of the configuration file and of the protocol.
+//! `mimid schema`: prints the JSON Schema of the configuration file or of the protocol. It reads no file.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::publish::wire;
 /// Print the JSON Schema of the configuration or of the protocol.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The format that is described
+    /// The format to describe
     #[arg(value_enum)]
     subject: Subject,
 }

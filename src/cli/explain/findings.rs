@@ -1,6 +1,8 @@
-//! All that is known of a recording once it was heard: its events, and the segments of every label's scores with what became of each.
+//! All that is known of a recording once it was heard: its events, and the segments of every label's scores with what became of
+//! each.
 //!
-//! It holds and looks up; it writes no sentence and draws nothing. Times are seconds where a name ends in `_s`, else sample indices.
+//! It holds and looks up; it writes no sentence and draws nothing. Times are seconds where a name ends in `_s`, else sample
+//! indices.
 
 use crate::detect::Glance;
 use crate::detect::boundaries::Boundary;
@@ -81,7 +83,8 @@ impl ExplainedEvent {
 }
 
 impl Findings {
-    /// The findings of an `ear` that has heard the whole recording, and its `events`; the first `n_reported` of its rules are in force.
+    /// The findings of an `ear` that has heard the whole recording, and its `events`; the first `n_reported` of its rules are in
+    /// force.
     pub fn new(ear: &Ear, events: Vec<ExplainedEvent>, n_reported: usize, why_not: Vec<String>) -> Self {
         let end = ear.end_of_input().unwrap_or(ear.now());
         let rate_hz = ear.model_rate_hz();
@@ -175,7 +178,7 @@ impl Findings {
 
     /// Why a rule was an event at the moment that was asked about, or was not, by the causal scores up to then.
     pub fn why(&self, rule: usize, moment: Moment, glance: &Glance) -> Why {
-        let reported_as = glance.reported_as.filter(|told| *told != rule).map(|told| self.rules[told].subject.clone());
+        let reported_as = glance.reported_as.filter(|other| *other != rule).map(|other| self.rules[other].subject.clone());
         Why::new(glance.standing, reported_as, &self.rules[rule].gate, moment)
     }
 }

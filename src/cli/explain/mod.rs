@@ -1,7 +1,7 @@
 //! `mimid explain`: why a recording has these events and no others, in words and as a picture.
 //!
-//! It runs the engine of `scan` with a trace, and never changes an event. Labels that the report leaves out are heard as well, each with
-//! a rule of its own, so that their scores can be explained too.
+//! It runs the engine of `scan` with a trace, and never changes an event. Labels that the report leaves out are heard as well,
+//! each with a rule of its own, so that their scores can be explained too.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -21,7 +21,8 @@ const MOST_PANELS: usize = 4;
 /// A label without an event has a panel if its peak comes to this part of its threshold.
 const NEAR: f32 = 0.5;
 
-/// Draws the time span around `at_s`, or the whole recording, with a panel for each of the rules `asked`, or for the strongest ones.
+/// Draws the time span around `at_s`, or the whole recording, with a panel for each of the rules `asked`, or for the strongest
+/// ones.
 pub fn svg(findings: &Findings, recording: &Path, asked: &[usize], at_s: Option<f64>, model: &Model) -> Result<String, Failure> {
     let (from_s, to_s) = match at_s {
         Some(at_s) => ((at_s - AROUND_S).max(0.0), (at_s + AROUND_S).min(findings.length_s)),

@@ -1,7 +1,7 @@
 //! The picture of a recording: spectrogram, score curves, thresholds and events on one time axis, as SVG or PNG.
 //!
-//! It draws its input and decides nothing; it reads no file and writes none. The picture is well-formed and of bounded size for any
-//! numbers and names, NaN and control characters among them.
+//! It draws its input and decides nothing; it reads no file and writes none. The picture is well-formed and of bounded size for
+//! any numbers and names, NaN and control characters among them.
 
 mod axis;
 mod canvas;
@@ -137,8 +137,8 @@ pub fn svg(picture: &Picture) -> String {
     canvas.finish(picture.title, y + 22.0)
 }
 
-/// Draws the title with the time span and the number of events. It returns where the next row begins, as every function that draws a
-/// row does.
+/// Draws the title with the time span and the number of events. It returns where the next row begins, as every function that
+/// draws a row does.
 fn header(canvas: &mut Canvas, title: &str, n_events: usize, axis: &TimeAxis) -> f64 {
     let events = match n_events {
         0 => "no events".to_owned(),

@@ -1,4 +1,5 @@
-//! The findings in words: plain sentences with the scores, the thresholds that decided, and those that would have decided otherwise.
+//! The findings in words: plain sentences with the scores, the thresholds that decided, and those that would have decided
+//! otherwise.
 //!
 //! It reads the findings and changes nothing; all that it writes is one text.
 

@@ -1,4 +1,5 @@
-//! The keys of the configuration for a manual page, made from its JSON Schema: the schema's descriptions are the comments of the keys.
+//! The keys of the configuration for a manual page, made from its JSON Schema: the schema's descriptions are the comments of the
+//! keys.
 
 use clap_mangen::roff::{Roff, bold, roman};
 use serde_json::Value;

@@ -1,11 +1,13 @@
 //! Markdown as roff: the part of Markdown that the project's pages are written in.
 //!
-//! Code is bold. A row of a table is a paragraph with its first cell as the term. A link keeps its text, and a picture is left out.
+//! Code is bold. A row of a table is a paragraph with its first cell as the term. A link keeps its text, and a picture is left
+//! out.
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, line_break, roman};
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-/// Appends a Markdown text to a manual page. A heading of level 2 becomes a section; the title is left out, because a page has its own.
+/// Appends a Markdown text to a manual page. A heading of level 2 becomes a section; the title is left out, because a page has
+/// its own.
 pub(super) fn append(roff: &mut Roff, markdown: &str) {
     let mut writer = Writer { roff, line: Vec::new(), strength: 0, lists: Vec::new(), table: Table::default(), is_code: false };
     let mut is_picture = false;

@@ -1,5 +1,6 @@
-//! `mimid man`: the manual pages. The pages of `mimid` and of each subcommand have the words of `--help`; `mimid-config(5)` has the keys of
-//! the configuration's schema and the text of `docs/configuration.md`, `mimid-protocol(7)` the text of `docs/protocol.md`.
+//! `mimid man`: the manual pages. The pages of `mimid` and of each subcommand have the words of `--help`; `mimid-config(5)` has
+//! the keys of the configuration's schema and the text of `docs/configuration.md`, `mimid-protocol(7)` the text of
+//! `docs/protocol.md`.
 //!
 //! The command is for packagers, so `--help` does not name it. It reads no configuration and opens no model.
 

@@ -1,6 +1,7 @@
 //! `mimid scan --scores`: the confirmed score of every label over time as a table, in the format of sed_scores_eval.
 //!
-//! A row covers 20 ms. A label's score in it is the peak of the segment that covers the row's middle, and 0 outside of all segments.
+//! A row covers 20 ms. A label's score in it is the peak of the segment that covers the row's middle, and 0 outside of all
+//! segments.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,8 +1,8 @@
-//! Several recordings in parallel. A lane is a thread that scans one recording after another; the events are printed in the order in
-//! which the recordings were named.
+//! Several recordings in parallel. A lane is a thread that scans one recording after another; the events are printed in the order
+//! in which the recordings were named.
 //!
-//! A lane that has no recording left scores windows for the others. A lane that is far ahead of the printing waits, so that memory is
-//! bounded for any number of recordings.
+//! A lane that has no recording left scores windows for the others. A lane that is far ahead of the printing waits, so that
+//! memory is bounded for any number of recordings.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -60,8 +60,8 @@ impl Write for Piecewise<'_> {
     }
 }
 
-/// Scans `files` on up to `threads` threads. `hear` gets an engine, a recording, and the output for its events, which is printed to `out`;
-/// `fault` gets a sentence for each recording that could not be scanned whole.
+/// Scans `files` on up to `threads` threads. `hear` gets an engine, a recording, and the output for its events, which is printed
+/// to `out`; `fault` gets a sentence for each recording that could not be scanned whole.
 ///
 /// # Errors
 /// Fails where the model fails or `out` cannot be written, which ends the whole scan.

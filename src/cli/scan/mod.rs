@@ -1,7 +1,7 @@
 //! `mimid scan`: the daemon's engine over recordings, faster than real time.
 //!
-//! A recording that cannot be read is reported, and never keeps the others from being scanned. Memory is bounded for any length of a
-//! recording.
+//! A recording that cannot be read is reported, and never keeps the others from being scanned. Memory is bounded for any length
+//! of a recording.
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A writer between the drawing and the terminal, for terminals of 16 colours.
 //!
-//! The backend writes every colour as one of 256; this writer sends the 16 ANSI colours as the older sequences that every terminal knows.
-//! It holds a frame back until the frame is complete, and changes nothing but these sequences.
+//! The backend writes every colour as one of 256; this writer sends the 16 ANSI colours as the older sequences that every
+//! terminal knows. It holds a frame back until the frame is complete, and changes nothing but these sequences.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,5 @@
-//! The thresholds that the user has changed and not written: the old ones, the requested ones, and the effective ones of the daemon.
+//! The thresholds that the user has changed and not written: the old ones, the requested ones, and the effective ones of the
+//! daemon.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,7 +41,8 @@ pub struct Asked {
 }
 
 impl Changes {
-    /// Moves a label's threshold by some steps. Returns the request of another label whose change was waiting, which has to be sent first.
+    /// Moves a label's threshold by some steps. Returns the request of another label whose change was waiting, which has to be
+    /// sent first.
     pub fn step(&mut self, label: &str, now: Thresholds, by: i32, at: Instant) -> Option<(Request, Asked)> {
         let wanted = self.labels.get(label).map_or(0, |change| change.wanted);
         let before = self.labels.get(label).map_or(now, |change| change.before);
@@ -86,8 +88,8 @@ impl Changes {
     fn request(&self, label: &str) -> Option<(Request, Asked)> {
         let Change { before, wanted, .. } = self.labels.get(label)?;
         let threshold = odds::step(before.threshold, *wanted);
-        // The start threshold and the release follow the threshold, as in the configuration. To take a change back all three are set. From
-        // then on they no longer follow, so each request sets them in proportion.
+        // The start threshold and the release follow the threshold, as in the configuration. To take a change back all three are
+        // set. From then on they no longer follow, so each request sets them in proportion.
         let exactly = |of: fn(&Thresholds) -> f64| match self.followed.get(label) {
             _ if *wanted == 0 => Some(of(before)),
             Some(followed) if of(followed) == of(before) => Some(of(before)),
@@ -211,13 +213,13 @@ mod tests {
         changes.taken(&asked, BEFORE);
         assert_eq!(changes.names().count(), 0);
         assert_eq!(changes.take_back("Dog", at), None);
-        // All three stand in the daemon now; what would follow by itself has to be told.
+        // The daemon has set all three, so the other two do not follow the threshold by themselves any more.
         changes.step("Dog", BEFORE, 8, at);
         assert_eq!(set(changes.due(at + DEBOUNCE)).1, [Some(0.2716), Some(0.1902), Some(0.0271)]);
     }
 
     #[test]
-    fn a_refusal_leaves_what_was_taken() {
+    fn a_refusal_leaves_the_threshold_that_was_set_before() {
         let (mut changes, at) = (Changes::default(), Instant::now());
         changes.step("Dog", BEFORE, 1, at);
         let asked = set(changes.due(at + DEBOUNCE)).2;

@@ -1,5 +1,5 @@
-//! The large plot of the chosen label: its causal and its confirmed score over the last minute, and its thresholds as lines with their
-//! numbers. It draws only.
+//! The large plot of the chosen label: its causal and its confirmed score over the last minute, and its thresholds as lines with
+//! their numbers. It draws only.
 
 use ratatui::layout::Rect;
 

@@ -62,7 +62,8 @@ impl Dots {
         }
     }
 
-    /// Fills the area below a curve. A score that reaches `threshold` is drawn as firing, and at least as high as the threshold's level.
+    /// Fills the area below a curve. A score that reaches `threshold` is drawn as firing, and at least as high as the threshold's
+    /// level.
     pub fn area(&mut self, curve: &[Option<f32>], threshold: Option<f32>) {
         for (column, score) in curve.iter().enumerate() {
             let Some(score) = score.filter(|score| *score >= FOOT) else { continue };

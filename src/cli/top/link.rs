@@ -1,4 +1,5 @@
-//! The connection to the daemon, on a thread of its own: reads its lines, and connects again when the daemon has gone. It never writes.
+//! The connection to the daemon, on a thread of its own: reads its lines, and connects again when the daemon has gone. It never
+//! writes.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;

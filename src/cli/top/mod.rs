@@ -1,7 +1,8 @@
 //! `mimid top`: what the daemon hears now, and why a label is or is not an event; live in a terminal, or once for scripts.
 //!
-//! `state`, `source`, `history`, `changes` and `keys` hold the state and decide. `view`, with the modules it draws with, turns the state into
-//! cells. Only `session` waits, only `screen` touches the terminal, only `link` reads the socket, only `proposal` touches a file.
+//! `state`, `source`, `history`, `changes` and `keys` hold the state and decide. `view`, with the modules it draws with, turns
+//! the state into cells. Only `session` waits, only `screen` touches the terminal, only `link` reads the socket, only `proposal`
+//! touches a file.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Writes texts onto the cells of the screen. Texts that are too long end with an ellipsis; nothing is written outside of the screen.
+//! Writes texts onto the cells of the screen. Texts that are too long end with an ellipsis; nothing is written outside of the
+//! screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -1,5 +1,5 @@
-//! The rows of the strongest labels: the score over the last minute, the scores and thresholds now, and why the label is an event or is
-//! not. It draws only.
+//! The rows of the strongest labels: the score over the last minute, the scores and thresholds now, and why the label is an event
+//! or is not. It draws only.
 
 use ratatui::layout::Rect;
 

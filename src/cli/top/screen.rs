@@ -43,8 +43,8 @@ impl Screen {
         self.clear()
     }
 
-    /// Clears the screen, so that the next picture is drawn completely. `Terminal::clear` would ask the terminal for the cursor's position,
-    /// and the thread that reads the keys would get the answer.
+    /// Clears the screen, so that the next picture is drawn completely. `Terminal::clear` would ask the terminal for the cursor's
+    /// position, and the thread that reads the keys would get the answer.
     pub fn clear(&mut self) -> io::Result<()> {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::new(0, 0, size.width, size.height))

@@ -83,7 +83,8 @@ impl Snapshot {
 }
 
 impl Label {
-    /// Resets the scores and the reason: the label was not among the strongest in the last answer, so the ones before are out of date.
+    /// Resets the scores and the reason: the label was not among the strongest in the last answer, so the ones before are out of
+    /// date.
     fn fade(&mut self, open: &[OpenEvent]) {
         if self.now.threshold.is_none() {
             // The reason why a label is not reported does not depend on its score.
@@ -176,8 +177,8 @@ impl Source {
         self.arrange(hops.saturating_sub(held), hops);
     }
 
-    /// Orders the labels by their strength over the last seconds. A label passes another only if it is clearly stronger, so that rows do
-    /// not jump while they are read.
+    /// Orders the labels by their strength over the last seconds. A label passes another only if it is clearly stronger, so that
+    /// rows do not jump while they are read.
     fn arrange(&mut self, since: u64, hops: u64) {
         let mut ranked: Vec<(bool, f32, String)> = std::mem::take(&mut self.order)
             .into_iter()

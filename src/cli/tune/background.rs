@@ -28,12 +28,12 @@ impl From<StateError> for Failure {
 }
 
 /// The statistics so far, and the file that they are kept in.
-pub(super) struct State {
+pub(super) struct StateFile {
     pub statistics: Statistics,
     path: Option<PathBuf>,
 }
 
-impl State {
+impl StateFile {
     /// The state of a file, or an empty one if there is no file.
     fn open(path: Option<PathBuf>, model: &Model) -> Result<Self, Failure> {
         let statistics = path.as_deref().map(|path| state::read(path, model.into())).transpose()?.flatten().unwrap_or_default();
@@ -56,18 +56,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let path = args.state.clone().or_else(standard_state).ok_or_else(|| {
                 Failure::new("there is no home folder to keep the state in; name a file with --state", exit::USAGE)
             })?;
-            let mut state = State::open(Some(path), &model)?;
+            let mut state = StateFile::open(Some(path), &model)?;
             live::gather(args.socket.as_deref(), goal, &config.rules, &model, &mut state)?;
             (state, 0)
         }
         None => {
-            let mut state = State::open(args.state.clone(), &model)?;
+            let mut state = StateFile::open(args.state.clone(), &model)?;
             let failed = gather(&args.files, &config, &model, &mut state)?;
             (state, failed)
         }
     };
     if state.statistics.heard_ms == 0 {
-        return Err(Failure::new("nothing has been heard, so nothing can be said of it", exit::FAILED));
+        return Err(Failure::new("no sound has been heard, so no threshold can be suggested", exit::FAILED));
     }
     let advice = advise(&state.statistics, &config.rules, &model.labels, budget);
     tell(args, &advice, &state.statistics, &config.rules, &model)?;
@@ -87,8 +87,9 @@ fn standard_state() -> Option<PathBuf> {
     folder.map(|folder| folder.join("mimid/background.json"))
 }
 
-/// Adds the statistics of the recordings that the state does not hold yet. Returns the number of those that could not be read to their end.
-fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut State) -> Result<usize, Failure> {
+/// Adds the statistics of the recordings that the state does not hold yet. Returns the number of those that could not be read to
+/// their end.
+fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut StateFile) -> Result<usize, Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let mut engine = Engine::open(model, &runtime, config.model.n_threads())?;
     let mut failed = 0;

@@ -1,5 +1,5 @@
-//! `mimid tune --background-live`: gathers the peaks that a running daemon reports over its socket, without a second microphone or a second
-//! model.
+//! `mimid tune --background-live`: gathers the peaks that a running daemon reports over its socket, without a second microphone
+//! or a second model.
 //!
 //! If the daemon goes away, the command waits for it. An interruption ends the gathering like the end of its time.
 
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::background::State;
+use super::background::StateFile;
 use crate::cli::client::{ClientError, Daemon};
 use crate::cli::{Failure, exit};
 use crate::detect::peaks::{CurveKind, FLOOR};
@@ -46,7 +46,13 @@ enum Next {
 }
 
 /// Gathers until the state holds `goal`, or until an interruption.
-pub fn gather(socket: Option<&Path>, goal: Duration, rules: &[Rule], model: &Model, state: &mut State) -> Result<(), Failure> {
+pub fn gather(
+    socket: Option<&Path>,
+    goal: Duration,
+    rules: &[Rule],
+    model: &Model,
+    state: &mut StateFile,
+) -> Result<(), Failure> {
     // A daemon that is missing at the start is an error. One that goes away later is waited for.
     let mut link = Link::open(socket, model).map_err(|broken| match broken {
         Break::Away(sentence) => Failure::new(sentence, exit::FAILED),
@@ -174,7 +180,7 @@ impl Link {
     fn take(&mut self, answer: &Peaks, model: &Model, gatherer: &mut Gatherer) -> Result<(), Break> {
         for peak in &answer.peaks {
             let (Some(label), Ok(at)) = (model.labels.find(&peak.label), peak.at.parse::<Timestamp>()) else {
-                return Err(Break::Away(format!("the daemon told a peak of {:?} that cannot be read", peak.label)));
+                return Err(Break::Away(format!("the daemon sent a peak of {:?} that cannot be read", peak.label)));
             };
             // A newer daemon may follow more curves than this version counts.
             let Some(kind) = peak.kind.curve() else { continue };

@@ -1,7 +1,7 @@
 //! `mimid tune`: finds thresholds from recordings or from hours of background.
 //!
-//! This file has the command line, and writes the configuration. `by_truth` tunes by recordings whose sounds are known, `background` by
-//! recordings of background, and `live` by the peaks that a running daemon reports.
+//! This file has the command line, and writes the configuration. `by_truth` tunes by recordings whose sounds are known,
+//! `background` by recordings of background, and `live` by the peaks that a running daemon reports.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,22 +23,22 @@ pub mod truth;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("by").required(true).multiple(false))]
 pub struct Args {
-    /// The true events of the recordings: a table with the columns filename, onset, offset, event_label, or an Audacity label track; may
-    /// be given several times
+    /// The true events of the recordings: a table with the columns filename, onset, offset, event_label, or an Audacity label
+    /// track; may be given several times
     #[arg(long, value_name = "FILE", group = "by", requires = "files")]
     truth: Vec<PathBuf>,
     /// The recordings are of ordinary background: every event in them is a false alarm
     #[arg(long, group = "by", requires = "files")]
     background: bool,
-    /// The running daemon hears ordinary background for this time, such as 24h, 90m or 30s; Ctrl-C ends it earlier, and the next run goes
-    /// on from there
+    /// The running daemon hears ordinary background for this time, such as 24h, 90m or 30s; Ctrl-C ends it earlier, and the next
+    /// run goes on from there
     #[arg(long, value_name = "DURATION", group = "by", value_parser = length, conflicts_with = "files")]
     background_live: Option<Duration>,
     /// The recordings: WAV, FLAC, Ogg Vorbis or MP3
     #[arg(value_name = "RECORDING")]
     files: Vec<PathBuf>,
-    /// The highest number of false alarms a day: with --truth, the best recall within it takes the place of the best F1; of background,
-    /// it is that of all labels together, and 1 by default
+    /// The highest number of false alarms a day: with --truth, the best recall within it takes the place of the best F1; of
+    /// background, it is that of all labels together, and 1 by default
     #[arg(long, value_name = "N", value_parser = positive)]
     false_alarms_per_day: Option<f64>,
     /// The largest error of an onset or an offset that counts as right, in milliseconds

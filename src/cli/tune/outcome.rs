@@ -114,8 +114,8 @@ impl<'a> Choosing<'a> {
         let truth = &self.subjects.tuned[branch.members[0]];
         let each = self.recordings.iter().zip(self.observed).zip(&self.blocks);
         each.flat_map(|((recording, observed), n_blocks)| {
-            let told = branch.members.iter().chain(&branch.below).flat_map(|at| &observed.by_gate[*at][gates[*at]].events);
-            tally(&truth.truth(recording), &united(told.copied().collect()), self.rule, *n_blocks)
+            let events = branch.members.iter().chain(&branch.below).flat_map(|at| &observed.by_gate[*at][gates[*at]].events);
+            tally(&truth.truth(recording), &united(events.copied().collect()), self.rule, *n_blocks)
         })
         .collect()
     }
@@ -142,7 +142,7 @@ impl<'a> Choosing<'a> {
         };
         let mut choice = evidence.choose(goal, &self.draws);
         if let Some((USUAL, threshold)) = choice.nearest {
-            // An event that is announced and then taken back is a false alarm to whoever it wakes.
+            // An event that is announced and then taken back is a false alarm as well, because a user has been alarmed by then.
             let did = |manner: usize| {
                 (sum(&evidence.tried[manner][threshold]), self.n_taken_back(member, self.place((manner, threshold))))
             };
@@ -160,8 +160,8 @@ fn sum(blocks: &[Counts]) -> Counts {
     blocks.iter().copied().sum()
 }
 
-/// The assignments that give each of `wanted` its gate, rule by rule: the threshold, and the release and the start threshold where they do
-/// not follow from it.
+/// The assignments that give each of `wanted` its gate, rule by rule: the threshold, and the release and the start threshold
+/// where they do not follow from it.
 ///
 /// # Errors
 /// Where the thresholds cannot be set in the text of `original`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::truth::{self, Row};
+use super::truth::{self, TruthRow};
 use crate::config::Fault;
 use crate::model::Labels;
 use crate::recording;
@@ -95,7 +95,7 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
             wrong.at(path, Some(line), sentence);
         }
         let mut joined = Join { path, places: &places, files, of_name: HashMap::new() };
-        for Row { line, filename, event } in &truth.rows {
+        for TruthRow { line, filename, event } in &truth.rows {
             let recording = joined.find(filename.as_deref(), *line, &mut wrong);
             let label = event.as_ref().and_then(|event| {
                 let label = labels.find(&event.label);
@@ -185,8 +185,8 @@ impl Join<'_> {
         found
     }
 
-    /// The recording of a name, which is a path relative to the truth's folder or to the working directory, or the end of one recording's
-    /// path.
+    /// The recording of a name, which is a path relative to the truth's folder or to the working directory, or the end of one
+    /// recording's path.
     fn by_name(&self, name: &str) -> Result<usize, String> {
         let beside = self.path.parent().unwrap_or(Path::new("")).join(name);
         for path in [beside.as_path(), Path::new(name)] {

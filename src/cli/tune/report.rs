@@ -35,7 +35,8 @@ impl Report<'_> {
         std::iter::once(self.heading()).chain(self.shown().map(|outcome| self.sentence(outcome))).collect()
     }
 
-    /// A fragment of a configuration, to be pasted, with the sentences as comments. The assignments are those of the labels that change.
+    /// A fragment of a configuration, to be pasted, with the sentences as comments. The assignments are those of the labels that
+    /// change.
     pub fn fragment(&self, assignments: &[Vec<Assignment>]) -> String {
         let mut text = format!("# {}\n", self.heading());
         let mut assignments = assignments.iter();

@@ -17,15 +17,17 @@ pub struct Tuned {
     pub rule: Rule,
     /// Whether the configuration reports it.
     pub is_reported: bool,
-    /// The labels whose true events are its own: its members and their descendants. Empty if the truth names only an ancestor of it.
+    /// The labels whose true events are its own: its members and their descendants. Empty if the truth names only an ancestor of
+    /// it.
     pub from: Vec<usize>,
 }
 
-/// A branch of the label hierarchy: a label with true events and its descendants, tuned together, because an event of a descendant is one of
-/// the label as well. A bark is a dog.
+/// A branch of the label hierarchy: a label with true events and its descendants, tuned together, because an event of a
+/// descendant is one of the label as well. A bark is a dog.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branch {
-    /// The head, which has the true events, then its descendants without true events of their own; as indices of [`Subjects::tuned`].
+    /// The head, which has the true events, then its descendants without true events of their own; as indices of
+    /// [`Subjects::tuned`].
     pub members: Vec<usize>,
     /// The descendants of the head that belong to another branch.
     pub below: Vec<usize>,
@@ -41,8 +43,8 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// The labels and groups of the configuration to which the recordings' true events belong, and the labels with true events that are not
-    /// reported.
+    /// The labels and groups of the configuration to which the recordings' true events belong, and the labels with true events
+    /// that are not reported.
     pub fn new(raw: &Raw, config: &Config, labels: &Labels, hierarchy: &LabelHierarchy, recordings: &[Labelled]) -> Self {
         let named: BTreeSet<usize> = recordings.iter().flat_map(|r| r.events.iter().map(|event| event.label)).collect();
         let from = |rule: &Rule| -> Vec<usize> {

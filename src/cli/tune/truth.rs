@@ -1,7 +1,7 @@
 //! Truth files, which name the true events of recordings: tables with the DCASE columns, or Audacity label tracks.
 //!
-//! Every fault is collected with its line, so that one read shows all of them. The parser opens no file and knows no labels; `recordings`
-//! finds the recording of a row and its label.
+//! Every fault is collected with its line, so that one read shows all of them. The parser opens no file and knows no labels;
+//! `recordings` finds the recording of a row and its label.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ const COLUMNS: [&str; 4] = ["filename", "onset", "offset", "event_label"];
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Truth {
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TruthRow>,
     /// The faults: the line, counted from 1, and a sentence.
     pub faults: Vec<(usize, String)>,
 }
 
 /// A row of a truth file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct TruthRow {
     /// The line, counted from 1.
     pub line: usize,
     /// The recording's name as it is written; `None` in a label track, which belongs to one recording.
@@ -91,7 +91,7 @@ impl Truth {
     fn add(&mut self, line: usize, filename: Option<String>, onset: &str, offset: &str, label: &str) {
         if label.is_empty() {
             match &filename {
-                Some(_) if onset.is_empty() && offset.is_empty() => self.rows.push(Row { line, filename, event: None }),
+                Some(_) if onset.is_empty() && offset.is_empty() => self.rows.push(TruthRow { line, filename, event: None }),
                 Some(_) => {
                     let what = "the label is missing; leave the times out as well to say that nothing is heard in the recording";
                     self.faults.push((line, what.to_owned()));
@@ -117,13 +117,13 @@ impl Truth {
             self.faults.push((line, format!("the offset {offset_s} is not after the onset {onset_s}")));
             return;
         }
-        self.rows.push(Row { line, filename, event: Some(Event { onset_s, offset_s, label: label.to_owned() }) });
+        self.rows.push(TruthRow { line, filename, event: Some(Event { onset_s, offset_s, label: label.to_owned() }) });
     }
 
     /// Adds a fault for each row that repeats another, because its event would count twice.
     fn find_repetitions(&mut self) {
         let mut seen = HashMap::new();
-        for Row { line, filename, event } in &self.rows {
+        for TruthRow { line, filename, event } in &self.rows {
             let event = event.as_ref().map(|event| (event.onset_s.to_bits(), event.offset_s.to_bits(), &event.label));
             match seen.get(&(filename, event)) {
                 Some(before) => self.faults.push((*line, format!("this row is the same as line {before}"))),

@@ -1,6 +1,7 @@
 //! A score curve as points in px; where several scores share a column of the picture, only the highest is drawn.
 //!
-//! A reader asks of a curve where it reaches a threshold. The peaks of a long recording are therefore kept, and its ripple is not.
+//! A reader asks of a curve where it reaches a threshold. The peaks of a long recording are therefore kept, and its ripple is
+//! not.
 
 use super::axis::{TimeAxis, score_height};
 use super::{LEFT, RIGHT};

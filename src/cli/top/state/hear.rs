@@ -137,8 +137,8 @@ impl TopState {
         }
     }
 
-    /// Checks whether the thresholds that were written are in force. The daemon may read another file than the one that was written, because
-    /// it may look for a configuration in other places than this user.
+    /// Checks whether the thresholds that were written are in force. The daemon may read another file than the one that was
+    /// written, because it may look for a configuration in other places than this user.
     fn check(&mut self, tops: &[Top], now: Instant) {
         let Some((path, thresholds)) = self.expected.take() else { return };
         let labels = || tops.iter().flat_map(|top| &top.labels);

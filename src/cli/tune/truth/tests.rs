@@ -14,7 +14,7 @@ fn event(onset_s: f64, offset_s: f64, label: &str) -> Option<Event> {
 fn a_table_has_its_columns_in_any_order_and_further_ones_are_passed_over() {
     let text = "\u{feff}Onset\tevent_label\tscore\toffset\tfilename\r\n1.5\tDog\t0.9\t2\ta b.wav\r\n\r\n\t\t\t\tc.wav\r\n";
     let truth = parse(text.as_bytes());
-    let row = |line, name: &str, event| Row { line, filename: Some(name.to_owned()), event };
+    let row = |line, name: &str, event| TruthRow { line, filename: Some(name.to_owned()), event };
     assert_eq!(truth.rows, [row(2, "a b.wav", event(1.5, 2.0, "Dog")), row(4, "c.wav", None)]);
     assert_eq!(truth.faults, []);
 }
@@ -22,13 +22,13 @@ fn a_table_has_its_columns_in_any_order_and_further_ones_are_passed_over() {
 #[test]
 fn a_row_may_end_after_the_filename() {
     let truth = parse(b"filename\tonset\toffset\tevent_label\na.wav\n");
-    assert_eq!(truth, Truth { rows: vec![Row { line: 2, filename: Some("a.wav".into()), event: None }], faults: vec![] });
+    assert_eq!(truth, Truth { rows: vec![TruthRow { line: 2, filename: Some("a.wav".into()), event: None }], faults: vec![] });
 }
 
 #[test]
 fn a_label_track_has_no_header_and_its_frequencies_are_passed_over() {
     let truth = parse(b"0.500000\t1.25\tDog\n\\\t100.0\t2000.0\n3\t4\tBaby cry, infant cry\n");
-    let row = |line, event| Row { line, filename: None, event };
+    let row = |line, event| TruthRow { line, filename: None, event };
     assert_eq!(truth.rows, [row(1, event(0.5, 1.25, "Dog")), row(3, event(3.0, 4.0, "Baby cry, infant cry"))]);
     assert_eq!(truth.faults, []);
 }
@@ -73,7 +73,7 @@ fn word() -> impl Strategy<Value = String> {
     "[A-Za-z]([A-Za-z0-9ä,.;()' -]{0,10}[A-Za-z])?"
 }
 
-fn rows(named: bool) -> impl Strategy<Value = Vec<Row>> {
+fn rows(named: bool) -> impl Strategy<Value = Vec<TruthRow>> {
     let event = (0.0..1e5f64, 1e-3..1e4f64, word()).prop_map(|(onset_s, lasts, label)| Event {
         onset_s,
         offset_s: onset_s + lasts,
@@ -89,11 +89,11 @@ fn rows(named: bool) -> impl Strategy<Value = Vec<Row>> {
                 true
             }
         });
-        rows.into_iter().enumerate().map(|(at, (filename, event))| Row { line: at + 2, filename, event }).collect()
+        rows.into_iter().enumerate().map(|(at, (filename, event))| TruthRow { line: at + 2, filename, event }).collect()
     })
 }
 
-fn print(row: &Row) -> String {
+fn print(row: &TruthRow) -> String {
     let times = match &row.event {
         Some(event) => format!("{}\t{}\t{}", event.onset_s, event.offset_s, event.label),
         None => "\t\t".to_owned(),
@@ -113,7 +113,7 @@ proptest! {
         head in prop::sample::select(vec!["", "filename\tonset\toffset\tevent_label\n", "0\t1\tDog\n"]),
         cells in prop::collection::vec("(-?[0-9]{1,3}(\\.[0-9])?|nan|inf|1e400|[\\t\\n]|Dog|a\\.wav|\\\\|\u{feff})", 0..60),
     ) {
-        for Row { line, event, .. } in parse(format!("{head}{}", cells.join("\t")).as_bytes()).rows {
+        for TruthRow { line, event, .. } in parse(format!("{head}{}", cells.join("\t")).as_bytes()).rows {
             prop_assert!(line >= 1);
             if let Some(Event { onset_s, offset_s, label }) = event {
                 prop_assert!(onset_s >= 0.0 && offset_s > onset_s && offset_s.is_finite() && !label.is_empty());

@@ -1,7 +1,7 @@
 // The connection to the daemon: requests with their answers, and subscriptions. It shows nothing.
 //
-// A subscription is a WebSocket. Server-Sent Events would each hold one of the six HTTP connections that a browser opens to a host, in
-// all its windows together.
+// A subscription is a WebSocket. Server-Sent Events would each hold one of the six HTTP connections that a browser opens to a
+// host, in all its windows together.
 
 /** A request that was refused, with the HTTP status, the daemon's error code, and the daemon's sentence. */
 export class Refused extends Error {

@@ -9,7 +9,7 @@ import { nameOf, score, t } from "./words.js";
 const SPAN_MS = 60_000;
 /** A longer distance between two scores is drawn as a gap. */
 const GAP_MS = 700;
-/** Half the height of a slider's thumb. The plot has this margin above and below, so that a thumb is at the height of its line. */
+/** Half the height of a slider's thumb, and the margin of the plot, so that a thumb is at the height of its line. */
 const MARGIN = 9;
 /** The number of steps of a slider. */
 const STEPS = 200;

@@ -1,4 +1,5 @@
-// The page's copy of the daemon's state: its status, labels, events, and the last minute of scores of the chosen source. It shows nothing.
+// The page's copy of the daemon's state: its status, labels, events, and the last minute of scores of the chosen source. It shows
+// nothing.
 //
 // All times are by the daemon's clock; the browser's clock may differ.
 

@@ -1,4 +1,5 @@
-// Makes elements, and fits canvases. Text is only ever set as text, so that no name from a daemon or a configuration becomes markup.
+// Makes elements, and fits canvases. Text is only ever set as text, so that no name from a daemon or a configuration becomes
+// markup.
 
 /** A new element with properties and children; properties that begin with `on` are listeners, the others attributes. */
 export function el(name, properties = {}, ...children) {

@@ -1,4 +1,5 @@
-// Settings that the browser stores for its user: language, appearance, and whether it has logged in. The token is never among them.
+// Settings that the browser stores for its user: language, appearance, and whether it has logged in. The token is never among
+// them.
 
 /** The text that is stored under this name, or null. */
 export function recall(name) {

@@ -1,7 +1,7 @@
 // Scores and levels as places on a scale of 0…1.
 //
-// The scale of scores is linear in log-odds, ln(p / (1 − p)). The steps from 0.01 to 0.02 and from 0.5 to 0.67, which both double the
-// odds, are equally long, so that low and high thresholds can be set equally well.
+// The scale of scores is linear in log-odds, ln(p / (1 − p)). The steps from 0.01 to 0.02 and from 0.5 to 0.67, which both double
+// the odds, are equally long, so that low and high thresholds can be set equally well.
 
 const LEAST = 0.002;
 const MOST = 0.998;

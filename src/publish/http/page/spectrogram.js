@@ -1,7 +1,7 @@
 // The scrolling spectrogram of the chosen source, with its events above.
 //
-// A ring buffer holds the columns of the last minute by their times. Columns are coloured when they arrive, and again when the theme or the
-// range of levels changes. The right edge follows the clock with a short delay, so that it never waits for a column.
+// A ring buffer holds the columns of the last minute by their times. Columns are coloured when they arrive, and again when the
+// theme or the range of levels changes. The right edge follows the clock with a short delay, so that it never waits for a column.
 
 import { css, fit } from "./dom.js";
 import { colours } from "./scale.js";
@@ -252,7 +252,8 @@ export class Spectrogram {
       const isInside = right - visible >= wide && !event.isTakenBack;
       const isBefore = !isInside && right + wide > width;
       const [from, to] = [isBefore ? left - wide : left, isInside || isBefore ? right : right + wide];
-      // An event keeps its lane while that is free; a new one takes the first free lane. Without a free lane, it is in the list only.
+      // An event keeps its lane while that is free; a new one takes the first free lane. Without a free lane, it is in the list
+      // only.
       const isFree = (lane) => lane?.every(([begin, end]) => to + 3 < begin || from > end + 3) ?? false;
       if (!isFree(lanes[event.lane])) event.lane = lanes.findIndex(isFree);
       if (event.lane < 0) continue;

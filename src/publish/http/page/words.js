@@ -1,4 +1,5 @@
-// The page's texts in its languages. Each language is a table in languages/, with the texts of the interface and the names of labels.
+// The page's texts in its languages. Each language is a table in languages/, with the texts of the interface and the names of
+// labels.
 
 import { say } from "./dom.js";
 import { recall, remember } from "./memory.js";
