@@ -32,7 +32,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The text with its control characters escaped: a name in the file may hold any, and must neither break a line nor control a terminal.
+/// The text with its control characters escaped: a name in the file may hold any, and must neither break a line nor control a
+/// terminal.
 fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {

@@ -57,8 +57,8 @@ impl LoadError {
     }
 }
 
-/// Reads the configuration file as [`read`] does, opens its model and validates both together. The model of `running` is taken over where
-/// the settings of the model are the same, because opening a model reads and hashes all of it.
+/// Reads the configuration file as [`read`] does, opens its model and validates both together. The model of `running` is taken
+/// over where the settings of the model are the same, because opening a model reads and hashes all of it.
 ///
 /// # Errors
 /// All faults of the configuration at once, or the reason why the model cannot be opened.
@@ -82,8 +82,8 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
     Ok(Loaded { raw, config, warnings, origins, model })
 }
 
-/// Reads the configuration file: `explicit`, which must exist, else the first that exists of `/etc/mimid/config.toml` and the user's own,
-/// else none.
+/// Reads the configuration file: `explicit`, which must exist, else the first that exists of `/etc/mimid/config.toml` and the
+/// user's own, else none.
 ///
 /// # Errors
 /// A file that cannot be read. The faults of its text are in [`Raw::faults`], and [`Raw::validate`] returns them with its own.
@@ -109,8 +109,8 @@ pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     Ok(Raw { stamp, ..Raw::parse(&text, Some(&path)) })
 }
 
-/// The stamp and the bytes of a file. A file that a reload could not read again, or of more than [`MAX_BYTES`], is an error. The stamp is
-/// taken from the opened file before it is read, so that a write during the read counts as a change.
+/// The stamp and the bytes of a file. A file that a reload could not read again, or of more than [`MAX_BYTES`], is an error. The
+/// stamp is taken from the opened file before it is read, so that a write during the read counts as a change.
 fn contents(path: &Path) -> std::io::Result<(Option<Stamp>, Vec<u8>)> {
     let kind = std::fs::metadata(path)?.file_type();
     if kind.is_fifo() || kind.is_socket() {
@@ -123,8 +123,8 @@ fn contents(path: &Path) -> std::io::Result<(Option<Stamp>, Vec<u8>)> {
     if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok((stamp, bytes)) }
 }
 
-/// The path of the configuration file that exists: the system's before the user's own. A file in a folder that this user may not enter
-/// counts as existing, and reading it fails: to go on without it would be to apply other rules than the user wrote.
+/// The path of the configuration file that exists: the system's before the user's own. A file in a folder that this user may not
+/// enter counts as existing, and reading it fails: to go on without it would be to apply other rules than the user wrote.
 pub(super) fn find() -> Option<PathBuf> {
     let may_be = |path: &PathBuf| match path.try_exists() {
         Ok(is_there) => is_there,

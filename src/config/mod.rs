@@ -1,9 +1,9 @@
 //! The configuration: reads TOML into a valid [`Config`], or gives every fault at once with its line.
 //!
-//! `raw` is the file as it is written, and the only home of defaults. `validate` turns it into the types below, and no later code checks
-//! them again. `load` does both, together with the model, for every command and for a reload. `diff` compares two configurations, `print`
-//! writes the effective one as TOML, `edit` changes a file in place, `schema` describes a file to editors. Nothing here starts or stops a
-//! stage. The settings of a stage are types of that stage.
+//! `raw` is the file as it is written, and the only home of defaults. `validate` turns it into the types below, and no later code
+//! checks them again. `load` does both, together with the model, for every command and for a reload. `diff` compares two
+//! configurations, `print` writes the effective one as TOML, `edit` changes a file in place, `schema` describes a file to
+//! editors. Nothing here starts or stops a stage. The settings of a stage are types of that stage.
 
 use std::path::PathBuf;
 

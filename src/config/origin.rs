@@ -1,6 +1,7 @@
 //! Origins: where the threshold of each label comes from, and whether the label is reported, for `mimid labels`.
 //!
-//! An origin is kept apart from the rule: a number that moves to another place in the file is no change that a reload would apply.
+//! An origin is kept apart from the rule: a number that moves to another place in the file is no change that a reload would
+//! apply.
 
 /// The effective thresholds of a label, whether it is reported, and the places in the file that decide both.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! Quiet hours: times of day at which nothing is heard, and their end after a given moment.
 //!
-//! They last whenever the local clock shows a time within them. So they may be shorter on a day when the clocks are set forward, and longer,
-//! or come twice, on a day when they are set back. The moment and the time zone are arguments; nothing here reads a clock.
+//! They last whenever the local clock shows a time within them. So they may be shorter on a day when the clocks are set forward,
+//! and longer, or come twice, on a day when they are set back. The moment and the time zone are arguments; nothing here reads a
+//! clock.
 
 use std::fmt;
 
@@ -38,7 +39,8 @@ struct Hours {
 }
 
 impl QuietHours {
-    /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`, and returns a sentence for each that cannot be read.
+    /// Reads a list of entries such as `22:00-06:30` and `Mon-Fri 09:00-17:00`, and returns a sentence for each that cannot be
+    /// read.
     pub fn parse(texts: &[String]) -> (Self, Vec<String>) {
         if texts.len() > MAX_ENTRIES {
             return (Self::default(), vec![format!("this has {} entries, but {MAX_ENTRIES} at most can be taken", texts.len())]);
@@ -84,8 +86,8 @@ impl QuietHours {
         None
     }
 
-    /// The minutes of quiet hours that are left at the local time `shown`, its own minute included; 0 outside of quiet hours, and `None`
-    /// if they fill the whole week.
+    /// The minutes of quiet hours that are left at the local time `shown`, its own minute included; 0 outside of quiet hours, and
+    /// `None` if they fill the whole week.
     fn left(&self, shown: DateTime) -> Option<u32> {
         let day = shown.date().weekday().to_monday_zero_offset() as u32;
         let minute = day * DAY_MIN + shown.hour() as u32 * 60 + shown.minute() as u32;

@@ -1,7 +1,7 @@
 //! The configuration file as it is written, and the only home of defaults: every key with its line, checked for its type alone.
 //!
-//! Each key is read by itself, so that one fault hides no other. `validate` checks meaning and ranges. The ranges here are for the JSON
-//! Schema, and so are the comments of the keys: an editor shows them as descriptions.
+//! Each key is read by itself, so that one fault hides no other. `validate` checks meaning and ranges. The ranges here are for
+//! the JSON Schema, and so are the comments of the keys: an editor shows them as descriptions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -87,8 +87,8 @@ section! {
         /// The socket's permission bits in octal, which say who may connect. Takes effect at the next start.
         #[schemars(regex(pattern = r"^(0o)?0*[0-7]{1,3}$"))]
         mode: String = "0660".to_owned(),
-        /// The group that the socket belongs to. Its members may also reload, pause and test the daemon. Without it: only the daemon's own
-        /// user and root may. Takes effect at the next start.
+        /// The group that the socket belongs to. Its members may also reload, pause and test the daemon. Without it: only the
+        /// daemon's own user and root may. Takes effect at the next start.
         group: Option<String> = None,
     }
 }
@@ -101,8 +101,8 @@ section! {
         dir: String = "ced-tiny".to_owned(),
         /// The path of libonnxruntime. Without it: `$MIMID_ONNXRUNTIME`, beside the binary, then the system's.
         runtime: Option<String> = None,
-        /// The highest number of threads that score windows at the same time, from 1 to 64. A second thread starts only when one does not
-        /// keep up. Without it: the number of cores of the machine.
+        /// The highest number of threads that score windows at the same time, from 1 to 64. A second thread starts only when one
+        /// does not keep up. Without it: the number of cores of the machine.
         #[schemars(range(min = 1, max = 64))]
         threads: Option<i64> = None,
     }
@@ -114,34 +114,34 @@ section! {
         /// The lengths of the windows that are scored, in milliseconds. Without it: the model's own.
         #[schemars(length(min = 1, max = 8), inner(range(min = 10, max = 60_000)))]
         windows_ms: Option<Vec<i64>> = None,
-        /// The hop, that is the distance of two windows, in milliseconds; at most the length of the shortest window. Without it: the
-        /// model's own.
+        /// The hop, that is the distance of two windows, in milliseconds; at most the length of the shortest window. Without it:
+        /// the model's own.
         #[schemars(range(min = 10))]
         hop_ms: Option<i64> = None,
-        /// The stride of each window length in hops, from 1 to 16, one number for each of windows_ms: with a stride of 4 a window of that
-        /// length is scored at every fourth hop. Without it: the model's own, or 1 for each where windows_ms is set.
+        /// The stride of each window length in hops, from 1 to 16, one number for each of windows_ms: with a stride of 4 a window
+        /// of that length is scored at every fourth hop. Without it: the model's own, or 1 for each where windows_ms is set.
         #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 16)))]
         strides: Option<Vec<i64>> = None,
         /// The stride of the first window length while a sound is steady, in hops, from 1 to 16. Without it: the model's own.
         #[schemars(range(min = 1, max = 16))]
         steady_stride: Option<i64> = None,
-        /// The noise gate in dBFS, from -150 to 0. A window counts as silence and is not scored if no 10 ms of it are louder. Without it:
-        /// the model's own.
+        /// The noise gate in dBFS, from -150 to 0. A window counts as silence and is not scored if no 10 ms of it are louder.
+        /// Without it: the model's own.
         #[schemars(range(min = -150, max = 0))]
         noise_gate_dbfs: Option<f64> = None,
-        /// How far the windows on both sides of a moment reach past that moment, as a part of their length, from 0 to 0.5. Without it: the
-        /// model's own.
+        /// How far the windows on both sides of a moment reach past that moment, as a part of their length, from 0 to 0.5.
+        /// Without it: the model's own.
         #[schemars(range(min = 0, max = 0.5))]
         delta: Option<f64> = None,
         /// The length of the median filter over the confirmed score, which has one value a hop. Without it: the model's own.
         #[schemars(extend("enum" = [1, 3, 5, 7, 9]))]
         median: Option<i64> = None,
-        /// The extent of an event, as a part of the peak of its score, between 0 and 1: the event lasts as long as the score stays above
-        /// it. Without it: the model's own.
+        /// The extent of an event, as a part of the peak of its score, between 0 and 1: the event lasts as long as the score
+        /// stays above it. Without it: the model's own.
         #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         extent: Option<f64> = None,
-        /// The valley that divides two events, as a part of the lower of two peaks of the score, between 0 and 1: where the score falls
-        /// below it between two peaks, they are two events. Without it: the model's own.
+        /// The valley that divides two events, as a part of the lower of two peaks of the score, between 0 and 1: where the score
+        /// falls below it between two peaks, they are two events. Without it: the model's own.
         #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
         valley: Option<f64> = None,
     }
@@ -166,8 +166,8 @@ section! {
         /// The sample rate of `input = "-"` in Hz, from 8000 to 192000. Other inputs know their own.
         #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
-        /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as silent; 0 is
-        /// never.
+        /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as
+        /// silent; 0 is never.
         #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]
         silent_after_s: f64 = 10.0,
     }
@@ -179,21 +179,22 @@ pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;
 section! {
     /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
     RawGate {
-        /// The threshold of the confirmed score, above 0 and at most 1: a sound is an event if its score of windows on both sides reaches
-        /// it. Without it: each label's own threshold, which comes with the model. `mimid labels` shows the effective thresholds.
+        /// The threshold of the confirmed score, above 0 and at most 1: a sound is an event if its score of windows on both sides
+        /// reaches it. Without it: each label's own threshold, which comes with the model. `mimid labels` shows the effective
+        /// thresholds.
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         threshold: Option<f64> = None,
-        /// The release: an event ends at the latest where its score stays below it. It is at most the threshold. Without it: a tenth of
-        /// the threshold.
+        /// The release: an event ends at the latest where its score stays below it. It is at most the threshold. Without it: a
+        /// tenth of the threshold.
         #[schemars(range(min = 0, max = 1))]
         release: Option<f64> = None,
-        /// The threshold of the causal score, above 0 and at most 1: an event is announced as soon as its score of windows that end now
-        /// reaches it, some seconds before the confirmed score. Without it: the start threshold that comes with the model, or 0.7 of the
-        /// threshold where that is set.
+        /// The threshold of the causal score, above 0 and at most 1: an event is announced as soon as its score of windows that
+        /// end now reaches it, some seconds before the confirmed score. Without it: the start threshold that comes with the
+        /// model, or 0.7 of the threshold where that is set.
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         start_threshold: Option<f64> = None,
-        /// The confirmation, written `k/n`: an event is announced only when k of the last n causal scores reach the start threshold; n is
-        /// at most 100.
+        /// The confirmation, written `k/n`: an event is announced only when k of the last n causal scores reach the start
+        /// threshold; n is at most 100.
         #[schemars(regex(pattern = r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"), extend("default" = STANDARD_GATE.confirm))]
         confirm: Option<String> = None,
         /// The shortest event that is reported, in milliseconds.
@@ -202,8 +203,8 @@ section! {
         /// The longest event, in seconds: a longer one ends with the reason `max_duration`, and another begins. 0 means no limit.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.max_duration_s))]
         max_duration_s: Option<f64> = None,
-        /// The longest gap in a sound that is bridged, in milliseconds. In a long sound a longer gap is bridged: a fifth of the time that
-        /// the sound has lasted, at most 15 s.
+        /// The longest gap in a sound that is bridged, in milliseconds. In a long sound a longer gap is bridged: a fifth of the
+        /// time that the sound has lasted, at most 15 s.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.hangover_ms))]
         hangover_ms: Option<f64> = None,
         /// The time after an event during which no other event of the same label begins, in seconds.
@@ -212,7 +213,8 @@ section! {
         /// The lowest level of a sound that is reported, as a root mean square in dBFS, from -150 to 0. Without it: any level.
         #[schemars(range(min = -150, max = 0))]
         min_level_dbfs: Option<f64> = None,
-        /// The lowest signal-to-noise ratio of a sound that is reported, in dB, from 0 to 40. The noise is that of the last 20 seconds.
+        /// The lowest signal-to-noise ratio of a sound that is reported, in dB, from 0 to 40. The noise is that of the last 20
+        /// seconds.
         #[schemars(range(min = 0, max = 40), extend("default" = STANDARD_GATE.min_snr_db))]
         min_snr_db: Option<f64> = None,
     }
@@ -221,8 +223,8 @@ section! {
 section! {
     /// The key of `[groups.…]` that belongs to no gate.
     RawMembers {
-        /// The labels of the group, by display name, slug or id. The score of the group is the highest of theirs, and they are no longer
-        /// reported by themselves.
+        /// The labels of the group, by display name, slug or id. The score of the group is the highest of theirs, and they are no
+        /// longer reported by themselves.
         #[schemars(length(min = 1))]
         labels: Vec<String> = Vec::new(),
     }
@@ -236,8 +238,8 @@ section! {
         /// The list of labels that are reported: `home` (what people ask for at home) or `all` (every label of the model).
         #[schemars(extend("enum" = preset::NAMES, "default" = STANDARD_PRESET))]
         preset: Option<String> = None,
-        /// Whether a label and its ancestors in the label hierarchy make one event, which carries the most specific name that is sure, and
-        /// the others in its field `also`. Without it: true, but false with the preset `all`, which shows everything.
+        /// Whether a label and its ancestors in the label hierarchy make one event, which carries the most specific name that is
+        /// sure, and the others in its field `also`. Without it: true, but false with the preset `all`, which shows everything.
         merge: Option<bool> = None,
         /// The labels that are not reported, by display name, slug or id.
         ignore: Vec<String> = Vec::new(),
@@ -253,9 +255,9 @@ section! {
         /// Whether audio may be stored. This version cannot store any, so false is the only value.
         #[schemars(extend("const" = false))]
         store_audio: bool = false,
-        /// Times of day, in the machine's own time zone, at which the microphones are closed. An entry is written `22:00-06:30`, with
-        /// days before it where it is not for every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. An entry over midnight belongs
-        /// to the day on which it begins.
+        /// Times of day, in the machine's own time zone, at which the microphones are closed. An entry is written `22:00-06:30`,
+        /// with days before it where it is not for every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. An entry over
+        /// midnight belongs to the day on which it begins.
         #[schemars(length(max = quiet::MAX_ENTRIES), inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
         quiet_hours: Vec<String> = Vec::new(),
     }
@@ -275,7 +277,8 @@ section! {
         /// The lowest level of log records that are written. Takes effect at the next start.
         #[schemars(extend("enum" = LogLevel::NAMES.map(|(name, _)| name)))]
         level: String = "info".to_owned(),
-        /// The format of log records: `text` for people, or `json` for programs, one object a line. Takes effect at the next start.
+        /// The format of log records: `text` for people, or `json` for programs, one object a line. Takes effect at the next
+        /// start.
         #[schemars(extend("enum" = LogFormat::NAMES.map(|(name, _)| name)))]
         format: String = "text".to_owned(),
     }

@@ -1,4 +1,5 @@
-//! The JSON Schema of the configuration file, for editors: made from the declarations in `raw` and kept in `config/mimid.schema.json`.
+//! The JSON Schema of the configuration file, for editors: made from the declarations in `raw` and kept in
+//! `config/mimid.schema.json`.
 //!
 //! The schema describes types, ranges and words. Only `validate` knows the labels, and which keys go together.
 
@@ -22,8 +23,8 @@ pub fn schema() -> String {
     format!("{schema:#}\n")
 }
 
-/// Removes what does not apply to TOML: null, because a key without a value is left out, and the widths of numbers. Line breaks in
-/// descriptions go too, because an editor breaks lines itself.
+/// Removes what does not apply to TOML: null, because a key without a value is left out, and the widths of numbers. Line breaks
+/// in descriptions go too, because an editor breaks lines itself.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

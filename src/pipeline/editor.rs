@@ -1,4 +1,5 @@
-//! The thread that edits the configuration file for clients, so that a slow disk delays neither the pipeline nor the publishing stage.
+//! The thread that edits the configuration file for clients, so that a slow disk delays neither the pipeline nor the publishing
+//! stage.
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

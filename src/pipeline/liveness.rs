@@ -1,6 +1,7 @@
 //! Liveness: whether the daemon hears. It is judged by the results of the analysis, not by threads that are alive.
 //!
-//! The check runs about once a second. Checks are counted instead of time, because a machine that was suspended has missed nothing.
+//! The check runs about once a second. Checks are counted instead of time, because a machine that was suspended has missed
+//! nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ struct Progress {
 }
 
 impl Liveness {
-    /// Checks the counters, and returns the number of checks in a row, including this one, at which the analysis stood still; 0 means that
-    /// the daemon hears.
+    /// Checks the counters, and returns the number of checks in a row, including this one, at which the analysis stood still; 0
+    /// means that the daemon hears.
     pub fn look(&mut self, stats: &Stats) -> u32 {
         let steps = stats.steps.load(Relaxed);
         let mut is_moving = std::mem::replace(&mut self.steps, steps) != steps;

@@ -236,7 +236,8 @@ impl Daemon {
         }
     }
 
-    /// Checks once a second whether the daemon hears, whether quiet hours begin or end, and whether the configuration file has changed.
+    /// Checks once a second whether the daemon hears, whether quiet hours begin or end, and whether the configuration file has
+    /// changed.
     fn look(&mut self) -> Result<(), DaemonError> {
         match self.liveness.look(&self.stats) {
             0 => systemd::alive(),

@@ -1,8 +1,9 @@
-//! Pauses: decides from requests and quiet hours whether sound is heard. It reads no clock and closes no device: the pipeline gives the time
-//! and carries out the decision.
+//! Pauses: decides from requests and quiet hours whether sound is heard. It reads no clock and closes no device: the pipeline
+//! gives the time and carries out the decision.
 //!
-//! A request to pause lasts for its time, on a clock that is never set, or until a request to resume. Quiet hours last by the wall clock. If
-//! both last, the pause that ends later counts. A request to resume ends both: the present quiet hours no longer count, and the next ones do.
+//! A request to pause lasts for its time, on a clock that is never set, or until a request to resume. Quiet hours last by the
+//! wall clock. If both last, the pause that ends later counts. A request to resume ends both: the present quiet hours no longer
+//! count, and the next ones do.
 
 use std::time::Duration;
 
@@ -69,7 +70,8 @@ impl Pauses {
         Some(Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)))
     }
 
-    /// The change at this moment, if any; `quiet` are the present quiet hours. To be called after each request, and about once a second.
+    /// The change at this moment, if any; `quiet` are the present quiet hours. To be called after each request, and about once a
+    /// second.
     pub fn look(&mut self, now: Now, quiet: Option<Pause>) -> Option<PauseChange> {
         self.asked = self.asked.filter(|asked| asked.until_ns.is_none_or(|until_ns| now.steady_ns < until_ns));
         let is_same_night = |resumed: &Pause| resumed.until.is_none_or(|until| now.wall() < until);

@@ -1,5 +1,5 @@
-//! The threads of the publishing stage: one takes the reports over from the analysis, and the runtime publishes them, serves clients and
-//! takes signals.
+//! The threads of the publishing stage: one takes the reports over from the analysis, and the runtime publishes them, serves
+//! clients and takes signals.
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
@@ -116,14 +116,15 @@ impl Publisher {
         Ok(Self { control, signals, shared, sinks, down, taker, server })
     }
 
-    /// Replaces the directory, then starts and stops the sinks that the settings ask for: a sink that starts finds the new directory.
+    /// Replaces the directory, then starts and stops the sinks that the settings ask for: a sink that starts finds the new
+    /// directory.
     pub fn set_directory(&self, directory: Directory, sinks: SinksConfig) {
         self.shared.set_directory(directory);
         let _ = self.sinks.send(sinks);
     }
 
-    /// Publishes the reports that are still on their way, lets clients read them, and removes the socket. Every sender of reports must be
-    /// dropped before.
+    /// Publishes the reports that are still on their way, lets clients read them, and removes the socket. Every sender of reports
+    /// must be dropped before.
     pub fn shut_down(self) {
         join(self.taker, Instant::now() + CLOSING);
         let _ = self.down.send(true);

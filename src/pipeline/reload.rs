@@ -1,4 +1,5 @@
-//! Reload: loads, validates, compares and applies a changed configuration on a running daemon. Stages that it does not concern go on.
+//! Reload: loads, validates, compares and applies a changed configuration on a running daemon. Stages that it does not concern go
+//! on.
 
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use crate::model::Model;
 use crate::systemd;
 
 impl Daemon {
-    /// Loads the configuration again and applies the changes. An invalid configuration changes nothing. Returns a sentence for each change,
-    /// or for each fault.
+    /// Loads the configuration again and applies the changes. An invalid configuration changes nothing. Returns a sentence for
+    /// each change, or for each fault.
     pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
         systemd::reloading();
         self.watch.read(self.raw.path.as_deref().and_then(Stamp::of));

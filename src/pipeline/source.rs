@@ -1,5 +1,5 @@
-//! The thread of a source: opens it, watches it, and opens it again when it is lost. Only this thread holds the open capture, so that a
-//! device that hangs while it is opened delays nothing else.
+//! The thread of a source: opens it, watches it, and opens it again when it is lost. Only this thread holds the open capture, so
+//! that a device that hangs while it is opened delays nothing else.
 //!
 //! The thread never touches a sample: the ring goes straight to the analysis.
 
@@ -22,8 +22,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// The interval at which a live source is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The number of checks in a row without a sample after which a live source counts as lost. Checks are counted instead of time, because a
-/// machine that was suspended has lost no source.
+/// The number of checks in a row without a sample after which a live source counts as lost. Checks are counted instead of time,
+/// because a machine that was suspended has lost no source.
 const DEAF_LOOKS: u32 = 4;
 /// The same number before the first sample: a sound server may deliver its first two seconds at once.
 const DEAF_LOOKS_AT_FIRST: u32 = 8;
@@ -31,7 +31,8 @@ const DEAF_LOOKS_AT_FIRST: u32 = 8;
 /// An order of the pipeline to a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Close the capture until the next `Resume`, for this reason in words. A source that is paused already takes over the reason.
+    /// Close the capture until the next `Resume`, for this reason in words. A source that is paused already takes over the
+    /// reason.
     Pause(String),
     /// Open the capture again.
     Resume,
@@ -52,7 +53,8 @@ pub struct SourceThread {
 }
 
 impl SourceThread {
-    /// Starts a thread for `config` that counts in `stats` and sends the result of the first attempt to `opened`. While the source is
+    /// Starts a thread for `config` that counts in `stats` and sends the result of the first attempt to `opened`. While the
+    /// source is
     /// `paused`, for a reason in words, it is not opened, and the result is a success.
     pub fn spawn(
         config: SourceConfig,
@@ -68,7 +70,8 @@ impl SourceThread {
         Ok(Self { name, silent_after_ms, orders, thread })
     }
 
-    /// Sets the time after which a source that delivers nothing but digital zeros is reported as silent, in milliseconds; 0 is never.
+    /// Sets the time after which a source that delivers nothing but digital zeros is reported as silent, in milliseconds; 0 is
+    /// never.
     pub fn set_silent_after_ms(&self, ms: u64) {
         self.silent_after_ms.store(ms, Relaxed);
     }

@@ -1,7 +1,8 @@
 //! The watch: whether the configuration file has changed since it was read, by its stamps.
 //!
-//! The watch touches no file and reads no clock; the caller takes the stamps. A file that is being written has another stamp each time, so
-//! a change counts once it was seen twice. A file that is missing for a moment, because an editor replaces it, has not changed.
+//! The watch touches no file and reads no clock; the caller takes the stamps. A file that is being written has another stamp each
+//! time, so a change counts once it was seen twice. A file that is missing for a moment, because an editor replaces it, has not
+//! changed.
 
 use crate::config::stamp::Stamp;
 

@@ -1,5 +1,5 @@
-//! The part that the socket's clients and all sinks share: the hub, the way to the pipeline, the daemon's counters, and the directory
-//! of the model, labels and configuration in force. Nothing here listens or writes.
+//! The part that the socket's clients and all sinks share: the hub, the way to the pipeline, the daemon's counters, and the
+//! directory of the model, labels and configuration in force. Nothing here listens or writes.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,7 +1,8 @@
 //! Editing a configuration file in place: numbers set and labels left out, while comments, order and formatting stay.
 //!
-//! An edit is a [`Plan`]: assignments made on the present text of the file ([`Original`]), validated, shown as a diff, written in one
-//! step. The text is only spliced at places that its parser names, and never printed anew; so everything else stays byte for byte.
+//! An edit is a [`Plan`]: assignments made on the present text of the file ([`Original`]), validated, shown as a diff, written in
+//! one step. The text is only spliced at places that its parser names, and never printed anew; so everything else stays byte for
+//! byte.
 
 use super::print::quoted;
 use crate::event::Subject;
@@ -114,11 +115,12 @@ pub enum AssignError {
 
 /// `text` with the assignments made.
 ///
-/// A label's table is found in any spelling: by name, slug or id in any case, under its own header, inline or with dotted keys. A label
-/// without a table gets one after the last label's table, or at the end.
+/// A label's table is found in any spelling: by name, slug or id in any case, under its own header, inline or with dotted keys. A
+/// label without a table gets one after the last label's table, or at the end.
 ///
 /// # Errors
-/// Text that is not TOML, unknown names, and numbers out of range. Whether the result is valid is not checked here; a [`Plan`] checks it.
+/// Text that is not TOML, unknown names, and numbers out of range. Whether the result is valid is not checked here; a [`Plan`]
+/// checks it.
 pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result<String, AssignError> {
     let mut text = text.to_owned();
     for assignment in assignments {

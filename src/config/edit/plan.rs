@@ -60,8 +60,8 @@ pub struct Original {
 }
 
 impl Original {
-    /// Reads the file that an edit goes to: `explicit`, else the one that [`crate::config::read`] would find, else the user's own. A file
-    /// that does not exist counts as empty, and [`Plan::write`] creates it.
+    /// Reads the file that an edit goes to: `explicit`, else the one that [`crate::config::load()`] would find, else the user's
+    /// own. A file that does not exist counts as empty, and [`Plan::write`] creates it.
     ///
     /// # Errors
     /// [`EditError::NoHome`] and [`EditError::Unreadable`].

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::EditError;
 
-/// Replaces the text `old` of a file by `new`. A symbolic link is kept, and the file that it names is replaced. The new file has the
-/// permissions of the old one, and its owner if this user may give a file away. If `old` is empty, a file that does not exist is created
-/// with its folder.
+/// Replaces the text `old` of a file by `new`. A symbolic link is kept, and the file that it names is replaced. The new file has
+/// the permissions of the old one, and its owner if this user may give a file away. If `old` is empty, a file that does not exist
+/// is created with its folder.
 ///
 /// # Errors
 /// The file no longer holds `old`, is read-only, or cannot be written; it is then as it was.
@@ -60,8 +60,8 @@ fn replace_by(path: &Path, old: &str, write: impl FnOnce(&mut File) -> io::Resul
     Ok(())
 }
 
-/// Gives the new file the owner and the permissions of the old one. The owner comes first, because a change of the owner may remove
-/// permissions.
+/// Gives the new file the owner and the permissions of the old one. The owner comes first, because a change of the owner may
+/// remove permissions.
 fn give(file: &File, old: &fs::Metadata) -> io::Result<()> {
     let _ = fchown(file, Some(old.uid()), Some(old.gid()));
     file.set_permissions(old.permissions())

@@ -151,8 +151,8 @@ proptest! {
         let _ = QuietHours::parse(&[text, like]);
     }
 
-    /// Minute by minute, around the days on which clocks are set: quiet is what the local clock says, and the end is the first minute at
-    /// which it is not.
+    /// Minute by minute, around the days on which clocks are set: quiet is what the local clock says, and the end is the first
+    /// minute at which it is not.
     #[test]
     fn it_is_quiet_until_the_end_and_not_at_it(
         entries in prop::collection::vec(entry(), 1..3), at in 0usize..3, day in prop::sample::select(vec![(3, 28), (10, 24), (4, 4), (10, 3), (7, 1)]),

@@ -7,8 +7,8 @@ use super::{At, Table};
 section! {
     /// `[sinks.mqtt]`
     RawMqtt {
-        /// The URL of the broker: `mqtt://HOST:PORT`, or `mqtts://HOST:PORT` for TLS. The port may be left out and is then 1883, or 8883
-        /// with TLS. Without it: no MQTT.
+        /// The URL of the broker: `mqtt://HOST:PORT`, or `mqtts://HOST:PORT` for TLS. The port may be left out and is then 1883,
+        /// or 8883 with TLS. Without it: no MQTT.
         #[schemars(regex(pattern = r"^mqtts?://[^/@]+/?$"))]
         url: Option<String> = None,
         /// The version of MQTT, `3.1.1` or `5`.
@@ -22,11 +22,12 @@ section! {
         prefix: String = "mimid".to_owned(),
         /// The user name for the broker.
         username: Option<String> = None,
-        /// A file that holds the password for the broker. Without it: `$MIMID_MQTT_PASSWORD`, or systemd's credential `mqtt_password`.
+        /// A file that holds the password for the broker. Without it: `$MIMID_MQTT_PASSWORD`, or systemd's credential
+        /// `mqtt_password`.
         #[schemars(length(min = 1))]
         password_file: Option<String> = None,
-        /// A file with certificates in PEM. With TLS, the broker's certificate must be signed by one of them. Without it: by one of the
-        /// system's.
+        /// A file with certificates in PEM. With TLS, the broker's certificate must be signed by one of them. Without it: by one
+        /// of the system's.
         #[schemars(length(min = 1))]
         ca_file: Option<String> = None,
         /// Whether the entities are announced to Home Assistant (MQTT discovery).
@@ -50,7 +51,8 @@ section! {
         /// `http_token`. An address that other machines can reach requires a token.
         #[schemars(length(min = 1))]
         token_file: Option<String> = None,
-        /// Host names under which browsers may reach it beside `localhost` and the address itself, such as that of a proxy before it.
+        /// Host names under which browsers may reach it beside `localhost` and the address itself, such as that of a proxy before
+        /// it.
         hosts: Vec<String> = Vec::new(),
     }
 }

@@ -13,8 +13,8 @@ const MAX_CONFIRM: usize = 100;
 const LONGEST_S: f64 = 366.0 * 86_400.0;
 
 impl Check<'_> {
-    /// The gate of a table: each number is that of `own`, else that of `defaults`, else the model's threshold for the label (`suited`), else
-    /// the standard one.
+    /// The gate of a table: each number is that of `own`, else that of `defaults`, else the model's threshold for the label
+    /// (`suited`), else the standard one.
     pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<SuitedThresholds>) -> Gate {
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);

@@ -1,5 +1,5 @@
-//! Validation: from the file as it is written to a valid configuration. The meaning and the range of every key are checked here and nowhere
-//! else.
+//! Validation: from the file as it is written to a valid configuration. The meaning and the range of every key are checked here
+//! and nowhere else.
 
 use super::raw::Raw;
 use super::table::At;
@@ -58,8 +58,8 @@ impl Raw {
         if check.faults.is_empty() { Ok(Validated { config, warnings: check.warnings, origins }) } else { Err(check.faults) }
     }
 
-    /// The settings of `[model]` and `[detection]`. Ranges are not checked here: [`Raw::validate`] checks those of `[model]`, and the model
-    /// those of `[detection]`, which have to suit it.
+    /// The settings of `[model]` and `[detection]`. Ranges are not checked here: [`Raw::validate`] checks those of `[model]`, and
+    /// the model those of `[detection]`, which have to suit it.
     pub(super) fn model_settings(&self) -> ModelConfig {
         let raw = &self.detection;
         let whole = |value: i64| u32::try_from(value).unwrap_or(0);

@@ -49,8 +49,8 @@ impl Check<'_> {
             if group.name.trim().is_empty() || group.name.chars().any(char::is_control) {
                 self.fault(group.line, &key, "a group's name must not be empty or hold control characters".to_owned());
             }
-            // The score of a group is the highest of its members', so it gets the lowest of their thresholds: a missed alarm costs more than
-            // a false one.
+            // The score of a group is the highest of its members', so it gets the lowest of their thresholds: a missed alarm
+            // costs more than a false one.
             let suited = members
                 .iter()
                 .filter_map(|label| self.labels.thresholds(*label))

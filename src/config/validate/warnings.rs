@@ -10,8 +10,8 @@ use crate::detect::rule::{Gate, Rule};
 use crate::model::manifest::Detection;
 
 impl<'a> Check<'a> {
-    /// Warns of the rules, once all of them are known. `reported` are the labels that the preset or the list names, `ignored` those that
-    /// are left out of it.
+    /// Warns of the rules, once all of them are known. `reported` are the labels that the preset or the list names, `ignored`
+    /// those that are left out of it.
     pub(super) fn warn_of_rules(&mut self, rules: &[Rule], reported: &[usize], ignored: &[usize]) {
         self.configured_in_vain(rules, ignored);
         self.ignored_in_vain(rules, reported, ignored);

@@ -1,5 +1,5 @@
-//! The labels and their thresholds: lists which are reported with which effective thresholds, and changes thresholds, on request also in the
-//! configuration file.
+//! The labels and their thresholds: lists which are reported with which effective thresholds, and changes thresholds, on request
+//! also in the configuration file.
 
 use std::sync::Arc;
 

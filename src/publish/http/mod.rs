@@ -1,14 +1,15 @@
 //! The HTTP sink: an interface for programs, a page for people, and metrics for Prometheus.
 //!
-//! `server` accepts connections and limits them, `write_timeout` drops those that take nothing. `guard` decides who may make requests,
-//! `sessions` knows the browsers that are logged in. `routes` lists the paths, `openapi` describes them.
+//! `server` accepts connections and limits them, `write_timeout` drops those that take nothing. `guard` decides who may make
+//! requests, `sessions` knows the browsers that are logged in. `routes` lists the paths, `openapi` describes them.
 //!
-//! `api` answers the requests of the socket, `labels` those about thresholds. `events` and `websocket` stream reports, `live` streams the
-//! newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves Prometheus, `tally` counts
-//! events for it and `recent` those of the last day. `page` serves the page for people, `problem` is the body of every refusal.
+//! `api` answers the requests of the socket, `labels` those about thresholds. `events` and `websocket` stream reports, `live`
+//! streams the newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves
+//! Prometheus, `tally` counts events for it and `recent` those of the last day. `page` serves the page for people, `problem` is
+//! the body of every refusal.
 //!
-//! Invariant: HTTP serves no data that the socket would not serve, and changes the daemon and its configuration file only by requests to the
-//! pipeline.
+//! Invariant: HTTP serves no data that the socket would not serve, and changes the daemon and its configuration file only by
+//! requests to the pipeline.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
