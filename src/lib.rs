@@ -94,7 +94,7 @@ pub mod features;
 pub mod inference;
 pub(crate) mod limits;
 pub mod model;
-pub mod pipeline;
+pub(crate) mod pipeline;
 pub mod publish;
 pub(crate) mod recording;
 pub mod resample;

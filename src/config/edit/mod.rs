@@ -13,7 +13,7 @@ mod plan;
 mod replace;
 mod splice;
 
-pub use plan::{EditError, Original, Plan};
+pub(crate) use plan::{EditError, Original, Plan};
 
 /// A number to set, or a label to ignore.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub enum Assignment {
 
 impl Assignment {
     /// A number of a label or a group.
-    pub fn number(subject: &Subject, key: Key, value: f64) -> Self {
+    pub(crate) fn number(subject: &Subject, key: Key, value: f64) -> Self {
         let name = subject.name.clone();
         match subject.is_group() {
             true => Assignment::Group { group: name, key, value },
@@ -140,7 +140,7 @@ pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result
 }
 
 /// The assignments alone as TOML, to be pasted into a file.
-pub fn fragment(assignments: &[Assignment]) -> String {
+pub(crate) fn fragment(assignments: &[Assignment]) -> String {
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     let mut ignored: Vec<String> = Vec::new();
     for assignment in assignments {
