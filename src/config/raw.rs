@@ -339,7 +339,7 @@ pub struct Raw {
     pub sinks: RawSinks,
     /// Whether the file is loaded again when it has changed.
     pub reload: RawReload,
-    /// The log.
+    /// The level and the format of the log.
     pub log: RawLog,
     /// The state of the file when it was read.
     #[schemars(skip)]

@@ -99,7 +99,7 @@ mod tests {
     fn edits_are_made_one_after_another_and_all_of_them_before_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
-        std::fs::write(&path, "# mine\n").unwrap();
+        std::fs::write(&path, "# mine\n[report]\npreset = \"all\"\n").unwrap();
         let names: Vec<String> = (0..WAITING).map(|index| format!("Label {index}")).collect();
         let labels = Labels::new(names.iter().map(|name| (format!("/x/{name}"), name.clone())), Vec::new());
         let mut editor = Editor::default();
