@@ -344,8 +344,9 @@ impl Daemon {
                 (Order::Resume, Report::Resumed { reason })
             }
         };
-        self.sources.values().for_each(|source| source.order(order.clone()));
+        // The report goes first, so that the ends of the open events always follow it.
         let _ = self.reports.send(report);
+        self.sources.values().for_each(|source| source.order(order.clone()));
     }
 
     fn summary(&self) -> String {

@@ -92,16 +92,20 @@ fn too_much_to_do_is_scored_farther_apart_for_all_alike_and_nothing_is_lost() {
     // It finds a distance at which no source waits for long, for otherwise it would look for another.
     let mut other = daemon.connect();
     let mut from = other.status();
-    let until = other.status_when("200 windows at one distance", |status| {
-        if status["hop_ms"] != from["hop_ms"] {
+    // All sources get on by the same, but for the hops that may wait: what one of them is behind it has made up at some later look, unless
+    // it is behind for good. Where the machine has so much else to do that a source is opened anew, all begin anew.
+    let losses =
+        |status: &Value| status["sources"].as_array().unwrap().iter().map(|source| source["losses"].as_u64()).collect::<Vec<_>>();
+    let until = other.status_when("200 windows of each source at one distance", |status| {
+        if status["hop_ms"] != from["hop_ms"] || losses(status) != losses(&from) {
             from = status.clone();
         }
-        windows(status, 0) >= windows(&from, 0) + 200
+        let grown: Vec<u64> = (0..n_sources).map(|source| windows(status, source) - windows(&from, source)).collect();
+        let (least, most) = (grown.iter().min().unwrap(), grown.iter().max().unwrap());
+        *least >= 200 && most - least <= 40
     });
     assert!(until["hop_ms"].as_u64() > Some(20), "{until}");
-    // Nothing is lost, and all sources get on by the same, but for the hops that may wait.
-    let grown: Vec<u64> = (0..n_sources).map(|source| windows(&until, source) - windows(&from, source)).collect();
-    assert!(grown.iter().max().unwrap() - grown.iter().min().unwrap() <= 40, "{grown:?}");
+    // And nothing is lost.
     for source in until["sources"].as_array().unwrap() {
         assert_eq!((&source["overrun_samples"], &source["state"]), (&0.into(), &"live".into()), "{until}");
     }

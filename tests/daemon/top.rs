@@ -189,7 +189,7 @@ fn a_threshold_is_changed_seen_to_act_taken_back_and_written() {
     terminal.wait_for("a question", |screen| screen.contains("1 threshold is changed and not written"));
     terminal.press(&["w"]);
     let screen = terminal.wait_for("a diff", |screen| screen.contains("This would be written to"));
-    assert!(screen.contains("+threshold = ") && screen.contains("y writes it"), "{screen}");
+    assert!(screen.contains("+threshold = ") && screen.contains("y writes and loads it"), "{screen}");
     assert!(!kitchen.config().contains("threshold"));
     terminal.press(&["y"]);
     terminal.wait_for("it in force", |screen| screen.contains("is written and in force") && changed(screen, "Speech").is_none());

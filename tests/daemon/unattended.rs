@@ -134,7 +134,7 @@ fn start_up_and_reload_log_the_warnings_that_check_prints() {
     };
     let at_start = logged();
     assert_eq!(at_start, checked(&file));
-    assert!(at_start.len() >= 9, "{at_start:?}");
+    assert!(at_start.len() >= 8, "{at_start:?}");
     let mut client = daemon.connect();
     let mut before = at_start.len();
     for text in [&all, "", REPORT, LABELS, GROUPS, CONFIRM, QUIET, "[detection]\nhop_ms = 200\n[defaults]\nconfirm = \"6/6\"\n"] {

@@ -1,6 +1,6 @@
 //! Editing a configuration file in place: numbers set and labels left out, while comments, order and formatting stay.
 //!
-//! An edit is a [`Plan`]: assignments made on the present text of the file ([`Original`]), validated, shown as a diff, written in
+//! An edit is a `Plan`: assignments made on the present text of the file (`Original`), validated, shown as a diff, written in
 //! one step. The text is only spliced at places that its parser names, and never printed anew; so everything else stays byte for
 //! byte.
 
@@ -119,7 +119,7 @@ pub enum AssignError {
 /// label without a table gets one after the last label's table, or at the end.
 ///
 /// # Errors
-/// Text that is not TOML, unknown names, and numbers out of range. Whether the result is valid is not checked here; a [`Plan`]
+/// Text that is not TOML, unknown names, and numbers out of range. Whether the result is valid is not checked here; a `Plan`
 /// checks it.
 pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result<String, AssignError> {
     let mut text = text.to_owned();
