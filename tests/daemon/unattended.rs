@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::support::{Client, Daemon, RINGTONE, mimid, run};
+use crate::support::{Client, Daemon, RINGTONE, mimid, run, until};
 use serde_json::Value;
 
 /// Puts a configuration in the place of another, as an editor does.
@@ -140,8 +140,11 @@ fn start_up_and_reload_log_the_warnings_that_check_prints() {
     for text in [&all, "", REPORT, LABELS, GROUPS, CONFIRM, QUIET, "[detection]\nhop_ms = 200\n[defaults]\nconfirm = \"6/6\"\n"] {
         std::fs::write(&file, format!("[socket]\npath = {:?}\n{source}{text}", daemon.socket())).unwrap();
         client.ask(r#"{"op":"reload"}"#, "config.reloaded");
+        // The answer to the reload before this one has the same type, so the log is what to wait for.
+        let expected = checked(&file);
+        until("the warnings of the reload", || logged().len() >= before + expected.len());
         let all = logged();
-        assert_eq!(all[before..], checked(&file), "{text}");
+        assert_eq!(all[before..], expected, "{text}");
         before = all.len();
     }
 }
