@@ -7,7 +7,7 @@ use crate::text::{did_you_mean, nearest, shown};
 
 use super::wire::{self, Request};
 
-/// What a client wants to hear of. An empty list lets everything pass.
+/// The reports that a subscriber gets. An empty list lets everything pass.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     /// The display names of labels or groups.

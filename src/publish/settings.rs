@@ -35,9 +35,9 @@ pub struct MqttConfig {
     pub tls: bool,
     /// Which version of MQTT is spoken.
     pub version: MqttVersion,
-    /// What this machine is called in topics: one level.
+    /// The name of this machine in topics: one level.
     pub node: String,
-    /// What all topics begin with.
+    /// The first part of all topics.
     pub prefix: String,
     /// The user that the broker knows.
     pub username: Option<String>,
@@ -47,7 +47,7 @@ pub struct MqttConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether Home Assistant is told what there is.
     pub discovery: bool,
-    /// What Home Assistant's own topics begin with.
+    /// The first part of Home Assistant's own topics.
     pub discovery_prefix: String,
     /// How many messages are held while the broker is away.
     pub queue: usize,

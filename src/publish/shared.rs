@@ -18,6 +18,7 @@ use crate::stats::Stats;
 
 /// How many clients may be connected at a time, where the process may open as many files.
 const MAX_CLIENTS: u64 = 2_048;
+
 /// What clients are told of, beside the reports.
 #[derive(Debug)]
 pub struct Directory {

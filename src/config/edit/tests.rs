@@ -1,4 +1,4 @@
-//! What an edit changes and what it leaves, for every way in which a table may be written.
+//! Edits change their own numbers and leave the rest, for every way in which a table may be written.
 
 use proptest::prelude::*;
 

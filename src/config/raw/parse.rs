@@ -22,7 +22,7 @@ impl Raw {
             let line = error.span().map(|span| reader.line(span.start));
             reader.fault(line, "", format!("this is not TOML: {}", error.message().replace('\n', " ")));
         }
-        // What can still be made out of a broken file would only bring faults that are none.
+        // The readable rest of a broken file would only bring faults that are none.
         if reader.faults.is_empty() {
             raw.read(root.get_ref(), &mut reader);
         }

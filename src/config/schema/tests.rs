@@ -21,7 +21,7 @@ fn parsed() -> Value {
     serde_json::from_str(&schema()).unwrap()
 }
 
-/// What is wrong with a configuration for the schema alone: where, and the keyword that it breaks.
+/// The faults of a configuration for the schema alone: where, and the keyword that it breaks.
 fn faults(text: &str) -> Vec<String> {
     let (schema, configuration) = (jsonschema::validator_for(&parsed()).unwrap(), toml::from_str(text).unwrap());
     schema.iter_errors(&configuration).map(|error| format!("{}: {}", error.instance_path(), error.kind().keyword())).collect()

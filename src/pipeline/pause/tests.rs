@@ -48,7 +48,7 @@ impl Story {
         self
     }
 
-    /// What is told at this moment: `-` is nothing.
+    /// The report at this moment: `-` is none.
     fn told(&mut self) -> String {
         let reason = |reason| if reason == PauseReason::Request { "request" } else { "quiet hours" };
         match self.pauses.look(self.now, self.quiet()) {
@@ -155,7 +155,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// What has happened so far, each with its moment and the quiet hours that lasted then.
+/// The events so far, each with its moment and the quiet hours that lasted then.
 type History = Vec<(Deed, Now, Option<Pause>)>;
 
 /// Whether nothing may be heard at the last moment of a history, told from all of it.
