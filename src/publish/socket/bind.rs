@@ -15,100 +15,9 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{Gid, Uid};
 
 use super::activation;
+use super::error::{BindError, MAX_PATH, refusal};
 use crate::publish::access::{Access, find_group};
 use crate::publish::settings::SocketConfig;
-
-/// The longest path that the system takes, in bytes.
-const MAX_PATH: usize = 107;
-
-/// Why there is no socket.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// Nothing says where it could be.
-    #[error("there is no place for the socket: set path under [socket], or XDG_RUNTIME_DIR")]
-    NoPlace,
-    /// The system takes no path of this length.
-    #[error("the socket's path {} is {actual} bytes long, but the system takes {MAX_PATH} at most; set a shorter path under [socket]", .path.display())]
-    TooLong {
-        /// The path.
-        path: PathBuf,
-        /// Its length in bytes.
-        actual: usize,
-    },
-    /// The folder is not there.
-    #[error("the folder {} for the socket does not exist; make it, or set another path under [socket]", .folder.display())]
-    NoFolder {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// This user may not make it there.
-    #[error("this user may not make the socket {}; set another path under [socket], or run as a user who may", .path.display())]
-    Permission {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A living daemon serves it.
-    #[error("the socket {} is in use by another mimid; stop that one, or set another path under [socket]", .path.display())]
-    InUse {
-        /// The path.
-        path: PathBuf,
-    },
-    /// There is something else at its path.
-    #[error("{} is there already and is not a socket; move it away, or set another path under [socket]", .path.display())]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
-    /// There is something else at its lock's path.
-    #[error("{} is there already and is not the socket's lock; move it away, or set another path under [socket]", .path.display())]
-    NotALock {
-        /// The lock's path.
-        path: PathBuf,
-    },
-    /// The configured group is not there.
-    #[error("there is no group {group:?}; correct group under [socket]")]
-    NoGroup {
-        /// The group's name.
-        group: String,
-    },
-    /// This user may not give the socket to the configured group.
-    #[error("this user may not give the socket to the group {group:?}; run as a member of it, or correct group under [socket]")]
-    NotAMember {
-        /// The group's name.
-        group: String,
-    },
-    /// The service manager handed something over that cannot be served.
-    #[error(
-        "the service manager handed {what} over, but mimid serves one listening Unix stream socket; mend the socket unit: one ListenStream= with a path"
-    )]
-    Handed {
-        /// What it handed over.
-        what: String,
-    },
-    /// The system refused.
-    #[error("the socket {} cannot be made: {what}", .path.display())]
-    Refused {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        what: String,
-    },
-}
-
-impl BindError {
-    /// The exit code of a daemon that ends for this.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            BindError::InUse { .. } => 5,
-            BindError::NoPlace
-            | BindError::TooLong { .. }
-            | BindError::NoGroup { .. }
-            | BindError::NotAMember { .. }
-            | BindError::Handed { .. } => 2,
-            _ => 1,
-        }
-    }
-}
 
 /// Where the socket is where the configuration does not say: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
 /// `$XDG_RUNTIME_DIR/mimid/mimid.sock`, else the same in `/run/user/UID`, or in `/run` for root.
@@ -314,13 +223,6 @@ fn clear(path: &Path) -> Result<(), BindError> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(refusal(path, &error)),
-    }
-}
-
-fn refusal(path: &Path, error: &io::Error) -> BindError {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => BindError::Permission { path: path.into() },
-        _ => BindError::Refused { path: path.into(), what: error.to_string() },
     }
 }
 
