@@ -1,4 +1,4 @@
-//! Who may change the daemon: its own user, root, and the members of the group that the configuration names.
+//! The right to change the daemon: its own user, root and the members of the configured group have it.
 
 use std::ffi::CString;
 
@@ -11,7 +11,7 @@ use crate::limits;
 /// Held while a peer's groups are looked up.
 static LOOKUP: Mutex<()> = Mutex::const_new(());
 
-/// The rule, made once from the configuration.
+/// The users and the group with the right, set once from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     uid: u32,
@@ -19,21 +19,21 @@ pub struct Access {
 }
 
 impl Access {
-    /// The daemon's own user, root, and the members of `group`.
+    /// Gives the right to the daemon's own user, root and the members of `group`.
     pub fn new(group: Option<Gid>) -> Self {
         Self { uid: Uid::effective().as_raw(), gid: group.map(Gid::as_raw) }
     }
 
-    /// Whether a peer with this user and these groups may change the daemon.
+    /// Whether a user with these groups may change the daemon.
     pub fn allows(&self, uid: u32, gids: &[u32]) -> bool {
         uid == 0 || uid == self.uid || self.gid.is_some_and(|gid| gids.contains(&gid))
     }
 
-    /// Whether the peer of a connection may change the daemon. A peer that the system does not know may not.
+    /// Whether the peer of a connection may change the daemon. A peer whose user the system does not tell may not.
     ///
-    /// Looking a user's groups up can take long where they come over a network, so a thread does that on which no client waits; and
-    /// it is done only where the peer's user and own group do not decide, and for one peer after another, so that a crowd of them
-    /// costs no crowd of threads.
+    /// The groups of a user are looked up only where the peer's user and primary group do not decide. A thread of its own does it,
+    /// because a directory on the network can take long to answer. One peer is looked up at a time, so that many peers do not start
+    /// many threads.
     pub async fn allows_peer(self, peer: Option<UCred>) -> bool {
         let Some(peer) = peer else { return false };
         if self.allows(peer.uid(), &[peer.gid()]) || self.gid.is_none() {
@@ -51,7 +51,7 @@ impl Access {
     }
 }
 
-/// The group with this name, or with this number.
+/// The group with this name, or else with this number.
 pub fn find_group(name: &str) -> Option<Gid> {
     match Group::from_name(name) {
         Ok(Some(group)) => Some(group.gid),
@@ -59,7 +59,7 @@ pub fn find_group(name: &str) -> Option<Gid> {
     }
 }
 
-/// The groups that the peer's user is a member of.
+/// The groups of the peer's user.
 fn groups(peer: &UCred) -> Vec<u32> {
     let user = User::from_uid(Uid::from_raw(peer.uid())).ok().flatten();
     let name = user.and_then(|user| CString::new(user.name).ok());

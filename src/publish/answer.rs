@@ -1,4 +1,4 @@
-//! Answers requests of the socket's clients and of sinks. Who may ask for what has been judged before.
+//! Answers the requests of the socket's clients and of sinks. The callers have checked before that the client may make the request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use super::wire::{Body, Request};
 use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
 use crate::control::{Control, InForce, ThresholdChange};
 
-/// How long the pipeline may take for an answer.
+/// The time that the pipeline has for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why a request is not done: a code and a sentence.
+/// The reason why a request is refused: a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub &'static str, pub String);
 
 impl Request {
-    /// Whether it changes the daemon, or what other clients receive.
+    /// Whether the request changes the daemon, or the lines of other clients.
     pub fn changes(&self) -> bool {
         !matches!(self, Request::Subscribe { .. } | Request::Status {} | Request::Top { .. } | Request::Peaks { .. })
     }
 }
 
 impl Shared {
-    /// Has a request done, and gives its answer.
+    /// Carries out a request, and returns its answer.
     ///
     /// # Errors
-    /// Why it is not done.
+    /// The reason why the request is refused.
     pub async fn answer(&self, request: Request) -> Result<Body, Refusal> {
         match request {
             Request::Top { k } => {
@@ -72,18 +72,18 @@ impl Shared {
         }
     }
 
-    /// The open events of each source just now, and its `k` labels with the highest scores.
+    /// The open events of each source, and its `k` labels with the highest scores.
     ///
     /// # Errors
-    /// Where the daemon has too much to do to answer.
+    /// `busy`, where the daemon does not answer in time.
     pub async fn top(&self, k: usize) -> Result<Vec<SourceTop>, Refusal> {
         self.query(|reply| Query::Top { k: k.min(10_000), reply }).await
     }
 
-    /// Has thresholds of a label or a group written into the configuration file.
+    /// Writes thresholds of a label or a group into the configuration file.
     ///
     /// # Errors
-    /// The sentence that says why they are not.
+    /// The reason why they are not written, as a sentence.
     pub async fn save(&self, label: String, change: ThresholdChange) -> Result<(), String> {
         match self.ask(|reply| Control::Save { label, change, reply }).await {
             Ok(written) => written,
@@ -94,7 +94,7 @@ impl Shared {
     /// A view of a source, with the columns of its spectrogram from `since` on.
     ///
     /// # Errors
-    /// Where the daemon has too much to do to answer.
+    /// `busy`, where the daemon does not answer in time.
     pub async fn view(&self, source: Arc<str>, since: Option<ViewCursor>) -> Result<View, Refusal> {
         self.query(|reply| Query::View { source, since, reply }).await
     }

@@ -1,4 +1,4 @@
-//! Who gets which report.
+//! A subscriber's filter: the reports that it gets, by label, source, type and score.
 
 use crate::event::Report;
 use crate::model::Labels;
@@ -7,16 +7,16 @@ use crate::text::{did_you_mean, nearest, shown};
 
 use super::wire::{self, Request};
 
-/// The reports that a subscriber gets. An empty list lets everything pass.
+/// The reports that a subscriber gets. An empty list lets every report pass.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     /// The display names of labels or groups.
     pub labels: Vec<String>,
     /// The names of sources.
     pub sources: Vec<String>,
-    /// Types, or their first parts.
+    /// Types of reports, or the first parts of types: `event` stands for `event.start` and all others of events.
     pub types: Vec<String>,
-    /// The least peak score of an event's line.
+    /// The lowest peak score of an event, 0…1.
     pub min_score: f64,
 }
 
@@ -38,17 +38,17 @@ const TYPES: [&str; 14] = [
     "config.rejected",
 ];
 
-/// Why a filter cannot be taken: a code and a sentence.
+/// The reason why a filter is not valid: a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadFilter {
-    /// For programs.
+    /// The code, for programs.
     pub code: &'static str,
-    /// For people.
+    /// The sentence, for people.
     pub message: String,
 }
 
 impl Filter {
-    /// The filter that a `subscribe` asks for. `groups` are the names of the configured groups.
+    /// The filter of a `subscribe`. `groups` are the names of the configured groups.
     pub fn new(request: &Request, labels: &Labels, groups: &[String]) -> Result<Self, BadFilter> {
         let Request::Subscribe { labels: wanted, sources, types, min_score, .. } = request else { return Ok(Self::default()) };
         let mut names = Vec::new();
@@ -59,7 +59,7 @@ impl Filter {
                 let message = labels.unknown_beside(groups.iter().map(String::as_str), key);
                 return Err(BadFilter { code: "unknown_label", message });
             }
-            // A group may have the name of a label; then both are meant.
+            // A group may have the name of a label. The name then stands for both.
             names.extend(label.cloned());
             names.extend(group.filter(|group| label != Some(group)).cloned());
         }
@@ -79,7 +79,7 @@ impl Filter {
         Ok(Self { labels: names, sources: sources.clone(), types: types.clone(), min_score: *min_score })
     }
 
-    /// Whether the report passes. A filter for labels or scores concerns events only; health reports pass it.
+    /// Whether the report passes. Labels and scores filter events only; reports about health pass them.
     pub fn passes(&self, report: &Report) -> bool {
         let kind = wire::kind(report);
         if !self.types.is_empty() && !self.types.iter().any(|wanted| is_type(kind, wanted)) {
@@ -93,7 +93,7 @@ impl Filter {
         }
         match report {
             Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
-                // Who waits for dogs wants the bark as well, and the end of what began as a dog and turned out to be a bark.
+                // A filter for Dog passes a bark as well. It also passes the end of an event that began as Dog and is now called Bark.
                 let mut names = std::iter::once(&event.subject).chain(&event.also).map(|subject| &subject.name);
                 let named = self.labels.is_empty() || names.any(|name| self.labels.contains(name));
                 named && f64::from(event.peak_score) >= self.min_score
@@ -103,7 +103,7 @@ impl Filter {
     }
 }
 
-/// Whether `kind` is the type `wanted`, or begins with it as its first part.
+/// Whether `wanted` is the type `kind` or the first part of it.
 fn is_type(kind: &str, wanted: &str) -> bool {
     kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -1,14 +1,14 @@
-//! Reads a secret where it is kept: in a file, in the environment, or among systemd's credentials. It is never logged.
+//! Reads a secret from a file, from the environment, or from systemd's credentials. No secret is logged.
 
 use std::path::{Path, PathBuf};
 
-/// Longer ones are surely something else.
+/// The most bytes of a file that are read. No secret is longer.
 const LONGEST: u64 = 64 * 1024;
 
-/// The secret in `file`; without a file that in the environment variable `variable`, then the credential `credential`.
+/// The secret in `file`. Without a file it is that in the environment variable `variable`, or else systemd's credential `credential`.
 ///
 /// # Errors
-/// One sentence that names the file.
+/// One sentence that names the file or the variable.
 pub fn read(file: Option<&Path>, variable: &str, credential: &str) -> Result<Option<String>, String> {
     if let Some(file) = file {
         return from_file(file).map(Some);
@@ -21,7 +21,7 @@ pub fn read(file: Option<&Path>, variable: &str, credential: &str) -> Result<Opt
     handed.filter(|path| path.exists()).map(|path| from_file(&path)).transpose()
 }
 
-/// The text of the file, without the end of its line.
+/// The text of the file, without the newline at its end.
 fn from_file(path: &Path) -> Result<String, String> {
     use std::io::Read;
     let failed = |error: std::io::Error| format!("the secret in {} cannot be read: {error}", path.display());

@@ -1,13 +1,13 @@
-//! The settings of the socket and the sinks: where each listens or sends. Plain data; the configuration fills it.
+//! The settings of the socket and the sinks, as plain data that the configuration fills.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where and for whom the socket is.
+/// The socket's path and its permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
-    /// The socket's path; `None` means the place that `publish::socket::default_path` finds.
+    /// The socket's path; `None` means the path that `publish::socket::default_path` finds.
     pub path: Option<PathBuf>,
     /// The socket's permission bits, such as 0o660.
     pub mode: u32,
@@ -18,13 +18,13 @@ pub struct SocketConfig {
 /// The sinks that are on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SinksConfig {
-    /// Events, states and Home Assistant over MQTT.
+    /// MQTT: events, the states of labels, and discovery for Home Assistant.
     pub mqtt: Option<MqttConfig>,
-    /// An interface and metrics over HTTP.
+    /// HTTP: an interface for programs, a page for people, and metrics.
     pub http: Option<HttpConfig>,
 }
 
-/// The broker, and what this machine is called there.
+/// The MQTT broker, and this machine's name there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MqttConfig {
     /// The broker's name or address.
@@ -33,7 +33,7 @@ pub struct MqttConfig {
     pub port: u16,
     /// Whether the connection is TLS.
     pub tls: bool,
-    /// Which version of MQTT is spoken.
+    /// The version of MQTT.
     pub version: MqttVersion,
     /// The name of this machine in topics: one level.
     pub node: String,
@@ -43,17 +43,17 @@ pub struct MqttConfig {
     pub username: Option<String>,
     /// A file that holds the password; `None` means the environment, or systemd's credential.
     pub password_file: Option<PathBuf>,
-    /// Certificates in PEM that alone may have signed the broker's; `None` means the system's.
+    /// A PEM file with the only certificates that may have signed the broker's; `None` means those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Whether Home Assistant is told what there is.
+    /// Whether the sink sends discovery documents to Home Assistant.
     pub discovery: bool,
     /// The first part of Home Assistant's own topics.
     pub discovery_prefix: String,
-    /// How many messages are held while the broker is away.
+    /// The most events that wait while the broker is away.
     pub queue: usize,
 }
 
-/// Which version of MQTT is spoken.
+/// The version of MQTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(non_camel_case_types, reason = "the version's number has a point in it")]
 pub enum MqttVersion {
@@ -64,18 +64,18 @@ pub enum MqttVersion {
 }
 
 impl MqttVersion {
-    /// Every version with its name in the file.
+    /// Every version with its name in the configuration.
     pub const NAMES: [(&str, Self); 2] = [("3.1.1", Self::V3_1_1), ("5", Self::V5)];
 }
 
-/// Where browsers and programs may ask.
+/// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// The address or the Unix socket.
     pub listen: Listen,
     /// A file that holds the access token; `None` means the environment, or systemd's credential, or none.
     pub token_file: Option<PathBuf>,
-    /// Names of hosts, in lower case, under which it may be reached beside its own.
+    /// Further host names in lower case under which browsers may reach the server.
     pub hosts: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// As it is written in the file.
+/// The address as the configuration spells it.
 impl fmt::Display for Listen {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {

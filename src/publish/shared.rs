@@ -1,5 +1,5 @@
-//! The part that the socket's clients and all sinks share: the hub, the way to the pipeline, the daemon's counters, and the
-//! directory of the model, labels and configuration in force. Nothing here listens or writes.
+//! The state that the socket's clients and all sinks share: the hub, the channel to the pipeline, the daemon's counters, and the
+//! directory of the effective model, labels and configuration. Nothing here listens or sends.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,21 +16,21 @@ use crate::limits;
 use crate::model::Labels;
 use crate::stats::Stats;
 
-/// How many clients may be connected at a time, where the process may open as many files.
+/// The most clients at a time, where the process may open as many files.
 const MAX_CLIENTS: u64 = 2_048;
 
-/// What clients are told of, beside the reports.
+/// The facts that clients ask for, beside the reports.
 #[derive(Debug)]
 pub struct Directory {
-    /// The model in force.
+    /// The effective model.
     pub model: ModelInfo,
-    /// Its labels.
+    /// The model's labels.
     pub labels: Labels,
     /// The configuration file, if there is one.
     pub config: Option<String>,
     /// The effective configuration as TOML.
     pub effective: String,
-    /// The rules, which say what is reported.
+    /// The rules, which name the labels that are reported.
     pub rules: Vec<Rule>,
     /// The labels that `[report] ignore` names, by their indices among the model's outputs.
     pub ignored: Vec<usize>,
@@ -38,25 +38,25 @@ pub struct Directory {
     pub sources: Vec<Arc<str>>,
 }
 
-/// How many clients may be connected at a time: what they leave of this process's files is enough for its own.
+/// The most clients at a time. They leave the process enough file descriptors for its own files.
 pub fn max_clients() -> u64 {
     limits::files().saturating_sub(limits::OWN_FILES).min(MAX_CLIENTS)
 }
 
-/// What all connections share.
+/// The shared state.
 #[derive(Debug)]
 pub struct Shared {
-    /// The hub that they are subscribed to.
+    /// The hub of the reports.
     pub hub: Arc<Hub>,
     /// Takes requests to the pipeline.
     pub control: Sender<Control>,
     /// The daemon's counters.
     pub stats: Arc<Stats>,
-    /// Who may change the daemon.
+    /// The users who may change the daemon.
     pub access: Access,
-    /// Replaced by a reload.
+    /// The directory, which a reload replaces.
     pub directory: RwLock<Arc<Directory>>,
-    /// How many clients may be connected at a time.
+    /// The most clients of the socket at a time.
     pub max_clients: u64,
 }
 
@@ -68,17 +68,17 @@ impl Directory {
 }
 
 impl Shared {
-    /// The directory in force.
+    /// The present directory.
     pub fn directory(&self) -> Arc<Directory> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another directory in force.
+    /// Replaces the directory.
     pub fn set_directory(&self, directory: Directory) {
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
     }
 
-    /// The daemon's health just now.
+    /// The daemon's present health.
     pub fn status(&self) -> Status {
         let (stats, directory) = (&self.stats, self.directory());
         let sources = stats.sources.read().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +106,7 @@ impl Shared {
     }
 }
 
-/// Waits until the daemon shuts down; a sender that is gone means the same.
+/// Waits until the value is true, or until its sender is gone.
 pub(crate) async fn down(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|down| *down).await;
 }

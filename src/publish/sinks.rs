@@ -1,8 +1,8 @@
-//! Runs the sinks that the configuration asks for: each a task of the publishing runtime, started, stopped and started anew when its
-//! section changes.
+//! Runs the sinks of the configuration. Each is a task of the tokio runtime, which is started again when its section of the
+//! configuration changes.
 //!
-//! A sink is a client like those of the socket: it takes its lines from a bounded queue of the hub, and its requests are answered by the
-//! pipeline. Invariant: nothing that becomes of a sink is the other's, the clients', or the engine's concern.
+//! A sink is a subscriber of the hub like a client of the socket: it takes reports from a bounded queue, and the pipeline answers its
+//! requests. Invariant: a sink that fails or stalls disturbs neither the other sink, nor the clients, nor the engine.
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
@@ -16,21 +16,21 @@ use super::{http, mqtt};
 use crate::publish::settings::SinksConfig;
 use crate::stats::sink::SinkStats;
 
-/// How long a sink has to say good-bye.
+/// The time that a sink has for its last messages.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// What a sink is run with, beside its section of the configuration.
+/// The things that a sink needs beside its section of the configuration.
 #[derive(Debug)]
 pub struct Context {
     /// The hub, the daemon's health, and the way to the pipeline.
     pub shared: Arc<Shared>,
     /// The sink's own counters.
     pub stats: Arc<SinkStats>,
-    /// Becomes true when it is to end.
+    /// Becomes true when the sink is to end.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Runs the sinks of `config`, and those of every configuration that takes its place, until `shutdown` is true.
+/// Runs the sinks of `config`, and those of each later configuration, until `shutdown` is true.
 pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, mut shutdown: watch::Receiver<bool>) {
     let mut mqtt = Sink::new("mqtt");
     let mut http = Sink::new("http");
@@ -40,12 +40,12 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
         mqtt.apply(wanted.mqtt, &shared, |config, context| mqtt::run(config, former, context)).await;
         http.apply(wanted.http, &shared, http::run).await;
         tokio::select! {
-            // The sender is gone only when the daemon is.
+            // The daemon drops the sender only at its end.
             changed = config.changed() => if changed.is_err() { break },
             () = down(&mut shutdown) => break,
         }
     }
-    // Side by side: one that hangs takes nothing from the other's time.
+    // Both end at the same time, so a sink that hangs does not shorten the other's time.
     tokio::join!(mqtt.stop(&shared), http.stop(&shared));
 }
 
@@ -61,7 +61,7 @@ impl<C: Clone + PartialEq> Sink<C> {
         Self { name, config: None, running: None }
     }
 
-    /// Runs the sink as `wanted` says; one whose section is the same goes on.
+    /// Runs the sink with the section `wanted`. A sink with the same section as before goes on undisturbed.
     async fn apply<F>(&mut self, wanted: Option<C>, shared: &Arc<Shared>, run: impl FnOnce(C, Context) -> F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! `subscribe`, from a client of the socket or of HTTP: a new filter, and the beginning of the stream under it.
+//! The request `subscribe` of a client of the socket or of HTTP: it sets a new filter and begins the stream of lines that pass it.
 
 use jiff::Timestamp;
 
@@ -8,22 +8,22 @@ use super::hub::{Delivery, Subscription};
 use super::shared::Shared;
 use super::wire::{Body, Line, Request};
 
-/// The beginning of a client's stream under a new filter, in the order in which it is sent.
+/// The beginning of a client's stream with a new filter. The fields are in the order in which they are sent.
 #[derive(Debug)]
 pub struct StreamStart {
-    /// The deliveries that waited under the old filter.
+    /// The deliveries that passed the old filter and wait.
     pub before: Vec<Delivery>,
     /// The `subscribed` line: the filter as it was understood.
     pub subscribed: Line,
-    /// The count of the reports that are no longer held, and the replay of those that are.
+    /// The replay of earlier reports. It begins with the number of those that the hub no longer holds, if there are any.
     pub replay: Vec<Delivery>,
 }
 
 impl Shared {
-    /// Puts the filter of a `subscribe` in force.
+    /// Sets the filter of a `subscribe`.
     ///
     /// # Errors
-    /// Why the filter cannot be taken. Then the old one stays in force.
+    /// The reason why the filter is not valid. The old filter stays.
     pub fn subscribe(&self, subscription: &mut Subscription, request: &Request) -> Result<StreamStart, Refusal> {
         let directory = self.directory();
         let filter = Filter::new(request, &directory.labels, &directory.groups());

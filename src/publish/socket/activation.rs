@@ -1,7 +1,7 @@
-//! Socket activation: the listening socket that a service manager made, and hands over as an open file descriptor.
+//! Socket activation: takes over a listening socket that the service manager has made and hands over as an open file descriptor.
 //!
-//! It stays the service manager's: it is never bound, changed in its mode, or taken away here, and clients that come while the daemon
-//! is started again wait in it.
+//! The socket remains the service manager's. The daemon does not bind it, change its mode or remove its file. Clients that connect
+//! while the daemon restarts wait in the socket.
 
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -11,7 +11,7 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 
 use super::BindError;
 
-/// The socket that this process was handed, and its path; `None` where it was handed nothing.
+/// The socket that the service manager handed over, and its path; `None` where it handed nothing over.
 pub fn handed() -> Result<Option<(UnixListener, PathBuf)>, BindError> {
     let unfit = |what: String| BindError::Handed { what };
     let mut all = sd_notify::listen_fds().map_err(|error| unfit(format!("nothing that can be read ({error})")))?;
@@ -22,19 +22,19 @@ pub fn handed() -> Result<Option<(UnixListener, PathBuf)>, BindError> {
     }
 }
 
-/// A descriptor of our own for what the service manager opened as `fd`.
+/// A copy of the descriptor `fd`, which the service manager opened.
 #[allow(
     unsafe_code,
     reason = "descriptors come over as bare numbers, and no safe function turns such a number into one that is owned"
 )]
 fn duplicate(fd: RawFd) -> Result<OwnedFd, String> {
-    // SAFETY: `listen_fds` has seen that this process was meant and that the descriptor is open. It was open before the process began,
-    // so no part of it owns the number and would close it, and the borrow ends with this statement.
+    // SAFETY: `listen_fds` has checked that the descriptor is for this process and is open. It was open before the process began, so no
+    // part of the process owns the number and could close it. The borrow ends with the next statement.
     let handed = unsafe { BorrowedFd::borrow_raw(fd) };
     handed.try_clone_to_owned().map_err(|error| error.to_string())
 }
 
-/// The listener behind a descriptor, or what is there instead.
+/// The listener of a descriptor. The error names the thing that the descriptor is instead.
 fn listener(fd: OwnedFd) -> Result<(UnixListener, PathBuf), String> {
     let kind = getsockopt(&fd, sockopt::SockType).map_err(|_| "a file that is no socket")?;
     if kind != SockType::Stream {
@@ -44,9 +44,9 @@ fn listener(fd: OwnedFd) -> Result<(UnixListener, PathBuf), String> {
         return Err("a connection instead of a socket that listens".to_owned());
     }
     let listener = UnixListener::from(fd);
-    // The system says the family of an address, and the standard library takes none but that of Unix sockets.
+    // The standard library returns an error for an address that is not of the family of Unix sockets.
     let address = listener.local_addr().map_err(|_| "a socket of a network")?;
-    // Whoever shares the network namespace can connect to a socket without a path, for it has no permissions.
+    // A socket without a path has no permissions, so every process in the network namespace could connect to it.
     let path = address.as_pathname().ok_or("a socket that has no path")?.to_owned();
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
     Ok((listener, path))

@@ -1,7 +1,7 @@
-//! The socket's place: where it is, taking it from the service manager or binding it safely, and taking it away again.
+//! Finds the socket's path, binds the socket or takes over the service manager's, and removes the file at the end.
 //!
-//! A socket that nobody serves any more is taken over; one that a living daemon serves is not. A lock beside the socket, `PATH.lock`,
-//! decides between two daemons that start at once; the system lets go of it however a daemon ends.
+//! The path of a socket that no daemon serves any more is reused; a socket that a daemon serves is left alone. A lock beside the
+//! socket, `PATH.lock`, decides between two daemons that start at once. The system releases it however a daemon ends.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -19,12 +19,12 @@ use super::error::{BindError, MAX_PATH, refusal};
 use crate::publish::access::{Access, find_group};
 use crate::publish::settings::SocketConfig;
 
-/// Where the socket is where the configuration does not say: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
-/// `$XDG_RUNTIME_DIR/mimid/mimid.sock`, else the same in `/run/user/UID`, or in `/run` for root.
+/// The socket's path where the configuration names none: `$RUNTIME_DIRECTORY/mimid.sock` under systemd, else
+/// `$XDG_RUNTIME_DIR/mimid/mimid.sock`, else `mimid/mimid.sock` in `/run/user/UID`, or in `/run` for root.
 pub fn default_path() -> Result<PathBuf, BindError> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folders) = folder("RUNTIME_DIRECTORY") {
-        // systemd gives several folders separated by colons; the first is ours.
+        // systemd may name several folders, separated by colons. The first one is for the socket.
         let first = folders.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
         return Ok(Path::new(std::ffi::OsStr::from_bytes(first)).join("mimid.sock"));
     }
@@ -35,30 +35,30 @@ pub fn default_path() -> Result<PathBuf, BindError> {
     home.map(|folder| folder.join("mimid/mimid.sock")).ok_or(BindError::NoPlace)
 }
 
-/// A socket that listens. Dropping it takes it away, unless it is the service manager's.
+/// A listening socket. Dropping it removes the socket's file, unless the socket is the service manager's.
 #[derive(Debug)]
 pub struct Bound {
-    /// Where it listens; taken by the server.
+    /// The listener, which the server uses.
     pub listener: UnixListener,
-    /// Its path.
+    /// The socket's path.
     pub path: PathBuf,
-    /// Who may change the daemon.
+    /// The users who may change the daemon.
     pub access: Access,
-    /// What makes it ours; a service manager's socket is not.
+    /// The file that this daemon made; `None` for a service manager's socket.
     own: Option<Own>,
 }
 
 #[derive(Debug)]
 struct Own {
     inode: (u64, u64),
-    /// Let go of after the socket has been taken away.
+    /// The lock, which is released after the socket's file has been removed.
     _lock: Lock,
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
         let Some(own) = &self.own else { return };
-        // Somebody may have taken the path meanwhile; theirs stays.
+        // Another process may have put its own socket at the path meanwhile, and that one stays.
         if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| inode(&metadata) == own.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -69,7 +69,7 @@ fn inode(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// The socket that the service manager handed over, else the one that `config` asks for.
+/// The socket that the service manager handed over, or else a new one as configured.
 pub fn open(config: &SocketConfig) -> Result<Bound, BindError> {
     let Some((listener, path)) = activation::handed()? else { return bind(config) };
     if let Some(configured) = config.path.as_ref().filter(|configured| **configured != path) {
@@ -81,21 +81,22 @@ pub fn open(config: &SocketConfig) -> Result<Bound, BindError> {
     Ok(Bound { listener, access: Access::new(group(config)?), path, own: None })
 }
 
-/// The group that the configuration names.
+/// The configured group.
 fn group(config: &SocketConfig) -> Result<Option<Gid>, BindError> {
     let find = |name: &String| find_group(name).ok_or_else(|| BindError::NoGroup { group: name.clone() });
     config.group.as_ref().map(find).transpose()
 }
 
-/// Binds the socket that `config` asks for. Only the daemon's own user, root and whom mode and group let can ever connect to it.
+/// Binds the configured socket. At no moment can a user connect whom the mode and the group do not allow to, except the daemon's own
+/// user and root.
 pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     let path = match &config.path {
         Some(path) => path.clone(),
         None => default_path()?,
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A socket has its mode only after it is bound, and whoever connects before that stays connected. So it is bound in a folder that
-    // nobody else may enter, and moved to its path when it is ready. The lock keeps the folder's name to one daemon a socket.
+    // The mode of a socket can be set only after it is bound, and a client that connects before that stays connected. So the socket is
+    // bound in a private folder, and moved to its path when its mode is set. The lock admits one daemon for this path at a time.
     let private = folder.join(format!(".{}", std::process::id()));
     let hidden = private.join("s");
     let actual = path.as_os_str().len();
@@ -107,10 +108,10 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     let refused = |error: io::Error| refusal(&path, &error);
     let lock = Lock::take(&path)?;
     clear(&path)?;
-    // A daemon that was killed in the midst of this may have left its folder.
+    // A daemon with the same process id may have been killed here and have left its folder.
     let _ = remove_private(&hidden, &private);
     DirBuilder::new().mode(0o700).create(&private).map_err(refused)?;
-    // The process's mask may have taken away even what its owner needs.
+    // The process's umask may have removed even the owner's permissions.
     std::fs::set_permissions(&private, Permissions::from_mode(0o700)).map_err(refused)?;
     let listener = ready(config, &path, &hidden, group).and_then(|listener| {
         std::fs::rename(&hidden, &path).map_err(refused)?;
@@ -123,7 +124,7 @@ pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     Ok(Bound { listener, access: Access::new(group), path, own: Some(own) })
 }
 
-/// A socket at `hidden` with the mode and the group that it is to have; errors name the `path` that it is for.
+/// A socket at `hidden` with the configured mode and group. Errors name `path`, to which the socket is moved later.
 fn ready(config: &SocketConfig, path: &Path, hidden: &Path, group: Option<Gid>) -> Result<UnixListener, BindError> {
     let refused = |error: io::Error| refusal(path, &error);
     let listener = UnixListener::bind(hidden).map_err(refused)?;
@@ -139,7 +140,7 @@ fn ready(config: &SocketConfig, path: &Path, hidden: &Path, group: Option<Gid>) 
 }
 
 fn remove_private(hidden: &Path, private: &Path) -> io::Result<()> {
-    // Where others may write to the folder, somebody may have put a link there, and what it leads to is not ours to remove.
+    // Another user who may write to the folder may have put a link there. Its target must not be removed.
     let metadata = std::fs::symlink_metadata(private)?;
     if !metadata.is_dir() || metadata.uid() != Uid::effective().as_raw() {
         return Ok(());
@@ -148,7 +149,7 @@ fn remove_private(hidden: &Path, private: &Path) -> io::Result<()> {
     std::fs::remove_dir(private)
 }
 
-/// The folder of the default place is ours to make; any other must be there.
+/// Makes the folder of the default path, if its parent exists. The folder of a configured path must exist already.
 fn make_folder(config: &SocketConfig, path: &Path, folder: &Path) -> Result<(), BindError> {
     if folder.is_dir() {
         return Ok(());
@@ -157,13 +158,13 @@ fn make_folder(config: &SocketConfig, path: &Path, folder: &Path) -> Result<(), 
         return Err(BindError::NoFolder { folder: folder.into() });
     }
     match DirBuilder::new().mode(0o755).create(folder) {
-        // Another daemon that starts just now may have made it.
+        // Another daemon that starts at the same time may have made the folder.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refusal(path, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// The right to a path, held as long as this lives. Its file is gone afterwards.
+/// The lock on a socket's path. Dropping it removes the lock's file.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -177,7 +178,7 @@ impl Lock {
         let path = PathBuf::from(path);
         let refused = |error: io::Error| refusal(socket, &error);
         loop {
-            // Neither a link nor a pipe that somebody put there is opened, nor waited for.
+            // A link that another user put there is not followed, and a pipe is not waited for.
             let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
             let mut options = OpenOptions::new();
             options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags);
@@ -193,7 +194,8 @@ impl Lock {
                 Err((_, Errno::EWOULDBLOCK)) => return Err(BindError::InUse { path: socket.into() }),
                 Err((_, error)) => return Err(BindError::Refused { path: socket.into(), what: error.to_string() }),
             };
-            // The daemon that held it before may have removed the file between our opening and locking it; then we hold nothing.
+            // The daemon that held the lock before may have removed the file after it was opened here. The lock then holds nothing, and
+            // the loop tries again.
             let ours = file.metadata().map_err(refused)?;
             if std::fs::symlink_metadata(&path).is_ok_and(|there| inode(&there) == inode(&ours)) {
                 return Ok(Self { path, _file: file });
@@ -204,12 +206,12 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked here, so it is nobody else's.
+        // The lock is still held here, so the file is not another daemon's.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Takes a stale socket away; refuses to touch anything else.
+/// Removes a socket that no process serves any more. Anything else at the path is an error and stays.
 fn clear(path: &Path) -> Result<(), BindError> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
@@ -217,7 +219,8 @@ fn clear(path: &Path) -> Result<(), BindError> {
     }
     match UnixStream::connect(path) {
         Ok(_) => Err(BindError::InUse { path: path.into() }),
-        // Only this says that nobody listens; anything else may be a living server that this user may not reach.
+        // Only a refused connection proves that no process listens. After any other error a server may run that this user may not
+        // reach.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(|error| refusal(path, &error))
         }

@@ -1,6 +1,6 @@
-//! One connection: `hello`, then its lines and the answers to its requests, until it goes away.
+//! Serves one client: sends `hello`, then the client's lines and the answers to its requests, until the client goes away.
 //!
-//! A client that does not read holds up its own task and nothing else; what waits for it is bounded by its queue.
+//! A client that does not read holds up its own task and nothing else. Its queue in the hub bounds the number of lines that wait.
 
 use std::io;
 use std::sync::Arc;
@@ -21,16 +21,17 @@ use crate::publish::wire::{Body, Line, Request};
 
 /// The longest request line in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
-/// Something is sent at least so often.
+/// The longest time without a line.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How many requests a client may make in [`RATE_PERIOD`] before it is made to wait.
+/// The number of requests in a [`RATE_PERIOD`] after which a client has to wait for the next period.
 const RATE: u32 = 200;
-/// A request that the analysis answers, or that can bring thousands of lines, counts as so many: it costs others as much.
+/// The number of requests that `top`, `peaks` or `subscribe` counts as. The analysis has to answer the first two, and the third can
+/// replay thousands of lines.
 const COSTLY: u32 = 10;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
-/// So many bytes of lines that wait already go out together: a system call costs more than a line.
+/// The size in bytes up to which waiting lines are sent together, because a system call costs more than a line.
 const TOGETHER: usize = 8 * 1024;
-/// How often a client that asks nothing more is looked at, whether it is still there.
+/// The interval at which a client that has closed its sending half is checked for having gone.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// A connected client.
@@ -38,18 +39,18 @@ pub struct Connection {
     input: Requests,
     output: OwnedWriteHalf,
     sent_at: Instant,
-    /// When the present period of requests began, and how many were made in it.
+    /// The beginning of the present [`RATE_PERIOD`], and the number of requests in it.
     asked: (Instant, u32),
-    /// After how long something is sent where nothing happens.
+    /// The longest time without a line.
     pub(super) heartbeat: Duration,
     peer: Option<UCred>,
-    /// Whether the peer may change the daemon, once that was asked.
+    /// Whether the peer may change the daemon; `None` until the first request that needs it.
     may_change: Option<bool>,
     shared: Arc<Shared>,
 }
 
 impl Connection {
-    /// Takes over a connection.
+    /// The connection of an accepted stream.
     pub fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
         let peer = stream.peer_cred().ok();
         let (input, output) = stream.into_split();
@@ -66,9 +67,9 @@ impl Connection {
         }
     }
 
-    /// Serves until the client goes, or until `shutdown` is true and what waits has been sent.
+    /// Serves the client until it goes, or until `shutdown` is true and the waiting lines are sent.
     pub async fn serve(mut self, shutdown: watch::Receiver<bool>) {
-        // An error here is a client that has gone; there is nobody to tell.
+        // An error here is a client that has gone, so nobody can be told.
         let _ = self.talk(shutdown).await;
     }
 
@@ -104,7 +105,7 @@ impl Connection {
                         Incoming::TooLong => {
                             self.refuse(Refusal("too_long", format!("a request has more than {MAX_LINE} bytes"))).await?;
                         }
-                        // The client has closed its sending half, as `echo … | socat` does; it may still read.
+                        // The client has closed its sending half, as `echo … | socat` does. It may still read.
                         Incoming::End => open = false,
                     }
                 }
@@ -116,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Sends what waits, and ends.
+    /// Sends the waiting lines, and closes the connection.
     async fn flush(&mut self, subscription: &mut Subscription) -> io::Result<()> {
         while let Some(delivery) = subscription.try_next() {
             self.write(&delivery.line()).await?;
@@ -125,7 +126,7 @@ impl Connection {
         self.output.shutdown().await
     }
 
-    /// Writes a delivery's line, and together with it those that wait behind it.
+    /// Writes a delivery's line together with the lines that wait behind it.
     async fn write_with_those_behind(&mut self, delivery: &Delivery, subscription: &mut Subscription) -> io::Result<()> {
         let line = delivery.line();
         let Some(second) = subscription.try_next() else { return self.write(&line).await };
@@ -207,7 +208,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the peer may change the daemon. It is looked up once for a connection: who joins a group connects again.
+    /// Whether the peer may change the daemon. This is looked up once for a connection, so a user who joins the group has to connect
+    /// again.
     async fn may_change(&mut self) -> bool {
         match self.may_change {
             Some(may) => may,
@@ -216,8 +218,8 @@ impl Connection {
     }
 }
 
-/// Waits until the peer has gone altogether. One that has closed its sending half only is still there, and the system tells the
-/// difference only to those who look.
+/// Waits until the peer has closed both halves of the connection. The system does not announce that the second half is closed, so it
+/// is checked again and again.
 async fn gone(output: &OwnedWriteHalf) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -227,13 +229,13 @@ async fn gone(output: &OwnedWriteHalf) {
     }
 }
 
-/// Splits what a client sends into lines of bounded length.
+/// The requests of a client: its bytes split into lines of bounded length.
 struct Requests {
     input: OwnedReadHalf,
     buffer: Vec<u8>,
-    /// How much of the buffer is known to hold no line's end.
+    /// The length of the buffer's beginning that is known to hold no newline.
     scanned: usize,
-    /// The rest of a line that was too long is being passed over.
+    /// Whether the rest of a line that was too long is being skipped.
     skipping: bool,
 }
 
@@ -245,7 +247,7 @@ enum Incoming {
 }
 
 impl Requests {
-    /// The next line without its end; the last one may have none. What was read stays in the buffer when this is cancelled.
+    /// The next line without its newline, which the last line may lack. Bytes that were read stay in the buffer if this is cancelled.
     async fn next(&mut self) -> io::Result<Incoming> {
         loop {
             let end = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n').map(|at| self.scanned + at);

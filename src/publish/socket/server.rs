@@ -1,4 +1,4 @@
-//! Accepts connections and serves each as a task of its own, until it is told to shut down.
+//! Accepts connections and serves each in a task of its own, until the daemon shuts down.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,12 +15,12 @@ use crate::limits;
 use crate::publish::shared::{Shared, down};
 use crate::publish::wire::{Body, Line};
 
-/// How long clients have at the end to take what waits for them.
+/// The time that clients have at shutdown to take the lines that wait for them.
 const FLUSH: Duration = Duration::from_secs(1);
-/// How long to wait after the system gave no connection, for want of file descriptors say.
+/// The pause after a failure to accept a connection, for want of file descriptors for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves connections of `listener` until `shutdown` is true, then lets clients take what waits for them, but not for long.
+/// Serves the connections of `listener` until `shutdown` is true. Clients then have a [`FLUSH`] to take the lines that wait for them.
 pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let for_clients = shutdown.clone();
@@ -33,14 +33,14 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: wa
                     welcome(stream, &shared, &mut clients, for_clients.clone());
                 }
                 Err(error) => {
-                    // Whoever waits is tried again and again; once is enough to be told of it.
+                    // Accepting is tried again and again, and only the first failure in a row is logged.
                     if !std::mem::replace(&mut is_refused, true) {
                         tracing::warn!("connections cannot be accepted just now: {}", limits::explain(&error));
                     }
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             },
-            // The sender is gone only when the daemon is.
+            // The daemon drops the sender only at its end.
             () = down(&mut shutdown) => break,
             Some(_) = clients.join_next() => {}
         }

@@ -1,4 +1,4 @@
-//! The server with real clients on real sockets, and a pipeline that is played by the test.
+//! The server with real clients on real sockets. The test plays the pipeline.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,7 +31,7 @@ use crate::publish::socket;
 use crate::publish::wire::ModelInfo;
 use crate::stats::Stats;
 
-/// The longest time that anything may take on a machine that is busy; only a test that fails waits so long.
+/// The longest time that a step may take on a busy machine. Only a test that fails waits so long.
 const SOON: Duration = Duration::from_secs(60);
 
 struct Server {
@@ -121,7 +121,7 @@ impl Server {
         self.hub.publish(Report::EventEnd(SoundEvent { offset: Some(now), ..event }, EndReason::Decay), now);
     }
 
-    /// Waits until the daemon counts so many clients.
+    /// Waits until the daemon counts `n` clients.
     async fn until_clients(&self, n: u64) {
         let all = async {
             while self.stats.clients.load(Relaxed) != n {
@@ -172,7 +172,7 @@ async fn a_stalled_client_is_told_what_it_missed_and_others_miss_nothing() {
         assert_eq!(healthy.next().await["seq"], seq);
     }
     assert!(server.stats.dropped_lines.load(Relaxed) > 0);
-    // Whatever is missing is told in its place.
+    // A `dropped` stands in the place of the missing lines.
     let (mut at, mut told) = (0, 0);
     while at < n {
         let line = stalled.next().await;
@@ -195,7 +195,7 @@ async fn garbage_is_answered_and_the_connection_lives_on() {
         client.send(garbage).await;
         assert_eq!(client.next().await["code"], "bad_request", "{garbage:?}");
     }
-    // The bound is exact, whatever pieces a line comes in.
+    // The bound is exact, in whatever pieces a line arrives.
     for (length, answer) in [(MAX_LINE, "status"), (MAX_LINE + 1, "too_long"), (300_000, "too_long")] {
         let mut line = br#"{"op":"status"}"#.to_vec();
         line.resize(length, b' ');
@@ -206,11 +206,11 @@ async fn garbage_is_answered_and_the_connection_lives_on() {
         let line = client.next().await;
         assert!(line["type"] == answer || line["code"] == answer, "{line}");
     }
-    // Blank lines are no requests; a last line needs no end, and the answer still comes.
+    // Blank lines are no requests. The last line needs no newline, and is still answered.
     client.send(b"\n \r\n{\"op\":\"status\"}").await;
     client.requests.shutdown().await.unwrap();
     assert_eq!(client.next().await["type"], "status");
-    // It may go on listening like that, and is noticed when it goes.
+    // The client still gets lines, and the daemon notices when it goes.
     server.publish("hall");
     assert_eq!(client.next().await["seq"], 1);
     server.until_clients(1).await;
@@ -236,7 +236,7 @@ async fn a_filter_takes_names_in_any_spelling_and_a_wrong_one_changes_nothing() 
     server.publish("hall");
     server.event("Dog", 0.2);
     server.event("Dog", 0.3);
-    // min_score counts the peak, which a report's own score may be below.
+    // min_score applies to the peak score; a report's own score may be lower.
     assert_eq!(client.numbers(2).await, [6, 7]);
     client.ask(r#"{"op":"subscribe","types":["source"],"sources":["den"]}"#).await;
     server.event("Dog", 0.9);
@@ -258,7 +258,7 @@ async fn what_is_held_is_replayed_and_what_is_not_is_counted() {
     assert_eq!((&dropped["type"], &dropped["count"]), (&json!("dropped"), &json!(3)));
     server.publish("hall");
     assert_eq!(client.numbers(REPLAY + 1).await, (6..=last + 1).collect::<Vec<_>>());
-    // A number that is not yet reached comes from before a restart.
+    // A number that the daemon has not reached yet comes from before a restart.
     client.ask(&format!(r#"{{"op":"subscribe","since":{}}}"#, u64::MAX)).await;
     assert_eq!(client.next().await["count"], 6);
     assert_eq!(client.numbers(REPLAY).await.last(), Some(&(last + 1)));
@@ -270,7 +270,7 @@ async fn a_flood_of_requests_holds_up_only_who_sends_it() {
     let mut flooding = server.connect().await;
     let mut healthy = server.connect().await;
     let flood = tokio::spawn(async move {
-        // Nothing is read, so in the end the writer is made to wait.
+        // The client reads nothing, so in the end its writer has to wait.
         while timeout(Duration::from_millis(300), flooding.requests.write_all(b"{\"op\":\"status\"}\n".repeat(100).as_slice()))
             .await
             .is_ok()
@@ -342,7 +342,7 @@ async fn at_the_end_clients_get_what_waits_and_a_stalled_one_does_not_hold_it_up
     let server = Server::start();
     let mut client = server.connect().await;
     let _stalled = server.connect().await;
-    // More than a socket's buffer holds, less than a queue.
+    // These are more lines than a socket's buffer holds, and fewer than a queue holds.
     for _ in 0..1_000 {
         server.hub.publish(Report::ConfigReloaded { changes: vec!["x".repeat(1_500)] }, Timestamp::now());
     }
@@ -363,7 +363,8 @@ async fn a_heartbeat_comes_when_nothing_else_does() {
     let (lines, requests) = theirs.into_split();
     let mut client = Client { lines: BufReader::new(lines), requests };
     assert_eq!(client.next().await["type"], "hello");
-    // The passing of time is what is tested. Lines keep a heartbeat back; one may come where this machine leaves too long between two.
+    // This test is about the passing of time. Lines keep a heartbeat back, but a slow machine may leave enough time for one between two
+    // lines.
     let mut published = Instant::now();
     for seq in 1..=8 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -377,7 +378,7 @@ async fn a_heartbeat_comes_when_nothing_else_does() {
             assert!(line["type"] == "heartbeat" && before.elapsed() >= HEARTBEAT, "{line} {:?} after a line", before.elapsed());
         }
     }
-    // A client's own lines do not keep it back.
+    // A client's own lines keep no heartbeat back.
     let (mut requests, beats) = (client.requests, tokio::spawn(async move { client.lines.lines().next_line().await }));
     while !beats.is_finished() {
         tokio::time::sleep(HEARTBEAT / 4).await;
