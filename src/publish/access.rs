@@ -31,9 +31,9 @@ impl Access {
 
     /// Whether the peer of a connection may change the daemon. A peer whose user the system does not tell may not.
     ///
-    /// The groups of a user are looked up only where the peer's user and primary group do not decide. A thread of its own does it,
-    /// because a directory on the network can take long to answer. One peer is looked up at a time, so that many peers do not start
-    /// many threads.
+    /// The groups of a user are looked up only where the peer's user and primary group do not decide. A thread of its own does
+    /// it, because a directory on the network can take long to answer. One peer is looked up at a time, so that many peers do not
+    /// start many threads.
     pub async fn allows_peer(self, peer: Option<UCred>) -> bool {
         let Some(peer) = peer else { return false };
         if self.allows(peer.uid(), &[peer.gid()]) || self.gid.is_none() {

@@ -1,4 +1,5 @@
-//! Answers the requests of the socket's clients and of sinks. The callers have checked before that the client may make the request.
+//! Answers the requests of the socket's clients and of sinks. The callers have checked before that the client may make the
+//! request.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -93,7 +93,8 @@ impl Filter {
         }
         match report {
             Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
-                // A filter for Dog passes a bark as well. It also passes the end of an event that began as Dog and is now called Bark.
+                // A filter for Dog passes a bark as well. It also passes the end of an event that began as Dog and is now called
+                // Bark.
                 let mut names = std::iter::once(&event.subject).chain(&event.also).map(|subject| &subject.name);
                 let named = self.labels.is_empty() || names.any(|name| self.labels.contains(name));
                 named && f64::from(event.peak_score) >= self.min_score

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 /// The most bytes of a file that are read. No secret is longer.
 const LONGEST: u64 = 64 * 1024;
 
-/// The secret in `file`. Without a file it is that in the environment variable `variable`, or else systemd's credential `credential`.
+/// The secret in `file`. Without a file it is that in the environment variable `variable`, or else systemd's credential
+/// `credential`.
 ///
 /// # Errors
 /// One sentence that names the file or the variable.

@@ -1,8 +1,8 @@
 //! Runs the sinks of the configuration. Each is a task of the tokio runtime, which is started again when its section of the
 //! configuration changes.
 //!
-//! A sink is a subscriber of the hub like a client of the socket: it takes reports from a bounded queue, and the pipeline answers its
-//! requests. Invariant: a sink that fails or stalls disturbs neither the other sink, nor the clients, nor the engine.
+//! A sink is a subscriber of the hub like a client of the socket: it takes reports from a bounded queue, and the pipeline answers
+//! its requests. Invariant: a sink that fails or stalls disturbs neither the other sink, nor the clients, nor the engine.
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};

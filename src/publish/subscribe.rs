@@ -1,4 +1,5 @@
-//! The request `subscribe` of a client of the socket or of HTTP: it sets a new filter and begins the stream of lines that pass it.
+//! The request `subscribe` of a client of the socket or of HTTP: it sets a new filter and begins the stream of lines that pass
+//! it.
 
 use jiff::Timestamp;
 

@@ -76,7 +76,7 @@ impl Api {
 /// The request `op` with the fields of a body, parsed as the socket parses it.
 pub fn request(op: &str, mut fields: Map<String, Value>) -> Result<Request, Problem> {
     if fields.insert("op".to_owned(), op.into()).is_some() {
-        return Err(Problem::bad_request("the path says what is asked for; leave \"op\" out"));
+        return Err(Problem::bad_request("the path names the request; leave \"op\" out"));
     }
     Ok(Request::parse(Value::Object(fields).to_string().as_bytes())?)
 }

@@ -1,8 +1,8 @@
 //! `GET /api/v1/events`: the lines of the socket as Server-Sent Events, with the socket's filters and its replay of missed lines.
 //!
-//! A stream is a subscriber of the hub like a client of the socket: it has a bounded queue, and a `dropped` in the place of lines that did
-//! not fit. The id of an event is its number and the daemon's instance, `57@0190…`, so that a browser that reconnects after a restart of
-//! the daemon learns of it.
+//! A stream is a subscriber of the hub like a client of the socket: it has a bounded queue, and a `dropped` in the place of lines
+//! that did not fit. The id of an event is its number and the daemon's instance, `57@0190…`, so that a browser that reconnects
+//! after a restart of the daemon learns of it.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ use crate::publish::wire::Request;
 
 /// The longest time without a message, so that no proxy takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The size from which on waiting lines no longer go out together, in bytes.
+/// The size in bytes up to which waiting lines are sent together.
 const TOGETHER: usize = 8 * 1024;
 
 /// The keys and values of a query in their order, decoded.
@@ -41,8 +41,8 @@ pub fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
     read.map(|Query(pairs)| pairs).map_err(|error| Problem::bad_request(error.body_text()))
 }
 
-/// The subscription of a query and of the header `Last-Event-ID`, which a browser sends when it reconnects. The header is newer than the
-/// query and overrides its `since`.
+/// The subscription of a query and of the header `Last-Event-ID`, which a browser sends when it reconnects. The header is newer
+/// than the query and overrides its `since`.
 fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> {
     let (mut labels, mut sources, mut types) = (Vec::new(), Vec::new(), Vec::new());
     let (mut min_score, mut since, mut instance) = (0.0, None, None);

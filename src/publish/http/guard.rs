@@ -1,8 +1,9 @@
-//! Decides who may make requests. The `Host` of a request must name this server (against DNS rebinding), its page must be of this server
-//! (against cross-site requests), and where there is an access token, the request must bring the token or the cookie of a browser that is
-//! logged in.
+//! Decides who may make requests. The `Host` of a request must name this server (against DNS rebinding), its page must be of this
+//! server (against cross-site requests), and where there is an access token, the request must bring the token or the cookie of a
+//! browser that is logged in.
 //!
-//! The handlers behind the guard never check again who asks. The guard, for its part, knows of a request only whether it changes anything.
+//! The handlers behind the guard do not check again who makes a request. The guard knows of a request only whether it changes
+//! anything.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -72,7 +73,8 @@ impl Guard {
                 "this host's name is not served here; name it in hosts under [sinks.http]",
             ));
         }
-        // A page of another site may neither read nor change anything. It may open no WebSocket either, which browsers allow any page to do.
+        // A page of another site may neither read nor change anything. It may open no WebSocket either, which browsers allow any
+        // page to do.
         let foreign = || Some(Problem::new(StatusCode::FORBIDDEN, "cross_site", "a page of another site may not ask"));
         if let Some(origin) = origin {
             let own = origin.split_once("://").map(|(_, authority)| authority);
@@ -81,7 +83,8 @@ impl Guard {
             }
         }
         let value = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        // A server on another port of this machine is of the same site, and just as foreign. Only a link from elsewhere may lead to the page.
+        // For browsers, a server on another port of this machine is of the same site, but its pages may make no requests either.
+        // Only a link from elsewhere may lead to the page.
         let is_link =
             *method == Method::GET && value("sec-fetch-mode") == Some("navigate") && value("sec-fetch-dest") == Some("document");
         if matches!(value("sec-fetch-site"), Some("cross-site" | "same-site")) && !is_link {
@@ -90,10 +93,11 @@ impl Guard {
         None
     }
 
-    /// Whether a request brings the access token, or the cookie of a browser that is logged in. Without a token every request passes.
+    /// Whether a request brings the access token, or the cookie of a browser that is logged in. Without a token every request
+    /// passes.
     ///
-    /// Wrong tokens are not counted here. A limit would have to refuse right tokens as well, so anybody could lock everybody out by sending
-    /// wrong ones. The length of the token makes guessing hopeless.
+    /// Wrong tokens are not counted here. A limit would have to refuse right tokens as well, so anybody could lock everybody out
+    /// by sending wrong ones. The length of the token makes guessing hopeless.
     fn is_authorized(&self, headers: &HeaderMap, now: Instant) -> bool {
         let Some(token) = &self.token else { return true };
         bearer(headers).is_some_and(|brought| hash(brought) == *token)
@@ -149,7 +153,8 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     }
 }
 
-/// Whether a `Host` header names one of these hosts. With a token any IP address passes, because DNS rebinding does not bring the token.
+/// Whether a `Host` header names one of these hosts. With a token any IP address passes, because DNS rebinding does not bring the
+/// token.
 fn is_own(hosts: &[String], header: &str, with_token: bool) -> bool {
     let name = match header.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -180,7 +185,8 @@ fn set_cookie(value: &str, seconds: u64, headers: &HeaderMap) -> String {
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Middleware that refuses requests of other hosts and sites, and adds the headers by which a browser trusts nothing beyond the answer.
+/// Middleware that refuses requests to other hosts and from other sites. It also adds the headers that forbid a browser to guess
+/// the type of the answer, to frame it, to cache it, or to load anything for it.
 pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.refuse_site(request.method(), request.headers()) {
         Some(problem) => problem.into_response(),

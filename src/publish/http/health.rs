@@ -1,7 +1,8 @@
-//! `GET /healthz`: whether every source that should be heard is heard. A source is healthy only if one of its windows was scored lately; a
-//! process that runs and answers proves nothing.
+//! `GET /healthz`: whether every source that should be heard is heard. A source is healthy only if one of its windows was scored
+//! lately; a process that runs and answers proves nothing.
 //!
-//! The counters are read once a second and at each request, independently of the analysis, so that an analysis that stands still is noticed.
+//! The counters are read once a second and at each request, independently of the analysis, so that an analysis that stands still
+//! is noticed.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,8 +21,8 @@ use crate::stats::{SourceState, SourceStats, Stats};
 
 /// The interval at which the counters are read.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The longest time since the last scored window of a healthy source. It is long enough for an analysis that cannot keep up, which is
-/// reported elsewhere.
+/// The longest time since the last scored window of a healthy source. It is long enough for an analysis that cannot keep up,
+/// which is reported elsewhere.
 const LATELY: Duration = Duration::from_secs(5);
 
 /// The progress of each source.
@@ -50,7 +51,7 @@ pub struct Healthz {
 pub struct SourceHealth {
     /// The source's name.
     source: String,
-    /// Whether the source is heard, or is not to be heard.
+    /// Whether the source is heard, is paused, or has come to its end.
     healthy: bool,
     /// The state of the source, as a sentence.
     message: String,
@@ -77,7 +78,7 @@ impl Health {
     }
 }
 
-/// Whether a source is healthy whose last window was scored so long ago, and the sentence about it.
+/// Whether a source is healthy, with a sentence about it. `scored` is the time since its last scored window.
 fn judge(source: &SourceStats, scored: Option<Duration>) -> (bool, String) {
     let name = &source.name;
     let because = || source.reason().map(|reason| format!(": {reason}")).unwrap_or_default();

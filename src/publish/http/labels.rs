@@ -1,5 +1,5 @@
-//! The labels and their thresholds: lists which are reported with which effective thresholds, and changes thresholds, on request
-//! also in the configuration file.
+//! The labels and their thresholds. `GET` lists all labels with their effective thresholds, and `PATCH` changes the thresholds of
+//! one, on request also in the configuration file.
 
 use std::sync::Arc;
 
@@ -37,15 +37,15 @@ pub struct Label {
     slug: String,
     /// The label's id; null for a group.
     mid: Option<String>,
-    /// `yes`; `group` where it is reported under the name of one; `ignored`; or `left_out`.
+    /// `yes`; `group` if it is reported under a group's name; `ignored`; or `left_out`.
     reported: &'static str,
-    /// The group under whose name it is reported; null where it is not.
+    /// The group under whose name it is reported; null if there is none.
     group: Option<String>,
-    /// The threshold in force; null where it is not reported by itself.
+    /// The effective threshold; null if it is not reported under its own name.
     threshold: Option<f64>,
-    /// The start threshold in force; null as above.
+    /// The effective start threshold; null as above.
     start_threshold: Option<f64>,
-    /// The release in force; null as above.
+    /// The effective release; null as above.
     release: Option<f64>,
 }
 

@@ -1,7 +1,7 @@
 //! `GET /api/v1/live`: a source's newest spectrogram columns and scores over a WebSocket, for a moving picture.
 //!
-//! Nothing is pushed by the analysis. Each connection asks it ten times a second, and not again before the client has taken the last
-//! answer, so a slow browser delays only its own picture, and without viewers nothing is computed.
+//! Nothing is pushed by the analysis. Each connection asks it ten times a second, and not again before the client has taken the
+//! last answer, so a slow browser delays only its own picture, and without viewers nothing is computed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub async fn live(
     }
     let upgrade = upgrade.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let viewer = api.viewers.clone().try_acquire_owned().map_err(|_| {
-        let message = format!("{MAX_VIEWERS} look at what is heard already; close one of these pages");
+        let message = format!("{MAX_VIEWERS} live views are open already; close one of them");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
     })?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);

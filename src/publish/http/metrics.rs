@@ -1,5 +1,5 @@
-//! `GET /metrics`: the daemon's counters as OpenMetrics text, which Prometheus reads. Nothing is counted for it: each scrape reads the
-//! counters that the daemon keeps anyway.
+//! `GET /metrics`: the daemon's counters as OpenMetrics text, which Prometheus reads. Nothing is counted for it: each scrape
+//! reads the counters that the daemon keeps anyway.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     }
 }
 
-/// The daemon's counters, read when they are asked for.
+/// The daemon's counters, read at each scrape.
 #[derive(Debug)]
 struct Counters(Arc<Api>);
 
@@ -46,7 +46,7 @@ impl Collector for Counters {
         sinks(&mut to, &self.0.shared)?;
         let events: Vec<_> =
             self.0.tally.all().into_iter().map(|((label, source), n)| ([("label", label), ("source", source)], n)).collect();
-        to.counters("mimid_events", "Events begun since the sink did, by the label's slug", None, &events)
+        to.counters("mimid_events", "Events that began since the start of the sink, by the label's slug", None, &events)
     }
 }
 
@@ -68,10 +68,15 @@ fn daemon(to: &mut MetricsWriter, api: &Api) -> fmt::Result {
         Some(&Unit::Other("ratio".to_owned())),
         count(&stats.busy_percent) as f64 / 100.0,
     )?;
-    to.gauge("mimid_hop", "How far apart windows are scored just now", Some(&Unit::Seconds), count(&stats.hop_ms) as f64 / 1e3)?;
+    to.gauge(
+        "mimid_hop",
+        "The present distance between two scored windows",
+        Some(&Unit::Seconds),
+        count(&stats.hop_ms) as f64 / 1e3,
+    )?;
     to.gauge(
         "mimid_paused",
-        "Whether nothing is heard, by request or in quiet hours",
+        "Whether the daemon is paused, by request or by quiet hours",
         None,
         f64::from(u8::from(stats.pause().is_some())),
     )?;
@@ -102,13 +107,13 @@ fn sources(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     to.gauges("mimid_level", "The level of the newest hop", Some(&Unit::Other("dbfs".to_owned())), &levels.collect::<Vec<_>>())?;
     let mut latency = to.0.encode_descriptor(
         "mimid_latency",
-        "How long what was heard waited for its scores",
+        "The time from a sound to its scores",
         Some(&Unit::Seconds),
         MetricType::Histogram,
     )?;
     for source in &all {
         let ever = source.latency.ever();
-        // The encoder takes the count of each bucket alone and sums up by itself.
+        // The encoder takes the count of each bucket alone and adds them up itself.
         let mut before = 0;
         let mut buckets: Vec<(f64, u64)> =
             ever.below.iter().map(|(bound, below)| (*bound, below - std::mem::replace(&mut before, *below))).collect();

@@ -86,7 +86,7 @@ async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
     let app = routes::router(api.clone());
     tokio::select! {
         () = server::serve(listener, app, context.stats.clone(), context.stop.clone()) => {}
-        // Neither ends before the daemon does.
+        // Neither of the two ends before the daemon.
         () = health::watch(&api) => {}
         () = tally::count(&api) => {}
     }

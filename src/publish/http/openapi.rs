@@ -1,5 +1,5 @@
-//! `GET /api/v1/openapi.json`: the OpenAPI description of the interface. The paths are written by hand in `openapi.json`; the schemas of
-//! the answers come from the types that are serialised.
+//! `GET /api/v1/openapi.json`: the OpenAPI description of the interface. The paths are written by hand in `openapi.json`; the
+//! schemas of the answers come from the types that are serialised.
 
 use axum::Json;
 use schemars::generate::SchemaSettings;

@@ -1,7 +1,7 @@
 //! `GET /`: the page for people. Its files lie in the folder beside this one, and the binary includes them unchanged.
 //!
-//! Invariant: the page holds no data of the daemon, so it needs no token. It requests its data as every other client does. A browser loads
-//! nothing for it from elsewhere, and runs nothing in it that is not one of its files.
+//! Invariant: the page holds no data of the daemon, so it needs no token. It requests its data as every other client does. A
+//! browser loads nothing for it from elsewhere, and runs nothing in it that is not one of its files.
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -66,7 +66,8 @@ pub async fn part(Path(name): Path<String>, headers: HeaderMap) -> Response {
     serve(&name, &headers)
 }
 
-/// Answers with a file of the page, or with 304 where the browser has the same one: after an update of mimid it must not keep the old one.
+/// Answers with a file of the page, or with 304 if the browser has the same one. The browser asks each time, so after an update
+/// of mimid it does not keep the old file.
 fn serve(name: &str, headers: &HeaderMap) -> Response {
     let Some(file) = FILES.iter().find(|file| file.name == name) else {
         return Problem::new(StatusCode::NOT_FOUND, "not_found", "the page has no such part").into_response();

@@ -1,4 +1,5 @@
-//! Refusals: `{"code":"unknown_label","message":"…"}` with a fitting HTTP status. The codes are those of the socket and a few more.
+//! Refusals: `{"code":"unknown_label","message":"…"}` with a fitting HTTP status. The codes are those of the socket and a few
+//! more.
 
 use axum::Json;
 use axum::http::StatusCode;

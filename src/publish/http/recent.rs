@@ -81,7 +81,8 @@ pub struct Count {
     slug: String,
     /// The source's name.
     source: String,
-    /// The number of events that began in each half hour of UTC, 48 numbers, the oldest first. The last half hour is the present one.
+    /// The number of events that began in each half hour of UTC, 48 numbers, the oldest first. The last half hour is the present
+    /// one.
     events: Vec<u64>,
 }
 
@@ -93,7 +94,7 @@ impl Recent {
 
     /// Takes a report into account at the time `now`. Only those of events matter.
     pub fn hear(&self, report: &Report, now: Timestamp) {
-        // Events that a user made up to try an automation were never heard.
+        // Test events, with which a user tries an automation, were never heard.
         if report.source().is_some_and(|source| **source != *"test") {
             self.day.lock().unwrap_or_else(PoisonError::into_inner).hear(report, bucket(now));
         }

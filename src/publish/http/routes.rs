@@ -61,6 +61,6 @@ async fn nothing() -> Problem {
 }
 
 async fn wrong_method() -> Problem {
-    let message = "this is asked for with another method; /api/v1/openapi.json says with which";
+    let message = "this path takes another method; /api/v1/openapi.json says which";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
 }

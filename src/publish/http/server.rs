@@ -1,5 +1,5 @@
-//! Accepts connections and limits them: their number, the size and the time of a request's headers and body, and the time in which a
-//! client takes nothing of an answer.
+//! Accepts connections and limits them: their number, the size and the time of a request's headers and body, and the time in
+//! which a client takes nothing of an answer.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -30,8 +30,8 @@ use crate::publish::shared::{down, max_clients};
 use crate::publish::socket::{self, Bound};
 use crate::stats::sink::SinkStats;
 
-/// The most connections at a time, where the process may open as many files; never more than half of those that clients of the socket may
-/// have.
+/// The most connections at a time, where the process may open as many files; never more than half of those that clients of the
+/// socket may have.
 const MAX_CONNECTIONS: u64 = 512;
 /// The longest time for the headers of a request.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -41,7 +41,8 @@ const HEADER_BYTES: usize = 16 * 1024;
 const BODY_BYTES: usize = 64 * 1024;
 /// The longest time for the body of a request.
 const BODY: Duration = Duration::from_secs(10);
-/// The longest time in which a client may take nothing. A browser whose machine sleeps connects again and asks for the events it missed.
+/// The longest time in which a client may take nothing. A browser whose machine sleeps connects again and asks for the events it
+/// missed.
 const STALLED: Duration = Duration::from_secs(60);
 /// The size of the system's send buffer of a connection, in bytes. The hub's queue, which is bounded and counted, holds the rest.
 const SEND_BYTES: usize = 128 * 1024;
@@ -161,8 +162,8 @@ pub async fn bound_body(request: Request, next: Next) -> Response {
     }
 }
 
-/// The place of one connection among those that may be open at a time. Dropping it makes room for another. A WebSocket keeps the place of
-/// the connection it came over.
+/// The place of one connection among those that may be open at a time. Dropping it makes room for another. A WebSocket keeps the
+/// place of the connection it came over.
 #[derive(Debug)]
 pub struct ConnectionPlace {
     stats: Arc<SinkStats>,

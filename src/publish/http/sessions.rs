@@ -1,5 +1,5 @@
-//! The sessions of browsers that are logged in. A session is a random value in a cookie; the daemon keeps only its hash, and only in memory,
-//! so all sessions end with the sink.
+//! The sessions of browsers that are logged in. A session is a random value in a cookie; the daemon keeps only its hash, and only
+//! in memory, so all sessions end with the sink.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -19,7 +19,8 @@ const ATTEMPTS: usize = 10;
 /// The time after which a wrong token no longer counts.
 const ATTEMPTS_PERIOD: Duration = Duration::from_secs(60);
 
-/// The hash of a secret. The time to compare two hashes does not reveal how much of a guess was right.
+/// The hash of a secret. Hashes are compared instead of secrets, because the time that a comparison takes would reveal how much
+/// of a guess is right.
 pub type Hash = [u8; 32];
 
 /// Hashes a secret.

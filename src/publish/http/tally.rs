@@ -1,5 +1,5 @@
-//! Counts started events by label and source, as a subscriber of the hub. The counts only grow, as Prometheus requires. `recent` is fed by the
-//! same subscription, so nothing is counted where the sink is off.
+//! Counts started events by label and source, as a subscriber of the hub. The counts only grow, as Prometheus requires. The same
+//! subscription feeds `recent`. Nothing is counted while the sink is off.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! The lines of the socket as text messages of a WebSocket. A client may send a `subscribe` as on the socket, which replaces its filter. All
-//! other requests have paths of their own.
+//! The lines of the socket as text messages of a WebSocket. A client may send a `subscribe` as on the socket, which replaces its
+//! filter. All other requests have paths of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, 
 fn subscribe(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Result<StreamStart, Refusal> {
     match Request::parse(text) {
         Ok(request @ Request::Subscribe { .. }) => api.shared.subscribe(subscription, &request),
-        Ok(_) => Err(bad_request("only subscribe is asked for here; everything else has a path of its own")),
+        Ok(_) => Err(bad_request("a WebSocket takes subscribe only; every other request has a path of its own")),
         Err(bad) => Err(bad_request(bad.to_string())),
     }
 }

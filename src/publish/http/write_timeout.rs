@@ -1,5 +1,5 @@
-//! A stream with a time limit on writing. A peer that takes nothing for too long is disconnected, so that a stalled browser cannot keep
-//! its place for ever.
+//! A stream with a time limit on writing. A peer that takes nothing for too long is disconnected, so that a stalled browser
+//! cannot keep its place for ever.
 
 use std::future::Future;
 use std::io;
@@ -80,7 +80,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(8);
         let slow = tokio::spawn(async move {
             for _ in 0..4 {
-                // It is slow, which is what is tested.
+                // The pause makes the peer slow, as the test needs it.
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 far.read_exact(&mut [0; 8]).await.unwrap();
             }

@@ -24,9 +24,9 @@ pub struct Composer {
     pub topics: Topics,
     /// The messages that wait to be sent.
     pub outbox: Outbox,
-    /// Reports are missing, so the open events must be asked for.
+    /// Whether reports were missed, so that the analysis must be asked for the open events.
     pub is_unsure: bool,
-    /// The topics under the configuration before. Messages that are retained there are removed.
+    /// The topics of the configuration before this one. Messages that are retained there are removed.
     former: Option<Topics>,
     shared: Arc<Shared>,
     discovery: bool,

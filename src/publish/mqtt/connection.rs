@@ -1,7 +1,7 @@
 //! One connection to the broker, MQTT 3.1.1 or 5. No other file names the client library.
 //!
-//! A connection is never opened again, so the library cannot send a message twice without the outbox. The library's loop runs in a task of
-//! its own, because it must not be interrupted in the middle of a packet.
+//! A connection is never opened again, so the library cannot send a message twice without the outbox. The library's loop runs in
+//! a task of its own, because it must not be interrupted in the middle of a packet.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The discovery documents for Home Assistant's device-based MQTT discovery: one device for the daemon, and one for each source.
 //!
-//! All functions are pure. A component that is gone is sent once more with its platform alone, by which Home Assistant removes it.
+//! All functions are pure. A component that is gone is sent once more with its platform alone, by which Home Assistant removes
+//! it.
 
 use std::collections::BTreeMap;
 

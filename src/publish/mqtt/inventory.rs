@@ -31,7 +31,8 @@ impl Inventory {
     pub fn of(shared: &Shared) -> Self {
         let directory = shared.directory();
         let mut sources: Vec<String> = directory.sources.iter().map(ToString::to_string).collect();
-        // A source that is being opened again still counts, and a recording that plays instead of a microphone is in no configuration.
+        // A source that is being opened again still counts, and a recording that plays instead of a microphone is in no
+        // configuration.
         let others = shared.stats.all().into_iter().map(|source| source.name.to_string());
         sources.extend(others.filter(|name| directory.sources.iter().all(|source| **source != **name)));
         let mut labels: Vec<ReportedLabel> = Vec::new();

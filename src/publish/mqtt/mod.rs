@@ -1,10 +1,12 @@
 //! The MQTT sink: publishes events, states and health to a broker, with discovery for Home Assistant.
 //!
-//! `composer` turns the hub's deliveries into messages: `topics` names their topics, `sounding` knows the open events, `inventory` the sources
-//! and labels, and `discovery` writes the documents for Home Assistant. `outbox` holds the messages, `connection` carries them, and `commands`
-//! parses messages from the broker. The loop in this file joins them, and reconnects to a broker that was away.
+//! `composer` turns the hub's deliveries into messages: `topics` names their topics, `sounding` knows the open events,
+//! `inventory` the sources and labels, and `discovery` writes the documents for Home Assistant. `outbox` holds the messages,
+//! `connection` carries them, and `commands` parses messages from the broker. The loop in this file joins them, and reconnects to
+//! a broker that was away.
 //!
-//! Invariant: a broker that is away or slow costs no more than the bound of the outbox, and nothing outside the sink waits for it.
+//! Invariant: a broker that is away or slow costs no more than the bound of the outbox, and nothing outside the sink waits for
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,7 +40,8 @@ mod topics;
 
 /// The pause after the first failure to connect. It doubles with each further one in a row, up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// The longest pause between two attempts to connect: however long the broker was away, its states are true soon after it is back.
+/// The longest pause between two attempts to connect: however long the broker was away, its states are true soon after it is
+/// back.
 const LAST_RETRY: Duration = Duration::from_secs(3);
 /// The least duration of a connection after which the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(2);
@@ -58,7 +61,7 @@ const REQUESTS: usize = 64;
 /// Runs the sink until it is to stop. `former` is the configuration that was in force before.
 pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Context) {
     let Context { shared, stats, stop } = context;
-    // No report is missed from here on. The events that are open already are asked for.
+    // From here on no report is missed. The first check asks the analysis for the events that are open already.
     let (subscription, _) = shared.hub.connect();
     let (asked, requests) = mpsc::channel(REQUESTS);
     let (refuse, refused) = mpsc::channel(REQUESTS);
@@ -69,8 +72,8 @@ pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Contex
     MqttSink { shared, stats, subscription, composer, link, asked, refused }.run(stop).await;
 }
 
-/// Has requests done, one after the other. After a refusal, the unchanged state is sent again to its topic; the effect of a request is
-/// published by the hub's reports.
+/// Has requests done, one after the other. After a refusal, the unchanged state is sent again to its topic. After a success, the
+/// reports of the hub bring the new state.
 async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String)>, refused: mpsc::Sender<String>) {
     while let Some((request, topic)) = requests.recv().await {
         if let Err(Refusal(_, why)) = shared.answer(request).await {
@@ -127,7 +130,7 @@ impl MqttSink {
             LinkEvent::Acknowledged(number) => {
                 self.stats.sent.fetch_add(u64::from(self.composer.outbox.acknowledged(number)), Relaxed);
             }
-            // A command that the broker retained is from another time.
+            // A retained message is no command, even at a topic of commands: it may be long out of date.
             LinkEvent::Received(Received { topic, payload, is_retained: true }) => self.composer.take_retained(&topic, &payload),
             LinkEvent::Received(Received { topic, payload, .. }) => match self.composer.command(&topic, &payload) {
                 Some(MqttCommand::Announce) => self.composer.announce(),
@@ -160,7 +163,7 @@ impl MqttSink {
             self.composer.take(&missed);
         }
         if self.composer.is_unsure {
-            // Reports wait meanwhile: one that is older than the answer must not be taken after it.
+            // Reports wait in the queue meanwhile, so that a report newer than the answer is taken after it.
             if let Ok(Ok(tops)) = timeout(ANSWER, self.shared.top(0)).await {
                 self.composer.correct(&tops);
             }
@@ -183,7 +186,7 @@ impl MqttSink {
         self.stats.dropped.store(outbox.given_up, Relaxed);
     }
 
-    /// Sends the last messages, as far as the broker takes them in time.
+    /// Sends the last messages, as far as the broker acknowledges them in time.
     async fn end(mut self) {
         while let Some(delivery) = self.subscription.try_next() {
             self.composer.take(&delivery);

@@ -1,10 +1,10 @@
 //! The messages that wait to be sent: events in their order, and the newest of each message that the broker is to retain.
 //!
-//! While there is no connection, events wait; if too many wait, the oldest is given up. Retained messages are not queued meanwhile: the
-//! newest of each topic is known, and sent when the broker is back.
+//! While there is no connection, events wait; if too many wait, the oldest is given up. Retained messages are not queued
+//! meanwhile: the newest of each topic is known, and sent when the broker is back.
 //!
-//! Invariant: the number of waiting events is bounded, an event leaves only by being acknowledged or given up, and a retained message is
-//! never given up.
+//! Invariant: the number of waiting events is bounded, an event leaves only by being acknowledged or given up, and a retained
+//! message is never given up.
 
 use std::collections::{BTreeMap, VecDeque};
 

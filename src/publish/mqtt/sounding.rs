@@ -1,6 +1,7 @@
-//! The open events by the reports of the hub, and with them the labels that are heard now.
+//! Tracks the open events by the reports of the hub, and with them the labels that are heard now.
 //!
-//! A bark is also a dog: while it lasts, both labels are heard. Nothing here sends messages or reads a clock.
+//! An event may have several labels: a bark is also a dog, and while it lasts, both are heard. Nothing here sends messages or
+//! reads a clock.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ impl OpenSound {
 }
 
 impl OpenSounds {
-    /// Takes a report into account. Returns the labels that begin or end to be heard with an event; after other reports, any can.
+    /// Takes a report into account. Returns the labels whose state an event may have changed. Any other report may have changed
+    /// the states of all labels.
     pub fn take(&mut self, report: &Report) -> Vec<Arc<Subject>> {
         let mut changed = Vec::new();
         let before = match report {

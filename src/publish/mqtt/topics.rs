@@ -8,7 +8,7 @@ use crate::event::Subject;
 use crate::model::labels::slug;
 use crate::publish::settings::MqttConfig;
 
-/// The names beside the sources in the topics, which no source may have there.
+/// The names that topics of the daemon have at the level of the sources. A source with such a name is renamed in topics.
 const RESERVED: [&str; 5] = ["availability", "health", "problem", "pause", "threshold"];
 
 /// The topics of one daemon.

@@ -1,7 +1,7 @@
 //! Socket activation: takes over a listening socket that the service manager has made and hands over as an open file descriptor.
 //!
-//! The socket remains the service manager's. The daemon does not bind it, change its mode or remove its file. Clients that connect
-//! while the daemon restarts wait in the socket.
+//! The socket remains the service manager's. The daemon does not bind it, change its mode or remove its file. Clients that
+//! connect while the daemon restarts wait in the socket.
 
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -28,8 +28,8 @@ pub fn handed() -> Result<Option<(UnixListener, PathBuf)>, BindError> {
     reason = "descriptors come over as bare numbers, and no safe function turns such a number into one that is owned"
 )]
 fn duplicate(fd: RawFd) -> Result<OwnedFd, String> {
-    // SAFETY: `listen_fds` has checked that the descriptor is for this process and is open. It was open before the process began, so no
-    // part of the process owns the number and could close it. The borrow ends with the next statement.
+    // SAFETY: `listen_fds` has checked that the descriptor is for this process and is open. It was open before the process began,
+    // so no part of the process owns the number and could close it. The borrow ends with the next statement.
     let handed = unsafe { BorrowedFd::borrow_raw(fd) };
     handed.try_clone_to_owned().map_err(|error| error.to_string())
 }

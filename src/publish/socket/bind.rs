@@ -87,16 +87,17 @@ fn group(config: &SocketConfig) -> Result<Option<Gid>, BindError> {
     config.group.as_ref().map(find).transpose()
 }
 
-/// Binds the configured socket. At no moment can a user connect whom the mode and the group do not allow to, except the daemon's own
-/// user and root.
+/// Binds the configured socket. At no moment can a user connect whom the mode and the group do not allow to, except the daemon's
+/// own user and root.
 pub fn bind(config: &SocketConfig) -> Result<Bound, BindError> {
     let path = match &config.path {
         Some(path) => path.clone(),
         None => default_path()?,
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The mode of a socket can be set only after it is bound, and a client that connects before that stays connected. So the socket is
-    // bound in a private folder, and moved to its path when its mode is set. The lock admits one daemon for this path at a time.
+    // The mode of a socket can be set only after it is bound, and a client that connects before that stays connected. So the
+    // socket is bound in a private folder, and moved to its path when its mode is set. The lock admits one daemon for this path
+    // at a time.
     let private = folder.join(format!(".{}", std::process::id()));
     let hidden = private.join("s");
     let actual = path.as_os_str().len();
@@ -194,8 +195,8 @@ impl Lock {
                 Err((_, Errno::EWOULDBLOCK)) => return Err(BindError::InUse { path: socket.into() }),
                 Err((_, error)) => return Err(BindError::Refused { path: socket.into(), what: error.to_string() }),
             };
-            // The daemon that held the lock before may have removed the file after it was opened here. The lock then holds nothing, and
-            // the loop tries again.
+            // The daemon that held the lock before may have removed the file after it was opened here. The lock then holds
+            // nothing, and the loop tries again.
             let ours = file.metadata().map_err(refused)?;
             if std::fs::symlink_metadata(&path).is_ok_and(|there| inode(&there) == inode(&ours)) {
                 return Ok(Self { path, _file: file });

@@ -25,8 +25,8 @@ pub const MAX_LINE: usize = 64 * 1024;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The number of requests in a [`RATE_PERIOD`] after which a client has to wait for the next period.
 const RATE: u32 = 200;
-/// The number of requests that `top`, `peaks` or `subscribe` counts as. The analysis has to answer the first two, and the third can
-/// replay thousands of lines.
+/// The number of requests that `top`, `peaks` or `subscribe` counts as. The analysis has to answer the first two, and the third
+/// can replay thousands of lines.
 const COSTLY: u32 = 10;
 const RATE_PERIOD: Duration = Duration::from_secs(1);
 /// The size in bytes up to which waiting lines are sent together, because a system call costs more than a line.
@@ -208,8 +208,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the peer may change the daemon. This is looked up once for a connection, so a user who joins the group has to connect
-    /// again.
+    /// Whether the peer may change the daemon. This is looked up once for a connection, so a user who joins the group has to
+    /// connect again.
     async fn may_change(&mut self) -> bool {
         match self.may_change {
             Some(may) => may,
@@ -218,8 +218,8 @@ impl Connection {
     }
 }
 
-/// Waits until the peer has closed both halves of the connection. The system does not announce that the second half is closed, so it
-/// is checked again and again.
+/// Waits until the peer has closed both halves of the connection. The system does not announce that the second half is closed, so
+/// it is checked again and again.
 async fn gone(output: &OwnedWriteHalf) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -247,7 +247,8 @@ enum Incoming {
 }
 
 impl Requests {
-    /// The next line without its newline, which the last line may lack. Bytes that were read stay in the buffer if this is cancelled.
+    /// The next line without its newline, which the last line may lack. Bytes that were read stay in the buffer if this is
+    /// cancelled.
     async fn next(&mut self) -> io::Result<Incoming> {
         loop {
             let end = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n').map(|at| self.scanned + at);

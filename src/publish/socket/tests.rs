@@ -363,8 +363,8 @@ async fn a_heartbeat_comes_when_nothing_else_does() {
     let (lines, requests) = theirs.into_split();
     let mut client = Client { lines: BufReader::new(lines), requests };
     assert_eq!(client.next().await["type"], "hello");
-    // This test is about the passing of time. Lines keep a heartbeat back, but a slow machine may leave enough time for one between two
-    // lines.
+    // This test is about the passing of time. Lines keep a heartbeat back, but a slow machine may leave enough time for one
+    // between two lines.
     let mut published = Instant::now();
     for seq in 1..=8 {
         tokio::time::sleep(Duration::from_millis(50)).await;
