@@ -1,17 +1,17 @@
-//! How much would be otherwise with other recordings: the bootstrap over blocks of sound.
+//! The bootstrap over blocks of sound: it shows how much a result would differ with other recordings of the same kind.
 //!
-//! The blocks are drawn again with replacement, from a fixed seed, so that the same recordings bring the same numbers each time.
+//! Each replicate draws blocks with replacement. The seed is fixed, so the same recordings give the same numbers each time.
 
-/// How many times all blocks are drawn anew.
+/// The number of replicates.
 const REPLICATES: usize = 400;
 const SEED: u64 = 527;
 
-/// For each replicate, how many times each block is in it.
+/// The replicates: for each, the number of times that each block is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draws(Vec<Vec<u16>>);
 
 impl Draws {
-    /// Draws as many blocks as there are, again and again.
+    /// Draws the replicates. Each has as many blocks as the recordings.
     pub fn new(n_blocks: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(SEED);
         let draw = |_| {
@@ -30,16 +30,17 @@ impl Draws {
     }
 }
 
-/// The value that this part of the values lies below, 0…1; the values are put in order.
+/// The quantile of the values at `part`, 0…1. Sorts the values.
 pub fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = (part * values.len().saturating_sub(1) as f64).round() as usize;
     values.get(at).copied().unwrap_or(f64::NAN)
 }
 
-/// The rate that `count` events in `time` leave room for: with a higher one so few would have come with a chance below 5 %.
+/// The upper 95 % bound of a rate of which `count` events were seen in `time`: a higher rate gives so few events with a chance
+/// below 5 %.
 pub fn upper_rate(count: u32, time: f64) -> f64 {
-    // The chance of at most `count` events where `mean` are expected, after Poisson.
+    // The chance of at most `count` events of a Poisson distribution with this mean.
     let chance = |mean: f64| {
         let terms = (1..=count).scan(1.0, |term, k| {
             *term *= mean / f64::from(k);
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_rate_leaves_room_for_more_than_was_seen() {
-        // After zero events three are still possible, after ten nearly seventeen.
+        // After zero events a mean of three is still possible, after ten a mean of nearly seventeen.
         assert!((upper_rate(0, 1.0) - 2.996).abs() < 0.01);
         assert!((upper_rate(10, 2.0) - 16.96 / 2.0).abs() < 0.01);
     }

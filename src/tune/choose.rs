@@ -1,59 +1,58 @@
-//! Which of the candidates is taken, so that it is good on recordings that nobody has tuned by.
+//! Chooses one candidate threshold for each label, so that it is good also on recordings that it was not tuned by.
 //!
-//! The best candidate of a few recordings is best by chance. So the mean over the bootstrap is asked and not the recordings alone,
-//! neighbours speak for each other, the middle of all that are as good as the best is taken, and that is drawn towards the
-//! threshold in force, the more the fewer examples there are.
+//! The best candidate on a few recordings may be best by chance. Therefore the criterion is the mean over the bootstrap, smoothed
+//! over neighbouring candidates. The choice is the middle of all candidates that are as good as the best one. It is drawn towards
+//! the effective threshold, the more the fewer examples there are.
 
 use super::bootstrap::{Draws, quantile};
 use super::candidates::{RELUCTANT, USUAL, expit, logit};
 use super::matching::Counts;
 
-/// So many examples weigh as much as the threshold in force.
+/// The number of examples that weigh as much as the effective threshold.
 const PRIOR_EXAMPLES: f64 = 4.0;
-/// How much each neighbour of a candidate speaks for it, the farthest first.
+/// The weights of a candidate and its neighbours in the smoothed criterion.
 const KERNEL: [f64; 5] = [1.0, 2.0, 3.0, 2.0, 1.0];
-/// Candidates that are no more than this below the best are as good.
+/// The largest difference in the criterion at which a candidate is as good as the best one.
 const HAIR: f64 = 0.01;
-/// What was not asked for, another gate than the one in force or another release than the usual one, must be better in so many of
-/// the replicates.
+/// The part of the replicates in which another gate, or another release than the usual one, must be better before it is chosen.
 const SURE: f64 = 0.9;
 
-/// What every candidate of one label did, block by block.
+/// The counts of every candidate of one label, block by block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
-    /// The threshold in force.
+    /// The effective threshold.
     pub threshold: f64,
-    /// What the gate in force did.
+    /// The counts of the effective gate.
     pub in_force: Vec<Counts>,
-    /// The thresholds that were tried, rising.
+    /// The candidate thresholds, rising.
     pub thresholds: Vec<f64>,
-    /// What they did, in each of the [`MANNERS`](super::candidates::MANNERS).
+    /// The counts by manner (of the [`MANNERS`](super::candidates::MANNERS)), threshold and block.
     pub tried: Vec<Vec<Vec<Counts>>>,
 }
 
-/// What the thresholds are to reach.
+/// The goal of the choice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {
     /// The highest F1.
     F1,
-    /// The highest recall with so many false alarms at most in the time of all blocks together.
+    /// The highest recall with at most this number of false alarms in all blocks together.
     FalseAlarms(f64),
 }
 
-/// What was chosen for one label.
+/// The choice for one label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// The threshold; the one in force where nothing better was found.
+    /// The threshold; the effective one if no candidate is better.
     pub threshold: f64,
-    /// Between these lies the best threshold of other such recordings in 9 of 10 cases.
+    /// The range in which the best threshold of other such recordings lies in 9 of 10 cases.
     pub interval: (f64, f64),
-    /// How many true events there are.
+    /// The number of true events.
     pub n_examples: u32,
-    /// What the gate in force did.
+    /// The counts of the effective gate.
     pub before: Counts,
-    /// What the candidate nearest to the choice did.
+    /// The counts of the candidate nearest to the choice.
     pub after: Counts,
-    /// The manner, and the threshold among those that were tried; `None` where the gate in force stays.
+    /// The indices of that candidate's manner and threshold; `None` if the effective gate stays.
     pub nearest: Option<(usize, usize)>,
 }
 
@@ -70,7 +69,7 @@ impl Evidence {
         let kept = Choice { threshold: self.threshold, interval, n_examples, before, after: before, nearest: None };
         let asked = match goal {
             Goal::F1 => means(&drawn),
-            // How many false alarms there were is known; to draw them anew would only blur it.
+            // The limit applies to the false alarms of these recordings, which are known. The bootstrap would only blur it.
             Goal::FalseAlarms(_) => criteria(usual.iter().map(|blocks| sum(blocks)), goal),
         };
         let highest = || (goal != Goal::F1).then(|| self.thresholds.last().copied().map(logit)).flatten();
@@ -78,7 +77,7 @@ impl Evidence {
         let weight = f64::from(n_examples) / (f64::from(n_examples) + PRIOR_EXAMPLES);
         let mut chosen = weight * peak + (1.0 - weight) * logit(self.threshold.clamp(1e-4, 1.0 - 1e-4));
         if let Goal::FalseAlarms(_) = goal {
-            // Few examples are no reason to give more false alarms than were asked for.
+            // The draw towards the effective threshold must not exceed the limit of false alarms.
             let least = asked.iter().rposition(|criterion| criterion.is_infinite()).map_or(0, |over| over + 1);
             chosen = chosen.max(self.thresholds.get(least).copied().map_or(peak, logit));
         }
@@ -95,7 +94,8 @@ impl Evidence {
         Choice { threshold: expit(chosen), after, nearest: Some((manner, nearest)), ..kept }
     }
 
-    /// The log-odds in the middle of all candidates that are as good as the best and lie around it; `None` where none finds anything.
+    /// The log-odds in the middle of the candidates around the best one that are as good as it; `None` if no candidate finds
+    /// anything.
     fn peak(&self, criteria: &[f64]) -> Option<f64> {
         let (at, best) = criteria.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         if best <= 0.0 {
@@ -107,13 +107,13 @@ impl Evidence {
         Some((logit(self.thresholds[low]) + logit(self.thresholds[high])) / 2.0)
     }
 
-    /// The candidate that is nearest to these log-odds.
+    /// The index of the threshold nearest to these log-odds.
     fn nearest(&self, chosen: f64) -> usize {
         let far = |threshold: &f64| (logit(*threshold) - chosen).abs();
         (0..self.thresholds.len()).min_by(|a, b| far(&self.thresholds[*a]).total_cmp(&far(&self.thresholds[*b]))).unwrap_or(0)
     }
 
-    /// Which manner goes best with a threshold: the usual one, unless another release is better for sure.
+    /// The best manner for a threshold: the usual one, unless another release is surely better.
     fn manner(&self, threshold: usize, draws: &Draws) -> usize {
         let at = |manner: usize| &self.tried[manner][threshold];
         let gains = (USUAL + 1..RELUCTANT).map(|manner| (manner, gains(at(USUAL), at(manner), draws)));
@@ -122,18 +122,18 @@ impl Evidence {
     }
 }
 
-/// By how much F1 is higher with `new` than with `old`, replicate by replicate.
+/// The gain in F1 from `old` to `new`, replicate by replicate.
 fn gains(old: &[Counts], new: &[Counts], draws: &Draws) -> Vec<f64> {
     draws.replicates().map(|times| drawn(new, times).f1() - drawn(old, times).f1()).collect()
 }
 
-/// Whether there is a gain in nearly all replicates.
+/// Whether there is a gain in at least the part [`SURE`] of the replicates.
 fn is_sure(gains: &[f64]) -> bool {
     gains.iter().filter(|gain| **gain > 0.0).count() as f64 >= SURE * gains.len() as f64
 }
 
-/// How good each candidate is, rising thresholds; minus infinity where it gives more false alarms than are allowed, or a higher one
-/// does.
+/// The criterion of each candidate, from the lowest threshold on. It is minus infinity if the candidate or one with a higher
+/// threshold exceeds the limit of false alarms.
 fn criteria(counts: impl DoubleEndedIterator<Item = Counts>, goal: Goal) -> Vec<f64> {
     match goal {
         Goal::F1 => smooth(&counts.map(Counts::f1).collect::<Vec<_>>()),
@@ -152,7 +152,7 @@ fn criteria(counts: impl DoubleEndedIterator<Item = Counts>, goal: Goal) -> Vec<
     }
 }
 
-/// Each value as the mean of its neighbours, weighed by [`KERNEL`].
+/// Each value as the mean of itself and its neighbours, weighted by [`KERNEL`].
 fn smooth(values: &[f64]) -> Vec<f64> {
     let reach = KERNEL.len() / 2;
     let at = |at: usize| {
@@ -185,7 +185,8 @@ mod tests {
         Counts { hits, missed, false_alarms }
     }
 
-    /// `n` blocks with one true event each, which thresholds up to `found` find; those up to `noisy` give a false alarm as well.
+    /// `n` blocks with one true event each. Thresholds up to `found` find the event, and thresholds up to `noisy` give a false
+    /// alarm as well.
     fn evidence(n: usize, noisy: f64, found: f64, in_force: f64) -> Evidence {
         let thresholds = candidates::thresholds();
         let did = |threshold: f64| {
@@ -220,7 +221,7 @@ mod tests {
     fn what_is_no_better_stays_in_force() {
         let choice = choose(&evidence(20, 0.1, 0.4, 0.2), Goal::F1);
         assert_eq!((choice.threshold, choice.nearest), (0.2, None));
-        // And so it does where nothing is ever found.
+        // The effective threshold stays also if no candidate finds anything.
         let choice = choose(&evidence(20, 0.9, 0.0, 0.2), Goal::F1);
         assert_eq!((choice.threshold, choice.nearest), (0.2, None));
         assert!(choice.interval.0.is_nan());

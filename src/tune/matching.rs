@@ -1,4 +1,4 @@
-//! Which event that was heard is which true one: the rule of sed_eval, matched so that as many as possible are found.
+//! Matches the events that were heard with the true events: by the rule of sed_eval, with as many pairs as possible.
 
 use std::iter::Sum;
 use std::ops::{Add, Mul};
@@ -6,21 +6,22 @@ use std::ops::{Add, Mul};
 /// A stretch of time in seconds from a recording's start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
-    /// Where it begins.
+    /// The onset.
     pub onset_s: f64,
-    /// Where it ends; after its onset.
+    /// The offset; after the onset.
     pub offset_s: f64,
 }
 
-/// Spans that lie this near to each other are one, in seconds.
+/// The largest gap between two spans that count as one, in seconds.
 const TOUCHING_S: f64 = 0.01;
 
-/// When an event that was heard is a true one.
+/// The rule by which an event that was heard fits a true one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
-    /// Its onset is at most so many seconds off, its offset at most that or half of the true event's length.
+    /// The onset is off by at most this collar in seconds. The offset is off by at most the collar or half of the true event's
+    /// length, whichever is longer.
     Collar(f64),
-    /// Both share a moment: enough where an alarm is wanted, whenever it begins and ends.
+    /// Both events overlap. This is enough where an alarm is wanted and its times do not matter.
     Overlap,
 }
 
@@ -37,19 +38,19 @@ impl Rule {
     }
 }
 
-/// What became of the events of one recording.
+/// The outcome of matching in one recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
-    /// For each true event whether it was found.
+    /// For each true event, whether it was found.
     pub hit: Vec<bool>,
-    /// For each event that was heard whether it is a false alarm.
+    /// For each event that was heard, whether it is a false alarm.
     pub is_false: Vec<bool>,
 }
 
 /// Matches the true events of a recording with those that were heard in it.
 ///
-/// By the collar each event is matched with one other at most, and as many as possible are. Where an overlap is enough one alarm
-/// may stand for several true events, and several alarms for one.
+/// With a collar, each event is matched with one other at most, and the number of pairs is the highest possible. With overlap,
+/// one alarm may stand for several true events, and several alarms for one.
 pub fn matches(truth: &[Span], found: &[Span], rule: Rule) -> Matched {
     let fits = |at: usize, other: usize| rule.fits(&truth[at], &found[other]);
     if rule == Rule::Overlap {
@@ -70,34 +71,35 @@ pub fn matches(truth: &[Span], found: &[Span], rule: Rule) -> Matched {
     Matched { hit, is_false: of_found.iter().map(Option::is_none).collect() }
 }
 
-/// Long recordings are counted in blocks of about this length, in seconds: what is a minute apart hardly depends on each other.
+/// The approximate length of the blocks in which long recordings are counted, in seconds. Events a minute apart hardly depend on
+/// each other.
 const BLOCK_S: f64 = 60.0;
 
-/// What became of the true events, and of those that were heard.
+/// The counts of the true events and of the false alarms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// True events that were found.
+    /// The number of true events that were found.
     pub hits: u32,
-    /// True events that were not.
+    /// The number of true events that were not found.
     pub missed: u32,
-    /// Events that were heard and are not true.
+    /// The number of events that were heard and fit no true event.
     pub false_alarms: u32,
 }
 
 impl Counts {
-    /// The harmonic mean of precision and recall; 0 where nothing was found.
+    /// The harmonic mean of precision and recall; 0 if nothing was found.
     pub fn f1(self) -> f64 {
         let twice = 2.0 * f64::from(self.hits);
         if self.hits == 0 { 0.0 } else { twice / (twice + f64::from(self.missed) + f64::from(self.false_alarms)) }
     }
 
-    /// The part of what was heard that is true; 1 where nothing was heard.
+    /// The part of the events heard that are true; 1 if nothing was heard.
     pub fn precision(self) -> f64 {
         let heard = self.hits + self.false_alarms;
         if heard == 0 { 1.0 } else { f64::from(self.hits) / f64::from(heard) }
     }
 
-    /// The part of the true events that was found.
+    /// The part of the true events that were found.
     pub fn recall(self) -> f64 {
         f64::from(self.hits) / f64::from((self.hits + self.missed).max(1))
     }
@@ -125,12 +127,12 @@ impl Sum for Counts {
     }
 }
 
-/// How many blocks a recording of this length is counted in.
+/// The number of blocks of a recording of this length.
 pub fn n_blocks(lasts_s: f64) -> usize {
     ((lasts_s / BLOCK_S).round() as usize).max(1)
 }
 
-/// What became of the events of one recording, for each of its blocks.
+/// The counts of each block of one recording.
 pub fn tally(truth: &[Span], found: &[Span], rule: Rule, n_blocks: usize) -> Vec<Counts> {
     let matched = matches(truth, found, rule);
     let mut blocks = vec![Counts::default(); n_blocks];
@@ -145,7 +147,7 @@ pub fn tally(truth: &[Span], found: &[Span], rule: Rule, n_blocks: usize) -> Vec
     blocks
 }
 
-/// Finds a partner for the true event `at`; those that have one already may be given another (Kuhn's algorithm).
+/// Finds a partner for the true event `at`. Events that have a partner already may be given another one (Kuhn's algorithm).
 fn augment(at: usize, fits: &impl Fn(usize, usize) -> bool, of_found: &mut [Option<usize>], tried: &mut [bool]) -> bool {
     for other in 0..of_found.len() {
         if tried[other] || !fits(at, other) {
@@ -160,7 +162,7 @@ fn augment(at: usize, fits: &impl Fn(usize, usize) -> bool, of_found: &mut [Opti
     false
 }
 
-/// The spans in order, those that touch or overlap made one: no detector of one label can tell them apart.
+/// The spans in order, in which spans that touch or overlap are one, because a detector of one label cannot tell them apart.
 pub fn united(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
     let mut united: Vec<Span> = Vec::new();
@@ -202,7 +204,7 @@ mod tests {
     fn one_event_is_matched_with_one_and_as_many_as_possible_are() {
         let rule = Rule::Collar(0.5);
         assert_eq!(count(&[(1.0, 2.0)], &[(1.0, 2.0), (1.2, 2.2)], rule), (1, 1));
-        // The first that fits would take the only one that the second could have.
+        // If the first true event took the first partner that fits, none would be left for the second.
         assert_eq!(count(&[(1.0, 2.0), (1.4, 2.4)], &[(1.3, 2.3), (0.7, 1.7)], rule), (2, 0));
     }
 

@@ -1,9 +1,9 @@
-//! Thresholds by what recordings, or hours of background, say.
+//! Computes thresholds from recordings whose sounds are known, or from hours of ordinary background.
 //!
-//! Of recordings whose sounds are known: what is matched with what, and which of many candidates is taken. Every candidate was in
-//! force in the real engine over the same recordings; here only its events are counted. `background` is for hours of which nobody
-//! says what they hold. But for its state file nothing here reads or writes one, and nothing draws a number that is not the same again
-//! the next time.
+//! For known recordings, the caller runs every candidate gate through the engine. `candidates` lists the gates, `matching`
+//! compares their events with the true ones, and `choose` picks one gate with the help of `bootstrap`. `background` is for hours
+//! without a list of their sounds. No file but its state file is read or written here. Random numbers come from a fixed seed, so
+//! the results repeat.
 
 pub mod background;
 pub mod bootstrap;

@@ -1,6 +1,6 @@
 //! `mimid tune --background` and `--background-live`: finds thresholds from hours of ordinary background.
 //!
-//! Only counts and times of peaks are gathered, and kept in a state file if there is one; never a sound.
+//! Only the counts and times of peaks are gathered, and kept in a state file if there is one. No sound is kept.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -87,8 +87,8 @@ fn standard_state() -> Option<PathBuf> {
     folder.map(|folder| folder.join("mimid/background.json"))
 }
 
-/// Adds the statistics of the recordings that the state does not hold yet. Returns the number of those that could not be read to
-/// their end.
+/// Adds the statistics of the recordings that the state does not hold yet. Returns the number of recordings that could not be
+/// read to their end.
 fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut StateFile) -> Result<usize, Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let mut engine = Engine::open(model, &runtime, config.model.n_threads())?;
@@ -172,7 +172,7 @@ fn tell(args: &Args, advice: &Advice, statistics: &Statistics, rules: &[Rule], m
     Ok(())
 }
 
-/// The changes of the configuration that the advice comes to.
+/// The assignments that make the advised changes in the configuration.
 fn assignments(original: &Original, advice: &Advice, rules: &[Rule], labels: &Labels) -> Result<Vec<Assignment>, EditError> {
     // A group cannot be ignored, so it gets the highest threshold instead.
     let ignores = |choice: &&Choice| choice.ignore && !rules[choice.rule].subject.is_group();

@@ -1,5 +1,5 @@
-//! Runs every candidate gate at once through the engine. Each is a rule of its own, so its events are those that the daemon would
-//! report.
+//! Runs all candidate gates through the engine at once. Each is a rule of its own, so its events are those that the daemon would
+//! report with it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// The waits between attempts to connect again: the first, and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// The reason for a broken connection.
+/// The reason why the connection is of no more use.
 enum Break {
     /// The daemon may be back later.
     Away(String),
@@ -138,7 +138,7 @@ impl Link {
             );
             return Err(Break::Never(Failure::new(sentence, exit::USAGE)));
         }
-        // Of all reports only a reload matters, because it may bring another model.
+        // A reload may bring another model. No other report matters.
         let types = vec!["config.reloaded".to_owned()];
         let request =
             Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None, instance: None };

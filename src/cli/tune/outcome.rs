@@ -12,7 +12,8 @@ use crate::tune::candidates::{self, MANNERS, RELUCTANT, USUAL};
 use crate::tune::choose::{Choice, Evidence, Goal};
 use crate::tune::matching::{self, Counts, n_blocks, tally, united};
 
-/// The number of rounds in which the members of a branch are chosen: the best gate of one depends on the others.
+/// The number of rounds in which the gates of a branch are chosen. There are several, because the best gate of one member depends
+/// on the others.
 const ROUNDS: usize = 2;
 
 /// The outcome for one label or group.
@@ -168,7 +169,7 @@ fn sum(blocks: &[Counts]) -> Counts {
 pub fn assignments(original: &Original, wanted: &[(&Rule, Gate)], labels: &Labels) -> Result<Vec<Vec<Assignment>>, EditError> {
     let assign = |rule: &Rule, key: Key, value: f32| Assignment::number(&rule.subject, key, value.into());
     let thresholds: Vec<Assignment> = wanted.iter().map(|(rule, gate)| assign(rule, Key::Threshold, gate.threshold)).collect();
-    // A release of the file's own may be above the new threshold. Then nothing follows, and every number is set.
+    // The file may set a release above the new threshold, which is not valid. Then every number is set.
     let derived = match original.plan(&thresholds, labels) {
         Err(EditError::Invalid(_)) => None,
         plan => Some(plan?),

@@ -160,7 +160,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 struct Join<'a> {
     path: &'a Path,
     files: &'a [PathBuf],
-    /// The same as canonical paths.
+    /// The canonical paths of the recordings.
     places: &'a [PathBuf],
     /// The recordings found so far by name. A fault is reported once for each name.
     of_name: HashMap<Option<String>, Option<usize>>,

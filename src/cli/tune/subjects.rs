@@ -22,8 +22,8 @@ pub struct Tuned {
     pub from: Vec<usize>,
 }
 
-/// A branch of the label hierarchy: a label with true events and its descendants, tuned together, because an event of a
-/// descendant is one of the label as well. A bark is a dog.
+/// A branch of the label hierarchy: a label with true events and its descendants. They are tuned together, because an event of a
+/// descendant, such as Bark, is also one of the label, such as Dog.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branch {
     /// The head, which has the true events, then its descendants without true events of their own; as indices of
@@ -74,7 +74,7 @@ impl Subjects {
         let mut order: Vec<usize> = (0..all.len()).filter(|at| !all[*at].from.is_empty()).collect();
         order.sort_by_key(|at| below(*at));
         let kept: Vec<usize> = (0..all.len()).filter(|at| heads[*at].is_some()).collect();
-        // The indices of a branch are those among the kept ones.
+        // The indices in a branch count the kept labels only.
         let places = |found: Vec<usize>| found.iter().filter_map(|at| kept.binary_search(at).ok()).collect::<Vec<usize>>();
         let branch = |of: &usize| {
             let followers = (0..all.len()).filter(|at| at != of && heads[*at] == Some(*of));
@@ -88,7 +88,7 @@ impl Subjects {
 }
 
 impl Tuned {
-    /// Its true events in a recording.
+    /// The true events of this label or group in a recording.
     pub fn truth(&self, recording: &Labelled) -> Vec<Span> {
         united(recording.events.iter().filter(|event| self.from.contains(&event.label)).map(|event| event.span).collect())
     }

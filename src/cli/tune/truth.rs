@@ -135,7 +135,8 @@ impl Truth {
     }
 }
 
-/// Whether a file that begins with this line is an Audacity label track: two times, or the frequencies that follow them.
+/// Whether a file that begins with this line is an Audacity label track. Its lines begin with two times, or with a backslash
+/// before the frequencies of the label above.
 fn is_label_track(line: &str) -> bool {
     let mut fields = line.split('\t');
     let is_time = |field: Option<&str>| field.is_some_and(|field| field.trim().parse::<f64>().is_ok());

@@ -1,8 +1,9 @@
-//! The lowest thresholds that keep all alarms of ordinary background together within a budget.
+//! Finds the lowest thresholds that keep the alarms of ordinary background, of all labels together, within a budget.
 //!
-//! The budget is shared out so that no label pays more than another for the same gain: each gets alarms in proportion to how slowly
-//! its tail thins out. Raising follows the evidence at once, lowering follows it the more the longer was heard. What is in force is
-//! taken for good where nothing speaks against it: somebody found it with other recordings, or set it.
+//! Each label gets a share of the budget in proportion to the scale of its tail, because a slowly thinning tail needs a larger
+//! rise of the threshold for the same reduction. A threshold is raised at once as the evidence asks. It is lowered only in part,
+//! and the more the longer was heard. An effective threshold without alarms gets extra trust, because somebody found it with
+//! other recordings or set it.
 
 use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
@@ -11,43 +12,43 @@ use crate::detect::rule::Rule;
 use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 
-/// A threshold in force that nothing reached counts as much as so many hours without an alarm.
+/// The number of further hours without an alarm that an effective threshold counts as, if no alarm reached it.
 const TRUST_HOURS: f64 = 24.0;
-/// A label that needs a threshold above this, or above the highest score that it is likely to reach, is heard all the time, or as
-/// good as never: it is better ignored.
+/// The highest threshold that is of use. A label that needs a higher one, or one above the highest score that it is likely to
+/// reach, is heard all the time or hardly ever, and is better ignored.
 const CEILING: f32 = 0.95;
-/// A threshold is so far above the highest alarm that was seen, in log-odds, where the budget allows for none.
+/// The distance from the highest alarm to the threshold, in log-odds, where the budget allows for no alarm.
 const MARGIN: f64 = 0.2;
-/// After so many hours half of what could be lowered is.
+/// The time heard after which half of a possible lowering is done, in hours.
 const LOWERING_HOURS: f64 = 48.0;
-/// What would be raised, or lowered, by less than this from what is in force, in log-odds, stays.
+/// The least steps up and down from the effective threshold, in log-odds. After a smaller step the effective threshold stays.
 const SAME: (f64, f64) = (0.1, 0.25);
 
-/// What is advised for one rule.
+/// The advice for one rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// The rule, by its index.
+    /// The index of the rule.
     pub rule: usize,
-    /// What confirms an event.
+    /// The threshold, which confirms an event.
     pub threshold: Number,
-    /// What announces one.
+    /// The start threshold, which announces an event.
     pub start_threshold: Number,
-    /// No threshold would do: it is better not reported here.
+    /// Whether the label is better ignored, because no threshold keeps within the budget.
     pub ignore: bool,
-    /// Its strongest alarms: the announced ones where more are announced than confirmed.
+    /// The strongest alarms: of the causal score if more alarms are announced than confirmed, or else of the confirmed score.
     pub strongest: Vec<Alarm>,
 }
 
 /// One of a rule's two thresholds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Number {
-    /// What is in force, 0…1.
+    /// The effective number, 0…1.
     pub in_force: f32,
-    /// What is advised, 0…1; the same where nothing is to be changed.
+    /// The advised number, 0…1; the effective one if nothing is to be changed.
     pub advised: f32,
-    /// How many alarms reached what is in force.
+    /// The number of alarms that reached the effective number.
     pub n_in_force: u64,
-    /// How many reach what is advised.
+    /// The number of alarms that reached the advised number.
     pub n_advised: u64,
 }
 
@@ -59,45 +60,47 @@ impl Number {
 }
 
 impl Choice {
-    /// About how many alarms it would have made at the thresholds in force: what is announced is mostly what is confirmed as well.
+    /// The approximate number of alarms at the effective thresholds. Most alarms are both announced and confirmed, so the larger
+    /// of the two numbers counts.
     pub fn n_in_force(&self) -> u64 {
         self.threshold.n_in_force.max(self.start_threshold.n_in_force)
     }
 
-    /// About how many are left.
+    /// The approximate number of alarms at the advised thresholds.
     pub fn n_advised(&self) -> u64 {
         if self.ignore { 0 } else { self.threshold.n_advised.max(self.start_threshold.n_advised) }
     }
 
-    /// Whether anything is to be changed.
+    /// Whether a change is advised.
     pub fn is_change(&self) -> bool {
         self.ignore || self.threshold.is_changed() || self.start_threshold.is_changed()
     }
 }
 
-/// What is advised for all rules, and how sure it is.
+/// The advice for all rules, and its certainty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
-    /// One for each rule, in their order.
+    /// The advice for each rule, in the order of the rules.
     pub choices: Vec<Choice>,
-    /// The hours heard.
+    /// The time heard, in hours.
     pub hours: f64,
-    /// How many alarms a day were asked for, of all rules together.
+    /// The budget: the alarms a day of all rules together.
     pub per_day: f64,
-    /// About how many alarms of the hours heard are left.
+    /// The approximate number of alarms in the time heard that are left.
     pub n_left: u64,
-    /// With 95 % certainty no more than so many alarms a day remain, by what was heard alone.
+    /// The upper 95 % bound of the alarms a day that are left, by the time heard alone.
     pub at_most_per_day: f64,
-    /// So many hours without an alarm would make sure of the budget.
+    /// The hours without an alarm after which that bound is within the budget.
     pub hours_to_be_sure: f64,
 }
 
-/// The thresholds for `rules` over a model's labels that keep all of them within `per_day` alarms a day.
+/// The thresholds for `rules` over a model's labels that keep all rules together within `per_day` alarms a day.
 pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day: f64) -> Advice {
     let hours = statistics.hours().max(1e-3);
     let records = |kind| rules.iter().map(move |rule| statistics.record(&rule.members, kind)).collect::<Vec<Record>>();
     let (two_sided, causal) = (records(CurveKind::Confirmed), records(CurveKind::Causal));
-    // An alarm is announced, or confirmed, or both: half of the budget for each stays within it whichever they are.
+    // An alarm is announced, confirmed, or both. Announced and confirmed alarms get half of the budget each, so their sum stays
+    // within it.
     let budget = per_day / 24.0 * hours / 2.0;
     let thresholds: Vec<f32> = rules.iter().map(|rule| rule.gate.threshold).collect();
     let starts: Vec<f32> = rules.iter().map(|rule| rule.gate.start_threshold).collect();
@@ -125,17 +128,18 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day:
     }
 }
 
-/// The log-odds above which a threshold is as good as none.
+/// The highest threshold that is of use for a rule, in log-odds.
 fn ceiling(rule: &Rule, labels: &Labels) -> f64 {
     let highest = |label: &usize| labels.thresholds(*label).and_then(|suited| suited.highest).unwrap_or(1.0);
     let highest = rule.members.iter().map(highest).fold(0.0, f32::max);
     log_odds(highest.min(CEILING)).into()
 }
 
-/// A threshold at the log-odds `place`, in words of scores.
+/// The advice for a threshold that should lie at the log-odds `place`.
 fn number(record: &Record, in_force: f32, place: f64, ceiling: f64) -> Number {
     let score = score_of(place as f32);
-    // Rounded up: a threshold must not fall below what it was made to exceed. Above the ceiling nothing is announced at all.
+    // The score is rounded up, because the threshold must not fall below an alarm that it is to exceed. Above the ceiling it is
+    // 1.
     let unit = if score < 0.1 { 1e-4 } else { 1e-3 };
     let rounded = if place > ceiling { 1.0 } else { (score / unit).ceil() * unit };
     let n_in_force = record.n_reaching(in_force);
@@ -145,18 +149,18 @@ fn number(record: &Record, in_force: f32, place: f64, ceiling: f64) -> Number {
     Number { in_force, advised, n_in_force, n_advised: record.n_reaching(advised) }
 }
 
-/// What is known of one curve.
+/// The facts about one curve.
 struct Curve {
     tail: Tail,
-    /// The threshold in force, in log-odds.
+    /// The effective threshold, in log-odds.
     in_force: f64,
-    /// The log-odds above which a threshold is as good as none.
+    /// The highest threshold that is of use, in log-odds.
     ceiling: f64,
-    /// Hours by which what is in force is trusted beyond what was heard.
+    /// The hours without an alarm that the effective threshold counts as, beyond the time heard.
     trust: f64,
 }
 
-/// For each record the log-odds of its threshold, so that `budget` alarms are expected in as long a time as was heard.
+/// The log-odds of each record's threshold, so that at most `budget` alarms are expected in a time as long as the time heard.
 fn place_all(records: &[Record], in_force: &[f32], ceilings: &[f64], hours: f64, budget: f64) -> Vec<f64> {
     let tails = Tail::all(records);
     let curves: Vec<Curve> = records
@@ -172,7 +176,8 @@ fn place_all(records: &[Record], in_force: &[f32], ceilings: &[f64], hours: f64,
         .collect();
     let all = |price: f64| curves.iter().map(move |curve| curve.place(price, hours, budget)).collect::<Vec<f64>>();
     let expected = |price: f64| curves.iter().zip(all(price)).map(|(curve, at)| curve.expected(at, hours)).sum::<f64>();
-    // The higher the price of a step in log-odds, the lower the thresholds: by halves to the highest that can be paid.
+    // A higher price gives lower thresholds and more alarms. Bisection finds the logarithm of the highest price within the
+    // budget.
     let (mut low, mut high) = (-60.0f64, 30.0f64);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
@@ -182,10 +187,10 @@ fn place_all(records: &[Record], in_force: &[f32], ceilings: &[f64], hours: f64,
 }
 
 impl Curve {
-    /// Where the threshold goes if `price` alarms may be had for each step in log-odds that the tail thins out in.
+    /// The log-odds of the threshold at `price`: the number of alarms that a label may have for each unit of its tail's scale.
     fn place(&self, price: f64, hours: f64, budget: f64) -> f64 {
         let share = price * self.tail.scale;
-        // Where no whole alarm is allowed, none that was seen may come again.
+        // If the budget is below one alarm, no alarm that was seen may reach the threshold.
         let least = if budget < 1.0 { self.tail.highest + MARGIN } else { f64::NEG_INFINITY };
         let raised = self.tail.reached_by(share * (hours + self.trust) / hours).max(least);
         if raised >= self.in_force {
@@ -195,7 +200,8 @@ impl Curve {
         self.in_force + hours / (hours + LOWERING_HOURS) * (lowered - self.in_force)
     }
 
-    /// How many alarms are expected at the log-odds `at` in as long a time as was heard; none of what is ignored.
+    /// The number of alarms that are expected at the log-odds `at` in a time as long as the time heard; 0 for a label that is to
+    /// be ignored.
     fn expected(&self, at: f64, hours: f64) -> f64 {
         if at > self.ceiling {
             return 0.0;

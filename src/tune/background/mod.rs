@@ -1,9 +1,9 @@
-//! Thresholds from hours of ordinary background, of which nobody says what they hold: whatever is heard there is false.
+//! Computes thresholds from hours of ordinary background, in which every event counts as a false alarm.
 //!
-//! `statistics` is what is kept of the hours, `state` keeps it in a file, `tail` draws on what was seen to what was not, `choice`
-//! finds the thresholds, `report` says it in words.
+//! `statistics` counts the peaks of the scores, and `state` keeps the counts in a file. `tail` extrapolates the counts to scores
+//! that were not reached, `choice` finds the thresholds, and `report` writes them out.
 //!
-//! Invariant: no sound is kept, only how often a label's score rose how high, and when the strongest were.
+//! Invariant: no sound is kept, only counts of the peaks by height, and the times of the strongest ones.
 
 pub mod choice;
 pub mod report;

@@ -1,4 +1,4 @@
-//! What hours of background say, in words for people and in JSON for machines.
+//! The report on hours of background: text for people and JSON for programs.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::statistics::{Alarm, Place, Statistics};
 use crate::detect::rule::Rule;
 use crate::text::visible;
 
-/// So many labels are listed that would have fired most.
+/// The number of labels with the most alarms that are listed.
 const MOST: usize = 10;
-/// So many of a label's strongest moments are named.
+/// The number of a label's strongest alarms that are named.
 const MOMENTS: usize = 3;
 
-/// A length of time for people.
+/// A duration as text for people.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
@@ -28,7 +28,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// When an alarm was: a place in a recording, or a local time and a source.
+/// The place and the time of an alarm: a recording and the time in it, or a local time and a source.
 fn moment(alarm: &Alarm, zone: &TimeZone) -> String {
     let at_ms = alarm.moment.at_ms;
     match &alarm.moment.place {
@@ -40,7 +40,7 @@ fn moment(alarm: &Alarm, zone: &TimeZone) -> String {
     }
 }
 
-/// The report for people.
+/// The report as text for people.
 pub fn text(advice: &Advice, statistics: &Statistics, rules: &[Rule], zone: &TimeZone) -> String {
     let mut out = String::new();
     let heard = duration(Duration::from_millis(statistics.heard_ms));
@@ -127,7 +127,7 @@ fn alarms(n: f64) -> String {
     format!("{number} alarm{}", if number == "1" { "" } else { "s" })
 }
 
-/// The report for machines.
+/// The report as JSON for programs.
 pub fn json(advice: &Advice, statistics: &Statistics, rules: &[Rule]) -> Value {
     let strongest = |alarm: &Alarm| {
         let (score, at_ms) = (rounded(alarm.score), alarm.moment.at_ms);

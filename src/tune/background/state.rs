@@ -1,6 +1,6 @@
 //! The state file: the statistics of the hours heard so far, so that a restart loses nothing and another day can be added.
 //!
-//! It is written whole or not at all, and read only where it is whole and of the model in force.
+//! The file is written whole or not at all. It is read only if it is whole and belongs to the effective model.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -15,61 +15,61 @@ use crate::model::{Labels, Model};
 /// The version of the file's format.
 const VERSION: u32 = 1;
 
-/// Why a state file is not used.
+/// The reason why a state file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("the state file {} cannot be read ({error}); name another with --state", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("the state file {} cannot be written ({error}); name another with --state", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// It is torn, or something else altogether.
+    /// The file is damaged, or is no state file.
     #[error("{} is torn, or no state of `mimid tune` ({what}); remove it, or name another with --state", path.display())]
     Torn {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
-    /// Another version of the program wrote it.
+    /// The file has another version of the format.
     #[error("the state file {} has version {actual}, not {VERSION}; remove it, or name another with --state", path.display())]
     WrongVersion {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The file's version.
         actual: u64,
     },
-    /// Its scores are another model's.
+    /// The file has the scores of another model.
     #[error("the state file {} is of the model {actual}, not {expected}; remove it, or name another with --state", path.display())]
     WrongModel {
         /// The file.
         path: PathBuf,
-        /// Whose scores it holds.
+        /// The model of the file.
         actual: String,
-        /// Whose scores it should hold.
+        /// The effective model.
         expected: String,
     },
 }
 
-/// Whose scores they are.
+/// The model that the scores come from.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
     /// The model's name.
     pub name: &'a str,
-    /// Its graph's sha256.
+    /// The SHA-256 of the model's graph.
     pub sha256: &'a str,
-    /// Its labels.
+    /// The model's labels.
     pub labels: &'a Labels,
 }
 
@@ -87,9 +87,9 @@ struct Saved {
     model_sha256: String,
     heard_ms: u64,
     recordings: Vec<String>,
-    /// What moments point to.
+    /// The places, to which the strongest alarms refer by index.
     places: Vec<SavedPlace>,
-    /// By the label's id.
+    /// The records by the label's id.
     labels: BTreeMap<String, SavedLabel>,
 }
 
@@ -113,11 +113,11 @@ struct SavedLabel {
 #[serde(deny_unknown_fields)]
 struct SavedRecord {
     counts: Vec<u32>,
-    /// Score, place, milliseconds.
+    /// Each alarm's score, the index of its place, and its time in milliseconds.
     strongest: Vec<(f32, usize, i64)>,
 }
 
-/// Reads the statistics that `path` holds of this model; none yet where there is no such file.
+/// Reads the statistics of this model from `path`; `None` if there is no such file.
 pub fn read(path: &Path, model: Identity) -> Result<Option<Statistics>, StateError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -126,7 +126,7 @@ pub fn read(path: &Path, model: Identity) -> Result<Option<Statistics>, StateErr
     };
     let torn = |what: String| StateError::Torn { path: path.into(), what };
     let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| torn(error.to_string()))?;
-    // Another version may have other fields; its number comes first.
+    // Another version may have other fields, so the version is checked before the fields.
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
         Some(actual) => return Err(StateError::WrongVersion { path: path.into(), actual }),
@@ -141,7 +141,7 @@ pub fn read(path: &Path, model: Identity) -> Result<Option<Statistics>, StateErr
     saved.statistics(model).map(Some).map_err(torn)
 }
 
-/// Writes the statistics of this model to `path`, whose folder is made if need be: the old file stays until the new one is whole.
+/// Writes the statistics of this model to `path`, and makes its folder if need be. The old file stays until the new one is whole.
 pub fn write(path: &Path, statistics: &Statistics, model: Identity) -> Result<(), StateError> {
     let unwritable = |error| StateError::Unwritable { path: path.into(), error };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -152,7 +152,7 @@ pub fn write(path: &Path, statistics: &Statistics, model: Identity) -> Result<()
         let json = serde_json::to_vec(&Saved::new(statistics, model))?;
         let written = file.write_all(&json).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&new, path));
         if written.is_err() {
-            // What is left of it is of no use to anybody; that it cannot be removed changes nothing.
+            // The unfinished file is of no use. A failure to remove it does no harm.
             let _ = std::fs::remove_file(&new);
         }
         written
@@ -194,7 +194,7 @@ impl Saved {
         }
     }
 
-    /// The statistics, or what cannot be true of them.
+    /// The statistics. The error is the fault of a file that contradicts itself or the model.
     fn statistics(self, model: Identity) -> Result<Statistics, String> {
         let place = |saved: &SavedPlace| match saved {
             SavedPlace::Recording(path) => Place::Recording(path.as_str().into()),

@@ -1,7 +1,8 @@
-//! What is kept of hours of background: for each label and curve how often it rose how high, and when the strongest were.
+//! The statistics of hours of background: for each label and curve of scores, a histogram of the peaks and the strongest of them.
 //!
-//! Peaks of one curve that follow each other within seconds are one alarm: nobody is woken twice by them. What is kept of an alarm
-//! is a count and, of the strongest, score and time; its size is bounded whatever is heard, and no sound can be made of it.
+//! Peaks of one curve that follow each other within seconds are one alarm, because they alarm a user only once. An alarm adds one
+//! to the histogram, and the strongest alarms are kept with score and time. The size is bounded however much is heard, and no
+//! sound can be restored from it.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,18 +10,18 @@ use std::sync::Arc;
 
 use crate::detect::peaks::{CurveKind, FLOOR};
 
-/// Peaks with less time between them are one alarm, in milliseconds …
+/// The time between two peaks below which they are one alarm, in milliseconds.
 pub const GAP_MS: i64 = 5_000;
-/// … unless it lasts longer than this: what goes on and on is many alarms.
+/// The longest duration of one alarm, in milliseconds. A sound that goes on longer is several alarms.
 pub const LONGEST_MS: i64 = 30_000;
-/// So many of the strongest alarms of each curve are kept with their times.
+/// The number of the strongest alarms of each curve that are kept with their times.
 pub const STRONGEST: usize = 20;
 /// The width of a histogram's bin, in log-odds.
 pub const BIN: f32 = 0.1;
-/// How many bins there are: the last one takes everything above, which is as good as 1.
+/// The number of bins. The last one takes all higher scores, which are nearly 1.
 pub const N_BINS: usize = 160;
 
-/// The logarithm of a score's odds, which tells 0.9 from 0.99 as well as 0.1 from 0.01.
+/// The log-odds of a score: a scale on which 0.9 and 0.99 are as far apart as 0.1 and 0.01.
 pub fn log_odds(score: f32) -> f32 {
     let score = score.clamp(1e-6, 1.0 - 1e-6);
     (score / (1.0 - score)).ln()
@@ -31,41 +32,42 @@ pub fn score_of(log_odds: f32) -> f32 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// The bin that a score belongs to.
+/// The bin of a score.
 fn bin(score: f32) -> usize {
     let above = (log_odds(score) - log_odds(FLOOR)) / BIN;
     (above.max(0.0) as usize).min(N_BINS - 1)
 }
 
-/// Where something was heard.
+/// The place of a sound.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
-    /// In the recording with this path.
+    /// The recording with this path.
     Recording(Arc<str>),
-    /// On the daemon's source with this name.
+    /// The daemon's source with this name.
     Source(Arc<str>),
 }
 
-/// When and where something was heard.
+/// The place and the time of a sound.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// Milliseconds from the recording's beginning, or since 1970 for a source.
+    /// The time in milliseconds from the recording's beginning; for a source, since 1970.
     pub at_ms: i64,
 }
 
-/// The highest peak of some that are near to each other.
+/// An alarm: the highest of the peaks that count as one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
-    /// How high, 0…1.
+    /// The score of the peak, 0…1.
     pub score: f32,
-    /// When and where.
+    /// The place and the time of the peak.
     pub moment: Moment,
 }
 
 impl Alarm {
-    /// The strongest first; of equals the one that a name or a clock puts first, so that it does not matter which came first.
+    /// The order of alarms: by score, the strongest first, then by place and time. So the order in which they were added does not
+    /// matter.
     fn order(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.moment.cmp(&other.moment))
     }
@@ -74,19 +76,20 @@ impl Alarm {
 /// The alarms of one curve of one label.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
-    /// How many rose how high, by bins from the floor on; what is behind the last is nothing.
+    /// The number of alarms in each bin, from the floor on. Bins after the last one here are empty.
     pub counts: Vec<u32>,
-    /// The strongest, the first of all first.
+    /// The strongest alarms, the strongest first.
     pub strongest: Vec<Alarm>,
 }
 
 impl Record {
-    /// How many alarms there were above the floor.
+    /// The number of alarms above the floor.
     pub fn n_alarms(&self) -> u64 {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// How many alarms reached `score`; beyond the strongest to within a bin, rather more than fewer.
+    /// The number of alarms that reached `score`. It is exact among the strongest alarms. Below them, all alarms of the bin of
+    /// `score` are counted.
     pub fn n_reaching(&self, score: f32) -> u64 {
         let weakest = self.strongest.last().filter(|_| self.strongest.len() == STRONGEST);
         match weakest {
@@ -111,7 +114,7 @@ impl Record {
         self.counts[bin] = self.counts[bin].saturating_add(n);
     }
 
-    /// Takes what another stretch of background had of the same curve.
+    /// Adds the alarms of the same curve in another stretch of background.
     pub fn merge(&mut self, other: &Record) {
         for (bin, count) in other.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.count(bin, *count);
@@ -122,27 +125,27 @@ impl Record {
     }
 }
 
-/// A curve of a label: the label's index among the model's outputs, and which curve.
+/// A curve of a label: the label's index among the model's outputs, and the kind of the curve.
 pub type Key = (usize, CurveKind);
 
-/// What is kept of the hours heard.
+/// The statistics of the hours heard.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statistics {
-    /// Each curve that ever rose above the floor.
+    /// The record of each curve that ever rose above the floor.
     pub records: BTreeMap<Key, Record>,
-    /// For how long was heard, in milliseconds.
+    /// The time heard, in milliseconds.
     pub heard_ms: u64,
-    /// The recordings that have been heard whole, so that none counts twice.
+    /// The recordings that have been heard whole. They are remembered so that none counts twice.
     pub recordings: BTreeSet<String>,
 }
 
 impl Statistics {
-    /// The hours heard.
+    /// The time heard, in hours.
     pub fn hours(&self) -> f64 {
         self.heard_ms as f64 / 3_600_000.0
     }
 
-    /// What one curve did, or what the curves of several labels did together, as a group of them does.
+    /// The record of one label's curve, or of the curves of several labels together, as for a group.
     pub fn record(&self, labels: &[usize], kind: CurveKind) -> Record {
         let mut record = Record::default();
         for label in labels {
@@ -153,7 +156,7 @@ impl Statistics {
         record
     }
 
-    /// Takes what another stretch of background brought.
+    /// Adds the statistics of another stretch of background.
     pub fn merge(&mut self, other: &Statistics) {
         for (key, record) in &other.records {
             self.records.entry(*key).or_default().merge(record);
@@ -163,11 +166,11 @@ impl Statistics {
     }
 }
 
-/// Makes statistics of peaks as they come; those of one curve come in the order of time.
+/// Makes statistics of peaks as they come. The peaks of one curve in one place must come in the order of time.
 #[derive(Debug, Clone, Default)]
 pub struct Gatherer {
     statistics: Statistics,
-    /// The alarms that may go on.
+    /// The alarms to which later peaks may still belong.
     open: HashMap<(Key, Place), Cluster>,
 }
 
@@ -179,12 +182,12 @@ struct Cluster {
 }
 
 impl Gatherer {
-    /// Goes on from what was gathered before.
+    /// Goes on from earlier statistics.
     pub fn new(statistics: Statistics) -> Self {
         Self { statistics, open: HashMap::new() }
     }
 
-    /// Takes a peak.
+    /// Adds a peak.
     pub fn peak(&mut self, key: Key, score: f32, moment: Moment) {
         let at_ms = moment.at_ms;
         let alarm = Alarm { score, moment };
@@ -206,22 +209,22 @@ impl Gatherer {
         }
     }
 
-    /// What has been counted so far, without the alarms that may go on.
+    /// The statistics so far, without the alarms to which later peaks may still belong.
     pub fn so_far(&self) -> &Statistics {
         &self.statistics
     }
 
-    /// So much was heard.
+    /// Adds to the time heard.
     pub fn heard(&mut self, milliseconds: u64) {
         self.statistics.heard_ms += milliseconds;
     }
 
-    /// The statistics so far, as if it ended here.
+    /// The statistics so far, as if all alarms ended now.
     pub fn statistics(&self) -> Statistics {
         self.clone().finish()
     }
 
-    /// Ends every alarm.
+    /// Ends every alarm, and returns the statistics.
     pub fn finish(mut self) -> Statistics {
         for ((key, _), cluster) in self.open {
             self.statistics.records.entry(key).or_default().add(cluster.strongest);

@@ -1,51 +1,53 @@
-//! How often a curve would rise above a threshold that it never reached: what was seen, drawn on as an exponential in log-odds.
+//! The tail of a curve: extrapolates the number of alarms to thresholds that were never reached, as an exponential in log-odds.
 //!
-//! Far out a label's alarms thin out by about the same factor with each step in log-odds, some labels' faster than others'. Where a
-//! label has few alarms of its own, the tail that all labels have in common speaks for it.
+//! High up, a label's alarms thin out by about the same factor with each step in log-odds, for some labels faster than for
+//! others. A label with few alarms of its own gets the common tail of all labels.
 
 use super::statistics::{Record, log_odds};
 use crate::detect::peaks::FLOOR;
 
-/// So many of the strongest alarms make the tail: further down alarms thin out more slowly, and tell little of how far up they go.
+/// The number of the strongest alarms that make the tail. Weaker alarms thin out more slowly, and say little about the highest
+/// scores.
 const STRONGEST: usize = 8;
-/// The common tail that is expected before anything was heard, in log-odds: that of hours of voices, music and noise …
+/// The scale of the common tail before anything was heard, in log-odds. It is that of hours of voices, music and noise.
 const EXPECTED_SCALE: f64 = 0.6;
-/// … which counts as much as so many alarms.
+/// The number of alarms that the expected scale counts as.
 const EXPECTED_ALARMS: f64 = 30.0;
-/// The common tail counts as much as so many alarms of a label's own.
+/// The number of a label's own alarms that the common tail counts as.
 const COMMON_ALARMS: f64 = 8.0;
-/// The alarm at which a tail begins is half in it: the next one may lie on either side.
+/// The alarm at which a tail begins counts half, because a further alarm may lie on either side of it.
 const HALF: f64 = 0.5;
-/// No label is taken for more silent than this, in alarms in as long a time as was heard.
+/// The least number of alarms that are expected of a silent label in a time as long as the time heard.
 const LEAST_UNSEEN: f64 = 0.02;
-/// The narrowest and the widest tail that is believed, in log-odds.
+/// The bounds of a tail's scale, in log-odds.
 const SCALES: (f64, f64) = (0.25, 1.5);
 
 /// The tail of one curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tail {
-    /// Where it begins, in log-odds: the weakest of the strongest alarms, or the floor where there is none.
+    /// The beginning of the tail, in log-odds: the weakest of its alarms, or the floor if there is none.
     pub from: f64,
-    /// How many alarms lie above that.
+    /// The number of alarms above the beginning.
     n: f64,
-    /// How many alarms reach it in as long a time as was heard.
+    /// The number of alarms that are expected to reach the beginning in a time as long as the time heard.
     reaching_from: f64,
-    /// By how much, in log-odds, they do in all.
+    /// The sum of the distances of those alarms from the beginning, in log-odds.
     excess: f64,
-    /// In how many log-odds it thins out to 1/e.
+    /// The scale: the log-odds in which the tail thins out to 1/e.
     pub scale: f64,
-    /// The highest alarm of all, in log-odds; the floor if there is none.
+    /// The highest alarm, in log-odds; the floor if there is none.
     pub highest: f64,
 }
 
 impl Tail {
-    /// The tails of these records, which have a common one where each has few alarms of its own.
+    /// The tails of these records. The fewer alarms a record has, the nearer its scale is to the common one.
     pub fn all(records: &[Record]) -> Vec<Tail> {
         let mut tails: Vec<Tail> = records.iter().map(Tail::alone).collect();
         let expected = (EXPECTED_SCALE * EXPECTED_ALARMS, EXPECTED_ALARMS);
         let (excess, n) = tails.iter().fold(expected, |(excess, n), tail| (excess + tail.excess, n + tail.n));
         let common = excess / n;
-        // As many labels as were heard once will yet be heard of those that were not: Good's and Turing's estimate of the unseen.
+        // The Good–Turing estimate of the unseen: the silent labels together will have as many alarms as there are labels with
+        // one alarm.
         let heard = |n: u64| records.iter().filter(|record| record.n_alarms() == n).count() as f64;
         let unseen = (heard(1) / heard(0).max(1.0)).clamp(LEAST_UNSEEN, HALF);
         for (tail, record) in tails.iter_mut().zip(records) {
@@ -69,12 +71,12 @@ impl Tail {
         Self { from, n, reaching_from: n + HALF, excess, scale: EXPECTED_SCALE, highest }
     }
 
-    /// How many alarms reach the log-odds `at` in as long a time as was heard.
+    /// The number of alarms that are expected to reach the log-odds `at` in a time as long as the time heard.
     pub fn reaching(&self, at: f64) -> f64 {
         self.reaching_from * (-(at - self.from) / self.scale).exp()
     }
 
-    /// The log-odds that `n` alarms reach in as long a time as was heard.
+    /// The log-odds that `n` alarms are expected to reach in a time as long as the time heard.
     pub fn reached_by(&self, n: f64) -> f64 {
         self.from + self.scale * (self.reaching_from / n).ln()
     }
@@ -97,7 +99,7 @@ mod tests {
         statistics.record(&[0], CurveKind::Confirmed)
     }
 
-    /// The log-odds that 1, 2, … of `n` alarms reach if they thin out by `scale`.
+    /// The log-odds of `n` alarms of an exponential tail with this scale.
     fn exponential(scale: f64, n: usize) -> impl Iterator<Item = f64> {
         (0..n).map(move |rank| -5.0 + scale * (n as f64 / (rank as f64 + HALF)).ln())
     }
@@ -107,7 +109,7 @@ mod tests {
         for scale in [0.4, 0.8] {
             let tails = Tail::all(&(0..60).map(|n| record(exponential(scale, 150 + n))).collect::<Vec<_>>());
             assert!((tails[0].scale - scale).abs() < 0.1 * scale, "{:?}", tails[0]);
-            // A hundredth of an alarm more than half of one at the highest: further out by so many scales.
+            // 0.005 is a hundredth of the half alarm at the highest one, so it is reached ln 100 scales further up.
             let at = tails[0].reached_by(0.005);
             assert!((at - tails[0].highest - scale * 100f64.ln()).abs() < 0.1 * (at - tails[0].highest), "{at} {:?}", tails[0]);
             assert!((tails[0].reaching(at) - 0.005).abs() < 1e-9);

@@ -68,7 +68,7 @@ fn what_is_no_table_is_one_sentence() {
     insta::assert_snapshot!(format!("{:?}", parse(bytes).faults), @r#"[(2, "this line holds bytes that are not UTF-8; save the file as UTF-8")]"#);
 }
 
-/// Text that may stand in a field.
+/// A text that a field may hold.
 fn word() -> impl Strategy<Value = String> {
     "[A-Za-z]([A-Za-z0-9ä,.;()' -]{0,10}[A-Za-z])?"
 }

@@ -25,7 +25,7 @@ fn rule(label: usize, threshold: f32) -> Rule {
     Rule { subject: Arc::new(subject), members: vec![label], gate, merge: true }
 }
 
-/// Hours in which these labels' curves rose so high, a minute apart.
+/// The statistics of hours in which these labels' curves had these peaks, a minute apart.
 fn heard(hours: f64, peaks: &[(usize, CurveKind, f32)]) -> Statistics {
     let mut gatherer = Gatherer::default();
     for (n, (label, kind, score)) in peaks.iter().enumerate() {
@@ -36,7 +36,7 @@ fn heard(hours: f64, peaks: &[(usize, CurveKind, f32)]) -> Statistics {
     gatherer.finish()
 }
 
-/// What is advised for one label with the threshold 0.2 beside many that are silent.
+/// The advice for one label with the threshold 0.2 beside many that are silent.
 fn advised(hours: f64, peaks: &[(usize, CurveKind, f32)]) -> Choice {
     let rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.2)).collect();
     advise(&heard(hours, peaks), &rules, &Labels::default(), 1.0).choices[0].clone()
@@ -77,7 +77,7 @@ fn lowering_takes_many_hours_and_stops_above_what_was_seen() {
     };
     let thresholds = [0.1, 2.0, 24.0, 240.0].map(after);
     assert_eq!(thresholds[..2], [0.9, 0.9]);
-    // After ten days an alarm is within the budget.
+    // After ten days the one alarm is within the budget.
     assert!((0.5..0.8).contains(&thresholds[2]) && (0.03..0.1).contains(&thresholds[3]), "{thresholds:?}");
 }
 
@@ -94,7 +94,7 @@ fn a_group_is_judged_by_all_its_labels() {
 fn how_sure_it_is_follows_from_the_hours() {
     let advice = advise(&heard(2.0, &[]), &[rule(0, 0.2)], &Labels::default(), 1.0);
     assert_eq!(advice.n_left, 0);
-    // Three alarms in the time heard are what none leaves possible: 3 / 2 h is 36 a day, and 3 / 72 h is one.
+    // Without an alarm, up to three in the time heard are still possible: 3 / 2 h is 36 a day, and 3 / 72 h is one.
     assert!((advice.at_most_per_day - 35.95).abs() < 0.01 && (advice.hours_to_be_sure - 71.9).abs() < 0.01, "{advice:?}");
 }
 
@@ -118,7 +118,7 @@ proptest! {
             for (strict, lavish) in [(strict.threshold, lavish.threshold), (strict.start_threshold, lavish.start_threshold)] {
                 prop_assert!((0.0..=1.0).contains(&strict.advised) && strict.advised > 0.0);
                 let step = f64::from(log_odds(lavish.advised)) - f64::from(log_odds(strict.advised));
-                // What differs by less than SAME stays as it is.
+                // A threshold that would change by less than SAME stays.
                 prop_assert!(step < SAME.0 + SAME.1 || strict.advised == 1.0, "{strict:?} {lavish:?}");
             }
         }

@@ -25,7 +25,7 @@ fn heard() -> Statistics {
     Statistics { recordings: ["/home/a b/yard.flac".to_owned()].into(), ..gatherer.finish() }
 }
 
-/// Writes a text as a state file, and says why it is not read.
+/// Writes a text as a state file, and returns the reason why it is not read.
 fn refused(text: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.json");
@@ -108,7 +108,7 @@ proptest! {
         for bytes in [bytes, text.into_bytes()] {
             fs::write(&path, bytes).unwrap();
             if let Ok(Some(statistics)) = read(&path, identity) {
-                // What is taken can be worked with.
+                // A file that is accepted can be used.
                 for record in statistics.records.values() {
                     prop_assert!(record.strongest.len() as u64 <= record.n_alarms());
                 }

@@ -8,7 +8,7 @@ fn place(name: &str) -> Place {
     Place::Recording(name.into())
 }
 
-/// Statistics of these peaks (seconds, score) of one curve in one recording.
+/// The statistics of these peaks (seconds, score) of one curve in one recording.
 fn gathered(recording: &str, peaks: &[(f64, f32)]) -> Statistics {
     let mut gatherer = Gatherer::default();
     for (seconds, score) in peaks {
@@ -53,7 +53,7 @@ fn alarms_are_counted_one_by_one_among_the_strongest_and_by_bins_below() {
     assert_eq!(record.n_reaching(0.4995), 2);
     assert_eq!(record.n_reaching(0.501), 1);
     assert_eq!(record.n_reaching(0.9), 0);
-    // Between 0.1 and 0.105 lies no bin's edge, so a few more are counted, never fewer.
+    // No edge of a bin lies between 0.1 and 0.105, so a few alarms too many are counted, and never too few.
     let below = record.n_reaching(0.1);
     assert!((82..=86).contains(&below), "{below}");
     assert_eq!(record.n_reaching(0.0), 100);
@@ -79,7 +79,7 @@ fn log_odds_and_scores_are_each_others_inverse() {
 
 #[test]
 fn a_day_of_every_label_fits_into_a_few_megabytes() {
-    // 20 alarms an hour of every curve of 527 labels: more than any room makes, and as much memory as any number of them takes.
+    // 20 alarms an hour of every curve of 527 labels are more than any room makes. More alarms would take no more memory.
     let (mut gatherer, source) = (Gatherer::default(), Place::Source("kitchen".into()));
     let mut random = fastrand::Rng::with_seed(1);
     for label in 0..527 {
@@ -128,7 +128,7 @@ proptest! {
         let merged = |order: [usize; 3]| order.iter().fold(Statistics::default(), |mut all, part| { all.merge(&parts[*part]); all });
         let straight = merged([0, 1, 2]);
         prop_assert_eq!(&straight, &merged([2, 0, 1]));
-        // And (b + c) + a is a + (b + c).
+        // (b + c) + a is the same as (a + b) + c.
         let mut nested = parts[1].clone();
         nested.merge(&parts[2]);
         nested.merge(&parts[0]);
@@ -145,7 +145,7 @@ proptest! {
         let whole = heard("a", &peaks);
         let mut gatherer = Gatherer::default();
         let behind = feed(&mut gatherer, &place("a"), &peaks[..at], 0);
-        // What is looked at meanwhile does not end what goes on.
+        // Reading the statistics meanwhile does not end the open alarms.
         let _ = gatherer.statistics();
         feed(&mut gatherer, &place("a"), &peaks[at..], behind);
         prop_assert_eq!(Statistics { recordings: ["a".to_owned()].into(), ..gatherer.finish() }, whole);
