@@ -1,5 +1,5 @@
-//! The real-time body of a capture, under an allocator that counts: it must not allocate, whatever the format, the block size and
-//! the state of the ring.
+//! The real-time body of a capture, under a counting allocator: it must not allocate, whatever the format, the block size and the
+//! state of the ring.
 
 use mimid::capture::callback::Callback;
 use mimid::capture::source::Channel;

@@ -1,9 +1,9 @@
-//! The engine under an allocator that counts: once it has heard each kind of thing, hearing on takes no memory. Only what an event
-//! tells of itself when it begins, rises or ends is made anew.
+//! The engine under a counting allocator: after it has heard each kind of sound once, it allocates nothing more. Only the details
+//! of an event that begins, rises or ends are allocated.
 //!
-//! A run of ONNX Runtime allocates whatever mimid does: ort makes the tensors' names and handles anew, and the library's own memory does
-//! not go through this allocator at all. So the runs are counted by themselves first, and what hears by means of them must take exactly as
-//! much as they do.
+//! Each run of ONNX Runtime allocates the names and handles of its tensors in ort, and the library's own memory does not go
+//! through this allocator at all. So the allocations of the runs alone are counted first, and the engine must make exactly as
+//! many.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::wait::until;
 use crate::{IS_WATCHED, WATCHED, allocations};
 
 const RATE_HZ: usize = 48_000;
-/// Seconds of each round in which there is sound: a short one, and one so long that its onset is sharpened while it lasts.
+/// The sounds of each round, from second to second: a short one, and one so long that its onset is refined while it lasts.
 const SOUNDS: [(f64, f64); 2] = [(4.0, 5.0), (10.0, 19.0)];
 const ROUND_S: usize = 30;
 
@@ -40,7 +40,8 @@ fn hop(is_sound: bool, state: &mut u32) -> Vec<f32> {
     (0..RATE_HZ / 10).map(|i| 0.01 * noise(state) + tone * (i as f32 * 0.13).sin()).collect()
 }
 
-/// The real model, with the same grid for a steady sound as for any other, so that a hop's number says which windows are scored.
+/// The real model. A steady sound is scored on the same grid as any other, so the number of a hop determines which windows are
+/// scored.
 fn model() -> Model {
     let mut model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
     model.detection.steady_stride = None;
@@ -55,7 +56,7 @@ fn tagger(model: &Model) -> Tagger {
     Tagger::open(model, runtime()).unwrap()
 }
 
-/// How often a run of the model asks for memory, whatever its length and its number of windows.
+/// The number of allocations of one run of the model. It is the same for windows of any length and in any number.
 fn cost_of_a_run(model: &Model) -> u64 {
     let mut tagger = tagger(model);
     let (input, mut scores) = (vec![-60.0; 8 * tagger.longest_window_len()], Vec::with_capacity(8 * tagger.n_labels()));
@@ -71,7 +72,7 @@ fn cost_of_a_run(model: &Model) -> u64 {
     costs[0]
 }
 
-/// So many hops of steady noise at the model's rate, in which nothing begins.
+/// A number of hops of steady noise at the model's rate, in which no event begins.
 fn noise(model: &Model, n_hops: usize) -> Vec<f32> {
     let mut state = 1u32;
     let n = n_hops * model.detection.hop_samples(model.input.sample_rate_hz);
@@ -83,7 +84,7 @@ fn noise(model: &Model, n_hops: usize) -> Vec<f32> {
         .collect()
 }
 
-/// A rule that noise neither meets nor comes near.
+/// A rule whose thresholds noise does not come near.
 const FAR: &str = "[report]\nlabels = [\"Smoke detector, smoke alarm\"]\n[defaults]\nstart_threshold = 0.9\nthreshold = 0.9";
 
 #[test]

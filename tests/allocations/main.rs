@@ -1,4 +1,4 @@
-//! The real-time body of a capture and the engine, under an allocator that counts.
+//! The real-time body of a capture and the engine, under a counting allocator.
 #![allow(unsafe_code, reason = "an allocator cannot be written without")]
 
 mod callback;
@@ -17,11 +17,11 @@ struct Counting;
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static RELEASES: Cell<u64> = const { Cell::new(0) };
-    /// Whether the allocations of this thread are those that [`WATCHED`] counts.
+    /// Whether [`WATCHED`] counts the allocations of this thread.
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The number of times that the watched thread asked for memory, for others to read.
+/// The number of allocations of the watched thread, for other threads to read.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: every call goes to the system's allocator as it is; counting touches thread-local cells and a counter and nothing else.
@@ -45,14 +45,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The number of times that this thread asked for memory while `work` ran.
+/// The number of allocations of this thread while `work` ran.
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     work();
     ALLOCATIONS.get() - before
 }
 
-/// The number of times that this thread called the allocator at all while `work` ran, to take memory or to give it back.
+/// The number of allocations and releases of memory by this thread while `work` ran.
 fn calls(work: impl FnOnce()) -> u64 {
     let before = RELEASES.get();
     let allocations = allocations(work);

@@ -1,10 +1,10 @@
-//! What goes wrong before the daemon runs: one sentence, the right exit code, no panic.
+//! Errors before the daemon runs: one sentence, the right exit code, no panic.
 
 use std::path::Path;
 
 use crate::support::{Daemon, SoundServer, VOICE, failure, mimid, run, wav_that_makes_its_decoder_panic};
 
-/// `mimid run` with this configuration and these arguments, in a folder that is called F in its messages.
+/// The outcome of `mimid run` with this configuration and these arguments. Its folder is replaced by F in its messages.
 fn fail(config: &str, arguments: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");

@@ -1,4 +1,4 @@
-//! `mimid explain` on real sounds: why an event came, why a label did not, and the picture.
+//! `mimid explain` on real sounds: the reasons for an event and for its absence, and the picture.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn explain(config: &str, file: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().replace(path.to_str().unwrap(), "c.toml")
 }
 
-/// The voice in noise that is 20 dB or so below it.
+/// The voice in noise about 20 dB below it.
 fn noisy_voice(folder: &Path) -> std::path::PathBuf {
     let bytes = std::fs::read(VOICE).unwrap();
     let mut state = 1u32;

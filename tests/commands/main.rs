@@ -1,4 +1,4 @@
-//! The commands that do their work and end, as their users meet them: the real binary with recordings, models and configurations.
+//! The commands that do their work and end, from the outside: the real binary with recordings, models and configurations.
 
 mod errors;
 mod explain;

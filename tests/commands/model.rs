@@ -1,4 +1,4 @@
-//! Another tagger is a folder and not a change of code; and what can be wrong with such a folder, or with ONNX Runtime.
+//! Another tagger: it needs only a model folder and no change of code. Also the faults of such a folder and of ONNX Runtime.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ fn a_waveform_model_with_three_labels_is_a_folder() {
     assert_eq!(String::from_utf8(labels.stdout).unwrap().lines().count(), 3);
 }
 
-/// The exit code and the sentence for a folder that is spoilt.
+/// The exit code and the sentence for a spoilt model folder.
 fn spoilt(graph: &[u8], labels: &str, change: impl Fn(String) -> String) -> String {
     let folder = tempfile::tempdir().unwrap();
     onnx::folder(folder.path(), graph, labels, change);

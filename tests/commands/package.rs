@@ -1,6 +1,6 @@
-//! The Debian package, built from the binary under test: what is in it, whom it belongs to, and that it comes out the same every time.
+//! The Debian package, built from the binary under test: its files, their owners, and its reproducibility.
 //!
-//! It is not installed here; `make deb-test` does that in a root of its own.
+//! The package is not installed here. `make deb-test` installs it in a root of its own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

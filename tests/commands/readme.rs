@@ -1,5 +1,5 @@
-//! The pages show things that work: their configurations are valid, their commands parse, their requests are answered, their programs
-//! run, and the files that they name are there. The Rust programs are compiled as documentation tests.
+//! The examples in the pages work: configurations are valid, commands parse, requests are answered, programs run, and the files
+//! that they name exist. The Rust programs are compiled as documentation tests.
 
 use std::process::{Command, Stdio};
 
@@ -262,7 +262,7 @@ fn links_and_paths_lead_to_something() {
     }
 }
 
-/// Whether code is the path of a file of the project. Words in capitals stand for something else.
+/// Whether code is the path of a file of the project. Words in capitals are placeholders.
 fn is_path(code: &str) -> bool {
     let first = code.split('/').next().unwrap();
     let folders = ["src", "tests", "docs", "models", "config", "systemd", "benches", "fuzz", ".ci", "examples"];

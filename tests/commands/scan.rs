@@ -97,7 +97,7 @@ fn odd_recordings_are_scanned() {
     assert!(!out.contains("silent.wav") && !out.contains("one.wav"), "{out}");
 }
 
-/// Noise of a few LSB at 16 kHz with tones of 1 kHz in it, from second to second.
+/// Noise of a few LSB at 16 kHz, with tones of 1 kHz from second to second.
 fn scene(seconds: usize, tones: &[(f64, f64)]) -> Vec<u8> {
     let mut state = 1u32;
     let samples: Vec<i16> = (0..seconds * 16_000)
@@ -226,7 +226,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
-/// A configuration with so many threads, in this folder.
+/// A configuration with this number of threads, in this folder.
 fn threads(folder: &Path, n: usize) -> String {
     let config = folder.join(format!("{n}.toml"));
     fs::write(&config, format!("[model]\nthreads = {n}\n[report]\npreset = \"all\"\n")).unwrap();

@@ -1,4 +1,4 @@
-//! `mimid tune` on recordings that it is shown, with a model that hears nothing but loudness.
+//! `mimid tune --truth` on recordings, with a model whose scores depend on loudness alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Place {
         fs::read_to_string(self.path("c.toml")).unwrap()
     }
 
-    /// Thirty seconds with a burst at each of 3, 8, 13, 18, 23 s; it lasts 2 s and has this amplitude, 0…1.
+    /// Writes thirty seconds with bursts at 3, 8, 13, 18 and 23 s. Each lasts 2 s and has its amplitude, 0…1.
     fn record(&self, name: &str, bursts: [f32; 5]) {
         let amplitude = |i: usize| {
             let second = i / 16_000;
@@ -49,7 +49,8 @@ impl Place {
         self.write(name, wav(&samples, 16_000, 1));
     }
 
-    /// Three recordings; what is at least as loud as 0.4 is meant, and what has 0.31 passes for it at the usual threshold.
+    /// Three recordings. The bursts of at least 0.4 are the true events, and those of 0.31 are false alarms at the usual
+    /// threshold.
     fn with_scenes(self) -> Self {
         let mut truth = HEADER.to_owned();
         for (name, bursts) in [
@@ -66,7 +67,7 @@ impl Place {
         self
     }
 
-    /// Runs `mimid tune` in the folder, which is called F in what it prints.
+    /// Runs `mimid tune` in the folder. The folder's path is replaced by F in its output.
     fn tune(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = mimid();
         command.current_dir(self.folder.path()).args(["tune", "--config", "c.toml"]).args(arguments);

@@ -1,4 +1,5 @@
-//! Socket activation of the real binary: it serves the socket that it is handed, leaves it where it is, and says what else it was handed.
+//! Socket activation of the real binary: it serves the socket that it is handed, and leaves its file in place. If it is handed
+//! anything else, it names that.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -9,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Client, Daemon, VOICE, failure, failure_with_input, mimid};
 
-/// What a service manager does: `handed` is descriptor 3 of `mimid run`, and the environment says so.
+/// Starts `mimid run` as a service manager does, with `handed` as descriptor 3 and the environment variables that announce it.
 fn hand(handed: impl Into<OwnedFd>, config: &Path, path: &Path) -> Command {
     std::fs::write(config, format!("[socket]\npath = {path:?}\n")).unwrap();
     let run = mimid();

@@ -1,4 +1,4 @@
-//! `mimid tune --background` and `--background-live` as their users meet them: recordings, a running daemon, restarts, bad input.
+//! `mimid tune --background` and `--background-live` from the outside: recordings, a running daemon, restarts, bad input.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use crate::support::{Daemon, RINGTONE, VOICE, failure, looped, mimid, run, until, voice_and_silence};
 use serde_json::Value;
 
-/// What a run of `mimid tune` gave: its exit code, standard output and standard error.
+/// The result of a run of `mimid tune`: its exit code, standard output and standard error.
 fn tune(arguments: &[&str]) -> (i32, String, String) {
     let output = run(mimid().arg("tune").args(arguments));
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -152,7 +152,7 @@ fn heard_ms(state: &str) -> u64 {
     serde_json::from_str::<Value>(&text).unwrap()["heard_ms"].as_u64().unwrap()
 }
 
-/// Waits for the end of a run that is to succeed, and gives its report and what it said.
+/// Waits for the end of a run that must succeed, and returns its report and its standard error.
 fn report(child: Child) -> (Value, String) {
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();

@@ -1,4 +1,4 @@
-//! The daemon while time does odd things: it is stopped, the wall clock is set, and whoever supervises it wants to know that it hears.
+//! The daemon and its clocks: its process is stopped, the wall clock is set, and a watchdog supervises it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::support::{Client, Daemon, ServiceManager, SoundServer, VOICE, WallClo
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// A microphone that has been heard, with a daemon that hears it.
+/// A sound server and a daemon that has heard something on its microphone.
 fn hearing(server: &SoundServer, environment: &[(&str, &Path)]) -> (Daemon, Client) {
     let environment: Vec<_> = server.environment().into_iter().chain(environment.iter().copied()).collect();
     let daemon = Daemon::start("", &[], &environment);
@@ -24,7 +24,7 @@ fn time(value: &Value) -> Timestamp {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// Plays a voice, which is said to begin when it does by a clock that is `ahead_s` ahead, and gives its start and its end.
+/// Plays a voice, and returns the lines of its start and its end. Its onset must be right by a clock that is `ahead_s` ahead.
 fn hear_a_voice(server: &SoundServer, client: &mut Client, ahead_s: i64) -> (Value, Value) {
     let played = server.play(VOICE);
     let start = client.wait_for_event("event.start", &["Speech"]);

@@ -1,6 +1,7 @@
-//! The daemon as years treat it: sound servers that come and go, kills at any moment, reloads without end, clients of every kind.
+//! The strains of years on the daemon: sound servers that come and go, kills at any moment, endless reloads, clients of every
+//! kind.
 //!
-//! `make test` does a little of each; with `MIMID_ENDURANCE` set to anything it is the whole of it, which takes some ten minutes.
+//! `make test` does a little of each. With `MIMID_ENDURANCE` set to anything, the tests run in full and take about ten minutes.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Client, Daemon, Over, RINGTONE, SoundServer, VOICE, looped, until, voice_and_silence};
 use serde_json::Value;
 
-/// `whole` where endurance is asked for, else `some`.
+/// `whole` if `MIMID_ENDURANCE` is set, else `some`.
 fn rounds(some: usize, whole: usize) -> usize {
     if std::env::var_os("MIMID_ENDURANCE").is_some() { whole } else { some }
 }
@@ -22,12 +23,12 @@ fn resources(daemon: &Daemon) -> (f64, usize) {
     (daemon.resident_mib(), std::fs::read_dir(process.join("fd")).unwrap().count())
 }
 
-/// What a build with optimisations reaches, and what the tests' own builds, which share the machine with other tests, must not exceed.
+/// A bound for an optimised build, or a laxer one for the tests' own builds, which share the machine with other tests.
 fn bound(release_s: u64, debug_s: u64) -> Duration {
     Duration::from_secs(if cfg!(debug_assertions) { debug_s } else { release_s })
 }
 
-/// Reads until a line is of this type, and of this label where one is named; counts the starts and the ends on the way.
+/// Reads lines until one is of this type, and of this label if one is named. Counts the starts and the ends meanwhile.
 fn read_until(client: &mut Client, kind: &str, label: Option<&str>, counts: &mut (u32, u32)) {
     loop {
         let line = client.next();
@@ -166,7 +167,7 @@ fn thousands_of_reloads_half_of_them_bad_lose_no_sample_and_keep_the_last_good_c
     assert!((took_s - sound_s).abs() < 2.0, "{sound_s} s of sound in {took_s} s");
 }
 
-/// What a client does that is not healthy; which of it, chance decides.
+/// One of several kinds of unhealthy client, chosen at random.
 fn misbehave(socket: &Path) {
     let Ok(mut stream) = UnixStream::connect(socket) else { return };
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));

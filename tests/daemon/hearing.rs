@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::support::{Daemon, RINGTONE, SoundServer, VOICE};
 
-/// The longest time that a daemon may take to end: its own deadlines add up to less. One that waits for anything else waits for ever.
+/// The longest time that a daemon may take to end. Its own deadlines add up to less, and a daemon that waits for anything else
+/// waits for ever.
 const SOON: Duration = Duration::from_secs(10);
 
 fn time(value: &Value) -> Timestamp {

@@ -1,5 +1,5 @@
-//! A hostile environment: full disks, closed streams, missing rights, low limits, odd variables. Each brings normal work, or one sentence
-//! with the right exit code; never a panic, and never silence.
+//! A hostile environment: full disks, closed streams, missing rights, low limits, odd variables. In each the program works
+//! normally, or ends with one sentence and the right exit code. It never panics or fails silently.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,10 +10,10 @@ use nix::unistd::Pid;
 
 use crate::support::{Client, Daemon, RINGTONE, VOICE, after, failure, looped, mimid, run, under, until};
 
-/// A user who is neither root nor anybody else here.
+/// The command that runs another as a user who is not root and owns nothing here.
 const STRANGER: [&str; 6] = ["setpriv", "--reuid=64321", "--regid=64321", "--clear-groups", "--bounding-set=-all", "--"];
 
-/// What a command said on standard error.
+/// The standard error of a command.
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
 }
@@ -23,7 +23,7 @@ fn works(command: &[&str]) -> bool {
     Command::new(command[0]).args(&command[1..]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// How to get mounts of one's own, or why the test is skipped.
+/// The command that gives another its own mounts. If there is none, prints why the test is skipped.
 fn own_mounts() -> Option<Vec<&'static str>> {
     let ways = [vec!["unshare", "--mount"], vec!["unshare", "--user", "--map-root-user", "--mount"]];
     let way = ways.into_iter().find(|way| works(&[way.as_slice(), &["true"]].concat()));
@@ -33,7 +33,7 @@ fn own_mounts() -> Option<Vec<&'static str>> {
     way
 }
 
-/// Whether this test may take another user's place, or why it is skipped.
+/// Whether this test may run commands as another user. If not, prints why the test is skipped.
 fn may_be_a_stranger() -> bool {
     let may = works(&[&STRANGER[..], &["test", "-x", env!("CARGO_BIN_EXE_mimid")]].concat());
     if !may {
@@ -47,7 +47,7 @@ fn short_run(folder: &Path) -> Command {
     run_over(&format!("file:{VOICE}"), folder)
 }
 
-/// The same over another source.
+/// `mimid run` over this source, with a socket in `folder`.
 fn run_over(source: &str, folder: &Path) -> Command {
     let config = folder.join("short.toml");
     std::fs::write(&config, format!("[socket]\npath = {:?}\n", folder.join("short"))).unwrap();
@@ -56,7 +56,7 @@ fn run_over(source: &str, folder: &Path) -> Command {
     command
 }
 
-/// A folder that everybody may use.
+/// A folder that every user may use.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
@@ -116,7 +116,7 @@ fn output_that_cannot_be_written_is_told() {
     }
 }
 
-/// Waits until a sound is heard.
+/// Waits until the daemon hears a sound.
 fn hear(daemon: &Daemon) {
     let mut client = daemon.connect();
     client.send(r#"{"op":"subscribe","since":0}"#);

@@ -1,4 +1,4 @@
-//! The HTTP sink of the real daemon, asked over plain sockets.
+//! The HTTP sink of the real daemon, over plain sockets.
 
 mod operation;
 mod refusals;

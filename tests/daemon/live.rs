@@ -1,4 +1,4 @@
-//! The live view and the counts of the real daemon, asked over plain sockets.
+//! The live view and the counts of the real daemon, over plain sockets.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 
-/// The tone that the kitchen hears.
+/// The tone that the source `kitchen` hears.
 const TONE_HZ: f64 = 1_000.0;
 
-/// A daemon that hears a tone in the kitchen and a voice on the porch, each again and again.
+/// A daemon whose source `kitchen` hears a tone and whose source `porch` hears a voice, each again and again.
 struct Server {
     daemon: Daemon,
     address: SocketAddr,
@@ -55,7 +55,7 @@ impl Server {
         assert_eq!(Answer::read(stream).status, 200);
     }
 
-    /// Begins to look, or is refused.
+    /// Opens a live view, or returns the refusal.
     fn look(&self, query: &str, headers: &str) -> Result<Looker, Answer> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -87,7 +87,7 @@ fn source(recordings: &tempfile::TempDir, name: &str, recording: &str) -> String
     format!("[[source]]\nname = \"{name}\"\ninput = \"file:{}?loop\"\n", path.display())
 }
 
-/// The other end of a live view.
+/// The client of a live view.
 struct Looker(TcpStream);
 
 impl Looker {
@@ -95,7 +95,7 @@ impl Looker {
         serde_json::from_str(&frame(&mut self.0)).unwrap()
     }
 
-    /// The next message of this type; others are passed over.
+    /// The next message of this type. Others are skipped.
     fn wait_for(&mut self, kind: &str) -> Value {
         loop {
             let message = self.next();
@@ -105,7 +105,7 @@ impl Looker {
         }
     }
 
-    /// Whether the daemon closes the view in good order, whatever it sends before.
+    /// Whether the daemon ends the view with a close frame. Messages before it are skipped.
     fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest);

@@ -1,6 +1,6 @@
-//! How much the daemon has to do: nothing where there is silence, and less of everything where there is more than it can do.
+//! The daemon's load: silence costs no inference, and under too much load every source is scored more rarely.
 //!
-//! Nothing here is timed: sources are compared with each other.
+//! No test measures time. Sources are compared with each other.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn windows(status: &Value, source: usize) -> u64 {
     status["sources"][source]["windows"].as_u64().unwrap()
 }
 
-/// Writes a minute at 16 kHz: digital silence, which noise may follow after 3 s.
+/// Writes a recording of a minute at 16 kHz: digital silence, or 3 s of it and then noise.
 fn minute(folder: &Path, name: &str, is_noise: bool) {
     let mut state = 1u32;
     let samples: Vec<i16> = (0..60 * 16_000)

@@ -1,4 +1,5 @@
-//! The daemon as its users meet it: the real binary with its socket, sinks and signals, sound servers, brokers, browsers and terminals.
+//! The daemon from the outside: the real binary with its socket, sinks and signals, sound servers, brokers, browsers and
+//! terminals.
 
 mod activation;
 mod background;

@@ -1,4 +1,4 @@
-//! The MQTT sink of the real daemon against a real broker, heard by a subscriber that is no part of this program.
+//! The MQTT sink of the real daemon with a real broker. The subscriber is an independent program.
 
 mod connection;
 mod home_assistant;
@@ -6,7 +6,7 @@ mod home_assistant;
 use crate::support::mqtt::{Broker, Subscriber};
 use crate::support::{Daemon, voice_and_seconds_of_silence};
 
-/// A sink to the broker, and a few labels.
+/// The configuration of a sink to the broker, with a few labels.
 fn config(url: &str, more: &str) -> String {
     format!(
         "[report]\nlabels = [\"Speech\", \"Dog\", \"Smoke detector, smoke alarm\"]\n\
@@ -14,7 +14,7 @@ fn config(url: &str, more: &str) -> String {
     )
 }
 
-/// A source that says something again and again.
+/// A source that plays a voice again and again.
 struct Voice {
     _folder: tempfile::TempDir,
     argument: String,

@@ -9,8 +9,8 @@ use crate::support::{Client, Daemon, RINGTONE, SoundServer, VOICE, free_port, un
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
-/// The longest time from a line of the daemon to its row in the page, which takes some milliseconds on a machine that is idle. A page that
-/// asked now and then would take longer.
+/// The longest time from a line of the daemon to its row in the page. It takes some milliseconds on an idle machine. A page that
+/// polled would take longer.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A daemon that serves the page, and its address.
@@ -30,7 +30,7 @@ impl Served {
         served
     }
 
-    /// One that hears a recording again and again.
+    /// A daemon that hears a recording again and again.
     fn playing(recording: &Path, rest: &str) -> Self {
         Self::start("", rest, &["--source", &format!("file:{}?loop", recording.display())], &[])
     }
@@ -45,14 +45,14 @@ impl Served {
     }
 }
 
-/// An expression: what the row of an event with this label says, if there is one.
+/// The expression for the text of the row of an event with this label; its value is undefined if there is no such row.
 fn row(label: &str) -> String {
     format!(
         "[...document.querySelectorAll('#event-rows li')].map((row) => row.innerText).find((text) => text.includes('{label}'))"
     )
 }
 
-/// How many pixels of the spectrogram are of another colour than the one that most are.
+/// The number of pixels of the spectrogram that have another colour than the most frequent one.
 const COLOURFUL: &str = "(() => {
     const canvas = document.getElementById('spectrogram');
     const copy = document.createElement('canvas');

@@ -1,4 +1,4 @@
-//! Times in which nothing is heard, by request and by quiet hours: the microphone is closed, and everybody is told.
+//! Pauses by request and by quiet hours: the microphone is closed, and all clients are told.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// Waits until so many programs have the microphone open: a sound server takes a moment to let one go.
+/// Waits until this number of programs have the microphone open, because a sound server takes a moment to close it.
 fn wait_for_listeners(server: &SoundServer, count: usize) {
     until(&format!("{count} programs to have the microphone open"), || server.listeners() == count);
 }

@@ -1,4 +1,4 @@
-//! The requests of the socket: each does what it says, or is refused with a reason.
+//! The requests of the socket: each is done, or is refused with a reason.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The socket against those who mean it ill: floods, garbage, strangers, planted files, and names that would rule a terminal or a log.
+//! The socket under attack: floods, garbage, strangers, planted files, and names with control characters for a terminal or a log.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::{Client, Daemon, Over, RINGTONE, VOICE, after, failure, looped, mimid, onnx, run, until};
 use serde_json::Value;
 
-/// Sends requests in a tight loop until it is over; a client that `reads` takes the answers, too.
+/// Sends requests in a tight loop until the test is over. A client that `reads` takes the answers, too.
 fn flood(socket: &Path, request: &str, reads: bool, over: &Over) {
     let requests = format!("{request}\n").repeat(50);
     let mut stream = UnixStream::connect(socket).unwrap();
@@ -167,7 +167,7 @@ fn a_half_closed_connection_is_still_answered_and_told() {
     });
 }
 
-/// Raises this process's own limit of open files, and says whether it may open so many.
+/// Raises this process's limit of open files, and returns whether it may open `n`.
 fn may_open(n: u64) -> bool {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
@@ -190,7 +190,7 @@ fn more_clients_than_there_is_room_for_are_told_so() {
     until("room where others have gone", || daemon.connect().hello["type"] == "hello");
 }
 
-/// What the daemon answers another user to these requests: somebody without a name, of this group.
+/// The daemon's answers to these requests of another user, who has no name and is in this group.
 fn as_a_stranger(socket: &Path, gid: u32, requests: &[&str]) -> Vec<Value> {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=64321", &format!("--regid={gid}"), "--clear-groups", "socat", "-"]);

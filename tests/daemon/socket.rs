@@ -1,4 +1,4 @@
-//! The daemon as clients of its socket meet it: filters, replays, those that stall, `mimid listen`, socat.
+//! The socket with real clients: filters, replays, stalled clients, `mimid listen`, socat.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

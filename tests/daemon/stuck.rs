@@ -1,6 +1,6 @@
-//! A daemon whose model never comes back with its scores: it is not deaf without a word.
+//! A daemon whose inference never returns: it stops feeding the watchdog, still answers requests, and ends itself.
 //!
-//! With `MIMID_ENDURANCE` set to anything it is waited for until it gives itself up, which takes a minute.
+//! With `MIMID_ENDURANCE` set to anything, the test also waits a minute until the daemon gives up.
 
 use std::io::{Read, Write};
 use std::process::Stdio;

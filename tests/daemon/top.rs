@@ -1,4 +1,4 @@
-//! `mimid top` in a real terminal: tmux shows what is on the screen, and presses the keys.
+//! `mimid top` in a real terminal: tmux reads the screen and presses the keys.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -33,7 +33,7 @@ impl Kitchen {
     }
 }
 
-/// A terminal with a shell, which ends with it.
+/// A terminal with a shell. Dropping it ends both.
 struct Terminal {
     folder: tempfile::TempDir,
 }
@@ -77,7 +77,7 @@ impl Terminal {
         self.ask(&["capture-pane", "-p"])
     }
 
-    /// The same with its colours as escape sequences.
+    /// The screen with its colours as escape sequences.
     fn painted(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])
     }
@@ -96,7 +96,7 @@ impl Terminal {
         self.press(&["Enter"]);
     }
 
-    /// Waits until the screen looks like it, and gives it.
+    /// Waits until the screen is as expected, and returns it.
     fn wait_for(&self, what: &str, looks: impl Fn(&str) -> bool) -> String {
         until(what, || {
             let screen = self.screen();
@@ -110,7 +110,7 @@ impl Terminal {
         self.wait_for("a picture", |screen| screen.contains("Speech") && screen.contains("thresh"))
     }
 
-    /// Chooses a label.
+    /// Moves the cursor to a label.
     fn choose(&self, label: &str) {
         let chosen = |screen: &str| screen.lines().find(|line| line.starts_with('▸')).map(str::to_owned).unwrap_or_default();
         // The column is filled up with spaces: "Speech" is not "Speech synthesizer".
@@ -130,7 +130,7 @@ impl Terminal {
     }
 }
 
-/// The label in a row that is chosen, without the numbers behind it.
+/// The label in the chosen row, without the numbers after it.
 fn name(row: &str) -> &str {
     row.trim_start_matches(['▸', ' ']).split("  ").next().unwrap_or_default()
 }
@@ -141,14 +141,14 @@ impl Drop for Terminal {
     }
 }
 
-/// The threshold in the row of a label, where it is marked as changed.
+/// The threshold in the row of a label, if it is marked as changed.
 fn changed(screen: &str, label: &str) -> Option<f64> {
     let row = screen.lines().find(|line| line.contains(&format!(" {label}  ")) && !line.starts_with(label))?;
     let (before, _) = row.split_once('*')?;
     before.split_whitespace().last()?.parse().ok()
 }
 
-/// The threshold of Speech that the daemon answered with.
+/// The threshold of Speech in the daemon's answer.
 fn told(screen: &str) -> Option<f64> {
     screen.split_once("Speech: threshold ")?.1.split_once(',')?.0.parse().ok()
 }

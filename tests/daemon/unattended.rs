@@ -1,4 +1,4 @@
-//! What the daemon notices by itself: a configuration file that has changed, and a microphone that delivers nothing but zeros.
+//! Two things that the daemon notices by itself: a changed configuration file, and a microphone that delivers nothing but zeros.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::support::{Client, Daemon, RINGTONE, mimid, run, until};
 use serde_json::Value;
 
-/// Puts a configuration in the place of another, as an editor does.
+/// Replaces a configuration file in one step, as an editor does.
 fn replace(file: &Path, text: &str) {
     let new = file.with_extension("new");
     std::fs::write(&new, text).unwrap();
     std::fs::rename(&new, file).unwrap();
 }
 
-/// Asserts that nothing of the configuration is told for some looks of the daemon, which it takes once a second.
+/// Asserts that the daemon reports nothing about the configuration for some seconds. It looks at the file once a second.
 fn nothing_is_loaded(other: &mut Client, client: &mut Client) {
     other.hear_on(3.5);
     client.send(r#"{"op":"status"}"#);
@@ -63,7 +63,7 @@ fn a_configuration_that_is_watched_is_loaded_when_it_changes_and_a_bad_one_is_to
     client.wait_for("config.reloaded");
 }
 
-/// Waits until the first source has delivered so many seconds of sound, and gives what the status says of it.
+/// Waits until the first source has delivered this many seconds of sound, and returns its part of the status.
 fn heard(client: &mut Client, seconds: u64) -> Value {
     let what = format!("{seconds} s of sound");
     client.status_when(&what, |status| status["sources"][0]["samples"] == seconds * 16_000)["sources"][0].clone()
@@ -100,7 +100,7 @@ fn digital_silence_is_told_after_the_time_that_the_source_sets_and_stands_in_the
     assert_eq!(heard(&mut client, 306)["reason"], Value::Null);
 }
 
-/// The warnings of `mimid check`, without the word that they begin with.
+/// The warnings of `mimid check`, without their first word.
 fn checked(file: &Path) -> Vec<String> {
     let checked = run(mimid().arg("check").arg("--config").arg(file).env("TZ", "Mars/Olympus"));
     let told = String::from_utf8(checked.stderr).unwrap();

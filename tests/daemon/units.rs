@@ -1,12 +1,13 @@
-//! The systemd units: systemd itself finds no fault with them and calls the system's one safe, and the daemon tells the service manager
-//! what they rely on. Where systemd's tools are not installed, what needs them is left out, and says so.
+//! The systemd units: systemd finds no fault with them and calls the system's service safe, and the daemon sends the
+//! notifications that they rely on. Where systemd's tools are not installed, the checks that need them are skipped with a
+//! message.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{Daemon, ServiceManager, VOICE, looped, run};
 
-/// The highest exposure of the system's service, in tenths.
+/// The highest allowed exposure level of the system's service, in tenths.
 const EXPOSURE: &str = "--threshold=20";
 
 /// The units of a folder of the project, with the binary under test where the installed one would be.
@@ -84,7 +85,7 @@ fn the_system_service_is_exposed_by_two_of_ten_at_most() {
     assert!(well && overall.contains("mimid.service"), "{overall}");
 }
 
-/// The next message to the service manager that has this line.
+/// The next notification to the service manager with this line.
 fn wait_for(manager: &ServiceManager, line: &str) -> String {
     loop {
         let message = manager.told();

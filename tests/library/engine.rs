@@ -1,5 +1,5 @@
-//! The engine as a library, with a real ONNX Runtime and a model that costs nothing, and with the real one: any chunking, any batching
-//! and any number of threads give the same events of the same sound, and a gap keeps time.
+//! The engine as a library, with a real ONNX Runtime and either a tiny model or the real one. The same sound gives the same
+//! events in any chunking and batching, on any number of threads, and a gap does not shift the time.
 
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -17,14 +17,14 @@ use mimid::inference::{Due, Inference, run_helper};
 use mimid::model::{Model, Tagger};
 use proptest::prelude::*;
 
-/// What a piece of the input is.
+/// A piece of the input.
 #[derive(Debug, Clone)]
 enum Piece {
-    /// So many samples at this amplitude.
+    /// A number of samples, and their amplitude.
     Sound(usize, f32),
     /// These samples.
     Samples(Vec<f32>),
-    /// So many samples that were lost.
+    /// A number of lost samples.
     Gap(u64),
 }
 
@@ -73,7 +73,7 @@ fn hear(mut ear: Ear, inference: &mut Inference, pieces: &[Piece], chunk: usize,
     found
 }
 
-/// A model that costs nothing, and its inference on this thread and `n_helpers` others.
+/// A tiny model, and its inference on this thread and `n_helpers` others.
 fn model(n_helpers: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
     let folder = tempfile::tempdir().unwrap();
     onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| {

@@ -1,11 +1,11 @@
-//! What a fuzzer found worth keeping, given to the same functions without a fuzzer; `fuzz/README.md` says how it is found.
+//! The corpora of the fuzzer, given to the same functions without a fuzzer. `fuzz/README.md` describes how they are found.
 
 use std::path::Path;
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-/// Gives `take` each file of a target's corpus.
+/// Calls `take` with each file of a target's corpus.
 fn each(target: &str, take: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut count = 0;

@@ -1,5 +1,5 @@
-//! mimid's own operators in the real graph: they compute what the graph itself says of them, a window by itself as among others, and
-//! graphs can be opened side by side.
+//! mimid's own operators in the real graph: but for rounding, they give the scores of the graph's own definitions. A window gives
+//! the same scores alone and in a batch, and several graphs can be opened at the same time.
 
 use crate::support::runtime::runtime;
 use mimid::model::{Model, Tagger};
@@ -10,7 +10,7 @@ fn model() -> Model {
     Model::open("ced-tiny").expect("`make setup` gets the model")
 }
 
-/// Log-mels of `count` windows that are like sound: a line a band that wanders, with a few tones that come and go.
+/// The log-mels of `count` windows, similar to those of sound: a random walk in each band, with a few tones that come and go.
 fn windows(count: usize, frames: usize) -> Vec<f32> {
     let mut state = 7u32;
     let mut noise = || {
@@ -31,7 +31,7 @@ fn windows(count: usize, frames: usize) -> Vec<f32> {
     out
 }
 
-/// What the graph gives where nobody has its operators: ONNX Runtime takes them apart as the graph says.
+/// The graph's scores without mimid's operators: ONNX Runtime then computes them by the graph's own definitions.
 fn by_definition(model: &Model, frames: usize, windows: &[f32]) -> Vec<f32> {
     // Without VNNI the products of integers are exact only where this is asked for.
     let builder = Session::builder(runtime().environment()).unwrap().with_precise_qmm().unwrap();

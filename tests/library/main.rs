@@ -1,4 +1,4 @@
-//! The library itself: the engine with a real ONNX Runtime, the lines of the protocol, every parser of foreign bytes.
+//! The library: the engine with a real ONNX Runtime, the lines of the protocol, every parser of foreign bytes.
 
 mod engine;
 mod fuzz;

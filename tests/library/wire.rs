@@ -1,6 +1,6 @@
-//! Protocol v1, declared a second time: a field that is renamed, added or left out, or that changes its type, fails here first.
+//! Protocol v1, declared a second time. A field that is renamed, added, left out, or changed in type fails these tests.
 //!
-//! A field that is added on purpose is added here as well; one that is here is never taken away.
+//! A field that is added on purpose is added here as well. No field may be removed here.
 
 mod json_schema;
 mod schema;
@@ -106,7 +106,7 @@ fn paused_status(pause: Pause) -> Status {
     Status { paused: Some(PauseStatus::from(&pause)), sources: vec![], ..status() }
 }
 
-/// Every reason that a label can have, each once.
+/// Every reason of a label, each once.
 fn reasons() -> Vec<Why> {
     let dog = Arc::new(Subject { name: "Dog".to_owned(), slug: "dog".to_owned(), id: "/m/0bt9lr".to_owned() });
     let group = Arc::new(Subject { name: "alarm".to_owned(), slug: "alarm".to_owned(), id: String::new() });

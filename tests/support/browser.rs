@@ -1,4 +1,4 @@
-//! A headless Chromium that is driven over WebDriver, as a user would drive it: what the page shows, clicks, keys, and what its console says.
+//! A headless Chromium, driven over WebDriver as a user would drive it: the text of the page, clicks, keys, and the console.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::{PATIENCE, free_port, until};
 
-/// A browser with one window, which is gone when it is dropped, whatever happens.
+/// A browser with one window. Dropping it ends the browser.
 pub struct Browser {
     runtime: Runtime,
     client: Client,
@@ -22,7 +22,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// A browser whose user speaks this language, with these further arguments.
+    /// A browser whose user prefers this language, with these further arguments.
     pub fn start(language: &str, arguments: &[&str]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -51,7 +51,7 @@ impl Browser {
         self.runtime.block_on(self.client.execute(&format!("return ({expression});"), Vec::new())).unwrap()
     }
 
-    /// Waits until an expression is true in the page, and gives its value.
+    /// Waits until an expression is true in the page, and returns its value.
     pub fn wait_for(&self, expression: &str) -> Value {
         until(expression, || {
             let value = self.value(expression);
@@ -60,39 +60,39 @@ impl Browser {
         })
     }
 
-    /// Clicks where this is.
+    /// Clicks the element.
     pub fn click(&self, css: &str) {
         self.runtime
             .block_on(async { self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap().click().await })
             .unwrap();
     }
 
-    /// Types into this.
+    /// Types into the element.
     pub fn type_into(&self, css: &str, text: &str) {
         let typed =
             async { self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap().send_keys(text).await };
         self.runtime.block_on(typed).unwrap();
     }
 
-    /// Presses a key so many times, wherever the focus is.
+    /// Presses a key this many times, wherever the focus is.
     pub fn press(&self, key: Key, times: usize) {
         let keys = String::from(char::from(key)).repeat(times);
         self.runtime.block_on(async { self.client.active_element().await.unwrap().send_keys(&keys).await }).unwrap();
     }
 
-    /// Gives the window's page this size in CSS pixels.
+    /// Sets the size of the page in CSS pixels.
     pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.command("goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}));
     }
 
-    /// Wears what the user's system would ask for, such as `prefers-color-scheme` `dark`.
+    /// Sets a preference of the user's system, such as `prefers-color-scheme` `dark`.
     pub fn prefer(&self, name: &str, value: &str) {
         let features = json!([{"name": name, "value": value}]);
         self.command("goog/cdp/execute", &json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}));
     }
 
-    /// What the console has said since it was asked last: errors of scripts, refused connections, breaches of the page's policy.
+    /// The console's messages since the last call: errors of scripts, refused connections, violations of the page's policy.
     pub fn console(&self) -> Vec<String> {
         let said = self.command("se/log", &json!({"type": "browser"}));
         let told =
@@ -100,7 +100,7 @@ impl Browser {
         told.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What is seen, as a PNG.
+    /// A screenshot as a PNG.
     pub fn screenshot(&self) -> Vec<u8> {
         self.runtime.block_on(self.client.screenshot()).unwrap()
     }
@@ -110,7 +110,7 @@ impl Browser {
     }
 }
 
-/// What a browser shows while something else is waited for.
+/// The state of a browser while a test waits for something else in it.
 struct Seen<'a>(&'a Browser);
 
 impl std::fmt::Debug for Seen<'_> {

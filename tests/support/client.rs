@@ -1,4 +1,4 @@
-//! The other end of the daemon's socket.
+//! A client of the daemon's socket.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -19,7 +19,7 @@ impl Client {
         Self::of(UnixStream::connect(socket).unwrap())
     }
 
-    /// The client at the end of a connection.
+    /// The client of a connection.
     pub fn of(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut client = Self { lines: BufReader::new(stream), hello: Value::Null };
@@ -35,7 +35,7 @@ impl Client {
         self.lines.get_mut().write_all(bytes).unwrap();
     }
 
-    /// The next line; a test that waits for one that never comes fails here.
+    /// The next line. If none comes, the test fails here.
     pub fn next(&mut self) -> Value {
         self.try_next().expect("the daemon closed the connection")
     }
@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    /// The next line of this type; others are passed over.
+    /// The next line of this type. Others are skipped.
     pub fn wait_for(&mut self, kind: &str) -> Value {
         loop {
             let line = self.next();
@@ -69,7 +69,7 @@ impl Client {
         }
     }
 
-    /// The end of this event; other lines are passed over.
+    /// The end of this event. Other lines are skipped.
     pub fn wait_for_end_of(&mut self, event: &Value) -> Value {
         loop {
             let end = self.wait_for("event.end");
@@ -88,7 +88,7 @@ impl Client {
         self.ask(r#"{"op":"status"}"#, "status")
     }
 
-    /// Asks for the status until it is as it should be, and gives it.
+    /// Asks for the status until it is as expected, and returns it.
     pub fn status_when(&mut self, what: &str, mut holds: impl FnMut(&Value) -> bool) -> Value {
         until(what, || {
             let status = self.status();
@@ -96,12 +96,12 @@ impl Client {
         })
     }
 
-    /// Waits until the first source is in this state, and gives the status.
+    /// Waits until the first source is in this state, and returns the status.
     pub fn status_when_it_is(&mut self, state: &str) -> Value {
         self.status_when(&format!("the first source to be {state}"), |status| status["sources"][0]["state"] == state)
     }
 
-    /// Waits until the first source has delivered so many more seconds of sound than when it was asked first, by its own count of samples.
+    /// Waits until the first source has delivered this many more seconds of sound, by its own count of samples.
     pub fn hear_on(&mut self, seconds: f64) {
         let mut from = None;
         self.status_when(&format!("{seconds} s of sound"), |status| {
@@ -112,8 +112,8 @@ impl Client {
         });
     }
 
-    /// The number of windows that the first source had scored for each second of its sound since an earlier status. It is that of its hops
-    /// wherever the analysis keeps up, however busy the machine is.
+    /// The number of scored windows for each second of the first source's sound since an earlier status. It is the rate of hops
+    /// if the analysis keeps up, however busy the machine is.
     pub fn windows_per_s_since(&mut self, earlier: &Value) -> f64 {
         let now = self.status();
         let [from, to] = [earlier, &now].map(|status| &status["sources"][0]);
@@ -121,14 +121,14 @@ impl Client {
         more("windows") / (more("samples") / to["rate_hz"].as_f64().unwrap())
     }
 
-    /// The answer of `top` about this label of the first source, or null before there is one.
+    /// The entry of this label of the first source in the answer to `top`, or null before there is one.
     pub fn look(&mut self, label: &str) -> Value {
         let top = self.ask(r#"{"op":"top","k":527}"#, "top");
         let labels = top["sources"][0]["labels"].as_array().cloned().unwrap_or_default();
         labels.into_iter().find(|found| found["label"] == label).unwrap_or_default()
     }
 
-    /// Asks until `top` says this of the label, and gives it.
+    /// Asks `top` until the label's entry is as expected, and returns the entry.
     pub fn look_until(&mut self, label: &str, holds: impl Fn(&Value) -> bool) -> Value {
         until(&format!("top to say so of {label}"), || {
             let found = self.look(label);

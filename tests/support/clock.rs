@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A wall clock that is set by hand and that a daemon believes; the clock that no one can set goes on beside it.
+/// A wall clock for a daemon, set by the test. The monotonic clock is not changed.
 pub struct WallClock {
     library: PathBuf,
     file: PathBuf,
@@ -10,7 +10,7 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// A clock that goes right.
+    /// A clock that shows the right time.
     pub fn new() -> Self {
         // Where Debian puts the library that shows it to a process.
         let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(|folder| Some(folder.ok()?.path()));
@@ -22,7 +22,7 @@ impl WallClock {
         clock
     }
 
-    /// Sets it so many seconds ahead of the right time, written with its sign.
+    /// Sets the clock ahead of the right time by a number of seconds, written with its sign.
     pub fn set(&self, ahead_s: &str) {
         // Put in its place whole: whoever reads it meanwhile reads either.
         let new = self.file.with_extension("new");
@@ -30,7 +30,7 @@ impl WallClock {
         std::fs::rename(&new, &self.file).unwrap();
     }
 
-    /// What a daemon needs to see it.
+    /// The environment variables by which a daemon sees the clock.
     pub fn environment(&self) -> [(&'static str, &Path); 4] {
         [
             ("LD_PRELOAD", &self.library),

@@ -1,4 +1,4 @@
-//! The binary as a command, and what became of it.
+//! The binary as a command, and its outcome.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -29,8 +29,7 @@ pub fn mimid() -> Command {
     command
 }
 
-/// A command that runs `inner` with what `wrapper` changes for it: limits, another user, other mounts. Its streams are those of a new
-/// command.
+/// A command that runs `inner` under `wrapper`, which changes limits, the user or mounts. Its streams are those of a new command.
 pub fn under(wrapper: &[&str], inner: &Command) -> Command {
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
@@ -48,7 +47,7 @@ pub fn after(script: &str, inner: &Command) -> Command {
     under(&["bash", "-c", &format!("{script}\nexec \"$0\" \"$@\"")], inner)
 }
 
-/// Runs a command to its end; whatever happens it must not panic.
+/// Runs a command to its end. It may fail, but must not panic.
 pub fn run(command: &mut Command) -> Output {
     ended(command.stdin(Stdio::null()))
 }
@@ -65,7 +64,7 @@ pub fn failure(command: &mut Command) -> (i32, String) {
     failure_with_input(command.stdin(Stdio::null()))
 }
 
-/// The same of a command that has its standard input already.
+/// The same for a command whose standard input is set already.
 pub fn failure_with_input(command: &mut Command) -> (i32, String) {
     let output = ended(command);
     (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap().trim_end().to_owned())

@@ -18,7 +18,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `mimid run` with a configuration; its socket is `s` in a folder of its own.
+    /// Starts `mimid run` with a configuration. Its socket is `s` in a folder of its own.
     pub fn start(config: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Self { child: Self::spawn(folder.path(), config, arguments, environment), folder };
@@ -31,13 +31,13 @@ impl Daemon {
         Self::start(config, &["--source", &looped(recording)], &[])
     }
 
-    /// A daemon that hears one voice after the other; the folder holds the recording.
+    /// A daemon that hears a voice again and again, and the folder with the recording.
     pub fn voices() -> (Self, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         (Self::looped("", voice_and_silence(folder.path())), folder)
     }
 
-    /// The same as [`Daemon::start`], but of a command that `change` has changed, or wrapped in another by [`under`].
+    /// The same as [`Daemon::start`], but `change` may change the command or wrap it with [`under`].
     pub fn start_as(config: &str, arguments: &[&str], change: impl FnOnce(Command) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = change(Self::command(folder.path(), config, arguments));
@@ -46,7 +46,7 @@ impl Daemon {
         daemon
     }
 
-    /// Starts another one in the place of one that has ended.
+    /// Starts another daemon in the place of this one, which has ended.
     pub fn start_again(&mut self, config: &str, arguments: &[&str], environment: &[(&str, &Path)]) {
         self.child = Self::spawn(self.folder.path(), config, arguments, environment);
         self.wait_until_it_listens();
@@ -56,7 +56,7 @@ impl Daemon {
         until("the daemon to listen", || UnixStream::connect(self.socket()).is_ok());
     }
 
-    /// Replaces the configuration file; [socket] stands above `config`, as at the start.
+    /// Replaces the configuration file. The table `[socket]` stands above `config`, as at the start.
     pub fn configure(&self, config: &str) {
         std::fs::write(self.config_file(), format!("[socket]\npath = {:?}\n{config}", self.socket())).unwrap();
     }
@@ -75,7 +75,7 @@ impl Daemon {
         Self::command(folder, config, arguments).envs(environment.iter().copied()).spawn().unwrap()
     }
 
-    /// `config` may begin with more keys of the table [socket].
+    /// The command `mimid run` with a new configuration file. `config` may begin with more keys of the table `[socket]`.
     fn command(folder: &Path, config: &str, arguments: &[&str]) -> Command {
         let socket = folder.join("s");
         std::fs::write(folder.join("mimid.toml"), format!("[socket]\npath = {socket:?}\n{config}")).unwrap();
@@ -98,7 +98,7 @@ impl Daemon {
         assert!(Command::new("bash").arg("-c").arg(format!("kill {signal} {}", self.child.id())).status().unwrap().success());
     }
 
-    /// Waits for the end and gives the exit code.
+    /// Waits for the end, and returns the exit code.
     pub fn wait(&mut self) -> i32 {
         until("the daemon to end", || self.child.try_wait().unwrap()).code().unwrap_or(-1)
     }

@@ -1,4 +1,4 @@
-//! Judges of formats that are not ours: JSON Schema and OpenMetrics.
+//! Checks of foreign formats: JSON Schema and OpenMetrics.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What of `value` a schema of this description does not allow.
+/// The parts of `value` that a schema of this description does not allow.
 pub fn faults(value: &Value, schema: &Value, description: &Value) -> Vec<String> {
     // What a schema refers to it finds in the description.
     let whole = json!({"allOf": [schema], "components": description["components"]});
@@ -22,7 +22,7 @@ pub fn named<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a String> {
     own.chain(parts.flat_map(|part| named(part, root))).collect()
 }
 
-/// Samples by name and labels, as Prometheus' own reader of OpenMetrics takes a text, which refuses what is not strictly that.
+/// The samples of a text by name and labels, as read by Prometheus' own parser of OpenMetrics, which is strict.
 pub fn samples(text: &str) -> BTreeMap<String, f64> {
     const READER: &str = "
 import json, sys

@@ -1,7 +1,8 @@
-//! Home Assistant as its documentation tells of it: what a document of device discovery may hold, and which entities are made of it.
+//! A model of Home Assistant after its documentation: the keys that a document of device discovery may hold, and the entities
+//! that are made of it.
 //!
-//! The keys are those of its pages on MQTT and on the platforms that are used, written down by hand: one that is not there is ignored by it
-//! without a word.
+//! The keys are copied by hand from its pages on MQTT and on the platforms that are used. Home Assistant silently ignores other
+//! keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::mqtt::Retained;
 
-/// What a document may hold beside its components: what all of them share.
+/// The keys of a document beside its components, which apply to all of them.
 const DOCUMENT: [&str; 13] = [
     "device",
     "origin",
@@ -26,7 +27,7 @@ const DOCUMENT: [&str; 13] = [
     "encoding",
 ];
 
-/// What may be said of a device.
+/// The keys of a device.
 const DEVICE: [&str; 12] = [
     "configuration_url",
     "connections",
@@ -42,7 +43,7 @@ const DEVICE: [&str; 12] = [
     "via_device",
 ];
 
-/// What a binary sensor may be of.
+/// The device classes of binary sensors.
 const BINARY_SENSOR_CLASSES: [&str; 28] = [
     "battery",
     "battery_charging",
@@ -74,7 +75,8 @@ const BINARY_SENSOR_CLASSES: [&str; 28] = [
     "window",
 ];
 
-/// What Home Assistant documents for every entity over MQTT, and for each platform beside that: what may be there, and what must be.
+/// The documented keys of every entity over MQTT, and for each platform the further keys that it may have and those that it must
+/// have.
 fn documented(platform: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     let mut may = vec![
         "platform",
@@ -171,7 +173,7 @@ fn documented(platform: &str) -> (Vec<&'static str>, Vec<&'static str>) {
 /// Entities by platform and unique id.
 pub type Entities = BTreeMap<(String, String), Value>;
 
-/// The number of components in all documents, or `None` while one of them is being taken away.
+/// The number of components in all documents, or `None` while one of them is being removed.
 pub fn n_entities(retained: &Retained) -> Option<usize> {
     let documents = retained.values().map(|payload| serde_json::from_str::<Value>(payload).unwrap());
     let counts = documents.map(|document| {
@@ -182,7 +184,7 @@ pub fn n_entities(retained: &Retained) -> Option<usize> {
     counts.sum()
 }
 
-/// Entities as Home Assistant makes them of what is retained under its prefix: by platform and unique id.
+/// The entities that Home Assistant makes of the retained messages under its prefix, by platform and unique id.
 pub fn entities(retained: &Retained) -> Entities {
     let mut entities = BTreeMap::new();
     let (mut known, mut hubs) = (BTreeSet::new(), BTreeSet::new());
@@ -220,13 +222,13 @@ pub fn entities(retained: &Retained) -> Entities {
     entities
 }
 
-/// Requires that an object holds nothing but what it may, and all that it must.
+/// Requires that an object has all the keys that it must have, and only those that it may have.
 fn holds(object: &Value, may: &[&str], must: &[&str]) {
     let given: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(given.iter().all(|key| may.contains(key)) && must.iter().all(|key| given.contains(key)), "{object}");
 }
 
-/// Requires of what is given that it is a value that is documented for it.
+/// Requires that each value is one that is documented for its key.
 fn check_values(platform: &str, component: &Value) {
     let one_of = |key: &str, values: &[&str]| {
         assert!(component.get(key).is_none_or(|value| values.contains(&value.as_str().unwrap())), "{component}: {key}");

@@ -1,4 +1,4 @@
-//! The other end of HTTP: answers, streams of events and WebSocket frames, read from plain sockets.
+//! A client of HTTP: answers, streams of events and WebSocket frames, read from plain sockets.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ impl Answer {
     }
 }
 
-/// A stream of Server-Sent Events in chunks, whose edges are passed over.
+/// A stream of Server-Sent Events in chunks, whose sizes are skipped.
 pub struct Stream(pub BufReader<TcpStream>);
 
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Stream {
     }
 }
 
-/// A text frame of a client, masked as the protocol asks, or of a server.
+/// A text frame of a client, masked as the protocol requires, or of a server.
 pub fn frame(stream: &mut TcpStream) -> String {
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();

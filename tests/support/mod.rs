@@ -1,4 +1,4 @@
-//! What the tests share: the real binary and what it talks to, recordings, models, and the one way to wait for something.
+//! The tests' shared parts: the real binary and its surroundings, recordings, models, and the one way to wait for something.
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
 
 pub mod browser;

@@ -1,4 +1,4 @@
-//! A real broker and a subscriber that is no part of this program, for the tests of the MQTT sink.
+//! A real broker and an independent subscriber, for the tests of the MQTT sink.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::{PATIENCE, free_port, until};
 
-/// A topic that no test looks at; what is published there only shows that somebody is there.
+/// A topic that no test reads. Messages there show that a subscriber is up, or make the broker write its database.
 const MARKER: &str = "tests/marker";
 
-/// What a broker has retained: payloads by topic.
+/// The retained messages of a broker: payloads by topic.
 pub type Retained = BTreeMap<String, String>;
 
 /// A broker, which is killed when it is dropped.
@@ -28,14 +28,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// One that takes everybody.
+    /// A broker that accepts every client.
     pub fn start() -> Self {
         let mut broker = Self::with("allow_anonymous true\n", |_| ());
         broker.mirror = Some(Mirror::of(broker.port));
         broker
     }
 
-    /// One with these lines in its configuration, `DIR` being its folder, for which `prepare` writes the files.
+    /// A broker with these lines in its configuration. `DIR` in them stands for its folder, into which `prepare` writes files.
     pub fn with(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         // As root it becomes a user of its own, who must be able to look into its folder.
@@ -79,7 +79,7 @@ impl Broker {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    /// Publishes and waits until the broker has taken it.
+    /// Publishes a message, and waits until the broker has taken it.
     pub fn publish(&self, topic: &str, payload: &str, options: &[&str]) {
         publish(self.port, topic, payload, options);
     }
@@ -88,7 +88,7 @@ impl Broker {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// The most seconds, by the broker's own clock, from one of its starts until the daemon was connected.
+    /// The longest time from one of the broker's starts until the daemon was connected, in seconds by the broker's own log.
     pub fn longest_search_s(&self) -> u64 {
         let log = self.log();
         let (mut started_s, mut longest_s) = (None, 0);
@@ -106,7 +106,7 @@ impl Broker {
         longest_s
     }
 
-    /// What a new subscriber to this one topic is given at once.
+    /// The retained message that a new subscriber to this topic gets at once.
     pub fn ask(&self, topic: &str) -> Option<String> {
         let mut command = Command::new("mosquitto_sub");
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "--retained-only", "-C", "1", "-W", "1"]);
@@ -114,7 +114,7 @@ impl Broker {
         String::from_utf8(output.stdout).unwrap().lines().next().map(str::to_owned)
     }
 
-    /// Waits until what is retained under the filter is as it should be, and gives it.
+    /// Waits until the retained messages under the filter are as expected, and returns them.
     pub fn wait_until(&self, what: &str, filter: &str, is_well: impl Fn(&Retained) -> bool) -> Retained {
         let mirror = self.mirror.as_ref().expect("only a broker that takes everybody has one");
         until(what, || {
@@ -123,7 +123,7 @@ impl Broker {
         })
     }
 
-    /// Waits until what the broker has written down for its next start does, or does not, hold this text.
+    /// Waits until the broker's database, which it reads at its next start, is as expected.
     pub fn wait_until_written(&self, what: &str, holds: impl Fn(&[u8]) -> bool) {
         // It writes when something changes, and to be sure that something does:
         until(what, || {
@@ -153,7 +153,7 @@ fn listen(port: u16, options: &[&str]) -> (Child, impl Iterator<Item = Message> 
     (child, messages)
 }
 
-/// What a broker retains, kept by a subscriber to everything who is told of each message whether it is to be retained.
+/// The retained messages of a broker, as a subscriber to all topics keeps them by the retain flag of each message.
 struct Mirror {
     child: Child,
     retained: Arc<Mutex<Retained>>,
@@ -186,7 +186,7 @@ impl Mirror {
     }
 }
 
-/// Whether a subscription to `filter` brings messages of this topic.
+/// Whether `filter` matches this topic.
 fn matches(filter: &str, topic: &str) -> bool {
     let mut levels = topic.split('/');
     for wanted in filter.split('/') {
@@ -235,7 +235,7 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// One that is there before anything further is said to it.
+    /// A subscriber that the broker has subscribed when this returns.
     pub fn new(broker: &Broker, filters: &[&str], options: &[&str]) -> Self {
         let filters = filters.iter().chain(&[MARKER]).flat_map(|filter| ["-t", *filter]);
         let options: Vec<&str> = ["-c", "-i", "watcher"].into_iter().chain(filters).chain(options.iter().copied()).collect();
@@ -257,7 +257,7 @@ impl Subscriber {
         Self { child, messages }
     }
 
-    /// The next message that is as it should be; others are passed over.
+    /// The next message that is as expected. Others are skipped.
     pub fn wait_for(&self, what: &str, is_it: impl Fn(&Message) -> bool) -> Message {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -1,12 +1,13 @@
 //! A tiny tagger on waveforms, written as ONNX by hand, in a model folder of its own.
 //!
-//! Its three logits are 200 · the window's mean square − (4, 20, 200): `Any`, `Loud` and `Deafening` begin at −17, −10 and 0 dBFS.
+//! Its three logits are 200 · the window's mean square − (4, 20, 200): `Any`, `Loud` and `Deafening` begin at −17, −10 and 0
+//! dBFS.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Protocol buffers' wire format: a field that holds a number.
+/// A field in Protocol Buffers' wire format that holds a number.
 fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
@@ -55,8 +56,8 @@ pub fn graph(n_labels: usize) -> Vec<u8> {
     model(&[loudness(n_labels, "levels"), ends(n_labels)].concat())
 }
 
-/// The same with three outputs, but an inference of a window whose mean square is 0.5 or more never returns: it goes round a loop more
-/// often than there are nanoseconds in a century.
+/// The same graph with three outputs, but an inference of a window with a mean square of 0.5 or more never returns: its loop
+/// takes more steps than there are nanoseconds in a century.
 pub fn stuck_graph() -> Vec<u8> {
     let scalar = |name: &str, kind: u64| [bytes(1, name), bytes(2, bytes(1, [number(1, kind), bytes(2, "")].concat()))].concat();
     let body = [
@@ -84,7 +85,7 @@ pub fn stuck_graph() -> Vec<u8> {
     model(&[loudness(3, "quiet"), stuck.concat(), ends(3)].concat())
 }
 
-/// From the audio to one level a label.
+/// The nodes from the audio to one level for each label.
 fn loudness(n_labels: usize, output: &str) -> Vec<u8> {
     let bias: Vec<f32> = [-4.0, -20.0, -200.0].into_iter().cycle().take(n_labels).collect();
     [
@@ -98,14 +99,14 @@ fn loudness(n_labels: usize, output: &str) -> Vec<u8> {
     .concat()
 }
 
-/// What the graph takes and gives.
+/// The inputs and outputs of the graph.
 fn ends(n_labels: usize) -> Vec<u8> {
     let (input, output) = (tensor("audio", bytes(2, "samples")), tensor("levels", number(1, n_labels as u64)));
     [bytes(2, "loudness"), bytes(11, input), bytes(12, output)].concat()
 }
 
-/// The configuration of a model that costs next to nothing and has the shipped one's labels, which it makes in `folder`. Where a daemon is
-/// to have other things to do, it keeps up on any machine. No label is reported of itself.
+/// Makes a tiny model with the labels of the shipped one in `folder`, and returns its configuration. A daemon with it keeps up on
+/// any machine. No label is reported by itself.
 pub fn cheap(folder: &Path) -> String {
     let labels = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny/labels.tsv")).unwrap();
     self::folder(folder, &graph(labels.lines().count() - 1), &labels, |manifest| manifest);
@@ -120,7 +121,7 @@ fn model(graph: &[u8]) -> Vec<u8> {
 
 pub const LABELS: &str = "id\tname\n/x/any\tAny\n/x/loud\tLoud\n/x/deafening\tDeafening\n";
 
-/// A model folder with this graph and these labels; `change` may spoil its manifest.
+/// Makes a model folder with this graph and these labels. `change` may spoil its manifest.
 pub fn folder(folder: &Path, graph: &[u8], labels: &str, change: impl Fn(String) -> String) {
     let hash = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     std::fs::write(folder.join("model.onnx"), graph).unwrap();

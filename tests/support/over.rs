@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Tells threads that the test is over, also where it fails: a scope that waits for its threads would wait for ever.
+/// Tells threads that the test is over, also if it fails. Otherwise a scope would wait for its threads for ever.
 #[derive(Default)]
 pub struct Over(AtomicBool);
 
@@ -11,7 +11,7 @@ impl Over {
         self.0.load(Relaxed)
     }
 
-    /// It is over when what this gives is dropped.
+    /// A guard. When it is dropped, the test is over.
     pub fn at_the_end(&self) -> impl Drop + '_ {
         struct AtTheEnd<'a>(&'a AtomicBool);
         impl Drop for AtTheEnd<'_> {

@@ -1,13 +1,13 @@
-//! The project's pages in Markdown, taken apart: code blocks, code within sentences, links, headings.
+//! The project's pages in Markdown, parsed: code blocks, code within sentences, links, headings.
 
 use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// A page and its parts, in their order.
+/// A page and its parts, each kind in the order of the page.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// Where it lies, from the project's folder on.
+    /// The path in the project's folder.
     pub path: PathBuf,
     pub text: String,
     pub blocks: Vec<Block>,
@@ -15,7 +15,7 @@ pub struct Page {
     pub code: Vec<String>,
     /// The targets of links and pictures.
     pub links: Vec<String>,
-    /// Headings as they are linked to: in small letters, with hyphens.
+    /// Headings as links name them: in lower case, with hyphens.
     pub anchors: Vec<String>,
 }
 
@@ -25,7 +25,7 @@ pub struct Block {
     pub text: String,
 }
 
-/// Every page that is written for people, but for the changelog.
+/// All pages for people except the changelog.
 pub fn pages() -> Vec<Page> {
     let mut paths: Vec<PathBuf> =
         ["README.md", "CONTRIBUTING.md", "models/README.md", "fuzz/README.md"].map(PathBuf::from).into();

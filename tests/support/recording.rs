@@ -1,16 +1,17 @@
-//! Recordings: those that the tests' packages bring, and those that are made on the spot.
+//! Recordings: those of the tests' packages, and those that the tests make.
 
 use std::path::{Path, PathBuf};
 
 pub const VOICE: &str = "/usr/share/sounds/alsa/Front_Center.wav";
 pub const RINGTONE: &str = "/usr/share/sounds/freedesktop/stereo/phone-incoming-call.oga";
 
-/// Writes the voice with silence after it: played again and again it is one event after the other. Lasts about 4.4 s.
+/// Writes the voice with silence after it, about 4.4 s in all. Played in a loop, each voice is an event of its own.
 pub fn voice_and_silence(folder: &Path) -> PathBuf {
     voice_and_seconds_of_silence(folder, 3)
 }
 
-/// The same with so long a silence. After 8 s of it no window holds two voices, and nothing is open any more.
+/// The same with this many seconds of silence. From 8 s on, no window holds two voices, and each event has ended before the next
+/// voice.
 pub fn voice_and_seconds_of_silence(folder: &Path, seconds: usize) -> PathBuf {
     let bytes = std::fs::read(VOICE).expect("`make test` installs it");
     // Its samples stand behind a header of 44 bytes: 16-bit mono at 48 kHz.
@@ -41,7 +42,8 @@ pub fn wav(samples: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
     bytes
 }
 
-/// A recording whose header makes its decoder panic where overflows are checked, as in a build for tests, and what is said of it there.
+/// A recording whose header makes the decoder panic if overflows are checked, as in a test build, and the message about it in
+/// this build.
 pub fn wav_that_makes_its_decoder_panic() -> (Vec<u8>, &'static str) {
     let mut bytes = wav(&[0; 100], 16_000, 1);
     // So many channels of two bytes each are a frame longer than 16 bits can say.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use mimid::model::onnx::Runtime;
 
-/// The process has one ONNX Runtime for life.
+/// The one ONNX Runtime of the process, which is never unloaded.
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/runtime/libonnxruntime.so");

@@ -29,7 +29,7 @@ impl ServiceManager {
         String::from_utf8(message[..length].to_vec()).unwrap()
     }
 
-    /// The next message, if one comes in this time.
+    /// The next message, if it comes within this time.
     pub fn told_within(&self, time: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(time)).unwrap();
         let mut message = [0; 4_096];

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::until;
 
-/// The times between which a recording sounded. The player needs some time to begin and some to end, the more the busier the machine is.
+/// The times at which the player was started and had ended. The recording sounded between them; on a busy machine they are
+/// farther apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Played {
     pub after: Timestamp,
@@ -15,8 +16,8 @@ pub struct Played {
 }
 
 impl Played {
-    /// Requires that a sound which lasts `lasts_s` and fills the recording was said to begin when it can have begun, within what the
-    /// server adds and an onset may be off.
+    /// Requires that `onset` is possible for a sound that lasts `lasts_s` and fills the recording, with tolerance for the
+    /// server's delay and the error of an onset.
     pub fn check_onset(&self, onset: Timestamp, lasts_s: f64) {
         let after_s = onset.duration_since(self.after).as_secs_f64();
         let room_s = self.before.duration_since(self.after).as_secs_f64() - lasts_s;
@@ -58,7 +59,7 @@ impl SoundServer {
         command
     }
 
-    /// What a daemon needs to find it.
+    /// The environment variables by which a daemon finds the server.
     pub fn environment(&self) -> [(&'static str, &Path); 2] {
         [("XDG_RUNTIME_DIR", self.folder.path()), ("HOME", self.folder.path())]
     }
@@ -79,13 +80,13 @@ impl SoundServer {
         String::from_utf8(listed.stdout).unwrap().lines().count()
     }
 
-    /// The microphone is unplugged.
+    /// Kills the server, which unplugs the microphone.
     pub fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
     }
 
-    /// And plugged in again.
+    /// Starts the server again, with its microphone.
     pub fn restart(&mut self) {
         self.server = Self::spawn(self.folder.path());
         self.wait_until_up();

@@ -3,14 +3,15 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must come. It is long enough for a machine whose cores are busy with other work; only a test that fails
-/// waits so long.
+/// The longest time that a test waits for a condition. It is long enough for a busy machine, and only a test that fails waits so
+/// long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks again and again until what is waited for is there, and gives it. A test for which it never comes fails here, with the last look.
+/// Calls `look` again and again until it finds something, and returns that. If it never does, the test fails here with the last
+/// look.
 pub fn until<L: Look>(what: &str, mut look: impl FnMut() -> L) -> L::Found {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -22,11 +23,11 @@ pub fn until<L: Look>(what: &str, mut look: impl FnMut() -> L) -> L::Found {
     }
 }
 
-/// One look at what is waited for: whether it is there, the thing itself, or the thing and otherwise what is there instead.
+/// The result of one look: a bool, an option of the thing that was waited for, or a result with the thing or the state instead.
 pub trait Look {
     type Found;
 
-    /// What was waited for, or what is there instead.
+    /// The thing that was waited for, or the state instead.
     fn found(self) -> Result<Self::Found, impl Debug>;
 }
 

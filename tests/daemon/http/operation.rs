@@ -1,4 +1,4 @@
-//! Metrics, health, and a crowd of browsers.
+//! Metrics, health, and many browsers at once.
 
 use std::io::Write;
 use std::net::TcpStream;

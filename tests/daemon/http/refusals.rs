@@ -1,4 +1,4 @@
-//! Addresses, tokens, hosts and sites: who may ask, and who is refused.
+//! Refusals by address, token, host and site.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Brokers that are away, that refuse, and that are somebody else.
+//! Brokers that are away, that refuse the connection, or that have a certificate of another authority.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::{Voice, config, start, voice};
 use crate::support::mqtt::{Broker, Subscriber};
 use crate::support::{Client, Daemon, run, until};
 
-/// Waits until the sink's state in `status` is this, and gives the sink.
+/// Waits until `status` says that the sink is in this state, and returns the sink.
 fn wait_for_state(daemon: &Daemon, state: &str) -> Value {
     let what = format!("a sink that is {state}");
     daemon.connect().status_when(&what, |status| status["sinks"][0]["state"] == state)["sinks"][0].clone()
@@ -54,7 +54,7 @@ fn a_wrong_password_is_one_sentence_and_the_right_one_is_taken_by_itself() {
     }
 }
 
-/// Makes an authority and a certificate of it for 127.0.0.1 in the folder.
+/// Makes a certificate authority and its certificate for 127.0.0.1 in the folder.
 fn certificates(folder: &Path) {
     let openssl = |arguments: &[&str]| {
         let output = run(Command::new("openssl").args(arguments).current_dir(folder));
@@ -105,12 +105,12 @@ fn a_broker_that_is_away_at_the_start_is_waited_for_and_gets_what_was_heard() {
     assert_eq!((&told.json()["ts"], &told.json()["event"]["onset"]), (&heard["ts"], &heard["event"]["onset"]));
 }
 
-/// Whether bytes hold this text.
+/// Whether the bytes hold this text.
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
-/// Reads a client's lines until one is of this type, and keeps the numbers of those that are of events.
+/// Reads a client's lines until one is of this type, and keeps the numbers of the lines of events.
 fn follow(client: &mut Client, expected: &mut Vec<u64>, until: &str) {
     loop {
         let line = client.next();
@@ -124,7 +124,8 @@ fn follow(client: &mut Client, expected: &mut Vec<u64>, until: &str) {
     }
 }
 
-/// Killed and started again under events: the states are true soon, and every line of an event arrives once and in order.
+/// The broker is killed and started again while events come. The states are true soon, and every line of an event arrives once
+/// and in order.
 #[test]
 fn a_broker_that_is_killed_again_and_again_costs_nothing_that_the_queue_holds() {
     let times = if std::env::var_os("MIMID_ENDURANCE").is_some() { 20 } else { 3 };

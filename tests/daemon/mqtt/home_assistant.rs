@@ -1,4 +1,4 @@
-//! Discovery: the entities that Home Assistant makes of what is retained, and what becomes of them.
+//! Discovery: the entities that Home Assistant makes of the retained messages, and their life.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use super::{config, start, voice};
 use crate::support::home_assistant::{Entities, entities, n_entities};
 use crate::support::mqtt::{Broker, Message, Retained, Subscriber};
 
-/// The entities, once there are so many and none is being taken away.
+/// The entities, once there are `count` and none is being removed.
 fn entities_when(broker: &Broker, count: usize) -> Entities {
     let what = format!("{count} entities");
     entities(&broker.wait_until(&what, "homeassistant/#", |retained| n_entities(retained) == Some(count)))

@@ -1,4 +1,4 @@
-//! The JSON Schema of the protocol describes every line and every request, and nothing that is none.
+//! The JSON Schema of the protocol accepts every line and every request, and refuses everything else.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};

@@ -1,9 +1,10 @@
-//! The independent declaration. Every field is there in every line, and none besides; `Option` is for those that can be null.
+//! The independent declaration of the protocol. A line has all the fields of its type and no others. `Option` is for fields that
+//! can be null.
 #![allow(dead_code, reason = "what is parsed is the test")]
 
 use serde::{Deserialize, Deserializer};
 
-/// A field that may be null, but not absent: serde would take an absent `Option` for a null one.
+/// A field that may be null but not absent. serde by itself would accept an absent `Option` as null.
 fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }
