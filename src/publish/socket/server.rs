@@ -20,8 +20,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// The pause after a failure to accept a connection, for want of file descriptors for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves the connections of `listener` until `shutdown` is true. Clients then have a [`FLUSH`] to take the lines that wait for
-/// them.
+/// Serves the connections of `listener` until `shutdown` is true. Clients then have the time `FLUSH` to take the lines that wait
+/// for them.
 pub async fn serve(listener: UnixListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let for_clients = shutdown.clone();

@@ -138,8 +138,7 @@ fn ceiling(rule: &Rule, labels: &Labels) -> f64 {
 /// The advice for a threshold that should lie at the log-odds `place`.
 fn number(record: &Record, in_force: f32, place: f64, ceiling: f64) -> Number {
     let score = score_of(place as f32);
-    // The score is rounded up, because the threshold must not fall below an alarm that it is to exceed. Above the ceiling it is
-    // 1.
+    // The score is rounded up, because the threshold must stay above the alarms that it is to exceed. Above the ceiling it is 1.
     let unit = if score < 0.1 { 1e-4 } else { 1e-3 };
     let rounded = if place > ceiling { 1.0 } else { (score / unit).ceil() * unit };
     let n_in_force = record.n_reaching(in_force);
