@@ -1,4 +1,4 @@
-//! What the engine's parts cost: `make bench`. Everything runs in one process on one thread, so the figures can be compared with each
+//! The cost of the engine's parts: `make bench`. Everything runs in one process on one thread, so the figures can be compared with each
 //! other; machines differ and so do days.
 
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! What `benches/cost` measures from inside: parts of mimid in this process, and a thousand subscribers of a running daemon;
+//! The figures that `benches/cost` takes from inside: parts of mimid in this process, and a thousand subscribers of a running daemon;
 //! and the scores that `models/tools/agree.py` compares.
 //!
 //! Each command prints one JSON object; the scripts run the command and make tables of what it says. Nothing here judges.
@@ -12,7 +12,7 @@ mod window;
 
 use std::process::ExitCode;
 
-/// What a command ends with: its figures, or what went wrong.
+/// The result of a command: its figures, or its error.
 type Outcome = Result<serde_json::Value, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: probe window ORIGINAL ROUNDS | scores FRAMES BATCH OUT | log-mel SECONDS | live SECONDS ROUNDS \

@@ -1,4 +1,4 @@
-//! What every benchmark hears. It measures nothing.
+//! The sound that every benchmark hears. It measures nothing.
 
 /// Noise at a moderate level: silence would be cheaper than real sound for some of the parts.
 pub fn noise(n: usize) -> Vec<f32> {

@@ -24,7 +24,7 @@ const LABELS: usize = 40;
 /// How long after the last request its lines may still come.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// What one subscriber got.
+/// The lines that one subscriber got.
 #[derive(Default)]
 struct Heard {
     /// The number of each report, and when its line came.

@@ -72,7 +72,7 @@ fn scripts_are_valid_and_every_command_in_them_is_there() {
                         Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
                     }
                     "make" => assert!(targets.split(' ').any(|target| target == words[1]), "{command}"),
-                    // What comes over a socket has a test of its own.
+                    // The lines that come over a socket have a test of their own.
                     "curl" | "(echo" | "socat" => {}
                     // Root's, or another package's.
                     "sudo" | "systemctl" | "cargo" | "for" | "done" | "#" | "" => {}

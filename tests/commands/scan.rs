@@ -66,7 +66,7 @@ fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
         assert!(sentence.contains(path.to_str().unwrap()) && sentence.contains(what), "{sentence}\nexpected {what}");
     }
     assert_eq!(sentences[bad.len()], format!("mimid: {} of {} recordings could not be scanned whole", bad.len(), files.len()));
-    // What the truncated one holds, and the good one, were heard.
+    // The truncated recording was heard as far as it goes, and the good one whole.
     let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(
         events.iter().any(|event| event["label"] == "Speech" && event["file"].as_str().unwrap().ends_with("truncated.wav")),

@@ -134,10 +134,10 @@ fn writing_shows_the_difference_and_keeps_comments_and_order() {
         assert!(new.contains(line) || line.starts_with("threshold") || line.starts_with("release"), "{line} is gone:\n{after}");
     }
     assert!(new.iter().any(|line| line.starts_with("threshold = 0.") && line.ends_with(" # a guess")), "{after}");
-    // What follows from the threshold is not spelt out; what was spelt out already is set right.
+    // Settings that follow from the threshold are not written; those that were written already are corrected.
     assert!(!after.contains("start_threshold") && after.contains("\nrelease = 0.0"), "{after}");
     assert!(run(mimid().args(["check", "--config"]).arg(place.path("c.toml"))).status.success());
-    // What is in force now is as good as can be.
+    // The thresholds in force are the best already.
     let (code, out, _) = place.tune(&[&SCENES[..], &["--write"]].concat());
     assert_eq!((code, place.config()), (0, after), "{out}");
     assert!(out.contains("says all that already"), "{out}");

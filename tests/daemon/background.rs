@@ -189,7 +189,7 @@ fn the_running_daemon_is_heard_and_a_second_run_goes_on_from_the_first() {
     assert!((0.0..60.0).contains(&more), "{more}");
     drop(said);
     assert_eq!(heard_ms(&state) as f64 / 1_000.0, second["heard_s"].as_f64().unwrap());
-    // What was asked for is there already.
+    // The statistics that were asked for are there already.
     let (third, _) = report(live("10s", &daemon.socket(), &state).spawn().unwrap());
     assert!(third["heard_s"].as_f64().unwrap() >= second["heard_s"].as_f64().unwrap());
 }
@@ -207,7 +207,7 @@ fn a_daemon_that_is_started_again_is_waited_for() {
     drop(client);
     daemon.signal("-TERM");
     daemon.wait();
-    // What was heard is saved when the daemon goes away.
+    // The statistics are saved when the daemon stops.
     until("the state to be saved", || Path::new(&state).exists());
     daemon.start_again("", &["--source", &voice(&place)], &[]);
     let (report, err) = report(child);

@@ -41,7 +41,7 @@ fn a_daemon_that_stood_still_for_half_a_minute_says_so_and_goes_on_with_right_ti
     // The passing of time is what is tested: it stands still for longer than anything between it and the microphone remembers.
     std::thread::sleep(Duration::from_secs(30));
     daemon.signal("-CONT");
-    // What the server kept may be more than the ring holds, what it did not keep is a gap, and a server may give up such a client.
+    // The server may have kept more than the ring holds, sound that it did not keep is a gap, and a server may give up such a client.
     let told = loop {
         let line = client.next();
         if ["source.gap", "overrun", "source.lost"].iter().any(|kind| line["type"] == *kind) {

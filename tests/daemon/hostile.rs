@@ -323,7 +323,7 @@ fn clients_that_use_up_what_may_be_open_are_refused_politely_until_some_leave() 
             (Some("busy"), Some("36 clients are connected already"))
         );
     }
-    // What it needs itself is left: it hears, and reads its configuration again.
+    // The daemon keeps the descriptors that it needs itself: it hears, and reads its configuration again.
     all[0].ask(r#"{"op":"reload"}"#, "config.reloaded");
     all[1].wait_for("event.start");
     let now_s = cost_s(&mut all[1]);

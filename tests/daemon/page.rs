@@ -120,7 +120,7 @@ fn a_played_sound_is_seen_at_once_and_the_page_outlives_the_daemon() {
         "[...document.querySelectorAll('#event-rows li .name')].some((name) => /Ringtone|Telephone/.test(name.textContent))",
     );
     assert!(began.elapsed() < AT_ONCE, "shown {:?} after the line", began.elapsed());
-    // What was heard before is still there.
+    // The earlier events are still there.
     assert!(browser.value(&row("Speech")).is_string());
 }
 

@@ -84,7 +84,7 @@ fn a_threshold_that_is_set_acts_at_once_and_until_the_next_reload() {
     let shipped = client.look_until("Speech", |found| found["why"] == "open")["threshold"].clone();
     let set = client.ask(r#"{"op":"set","label":"speech","threshold":0.999}"#, "set");
     assert_eq!((&set["label"], &set["threshold"], &set["release"]), (&"Speech".into(), &0.999.into(), &0.0999.into()));
-    // Nothing reaches that: the open event ends, and none begins. What was heard is not forgotten.
+    // Nothing reaches that: the open event ends, and none begins. The events so far are not forgotten.
     let found = client.look_until("Speech", |found| found["threshold"] == 0.999);
     assert!(["below", "open"].contains(&found["why"].as_str().unwrap()), "{found}");
     client.look_until("Speech", |found| found["why"] == "below" && found["two_sided"].as_f64() > Some(0.3));

@@ -319,7 +319,7 @@ fn names_rule_neither_a_terminal_nor_a_log() {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{what}: {text:?}");
         text
     };
-    // What lasts, or is read by programs, is not to be forged by a line's end either.
+    // A line's end forges neither the files that last nor the lines that programs read.
     let is_one_s_own = |text: &[u8], what: &str| {
         let text = is_clean(text, what);
         assert!(!text.lines().any(|line| line.starts_with("2026-01-01")), "{what}: {text:?}");

@@ -19,7 +19,7 @@ fn a_filter_lets_pass_what_it_names() {
         let line = client.next();
         assert_eq!((line["type"].as_str(), line["event"]["label"].as_str()), (Some("event.start"), Some("Speech")));
     }
-    // What came before can be had again, once, in order, and goes on without a gap.
+    // The replay gives the earlier lines once and in order, and the live lines follow without a gap.
     let mut again = daemon.connect();
     again.send(r#"{"op":"subscribe","since":0}"#);
     let now = again.wait_for("subscribed")["seq"].as_u64().unwrap();

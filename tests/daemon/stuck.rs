@@ -36,7 +36,7 @@ fn an_inference_that_never_returns_starves_the_watchdog_and_ends_the_daemon() {
         Some(told) => Err(told),
         None => Ok(()),
     });
-    // What needs no analysis is still answered.
+    // Requests that need no analysis are still answered.
     let status = client.status();
     assert!(status["sources"][0]["windows"].as_u64().unwrap() < 40, "{status}");
     if std::env::var_os("MIMID_ENDURANCE").is_none() {

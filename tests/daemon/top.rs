@@ -202,7 +202,7 @@ fn a_threshold_is_changed_seen_to_act_taken_back_and_written() {
     assert!((in_force - seen).abs() < 0.001);
     let table: toml::Table = config.parse().unwrap();
     assert_eq!(table["labels"]["Speech"]["threshold"].as_float().unwrap(), in_force);
-    // What is in force comes from the file now: reading it again changes nothing.
+    // The settings in force come from the file now: reading it again changes nothing.
     let reloaded = client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     assert_eq!(client.look("Speech")["threshold"].as_f64().unwrap(), in_force, "{reloaded}");
 }
@@ -244,7 +244,7 @@ fn every_way_out_gives_the_terminal_back() {
     terminal.press(&["C-z"]);
     terminal.wait_for("the shell", |screen| screen.contains("Stopped"));
     assert!(!terminal.is("alternate_on") && terminal.is("cursor_flag"));
-    // What is typed is seen: the terminal is the shell's.
+    // The terminal shows typed text: it is the shell's again.
     terminal.command("echo mean''while");
     terminal.wait_for("an echo", |screen| screen.contains("mean''while") && screen.contains("meanwhile"));
     terminal.command("fg");
@@ -286,7 +286,7 @@ fn a_daemon_that_is_killed_is_missed_and_one_that_comes_is_taken_up() {
 #[test]
 fn colours_are_those_that_the_terminal_has() {
     let kitchen = Kitchen::start();
-    // What shows an event in green, and the level in one of 256 colours.
+    // An event is green, and the level has one of 256 colours.
     let is_green = |painted: &str| painted.contains("\x1b[32m●");
     let is_indexed = |painted: &str| painted.contains("38;5;");
     let watch = |environment: &[(&str, &str)]| {

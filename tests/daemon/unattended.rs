@@ -46,7 +46,7 @@ fn a_configuration_that_is_watched_is_loaded_when_it_changes_and_a_bad_one_is_to
     nothing_is_loaded(&mut other, &mut client);
     replace(&file, &good);
     assert_eq!(client.wait_for("config.reloaded")["changes"][0], "the labels, groups or thresholds changed");
-    // What a request loads is not loaded again.
+    // A file that a request has loaded is not loaded again.
     std::fs::write(&file, format!("{good}[defaults]\ncooldown_s = 1.0\n")).unwrap();
     client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     client.wait_for("config.reloaded");

@@ -174,7 +174,7 @@ fn scene(rate_hz: u32) -> Vec<f32> {
             ..1.2 => (0.005, 0.0, 0.0),
             ..2.2 => (0.005, if at % 0.2 < 0.1 { 0.3 } else { 0.0 }, 2_000.0),
             ..2.6 => (0.01, 0.0, 0.0),
-            // What is loud begins in the block of the level that a window reaches into by its last frame.
+            // The loud sound begins in the block of the level that a window reaches into by its last frame.
             ..6.211 => (0.0001, 0.0, 0.0),
             ..7.2 => (0.4, 0.0, 0.0),
             ..7.5 => (0.0, 0.0, 0.0),

@@ -28,7 +28,7 @@ impl Browser {
         let port = free_port();
         let mut driver = Command::new("chromedriver");
         driver.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
-        // A group of its own, so that the browser's many processes end with it. What Chromium writes beside its profile goes there, too.
+        // A group of its own, so that the browser's many processes end with it. Chromium's files beside its profile go there, too.
         driver.process_group(0).env("HOME", profile.path()).env("XDG_CONFIG_HOME", profile.path());
         let driver = driver.spawn().expect("chromedriver is needed; `make test` installs it");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// The parts of `value` that a schema of this description does not allow.
 pub fn faults(value: &Value, schema: &Value, description: &Value) -> Vec<String> {
-    // What a schema refers to it finds in the description.
+    // The references of a schema point into the description.
     let whole = json!({"allOf": [schema], "components": description["components"]});
     let validator = jsonschema::validator_for(&whole).unwrap();
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()

@@ -234,7 +234,7 @@ fn check_values(platform: &str, component: &Value) {
         assert!(component.get(key).is_none_or(|value| values.contains(&value.as_str().unwrap())), "{component}: {key}");
     };
     match platform {
-        // What only tells has nothing that could be configured.
+        // An entity that only reports has nothing to configure.
         "binary_sensor" | "sensor" => one_of("entity_category", &["diagnostic"]),
         _ => one_of("entity_category", &["config", "diagnostic"]),
     }

@@ -148,7 +148,7 @@ fn its_ranges_are_those_of_the_checks() {
             let bounds = ["minimum", "maximum", "exclusiveMinimum"].iter().filter_map(|bound| rules[bound].as_f64());
             for value in bounds.flat_map(|bound| [bound - step, bound, bound + step]) {
                 let value = if rules["type"] == "integer" { format!("{value}") } else { format!("{value:?}") };
-                // What else has to hold with it.
+                // The example may need other keys beside it.
                 let beside = match key.as_str() {
                     "release" => "threshold = 1.0\n",
                     "min_duration_ms" => "max_duration_s = 0\n",

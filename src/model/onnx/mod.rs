@@ -112,7 +112,7 @@ pub(crate) const MAX_BATCH: usize = 8;
 const ENOUGH: usize = 80_000;
 
 impl Tagger {
-    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length. That proves that
+    /// Opens the graph of `model`, compares it with its manifest, and scores a window of silence of each length, which proves that
     /// the graph runs, and gives the scores of silence, which is the most frequent sound.
     ///
     /// # Errors `Refused` where ONNX Runtime cannot run the graph, `WrongShape` or `WrongLabelCount` where it is not what its

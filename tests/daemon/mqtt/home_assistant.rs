@@ -52,7 +52,7 @@ fn home_assistant_rebuilds_the_entities_follows_them_and_acts_on_them() {
     assert_eq!(client.look("Speech")["threshold"], 0.9);
     broker.publish(topic(threshold, "command_topic"), "7", &[]);
     subscriber.wait_for_payload(topic(threshold, "state_topic"), "0.9");
-    // What is in force after a reload is told as well.
+    // The settings in force after a reload are published as well.
     client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     let is_back = |message: &Message| message.topic == topic(threshold, "state_topic") && message.payload != "0.9";
     subscriber.wait_for("the threshold of the file", is_back);
@@ -105,7 +105,7 @@ fn a_label_that_is_reported_no_longer_disappears_and_so_does_all_without_discove
         !is_told(retained, "/dog/") && is_told(retained, "/speech/state")
     });
     entities_when(&broker, 9);
-    // What is taken away while the daemon is not there is found when it comes back.
+    // An entity that is taken away while the daemon is down is removed when the daemon comes back.
     daemon.signal("-TERM");
     daemon.wait();
     daemon.start_again(&text.replace("\"Speech\", \"Dog\", ", ""), &["--source", &voice.argument], &[]);
