@@ -56,6 +56,8 @@ pub enum Command {
     Rules(Ruleset),
     /// This model is in force from now on, with these rules.
     Model(Box<(Model, Inference, Ruleset)>),
+    /// Publish this report after those of everything that came before.
+    Report(Report),
     /// A question, which is answered on its own channel.
     Query(Query),
     /// End all open events and return.

@@ -158,6 +158,7 @@ impl Thread {
             }
             Command::Rules(ruleset) => self.replace_rules(ruleset),
             Command::Model(replacement) => self.replace_model(*replacement),
+            Command::Report(report) => self.outbox.publish(report),
             Command::Query(query) => self.answer(query),
             Command::Shutdown => return ControlFlow::Break(()),
         }

@@ -23,18 +23,17 @@ impl Daemon {
         systemd::reloading();
         self.watch.read(self.raw.path.as_deref().and_then(Stamp::of));
         let result = self.load().and_then(|(raw, new, model)| self.apply(raw, new, model));
-        let report = match &result {
+        match &result {
             Ok(changes) => {
                 self.watch.read(self.raw.stamp);
                 tracing::info!(changes = changes.join("; "), "the configuration was loaded again");
-                Report::ConfigReloaded { changes: changes.clone() }
+                self.report_changes(changes.clone());
             }
             Err(faults) => {
                 tracing::error!(faults = faults.join("; "), "the new configuration is invalid; the old one stays effective");
-                Report::ConfigRejected { faults: faults.clone() }
+                let _ = self.reports.send(Report::ConfigRejected { faults: faults.clone() });
             }
-        };
-        let _ = self.reports.send(report);
+        }
         // A daemon that is not ready yet reports that later.
         if self.status.is_some() {
             systemd::ready(&self.summary());
@@ -77,9 +76,14 @@ impl Daemon {
                 subject.name
             );
             tracing::info!(change, "thresholds were set");
-            let _ = self.reports.send(Report::ConfigReloaded { changes: vec![change] });
+            self.report_changes(vec![change]);
         }
         Ok(InForce { subject, thresholds })
+    }
+
+    /// Reports the changes once the analysis has made them: every report of the rules from before comes first.
+    fn report_changes(&self, changes: Vec<String>) {
+        let _ = self.commands.send(Command::Report(Report::ConfigReloaded { changes }));
     }
 
     fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
