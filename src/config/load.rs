@@ -90,23 +90,41 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
 pub fn read(explicit: Option<&Path>) -> Result<Raw, Faults> {
     let Some(path) = explicit.map(PathBuf::from).or_else(find) else { return Ok(Raw::default()) };
     let fault = |message: String| Faults::from(Fault { path: Some(path.clone()), line: None, key: String::new(), message });
+    let (stamp, text) = text(&path).map_err(|unreadable| fault(unreadable.message))?;
+    Ok(Raw { stamp, ..Raw::parse(&text, Some(&path)) })
+}
+
+/// The reason why a configuration file cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// The sentence, which does not name the file.
+    pub message: String,
+    /// Whether there is no such file.
+    pub is_missing: bool,
+}
+
+/// The stamp and the text of a configuration file.
+pub(super) fn text(path: &Path) -> Result<(Option<Stamp>, String), Unreadable> {
+    let refuse = |message: String| Unreadable { message, is_missing: false };
     if path.is_dir() {
-        return Err(fault("this is a folder; name the configuration file in it".to_owned()));
+        return Err(refuse("this is a folder; name the configuration file in it".to_owned()));
     }
-    let (stamp, bytes) = contents(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => fault("there is no such configuration file".to_owned()),
-        std::io::ErrorKind::PermissionDenied => fault("this user may not read the configuration file".to_owned()),
-        std::io::ErrorKind::NotSeekable => {
-            fault("this is a pipe or a socket, which cannot be read again; name a file".to_owned())
+    let (stamp, bytes) = contents(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Unreadable { message: "there is no such configuration file".to_owned(), is_missing: true }
         }
-        std::io::ErrorKind::FileTooLarge => fault(format!("this is longer than {MAX_BYTES} bytes and no configuration")),
-        _ => fault(format!("the configuration file cannot be read ({error})")),
+        std::io::ErrorKind::PermissionDenied => refuse("this user may not read the configuration file".to_owned()),
+        std::io::ErrorKind::NotSeekable => {
+            refuse("this is a pipe or a socket, which cannot be read again; name a file".to_owned())
+        }
+        std::io::ErrorKind::FileTooLarge => refuse(format!("this is longer than {MAX_BYTES} bytes and no configuration")),
+        _ => refuse(format!("the configuration file cannot be read ({error})")),
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        fault(format!("line {line} holds bytes that are not UTF-8"))
+        refuse(format!("line {line} holds bytes that are not UTF-8"))
     })?;
-    Ok(Raw { stamp, ..Raw::parse(&text, Some(&path)) })
+    Ok((stamp, text))
 }
 
 /// The stamp and the bytes of a file. A file that a reload could not read again, or of more than [`MAX_BYTES`], is an error. The

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::model::Labels;
 
 /// How many edits may wait while one is being made.
-const WAITING: usize = 16;
+const WAITING: usize = 256;
 
 /// An edit of the configuration file, with the channel for its answer.
 #[derive(Debug)]

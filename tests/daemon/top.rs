@@ -264,6 +264,28 @@ fn program(terminal: &Terminal) -> String {
 }
 
 #[test]
+fn a_terminal_that_goes_without_a_signal_ends_the_program() {
+    let mut kitchen = Kitchen::start();
+    let terminal = Terminal::open(120, 40, &[]);
+    let socket = kitchen.daemon.socket();
+    // In a session of its own the program gets no signal when the terminal goes.
+    terminal.command(&format!("setsid -f {} top --socket {} <$(tty) >$(tty) 2>&1", env!("CARGO_BIN_EXE_mimid"), socket.display()));
+    terminal.wait_for("a picture", |screen| screen.contains("Speech") && screen.contains("thresh"));
+    let is_of_it = |folder: &std::fs::DirEntry| {
+        let arguments = std::fs::read_to_string(folder.path().join("cmdline")).unwrap_or_default();
+        arguments.contains("\0top\0") && arguments.contains(socket.to_str().unwrap())
+    };
+    let runs = || std::fs::read_dir("/proc").unwrap().flatten().any(|folder| is_of_it(&folder));
+    assert!(runs());
+    // Nothing comes that it would draw.
+    kitchen.daemon.child.kill().unwrap();
+    kitchen.daemon.child.wait().unwrap();
+    terminal.wait_for("word of it", |screen| screen.contains("no daemon"));
+    drop(terminal);
+    until("the program to end", || !runs());
+}
+
+#[test]
 fn a_daemon_that_is_killed_is_missed_and_one_that_comes_is_taken_up() {
     let mut kitchen = Kitchen::start();
     let terminal = Terminal::open(120, 40, &[]);

@@ -2,13 +2,15 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
-/// The service manager's end of the notification socket.
+/// The service manager's end of the notification socket. It takes every message at once, as systemd does: a daemon waits while
+/// ten messages lie in the socket.
 pub struct ServiceManager {
-    socket: UnixDatagram,
+    messages: Receiver<String>,
     pub path: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -18,24 +20,27 @@ impl ServiceManager {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { socket, path, _folder: folder }
+        let (taken, messages) = channel();
+        // The thread ends with the test's process.
+        std::thread::spawn(move || {
+            let mut message = [0; 4_096];
+            while let Ok(length) = socket.recv(&mut message) {
+                if taken.send(String::from_utf8(message[..length].to_vec()).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { messages, path, _folder: folder }
     }
 
     /// The next message.
     pub fn told(&self) -> String {
-        let mut message = [0; 4_096];
-        let length = self.socket.recv(&mut message).expect("the service manager is told nothing");
-        String::from_utf8(message[..length].to_vec()).unwrap()
+        self.messages.recv_timeout(PATIENCE).expect("the service manager is told nothing")
     }
 
     /// The next message, if it comes within this time.
     pub fn told_within(&self, time: Duration) -> Option<String> {
-        self.socket.set_read_timeout(Some(time)).unwrap();
-        let mut message = [0; 4_096];
-        let length = self.socket.recv(&mut message).ok();
-        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        length.map(|length| String::from_utf8(message[..length].to_vec()).unwrap())
+        self.messages.recv_timeout(time).ok()
     }
 
     /// The next message that holds `what`.

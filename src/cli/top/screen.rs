@@ -1,8 +1,10 @@
 //! The terminal: takes it over, and restores it on every way out, a panic among them.
 
 use std::io::{self, Write, stdout};
+use std::os::fd::AsFd;
 use std::sync::Once;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
@@ -41,6 +43,15 @@ impl Screen {
         meanwhile();
         enter()?;
         self.clear()
+    }
+
+    /// Whether the terminal has gone. The library that reads the keys does not notice it, and the system sends a signal only to a
+    /// process whose controlling terminal it was.
+    pub fn is_gone(&self) -> bool {
+        let stdout = stdout();
+        let mut terminal = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        poll(&mut terminal, PollTimeout::ZERO).is_ok() && terminal[0].revents().is_some_and(|events| events.intersects(gone))
     }
 
     /// Clears the screen, so that the next picture is drawn completely. `Terminal::clear` would ask the terminal for the cursor's

@@ -24,8 +24,8 @@ use crate::cli::{Failure, exit};
 
 /// The least time between two pictures.
 const FRAME: Duration = Duration::from_millis(100);
-/// The longest wait where nothing is due.
-const IDLE: Duration = Duration::from_secs(60);
+/// The longest wait where nothing is due, after which a terminal that has gone is noticed.
+const IDLE: Duration = Duration::from_secs(2);
 /// The longest time to write a request; a daemon that takes longer counts as lost.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -64,7 +64,7 @@ fn start(name: &str, happen: &Sender<Happening>, work: impl FnOnce(&Sender<Happe
     thread.map(|_| ()).map_err(Failure::no_thread)
 }
 
-/// Reads the keyboard. When the terminal has gone, the program ends.
+/// Reads the keyboard, until it cannot be read any more.
 fn keys(happen: &Sender<Happening>) {
     while let Ok(event) = event::read() {
         if happen.send(Happening::Terminal(event)).is_err() {
@@ -111,6 +111,9 @@ impl Session {
     /// Runs the loop until the end, and returns the exit code.
     fn go_on(&mut self, happenings: &Receiver<Happening>) -> std::io::Result<u8> {
         loop {
+            if self.screen.is_gone() {
+                return Ok(exit::FAILED);
+            }
             self.state.tick(Instant::now());
             self.send();
             let now = Instant::now();

@@ -7,7 +7,7 @@ use similar::TextDiff;
 
 use super::replace::replace;
 use super::{AssignError, Assignment, assign};
-use crate::config::load::{find, user_file};
+use crate::config::load::{self, Unreadable, find, user_file};
 use crate::config::{Config, Faults, Raw};
 use crate::model::Labels;
 
@@ -15,12 +15,14 @@ use crate::model::Labels;
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// The file cannot be read.
-    #[error("{} cannot be read: {error}", path.display())]
+    #[error("{}: {message}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's error.
-        error: io::Error,
+        /// The reason, as a sentence.
+        message: String,
+        /// Whether there is no such file.
+        is_missing: bool,
     },
     /// The assignments do not fit the text of the file.
     #[error("{}: {error}", path.display())]
@@ -68,9 +70,7 @@ impl Original {
     pub fn open(explicit: Option<&Path>) -> Result<Self, EditError> {
         let path = explicit.map(PathBuf::from).or_else(find).or_else(user_file).ok_or(EditError::NoHome)?;
         match Self::read(&path) {
-            Err(EditError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { path, text: String::new() })
-            }
+            Err(EditError::Unreadable { is_missing: true, .. }) => Ok(Self { path, text: String::new() }),
             original => original,
         }
     }
@@ -80,9 +80,11 @@ impl Original {
     /// # Errors
     /// [`EditError::Unreadable`].
     pub fn read(path: &Path) -> Result<Self, EditError> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Self { path: path.to_owned(), text }),
-            Err(error) => Err(EditError::Unreadable { path: path.to_owned(), error }),
+        match load::text(path) {
+            Ok((_, text)) => Ok(Self { path: path.to_owned(), text }),
+            Err(Unreadable { message, is_missing }) => {
+                Err(EditError::Unreadable { path: path.to_owned(), message, is_missing })
+            }
         }
     }
 
