@@ -128,6 +128,6 @@ mod tests {
         let mut editor = Editor::default();
         editor.edit(Edit { path: path.clone(), assignments: Vec::new(), labels: Labels::default(), reply });
         let told = answer.blocking_recv().unwrap().unwrap_err();
-        assert!(told.starts_with(&format!("{} cannot be read", path.display())) && !path.exists(), "{told}");
+        assert!(told.starts_with(&format!("{}: there is no such", path.display())) && !path.exists(), "{told}");
     }
 }

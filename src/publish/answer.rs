@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::wire::{Body, Request};
 use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
 use crate::control::{Control, InForce, ThresholdChange};
+use crate::detect::rule;
 
 /// The time that the pipeline has for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +38,9 @@ impl Shared {
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {
+                let directory = self.directory();
+                rule::find_subject(&directory.rules, &directory.labels, &label)
+                    .map_err(|message| Refusal("unknown_label", message))?;
                 let change = ThresholdChange { threshold, start_threshold, release };
                 match self.ask(|reply| Control::Set { label, change, reply }).await? {
                     Ok(InForce { subject, thresholds }) => {

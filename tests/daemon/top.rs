@@ -269,7 +269,11 @@ fn a_terminal_that_goes_without_a_signal_ends_the_program() {
     let terminal = Terminal::open(120, 40, &[]);
     let socket = kitchen.daemon.socket();
     // In a session of its own the program gets no signal when the terminal goes.
-    terminal.command(&format!("setsid -f {} top --socket {} <$(tty) >$(tty) 2>&1", env!("CARGO_BIN_EXE_mimid"), socket.display()));
+    terminal.command(&format!(
+        "setsid -f {} top --socket {} <$(tty) >$(tty) 2>&1",
+        env!("CARGO_BIN_EXE_mimid"),
+        socket.display()
+    ));
     terminal.wait_for("a picture", |screen| screen.contains("Speech") && screen.contains("thresh"));
     let is_of_it = |folder: &std::fs::DirEntry| {
         let arguments = std::fs::read_to_string(folder.path().join("cmdline")).unwrap_or_default();

@@ -85,7 +85,11 @@ fn original(args: &Args) -> Result<Original, EditError> {
 fn write(plan: &Plan) -> Result<String, EditError> {
     let path = plan.path().display();
     if plan.is_empty() {
-        return Ok(format!("{path} says all that already"));
+        return Ok(if plan.path().exists() {
+            format!("{path} says all that already")
+        } else {
+            "nothing is to be changed".to_owned()
+        });
     }
     plan.write()?;
     Ok(format!("{path} is written; a running daemon takes it with `systemctl reload mimid`"))

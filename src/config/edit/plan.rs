@@ -82,9 +82,7 @@ impl Original {
     pub fn read(path: &Path) -> Result<Self, EditError> {
         match load::text(path) {
             Ok((_, text)) => Ok(Self { path: path.to_owned(), text }),
-            Err(Unreadable { message, is_missing }) => {
-                Err(EditError::Unreadable { path: path.to_owned(), message, is_missing })
-            }
+            Err(Unreadable { message, is_missing }) => Err(EditError::Unreadable { path: path.to_owned(), message, is_missing }),
         }
     }
 
@@ -218,7 +216,12 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "[labels.\"Dog\"]\nthreshold = 0.4\n");
         let gone = folder.path().join("gone.toml");
         let told = Original::read(&gone).unwrap_err().to_string();
-        assert!(told.starts_with(&format!("{} cannot be read: ", gone.display())), "{told}");
+        assert_eq!(told, format!("{}: there is no such configuration file", gone.display()));
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let told = Original::read(&pipe).unwrap_err().to_string();
+        assert!(told.ends_with("this is a pipe or a socket, which cannot be read again; name a file"), "{told}");
+        assert!(Original::read(Path::new("/dev/zero")).unwrap_err().to_string().contains("no configuration"));
         assert!(matches!(Original::open(Some(folder.path())), Err(EditError::Unreadable { .. })));
     }
 }

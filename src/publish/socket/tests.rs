@@ -326,6 +326,7 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
     assert_eq!(client.ask(r#"{"op":"set","label":"Dog","threshold":0.25}"#).await["threshold"], json!(0.25));
     let refused = client.ask(r#"{"op":"set","label":"Dog","threshold":2}"#).await;
     assert_eq!((&refused["code"], &refused["message"]), (&json!("bad_request"), &json!("2 is out of range")));
+    assert_eq!(client.ask(r#"{"op":"set","label":"Dgo","threshold":0.2}"#).await["code"], "unknown_label");
     let peaks = client.ask(r#"{"op":"peaks","since":7,"floor":0.5}"#).await;
     assert_eq!((&peaks["type"], &peaks["next"], &peaks["lost"]), (&json!("peaks"), &json!(9), &json!(2)));
     assert_eq!(client.ask(r#"{"op":"reload"}"#).await["faults"], json!(["line 3: no"]));
