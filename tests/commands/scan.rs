@@ -179,6 +179,16 @@ fn the_score_curve_abuts_from_start_to_end() {
 }
 
 #[test]
+fn two_recordings_of_one_name_do_not_share_a_table_of_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let curves = folder.path().join("curves");
+    let (code, out, err) = scan(&["--scores", curves.to_str().unwrap()], &[Path::new("a/dog.wav"), Path::new("b/dog.flac")]);
+    let told = "a/dog.wav and b/dog.flac would both write the scores of \"dog\"; scan them into folders of their own";
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains(told) && !curves.exists(), "{err}");
+}
+
+#[test]
 fn an_hour_is_scanned_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hour.wav");

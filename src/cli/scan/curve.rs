@@ -3,6 +3,7 @@
 //! A row covers 20 ms. A label's score in it is the peak of the segment that covers the row's middle, and 0 outside of all
 //! segments.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,12 @@ use crate::model::Model;
 
 /// The length of a row, in milliseconds.
 const ROW_MS: u64 = 20;
+
+/// Two of these recordings whose scores would be written to the same file.
+pub fn same_table(recordings: &[PathBuf]) -> Option<[&Path; 2]> {
+    let mut seen: HashMap<_, &Path> = HashMap::new();
+    recordings.iter().find_map(|recording| Some([seen.insert(recording.file_stem(), recording)?, recording]))
+}
 
 /// The file of one recording's scores.
 pub struct CurveFile {

@@ -53,6 +53,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "a label track of Audacity belongs to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
     }
+    if args.scores.is_some()
+        && let Some([first, second]) = curve::same_table(&args.files)
+    {
+        let message = format!(
+            "{} and {} would both write the scores of {:?}; scan them into folders of their own",
+            first.display(),
+            second.display(),
+            first.file_stem().unwrap_or_default()
+        );
+        return Err(Failure::new(message, exit::USAGE));
+    }
     let Loaded { config, model, .. } = load(&args.config)?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     if let Some(folder) = &args.scores {

@@ -77,7 +77,7 @@ pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Contex
 async fn obey(shared: Arc<Shared>, mut requests: mpsc::Receiver<(Request, String)>, refused: mpsc::Sender<String>) {
     while let Some((request, topic)) = requests.recv().await {
         if let Err(Refusal(_, why)) = shared.answer(request).await {
-            tracing::warn!(topic, why, "a request over MQTT is refused");
+            tracing::warn!(state = topic, why, "a request over MQTT is refused");
             if refused.send(topic).await.is_err() {
                 return;
             }
