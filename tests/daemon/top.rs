@@ -119,13 +119,13 @@ impl Terminal {
             let screen = self.screen();
             let before = chosen(&screen);
             if before.contains(&cell) {
-                return true;
+                return Ok(());
             }
             let row = |sign: &str| screen.lines().position(|line| line.contains(sign)).unwrap_or(usize::MAX);
             self.press(&[if row(&cell) < row("▸") { "Up" } else { "Down" }]);
             // The key has been taken when another row is chosen; where the rows changed places meanwhile there may be none farther on.
             (0..50).any(|_| name(&chosen(&self.screen())) != name(&before));
-            false
+            Err(screen.lines().map(str::to_owned).collect::<Vec<_>>())
         });
     }
 }
