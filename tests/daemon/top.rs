@@ -121,8 +121,11 @@ impl Terminal {
             if before.contains(&cell) {
                 return Ok(());
             }
-            let row = |sign: &str| screen.lines().position(|line| line.contains(sign)).unwrap_or(usize::MAX);
-            self.press(&[if row(&cell) < row("▸") { "Up" } else { "Down" }]);
+            // The open events below the rows name labels, too. Strong labels are at the top, so that one that is not there was scrolled up.
+            let rows = || screen.lines().skip_while(|line| !line.contains("thresh")).take_while(|line| !line.trim().is_empty());
+            let row = |sign: &str| rows().position(|line| line.contains(sign));
+            let is_below = row(&cell).zip(row("▸")).is_some_and(|(label, chosen)| label > chosen);
+            self.press(&[if is_below { "Down" } else { "Up" }]);
             // The key has been taken when another row is chosen; where the rows changed places meanwhile there may be none farther on.
             (0..50).any(|_| name(&chosen(&self.screen())) != name(&before));
             Err(screen.lines().map(str::to_owned).collect::<Vec<_>>())
