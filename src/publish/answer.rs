@@ -11,6 +11,7 @@ use super::wire::{Body, Request};
 use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
 use crate::control::{Control, InForce, ThresholdChange};
 use crate::detect::rule;
+use crate::event::Subject;
 
 /// The time that the pipeline has for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,9 +39,7 @@ impl Shared {
                 Ok(Body::Top { sources: sources.into_iter().map(Into::into).collect() })
             }
             Request::Set { label, threshold, start_threshold, release } => {
-                let directory = self.directory();
-                rule::find_subject(&directory.rules, &directory.labels, &label)
-                    .map_err(|message| Refusal("unknown_label", message))?;
+                self.subject(&label)?;
                 let change = ThresholdChange { threshold, start_threshold, release };
                 match self.ask(|reply| Control::Set { label, change, reply }).await? {
                     Ok(InForce { subject, thresholds }) => {
@@ -75,6 +74,16 @@ impl Shared {
             Request::Status {} => Ok(Body::Status(Box::new(self.status()))),
             Request::Subscribe { .. } => Err(Refusal("bad_request", "only a client of the socket subscribes".to_owned())),
         }
+    }
+
+    /// The group or the label of this name, slug or id.
+    ///
+    /// # Errors
+    /// `unknown_label`, where there is neither.
+    pub fn subject(&self, name: &str) -> Result<Arc<Subject>, Refusal> {
+        let directory = self.directory();
+        let found = rule::find_subject(&directory.rules, &directory.labels, name);
+        found.map_err(|message| Refusal("unknown_label", message))
     }
 
     /// The open events of each source, and its `k` labels with the highest scores.

@@ -95,9 +95,7 @@ pub async fn change(
         Some(Value::Bool(true)) => true,
         Some(_) => return Err(Problem::bad_request("save must be true or false")),
     };
-    let directory = api.shared.directory();
-    let unknown = |message| Problem::new(StatusCode::NOT_FOUND, "unknown_label", message);
-    let subject = rule::find_subject(&directory.rules, &directory.labels, &slug).map_err(unknown)?;
+    let subject = api.shared.subject(&slug)?;
     if fields.insert("label".to_owned(), subject.name.clone().into()).is_some() {
         return Err(Problem::bad_request("the path names the label; leave \"label\" out"));
     }
