@@ -34,21 +34,25 @@ run: build
 	@.ci/packages --optional sound-theme-freedesktop alsa-utils
 	$(TARGET)/release/mimid run --print $(foreach sound,$(SOUNDS),--fallback file:$(sound)) $(ARGS)
 
+lints = .ci/layers --self-test && cargo fmt --all -- --check && cargo clippy --all-targets --locked -- -D warnings
+
 lint:
-	@.ci/layers --self-test
-	cargo fmt --all -- --check
-	cargo clippy --all-targets --locked -- -D warnings
+	$(lints)
 
 # Runs the tests, with these arguments for nextest, or with those for cargo where there is no nextest. Most tests wait most of the time, so
 # there may be more of them at a time than processors.
 tests = if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --test-threads $$((2 * $$(nproc))) $1; \
 	else cargo test --locked --no-fail-fast $2; fi
 
-test: setup lint
+test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
 	@.ci/packages --optional systemd procps
-	$(call tests,,--lib --bins --tests)
+	$(call tests,--no-run,--lib --bins --tests --no-run)
+	@# The lints want processors and most tests only wait, so that side by side they take little longer than the tests alone.
+	@{ $(lints); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
+	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \
+	[ $$tested -eq 0 ] || exit $$tested; exit $$linted
 	cargo test --locked --doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
