@@ -35,6 +35,7 @@ run: build
 	$(TARGET)/release/mimid run --print $(foreach sound,$(SOUNDS),--fallback file:$(sound)) $(ARGS)
 
 lints = .ci/layers --self-test && cargo fmt --all -- --check && cargo clippy --all-targets --locked -- -D warnings
+pages = RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
 lint:
 	$(lints)
@@ -49,12 +50,11 @@ test: setup
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
 	@.ci/packages --optional systemd procps
 	$(call tests,--no-run,--lib --bins --tests --no-run)
-	@# The lints want processors and most tests only wait, so that side by side they take little longer than the tests alone.
-	@{ $(lints); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
+	@# The lints and the pages want processors and most tests only wait, so that side by side they take little longer than the tests alone.
+	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
 	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \
 	[ $$tested -eq 0 ] || exit $$tested; exit $$linted
 	cargo test --locked --doc
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
 # The short loop: the format, the lints, and the tests that need no device, broker, browser or terminal and do not hear in real time.
 quick: lint
