@@ -2,7 +2,7 @@
 
 usage: kaldi.py SECONDS. Needs the packages of requirements.txt.
 
-Its C++ is called from Python, which turns every sample of a list into a float first. What that takes is measured by the same
+Its C++ is called from Python, which turns every sample of a list into a float first. The cost of that is measured by the same
 call of a class that only cuts the samples into frames, and is printed as well, so that it can be taken off.
 """
 import json
