@@ -34,6 +34,7 @@ run: build
 	@.ci/packages --optional sound-theme-freedesktop alsa-utils
 	$(TARGET)/release/mimid run --print $(foreach sound,$(SOUNDS),--fallback file:$(sound)) $(ARGS)
 
+# The checks of the source, and the pages of its documentation, which are a check as well: no warning is let through.
 lints = .ci/layers --self-test && cargo fmt --all -- --check && cargo clippy --all-targets --locked -- -D warnings
 pages = RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 
@@ -45,12 +46,12 @@ lint:
 tests = if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --test-threads $$((2 * $$(nproc))) $1; \
 	else cargo test --locked --no-fail-fast $2; fi
 
+# Most tests wait most of the time, so that the lints and the pages, made beside them, add little to the time of the tests alone.
 test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
 	@.ci/packages --optional systemd procps
 	$(call tests,--no-run,--lib --bins --tests --no-run)
-	@# The lints and the pages want processors and most tests only wait, so that side by side they take little longer than the tests alone.
 	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
 	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \
 	[ $$tested -eq 0 ] || exit $$tested; exit $$linted
