@@ -58,7 +58,7 @@ test: setup
 	cargo test --locked --doc
 
 # The short loop: the format, the lints, and the tests that need no device, broker, browser or terminal and do not hear in real time.
-quick: lint
+quick: setup lint
 	$(call tests,--profile quick,--lib --bins --test library --test commands --test allocations)
 
 # The licences, sources and known faults of the dependencies (.deny.toml).
