@@ -100,6 +100,11 @@ class Mimid:
         said = self.run("scan", "--format", "jsonl", *unconfirmed, *curves, "--config", self.config, "--", *paths)
         return [Heard(json.loads(line)) for line in said.splitlines() if line]
 
+    def reported(self):
+        """The labels that the configuration reports by themselves."""
+        listed = json.loads(self.run("labels", "--json", "--config", self.config))
+        return {label["label"] for label in listed if label["reported"] == "yes"}
+
     def families(self):
         """A function from a label to the set of itself and all its descendants in the ontology, empty for an unknown label."""
         children, known = {}, set()
