@@ -59,6 +59,8 @@ fn a_model() -> Model {
         median: 1,
         extent: 0.1,
         valley: 0.3,
+        evidence: None,
+        alarms: None,
     };
     let shape = vec![Axis::Named(AxisName::Batch), Axis::Named(AxisName::Samples)];
     Model {

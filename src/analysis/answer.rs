@@ -114,11 +114,11 @@ impl Answerer<'_> {
             }
             Entry::Rule(index) => {
                 let (rule, glance) = (&rules[index], ear.detector().glance(index));
-                let why = glance.map_or(Why::Below, |glance| {
+                let why = glance.map_or(Why::Below { background: 0.0 }, |glance| {
                     let reported_as =
                         glance.reported_as.filter(|other| *other != index).map(|other| rules[other].subject.clone());
                     let moment = Moment { now: ear.now(), rate_hz: ear.model_rate_hz(), loudness_dbfs: ear.loudness_dbfs() };
-                    Why::new(glance.standing, reported_as, &rule.gate, moment)
+                    Why::new(&glance, reported_as, &rule.gate, moment)
                 });
                 let thresholds = Some(Thresholds::from(&rule.gate));
                 TopLabel { subject: rule.subject.clone(), score, confirmed, thresholds, why }

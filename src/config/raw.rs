@@ -179,12 +179,12 @@ pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;
 section! {
     /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
     RawGate {
-        /// The threshold of the confirmed score, above 0 and at most 1: a sound is an event if its score of windows on both sides
-        /// reaches it. Without it: each label's own threshold, which comes with the model. `mimid labels` shows the effective
+        /// The threshold of the evidence, above 0 and at most 1: a sound is an event if its evidence reaches it. Without it: each
+        /// label's own threshold, which comes with the model and is moved by `[report] sure`. `mimid labels` shows the effective
         /// thresholds.
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         threshold: Option<f64> = None,
-        /// The release: an event ends at the latest where its score stays below it. It is at most the threshold. Without it: a
+        /// The release: an event ends at the latest where its evidence stays below it. It is at most the threshold. Without it: a
         /// tenth of the threshold.
         #[schemars(range(min = 0, max = 1))]
         release: Option<f64> = None,
@@ -238,9 +238,14 @@ section! {
         /// The list of labels that are reported: `home` (what people ask for at home) or `all` (every label of the model).
         #[schemars(extend("enum" = preset::NAMES, "default" = STANDARD_PRESET))]
         preset: Option<String> = None,
-        /// Whether a label and its ancestors in the label hierarchy make one event, which carries the most specific name that is
-        /// sure, and the others in its field `also`. Without it: true, but false with the preset `all`, which shows everything.
-        merge: Option<bool> = None,
+        /// How sure an event must be, from 0.01 to 0.99: the least probability that its sound was there. It moves the threshold of
+        /// every label that has none of its own in this file; 0.5 demands even odds. Without it: 0.5, but 0.33 with the preset
+        /// `all`. A model without calibrated thresholds takes no notice of it.
+        #[schemars(range(min = 0.01, max = 0.99))]
+        sure: Option<f64> = None,
+        /// Whether the labels of one sound make one event: a label and its ancestors in the label hierarchy, and labels that the
+        /// model hears in the same sounds. The event carries the surest name, and the others in its field `also`.
+        merge: bool = true,
         /// The labels that are not reported, by display name, slug or id.
         ignore: Vec<String> = Vec::new(),
     }

@@ -9,11 +9,28 @@ use crate::control::ThresholdChange;
 use crate::event::Subject;
 use crate::model::Labels;
 
+/// How sure an event must be where the file does not say it, 0…1.
+const SURE: f64 = 0.5;
+/// The same with the preset `all`, which is for those who want to miss nothing.
+const SURE_OF_ALL: f64 = 0.33;
+
 impl Raw {
     /// The same configuration, but with every label of the model reported by itself.
     pub fn reporting_all(&self) -> Self {
-        let report = RawReport { preset: At { value: Some("all".to_owned()), line: None }, ..RawReport::default() };
+        let unset = |value| At { value: Some(value), line: None };
+        let report = RawReport {
+            preset: unset("all".to_owned()),
+            sure: At { value: Some(self.sure()), line: None },
+            ..RawReport::default()
+        };
         Self { report, groups: Vec::new(), ..self.clone() }
+    }
+
+    /// How sure an event must be, 0…1: the file's own number, else that of its preset.
+    pub(crate) fn sure(&self) -> f64 {
+        let RawReport { labels, preset, sure, .. } = &self.report;
+        let is_all = labels.value.is_none() && preset.value.as_deref() == Some("all");
+        sure.value.unwrap_or(if is_all { SURE_OF_ALL } else { SURE })
     }
 
     /// Sets thresholds of a label or a group, as if they stood in the file.

@@ -1,11 +1,12 @@
-//! The curve of confirmed scores of every label, as its segments with their refined boundaries and peaks.
+//! The curve of confirmed scores of every label, as its segments with their refined boundaries and their evidence.
 //!
-//! It serves `mimid scan --scores` alone. The segments of a whole recording are few, so that all of them are kept and put on a
+//! It serves `mimid scan --scores` and `--segments` alone. The segments of a whole recording are few, so that all of them are kept and put on a
 //! grid in the end.
 
 use std::sync::Arc;
 
 use super::boundaries::BoundaryRefiner;
+use super::evidence::{EvidenceOf, EvidenceParts, SegmentEvidence};
 use super::rule_detector::CurveTime;
 use super::scoring::{CurveBank, Scoring};
 use super::segments::{FLOOR, Segment, SegmentFinder};
@@ -22,6 +23,7 @@ const PAUSE_MS: u64 = 600;
 pub struct Curves {
     scoring: Arc<Scoring>,
     bank: CurveBank,
+    evidence: EvidenceOf,
     labels: Vec<LabelCurve>,
     spans: Vec<ScoredSpan>,
     base: u64,
@@ -32,6 +34,7 @@ pub struct Curves {
 #[derive(Debug, Clone)]
 struct LabelCurve {
     finder: SegmentFinder,
+    evidence: SegmentEvidence,
     /// The segment before the one that goes on.
     last: Option<ScoredSpan>,
 }
@@ -45,8 +48,10 @@ pub struct ScoredSpan {
     pub onset: u64,
     /// The end.
     pub offset: u64,
-    /// The score from the beginning to the end, 0…1.
+    /// The score from the beginning to the end, 0…1: the evidence.
     pub score: f32,
+    /// The facts from which the evidence follows; `None` of a filled pause.
+    pub(crate) parts: Option<EvidenceParts>,
 }
 
 impl Curves {
@@ -54,7 +59,8 @@ impl Curves {
     pub fn new(scoring: Arc<Scoring>, n_labels: usize, sample_rate_hz: u32) -> Self {
         let pause = PAUSE_MS * u64::from(sample_rate_hz) / 1_000;
         let bank = CurveBank::new(&scoring, n_labels);
-        Self { bank, labels: vec![LabelCurve::new(&scoring); n_labels], spans: Vec::new(), base: 0, scoring, pause }
+        let evidence = EvidenceOf::new(&scoring, n_labels, sample_rate_hz);
+        Self { bank, evidence, labels: vec![LabelCurve::new(&scoring); n_labels], spans: Vec::new(), base: 0, scoring, pause }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were
@@ -62,10 +68,16 @@ impl Curves {
     pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], refiner: Option<&BoundaryRefiner>) {
         let n_labels = self.labels.len();
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
+        self.evidence.push(self.bank.causal());
         for label in 0..n_labels {
             let Some(value) = self.bank.confirmed().map(|values| values[label]) else { return };
-            if let Some(segment) = self.labels[label].finder.push(value).closed {
+            let row = &mut self.labels[label];
+            let update = row.finder.push(value);
+            if let Some(segment) = update.closed {
                 self.add(label, segment, refiner);
+            }
+            if let Some(open) = update.open {
+                self.labels[label].evidence.begin(&self.evidence, label, &open);
             }
         }
     }
@@ -79,6 +91,7 @@ impl Curves {
             self.labels[label] = LabelCurve::new(&self.scoring);
         }
         self.bank.reset();
+        self.evidence.reset();
         self.base = base;
     }
 
@@ -88,20 +101,24 @@ impl Curves {
     }
 
     fn add(&mut self, label: usize, segment: Segment, refiner: Option<&BoundaryRefiner>) {
+        let row = &mut self.labels[label];
+        let mut parts = row.evidence.close(&self.evidence, label, &segment);
         if segment.peak < FLOOR {
             return;
         }
-        let row = &mut self.labels[label];
         // The boundaries of very low peaks matter to nobody, and there are many of them.
         let refiner = refiner.filter(|_| segment.peak >= REFINED);
         let time = CurveTime { base: self.base, hop: self.scoring.hop_samples() };
         let bounds = time.refine(&segment, &row.finder, refiner);
-        let new = ScoredSpan { label, onset: bounds.onset.at, offset: bounds.offset.at, score: segment.peak };
+        parts.snr_db = bounds.snr_db;
+        let score = self.evidence.of(&parts);
+        let new = ScoredSpan { label, onset: bounds.onset.at, offset: bounds.offset.at, score, parts: Some(parts) };
         if let Some(last) = row.last.replace(new)
             && last.offset < new.onset
             && new.onset - last.offset <= self.pause
         {
-            self.spans.push(ScoredSpan { label, onset: last.offset, offset: new.onset, score: last.score.min(new.score) });
+            let score = last.score.min(new.score);
+            self.spans.push(ScoredSpan { label, onset: last.offset, offset: new.onset, score, parts: None });
         }
         self.spans.push(new);
     }
@@ -109,6 +126,10 @@ impl Curves {
 
 impl LabelCurve {
     fn new(scoring: &Scoring) -> Self {
-        Self { finder: SegmentFinder::new(scoring.extent(), scoring.valley(), 0.0), last: None }
+        Self {
+            finder: SegmentFinder::new(scoring.extent(), scoring.valley(), 0.0),
+            evidence: SegmentEvidence::default(),
+            last: None,
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The event merger: makes one event of the labels of one sound. Bark, Dog, Animal and Domestic animals at once are reported as
 //! Bark, which names the others as well.
 //!
-//! Two rules are related where every label of one is a label of the other, or stands below one of its labels in the hierarchy. A
-//! merged event has the name of its most specific rule that was not taken back. A parent that goes on long after its child
-//! becomes an event of its own. Without a hierarchy all events pass unchanged.
+//! Two rules are related where every label of one is a label of the other, or stands below one of its labels in the hierarchy,
+//! and where the model's authors found two of their labels alike: those are heard in the same sounds, as a smoke alarm and a
+//! whistle are. A part of an event is a rule's own event that joined it. A merged event has the name of its surest part that was
+//! not taken back, or of a more specific part below that one. A parent that goes on long after its child becomes an event of its
+//! own. Without a hierarchy all events pass unchanged.
 
 use super::Detection;
 use super::level::LevelMeter;
@@ -11,10 +13,17 @@ use super::step::{EventSoFar, Step};
 use crate::detect::rule::Rule;
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
+use crate::model::odds::log_odds;
 
 /// The time for which a parent goes on after its child before it becomes an event of its own, in seconds; or as long again as the
 /// child lasted, if that is longer.
 const LONGER_S: u64 = 6;
+/// The time for which an event that has ended takes in the parents that heard the end of its sound, in seconds.
+const LINGERING_S: u64 = 8;
+/// The longest pause between two parts of an event, in seconds.
+const PAUSE_S: u64 = 1;
+/// The parts of an event for which there is room from the beginning.
+const USUAL_PARTS: usize = 32;
 
 /// Whether the rule `low` is below the rule `high`.
 fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
@@ -26,8 +35,11 @@ fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
 pub struct EventMerger {
     /// For each rule, the rules above it.
     above: Vec<Vec<usize>>,
+    /// For each rule, the rules that are alike to it.
+    alike: Vec<Vec<usize>>,
     open: Vec<MergedEvent>,
     longer: u64,
+    rate_hz: u64,
 }
 
 /// One reported event and its parts.
@@ -36,7 +48,11 @@ struct MergedEvent {
     number: u64,
     /// The rule under whose name it was reported last; `None` once its end was reported, while parts of it still go on.
     reported: Option<usize>,
+    /// The rule under whose name it was reported last.
+    name: usize,
     parts: Vec<Part>,
+    /// The other rules that heard the sound, without being sure enough for a part.
+    beside: Vec<usize>,
     /// The offset of the reported event, as a sample index.
     ended: u64,
     /// The duration of the reported event in samples.
@@ -52,19 +68,57 @@ struct Part {
     end: Option<Step>,
 }
 
+impl Part {
+    fn is(&self, rule: usize, number: u64) -> bool {
+        self.rule == rule && self.number == number
+    }
+
+    /// Whether the confirmed score did not bear it out.
+    fn is_refused(&self) -> bool {
+        matches!(self.end, Some(Step::End { reason: EndReason::Unconfirmed, .. }))
+    }
+
+    /// Whether it goes on, and was not borne out yet.
+    fn is_pending(&self) -> bool {
+        self.end.is_none() && !self.so_far.is_confirmed
+    }
+
+    /// How far its score exceeds its threshold, in log odds.
+    fn sureness(&self) -> f32 {
+        log_odds(self.so_far.peak_score) - log_odds(self.so_far.threshold)
+    }
+}
+
+/// The moment of a step, and the means to report it.
+struct Reporter<'a> {
+    now: u64,
+    meter: &'a LevelMeter,
+    detections: &'a mut Vec<Detection>,
+}
+
+impl Reporter<'_> {
+    fn report(&mut self, rule: usize, event: u64, step: Step, also: Vec<usize>) {
+        let (from, to) = step.span(self.now);
+        self.detections.push(Detection { rule, event, step, level_dbfs: self.meter.level_dbfs(from, to), also });
+    }
+}
+
 impl EventMerger {
     /// A merger without open events; times are counted at `sample_rate_hz`.
     pub fn new(sample_rate_hz: u32) -> Self {
-        Self { above: Vec::new(), open: Vec::new(), longer: LONGER_S * u64::from(sample_rate_hz) }
+        let rate_hz = u64::from(sample_rate_hz);
+        Self { above: Vec::new(), alike: Vec::new(), open: Vec::new(), longer: LONGER_S * rate_hz, rate_hz }
     }
 
     /// Sets how the rules are related; a rule that is not to be merged is related to none.
     pub fn set_rules(&mut self, rules: &[Rule], hierarchy: &LabelHierarchy) {
-        let above = |low: &Rule| {
-            let related = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && is_below(low, high, hierarchy));
-            related.map(|(index, _)| index).collect()
+        let related = |low: &Rule, is_related: &dyn Fn(&Rule) -> bool| {
+            let others = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && is_related(high));
+            others.map(|(index, _)| index).collect()
         };
-        self.above = rules.iter().map(above).collect();
+        self.above = rules.iter().map(|low| related(low, &|high| is_below(low, high, hierarchy))).collect();
+        self.alike =
+            rules.iter().map(|rule| related(rule, &|other| hierarchy.are_alike(&rule.members, &other.members))).collect();
     }
 
     /// Follows a change of the rules: each new rule takes over the open events of the old one that it continues.
@@ -73,32 +127,45 @@ impl EventMerger {
         self.open.retain_mut(|event| {
             event.parts.retain_mut(|part| renamed(part.rule).map(|new| part.rule = new).is_some());
             event.reported = event.reported.and_then(renamed);
+            event.beside.retain_mut(|rule| renamed(*rule).map(|new| *rule = new).is_some());
+            event.name = renamed(event.name).unwrap_or(event.parts.first().map_or(0, |part| part.rule));
             !event.parts.is_empty()
         });
     }
 
     /// Takes the steps of the trackers at the sample index `now`, and appends the steps of the merged events to `detections`.
+    /// `beside` has the rules that heard something without being sure enough for an event, each with the stretch where.
+    /// `heard_until` says until when a part that goes on has been heard, by its rule and number.
     pub fn push(
         &mut self,
         now: u64,
         steps: impl Iterator<Item = (usize, u64, Step)>,
+        beside: impl Iterator<Item = (usize, (u64, u64))>,
+        heard_until: impl Fn(usize, u64) -> Option<u64>,
         meter: &LevelMeter,
         detections: &mut Vec<Detection>,
     ) {
+        for (rule, stretch) in beside {
+            self.hear_beside(rule, stretch);
+        }
+        let reporter = &mut Reporter { now, meter, detections };
         for (rule, number, step) in steps {
             match step {
-                Step::Start(so_far) => self.start(rule, number, so_far, now, meter, detections),
-                Step::Update(so_far) => self.update(rule, number, so_far, now, meter, detections),
-                Step::End { so_far, .. } => self.end(rule, number, so_far, step, now, meter, detections),
+                Step::Start(so_far) => self.start(rule, number, so_far, &heard_until, reporter),
+                Step::Update(so_far) => self.update(rule, number, so_far, reporter),
+                Step::End { .. } => self.end(rule, number, step, reporter),
             }
         }
-        self.release_the_long(now, meter, detections);
+        self.release_the_long(reporter);
+        let lingering = LINGERING_S * self.rate_hz;
+        let is_over = |event: &MergedEvent| event.reported.is_none() && event.parts.iter().all(|part| part.end.is_some());
+        self.open.retain(|event| !is_over(event) || now < event.ended + lingering);
     }
 
     /// Reports the ends of the events that are still open; every part must have ended.
     pub fn finish(&mut self, now: u64, meter: &LevelMeter, detections: &mut Vec<Detection>) {
         for event in 0..self.open.len() {
-            self.conclude(event, now, meter, detections);
+            self.conclude(event, &mut Reporter { now, meter, detections });
         }
         self.open.clear();
     }
@@ -106,13 +173,28 @@ impl EventMerger {
     /// The rule under whose name a part of an open event is reported, and the event's number; `None` where its end was reported
     /// already, or there is no such part.
     pub fn reported_as(&self, rule: usize, number: u64) -> Option<(usize, u64)> {
-        let is_part = |part: &Part| part.rule == rule && part.number == number;
-        let event = self.open.iter().find(|event| event.parts.iter().any(is_part))?;
+        let event = self.open.iter().find(|event| event.parts.iter().any(|part| part.is(rule, number)))?;
         Some((event.reported?, event.number))
     }
 
     fn are_related(&self, a: usize, b: usize) -> bool {
-        self.above[a].contains(&b) || self.above[b].contains(&a)
+        self.above[a].contains(&b) || self.above[b].contains(&a) || self.alike[a].contains(&b)
+    }
+
+    fn hear_beside(&mut self, rule: usize, (from, to): (u64, u64)) {
+        let Self { open, above, alike, .. } = self;
+        for event in open {
+            let is_related =
+                |other: usize| above[rule].contains(&other) || above[other].contains(&rule) || alike[rule].contains(&other);
+            let overlaps = |part: &Part| match part.end {
+                Some(Step::End { offset, .. }) => from < offset.at && to > part.so_far.onset.at,
+                _ => to > part.so_far.onset.at,
+            };
+            let is_heard = event.parts.iter().any(|part| event.reported == Some(part.rule) && overlaps(part));
+            if is_heard && event.reported.is_some_and(is_related) && !event.beside.contains(&rule) {
+                event.beside.push(rule);
+            }
+        }
     }
 
     fn start(
@@ -120,148 +202,152 @@ impl EventMerger {
         rule: usize,
         number: u64,
         so_far: EventSoFar,
-        now: u64,
-        meter: &LevelMeter,
-        detections: &mut Vec<Detection>,
+        heard_until: &impl Fn(usize, u64) -> Option<u64>,
+        reporter: &mut Reporter,
     ) {
         let part = Part { rule, number, so_far, end: None };
-        let related = self.open.iter().position(|event| {
-            event.reported.is_some() && event.parts.iter().all(|other| self.are_related(rule, other.rule) && other.end.is_none())
-        });
-        let Some(at) = related else {
-            self.open.push(MergedEvent { number, reported: Some(rule), parts: vec![part], ended: 0, lasted: 0 });
-            detections.push(detection(rule, number, Step::Start(so_far), now, meter, Vec::new()));
+        let pause = PAUSE_S * self.rate_hz;
+        let is_related = |event: &MergedEvent| {
+            let reported = event.parts.iter().find(|part| event.reported == Some(part.rule));
+            // An event waits for its confirmation when its sound is over, and another sound may have begun by then.
+            let is_heard = |part: &Part| heard_until(part.rule, part.number).is_none_or(|until| so_far.onset.at <= until + pause);
+            reported.is_some_and(|part| self.are_related(rule, part.rule) && part.end.is_none() && is_heard(part))
+        };
+        // The short window loses a sound sooner than the long one, so that a parent may hear an end that its child does not.
+        let has_just_ended = |event: &MergedEvent| {
+            event.reported.is_none() && self.above[event.name].contains(&rule) && so_far.onset.at <= event.ended + pause
+        };
+        if let Some(at) = self.open.iter().position(has_just_ended) {
+            self.open[at].parts.push(part);
+            return;
+        }
+        let Some(at) = self.open.iter().position(is_related) else {
+            let mut parts = Vec::with_capacity(USUAL_PARTS);
+            parts.push(part);
+            let beside = Vec::with_capacity(USUAL_PARTS);
+            self.open.push(MergedEvent { number, reported: Some(rule), name: rule, parts, beside, ended: 0, lasted: 0 });
+            reporter.report(rule, number, Step::Start(so_far), Vec::new());
             return;
         };
-        self.open[at].parts.push(part);
-        let reported = self.open[at].reported;
-        if reported.is_some_and(|reported| self.above[rule].contains(&reported)) {
+        let event = &mut self.open[at];
+        event.parts.push(part);
+        if event.reported.is_some_and(|reported| self.above[rule].contains(&reported)) {
             // The event was reported already; now it has a more specific name.
-            let event = &mut self.open[at];
-            event.reported = Some(rule);
-            let onset = event.parts[0].so_far.onset;
-            let also = others(event, rule);
-            detections.push(detection(rule, event.number, Step::Update(EventSoFar { onset, ..so_far }), now, meter, also));
+            event.rename(rule, so_far, reporter);
         }
     }
 
-    fn update(
-        &mut self,
-        rule: usize,
-        number: u64,
-        so_far: EventSoFar,
-        now: u64,
-        meter: &LevelMeter,
-        detections: &mut Vec<Detection>,
-    ) {
-        let Some((event, part)) = self.find(rule, number) else { return };
-        event.parts[part].so_far = so_far;
+    fn update(&mut self, rule: usize, number: u64, so_far: EventSoFar, reporter: &mut Reporter) {
+        let Some(at) = self.position(rule, number) else { return };
+        let event = &mut self.open[at];
+        event.parts.iter_mut().filter(|part| part.is(rule, number)).for_each(|part| part.so_far = so_far);
         if event.reported == Some(rule) {
-            let also = others(event, rule);
-            let number = event.number;
-            detections.push(detection(rule, number, Step::Update(so_far), now, meter, also));
+            reporter.report(rule, event.number, Step::Update(so_far), event.others(rule));
         }
+        // A part that was pending may have been all that the event's end waited for.
+        self.conclude(at, reporter);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one step")]
-    fn end(
-        &mut self,
-        rule: usize,
-        number: u64,
-        so_far: EventSoFar,
-        step: Step,
-        now: u64,
-        meter: &LevelMeter,
-        detections: &mut Vec<Detection>,
-    ) {
-        let Some(at) =
-            self.open.iter().position(|event| event.parts.iter().any(|part| part.rule == rule && part.number == number))
-        else {
-            return;
-        };
-        for part in self.open[at].parts.iter_mut().filter(|part| part.rule == rule && part.number == number) {
+    fn end(&mut self, rule: usize, number: u64, step: Step, reporter: &mut Reporter) {
+        let (Some(at), Step::End { so_far, .. }) = (self.position(rule, number), step) else { return };
+        for part in self.open[at].parts.iter_mut().filter(|part| part.is(rule, number)) {
             part.so_far = so_far;
             part.end = Some(step);
         }
-        self.conclude(at, now, meter, detections);
-        if self.open[at].parts.iter().all(|part| part.end.is_some()) {
-            self.open.remove(at);
+        self.conclude(at, reporter);
+        let event = &self.open[at];
+        if event.reported == Some(rule) && event.parts.iter().any(|part| part.is(rule, number) && part.is_refused()) {
+            // The name was wrong, and the sound goes on under another one.
+            if let Some(part) = surest(&self.above, &self.open[at].parts).filter(|part| !part.is_refused()) {
+                self.open[at].rename(part.rule, part.so_far, reporter);
+            }
         }
     }
 
-    /// Reports the end of an event if its most specific part that was not taken back has ended.
-    fn conclude(&mut self, at: usize, now: u64, meter: &LevelMeter, detections: &mut Vec<Detection>) {
-        let above = &self.above;
+    /// Reports the end of an event if the part that names it has ended, and nothing can change its name any more.
+    fn conclude(&mut self, at: usize, reporter: &mut Reporter) {
         let event = &mut self.open[at];
-        if event.reported.is_none() {
+        if event.reported.is_none() || event.parts.iter().any(Part::is_pending) {
             return;
         }
-        let refused = |part: &Part| matches!(part.end, Some(Step::End { reason: EndReason::Unconfirmed, .. }));
-        let depth = |part: &&Part| above[part.rule].len();
-        let sure = event.parts.iter().filter(|part| !refused(part)).max_by_key(depth);
-        let Some(part) = sure.or_else(|| event.parts.iter().max_by_key(depth)).copied() else { return };
+        let Some(part) = surest(&self.above, &event.parts) else { return };
         let Some(step) = part.end else { return };
-        let also = event.parts.iter().filter(|other| other.rule != part.rule && (!refused(other) || refused(&part)));
+        let also = event.parts.iter().filter(|other| other.rule != part.rule && (!other.is_refused() || part.is_refused()));
         let also = also.map(|other| other.rule).collect();
-        let announced = event.parts.iter().map(|part| part.so_far.announced).min().unwrap_or(now);
+        let also = event.with_beside(also, part.rule);
+        let announced = event.parts.iter().map(|part| part.so_far.announced).min().unwrap_or(reporter.now);
         let step = match step {
             Step::End { so_far, offset, reason } => {
-                event.ended = offset.at;
+                // An event that was taken back takes nothing in.
+                event.ended = if part.is_refused() { 0 } else { offset.at };
                 event.lasted = offset.at.saturating_sub(so_far.onset.at);
                 Step::End { so_far: EventSoFar { announced, ..so_far }, offset, reason }
             }
             other => other,
         };
         event.reported = None;
-        let number = event.number;
-        detections.push(detection(part.rule, number, step, now, meter, also));
+        event.name = part.rule;
+        reporter.report(part.rule, event.number, step, also);
     }
 
     /// Makes events of their own of the parts that go on long after the event that they were part of.
-    fn release_the_long(&mut self, now: u64, meter: &LevelMeter, detections: &mut Vec<Detection>) {
-        let mut at = 0;
-        while at < self.open.len() {
-            let event = &self.open[at];
+    fn release_the_long(&mut self, reporter: &mut Reporter) {
+        let now = reporter.now;
+        for event in &mut self.open {
             let is_long = event.reported.is_none() && now >= event.ended + event.lasted.max(self.longer);
-            let going =
-                event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| self.above[part.rule].len()).copied();
-            match going {
-                Some(part) if is_long => {
-                    let event = &mut self.open[at];
-                    event.reported = Some(part.rule);
-                    event.number = part.number;
-                    event.parts.retain(|part| part.end.is_none());
-                    let so_far = EventSoFar { announced: now, ..part.so_far };
-                    detections.push(detection(
-                        part.rule,
-                        part.number,
-                        Step::Start(so_far),
-                        now,
-                        meter,
-                        others(&self.open[at], part.rule),
-                    ));
-                }
-                _ => {}
-            }
-            at += 1;
+            let going = event.parts.iter().filter(|part| part.end.is_none() && !part.is_pending());
+            let going = going.max_by_key(|part| self.above[part.rule].len()).copied();
+            let Some(part) = going.filter(|_| is_long) else { continue };
+            event.reported = Some(part.rule);
+            event.name = part.rule;
+            event.number = part.number;
+            event.parts.retain(|part| part.end.is_none());
+            let step = Step::Start(EventSoFar { announced: now, ..part.so_far });
+            reporter.report(part.rule, part.number, step, event.others(part.rule));
         }
     }
 
-    fn find(&mut self, rule: usize, number: u64) -> Option<(&mut MergedEvent, usize)> {
-        self.open.iter_mut().find_map(|event| {
-            let part = event.parts.iter().position(|part| part.rule == rule && part.number == number)?;
-            Some((event, part))
-        })
+    fn position(&self, rule: usize, number: u64) -> Option<usize> {
+        self.open.iter().position(|event| event.parts.iter().any(|part| part.is(rule, number)))
     }
 }
 
-fn others(event: &MergedEvent, rule: usize) -> Vec<usize> {
-    event.parts.iter().map(|part| part.rule).filter(|other| *other != rule).collect()
+/// The part that names an event: the surest one that was not taken back, or the most specific one below it.
+fn surest(above: &[Vec<usize>], parts: &[Part]) -> Option<Part> {
+    let surer = |a: &&Part, b: &&Part| a.sureness().total_cmp(&b.sureness());
+    let borne_out = |part: &&Part| part.so_far.is_confirmed && !part.is_refused();
+    let Some(best) = parts.iter().filter(borne_out).max_by(surer) else {
+        return parts.iter().max_by_key(|part| above[part.rule].len()).copied();
+    };
+    let below = parts.iter().filter(borne_out).filter(|part| above[part.rule].contains(&best.rule));
+    below.max_by_key(|part| above[part.rule].len()).or(Some(best)).copied()
 }
 
-fn detection(rule: usize, event: u64, step: Step, now: u64, meter: &LevelMeter, also: Vec<usize>) -> Detection {
-    let (from, to) = step.span(now);
-    Detection { rule, event, step, level_dbfs: meter.level_dbfs(from, to), also }
+impl MergedEvent {
+    /// Gives the event the name of another part.
+    fn rename(&mut self, rule: usize, so_far: EventSoFar, reporter: &mut Reporter) {
+        self.reported = Some(rule);
+        self.name = rule;
+        let onset = self.parts[0].so_far.onset;
+        reporter.report(rule, self.number, Step::Update(EventSoFar { onset, ..so_far }), self.others(rule));
+    }
+
+    fn others(&self, rule: usize) -> Vec<usize> {
+        self.with_beside(self.parts.iter().map(|part| part.rule).filter(|other| *other != rule).collect(), rule)
+    }
+
+    /// The rules of parts, and after them those that were only heard beside; `rule` names the event.
+    fn with_beside(&self, mut also: Vec<usize>, rule: usize) -> Vec<usize> {
+        also.extend(self.beside.iter().filter(|other| **other != rule));
+        let mut seen = Vec::with_capacity(also.len());
+        also.retain(|other| {
+            !seen.contains(other) && {
+                seen.push(*other);
+                true
+            }
+        });
+        also
+    }
 }
 
 #[cfg(test)]

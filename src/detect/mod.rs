@@ -11,8 +11,10 @@
 //!
 //! Invariant: nothing here reads a clock, does I/O or knows of other sources; every start has exactly one end.
 
+pub(crate) mod alarm;
 pub(crate) mod boundaries;
 pub(crate) mod curves;
+pub(crate) mod evidence;
 pub(crate) mod level;
 mod members;
 pub(crate) mod merger;
@@ -33,8 +35,10 @@ use std::sync::Arc;
 use crate::detect::rule::Rule;
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
+use crate::model::odds::probability;
 
 use boundaries::{Boundary, BoundaryRefiner};
+use evidence::EvidenceOf;
 use level::LevelMeter;
 use members::Members;
 use merger::EventMerger;
@@ -72,10 +76,12 @@ pub struct Detection {
 /// The newest scores of a rule, and how the rule stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Glance {
-    /// The newest causal score, 0…1.
+    /// The newest causal score as far as it rises above the background, 0…1.
     pub causal: f32,
-    /// The newest confirmed score, 0…1; `None` before the first.
+    /// The evidence of the newest confirmed score, 0…1; `None` before the first.
     pub confirmed: Option<f32>,
+    /// The label's background, a score from 0 to 1; 0.01 where it is quiet.
+    pub background: f32,
     /// Why the rule has an event or has none.
     pub standing: Standing,
     /// The rule under whose name the open event is reported; `None` where none is open.
@@ -99,6 +105,7 @@ pub(crate) struct Detector {
     members: Members,
     /// One curve a rule.
     curves: CurveBank,
+    evidence: EvidenceOf,
     detectors: Vec<RuleDetector>,
     merger: EventMerger,
     hierarchy: Arc<LabelHierarchy>,
@@ -108,6 +115,8 @@ pub(crate) struct Detector {
     base: u64,
     next_event: u64,
     steps: Vec<(usize, u64, Step)>,
+    /// The rules whose evidence is too weak for an event, and where they were heard, as sample indices.
+    beside: Vec<(usize, (u64, u64))>,
     /// The record of what was decided and why; `None` where nobody asked for it.
     trace: Option<Trace>,
 }
@@ -124,6 +133,7 @@ impl Detector {
         let mut detector = Self {
             members: Members::new(&rules),
             curves: CurveBank::new(&scoring, rules.len()),
+            evidence: EvidenceOf::new(&scoring, rules.len(), sample_rate_hz),
             detectors: Vec::new(),
             merger: EventMerger::new(sample_rate_hz),
             n_labels: hierarchy.n_labels(),
@@ -133,6 +143,7 @@ impl Detector {
             base: 0,
             next_event: 0,
             steps: Vec::new(),
+            beside: Vec::new(),
             trace: None,
             rules,
         };
@@ -171,21 +182,37 @@ impl Detector {
         let (members, n_labels) = (&self.members, self.n_labels);
         self.curves.push(&self.scoring, is_fresh, |window, row| members.score(&scores[window * n_labels..][..n_labels], row));
         let confirmed = self.curves.confirmed();
+        self.evidence.push(self.curves.causal());
         let mut steps = std::mem::take(&mut self.steps);
         for (index, (rule, detector)) in self.rules.iter().zip(&mut self.detectors).enumerate() {
-            let causal = CausalScore { now: end, score: self.curves.causal()[index], is_loud: rule.is_loud(|| loudness) };
+            let score = self.evidence.rises(index, self.curves.causal()[index]);
+            let causal = CausalScore { now: end, score, is_loud: rule.is_loud(|| loudness) };
             let mut emit = |(event, step)| steps.push((index, event, step));
             detector.tracker.push_causal(causal, began, &mut self.next_event, &mut emit);
             let Some(value) = confirmed.map(|values| values[index]) else { continue };
             let update = detector.finder.push(value);
+            if rule.merge
+                && let Some(stretch) = detector.beside(update, (index, rule), &self.evidence, time)
+            {
+                self.beside.push((index, stretch));
+            }
             let until = (end + time.hop).saturating_sub(self.scoring.lag_samples());
-            let (closed, going) = detector.place(update, rule, time, measures);
+            let (closed, going) = detector.place(update, (index, rule), &self.evidence, time, measures);
             let fate = detector.tracker.push_confirmed(end, until, closed, going, &mut self.next_event, &mut emit);
             if let Some((trace, segment)) = self.trace.as_mut().zip(update.closed) {
-                trace.segments.extend(rule_detector::traced(index, &segment, closed, fate, time, measures));
+                trace.segments.extend(rule_detector::traced(
+                    index,
+                    &segment,
+                    detector.last_evidence(),
+                    closed,
+                    fate,
+                    time,
+                    measures,
+                ));
             }
         }
-        self.merger.push(end, steps.drain(..), measures.meter, detections);
+        let heard_until = |rule: usize, number| self.detectors[rule].tracker.heard_until(number, end);
+        self.merger.push(end, steps.drain(..), self.beside.drain(..), heard_until, measures.meter, detections);
         self.steps = steps;
         if let Some(mut trace) = self.trace.take() {
             trace.hop(end, loudness, (0..self.rules.len()).filter_map(|rule| self.glance(rule)));
@@ -201,17 +228,27 @@ impl Detector {
         for (index, (rule, detector)) in self.rules.iter().zip(&mut self.detectors).enumerate() {
             let mut emit = |(event, step)| steps.push((index, event, step));
             let last = detector.finder.finish();
-            let (closed, _) = detector.place(SegmentUpdate { closed: last, open: None }, rule, time, measures);
+            let update = SegmentUpdate { closed: last, open: None };
+            let (closed, _) = detector.place(update, (index, rule), &self.evidence, time, measures);
             let fate = detector.tracker.push_confirmed(now, 0, closed, None, &mut self.next_event, &mut emit);
             if let Some((trace, segment)) = self.trace.as_mut().zip(last) {
-                trace.segments.extend(rule_detector::traced(index, &segment, closed, fate, time, measures));
+                trace.segments.extend(rule_detector::traced(
+                    index,
+                    &segment,
+                    detector.last_evidence(),
+                    closed,
+                    fate,
+                    time,
+                    measures,
+                ));
             }
             detector.tracker.finish(now, reason, &mut emit);
             detector.reset(rule, &self.scoring);
         }
         self.curves.reset();
+        self.evidence.reset();
         self.base = base;
-        self.merger.push(now, steps.drain(..), measures.meter, detections);
+        self.merger.push(now, steps.drain(..), std::iter::empty(), |_, _| None, measures.meter, detections);
         self.merger.finish(now, measures.meter, detections);
         self.steps = steps;
     }
@@ -235,7 +272,7 @@ impl Detector {
             let mut emit = |(event, step)| steps.push((index, event, step));
             match kept.iter().position(|kept| *kept == Some(index)) {
                 Some(new) if rules[new].gate != self.rules[index].gate => {
-                    detector.finder.set_release(rules[new].gate.release);
+                    detector.finder.set_release(rule_detector::confirmed_release(&rules[new], &self.scoring));
                     detector.tracker.set_gate(rules[new].gate, self.sample_rate_hz, now, &mut emit);
                 }
                 Some(_) => {}
@@ -243,7 +280,7 @@ impl Detector {
             }
         }
         // The ends of these events are reported under the old rules.
-        self.merger.push(now, steps.drain(..), measures.meter, detections);
+        self.merger.push(now, steps.drain(..), std::iter::empty(), |_, _| None, measures.meter, detections);
         self.steps = steps;
         self.detectors = rules
             .iter()
@@ -254,6 +291,7 @@ impl Detector {
             })
             .collect();
         self.curves = self.curves.rearranged(&kept);
+        self.evidence = self.evidence.rearranged(&kept);
         self.members = Members::new(&rules);
         self.merger.replace_rules(&kept);
         self.merger.set_rules(&rules, &self.hierarchy);
@@ -269,8 +307,9 @@ impl Detector {
             _ => None,
         };
         let causal = detector.tracker.last().map_or(0.0, |last| last.score);
-        let confirmed = self.curves.confirmed().map(|values| values[rule]);
-        Some(Glance { causal, confirmed, standing, reported_as })
+        let confirmed = self.curves.confirmed().map(|values| self.evidence.of_value(rule, values[rule], self.curves.n_values()));
+        let background = probability(self.evidence.background(rule).unwrap_or(evidence::QUIET));
+        Some(Glance { causal, confirmed, background, standing, reported_as })
     }
 
     /// The numbers of the open events that the confirmed score has confirmed for at least one of their rules, in no order.

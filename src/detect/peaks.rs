@@ -1,15 +1,21 @@
 //! The peaks of the two curves of every label, reported or not, from which `mimid tune --background` chooses thresholds.
 //!
-//! The peak of a confirmed curve is the score that an event would have; the peak of a causal curve decides whether it would be
-//! announced. Peaks are numbers alone, from which no sound can be made.
+//! A peak of the confirmed curve has the evidence that an event would have; a peak of the causal curve, as far as it rises above
+//! the label's background, decides whether the event would be announced. Peaks are numbers alone, from which no sound can be made.
 
 use std::sync::Arc;
 
+use super::boundaries::BoundaryRefiner;
+use super::evidence::{EvidenceOf, SegmentEvidence};
+use super::rule_detector::CurveTime;
 use super::scoring::{CurveBank, Scoring};
-use super::segments::SegmentFinder;
+use super::segments::{Segment, SegmentFinder, SegmentUpdate};
 
 /// The lowest peak that is kept: no threshold is as low, and there are very many lower peaks.
 pub(crate) const FLOOR: f32 = 2e-3;
+
+/// The lowest evidence of a segment whose boundaries, and with them its signal-to-noise ratio, are refined.
+const REFINED: f32 = 0.02;
 
 /// The two curves of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +44,7 @@ pub(crate) struct ScorePeak {
 pub(crate) struct PeakFinder {
     scoring: Arc<Scoring>,
     bank: CurveBank,
+    evidence: EvidenceOf,
     labels: Vec<LabelPeaks>,
     found: Vec<ScorePeak>,
     /// The sample index at which value 0 of the curves begins.
@@ -48,6 +55,7 @@ pub(crate) struct PeakFinder {
 #[derive(Debug, Clone)]
 struct LabelPeaks {
     confirmed: CurvePeaks,
+    evidence: SegmentEvidence,
     causal: CurvePeaks,
 }
 
@@ -63,43 +71,46 @@ struct CurvePeaks {
 
 impl PeakFinder {
     /// A finder for `n_labels` labels; the next window ends a hop after the sample index `base`.
-    pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64) -> Self {
+    pub fn new(scoring: Arc<Scoring>, n_labels: usize, base: u64, sample_rate_hz: u32) -> Self {
         let bank = CurveBank::new(&scoring, n_labels);
-        Self { bank, labels: vec![LabelPeaks::new(&scoring); n_labels], found: Vec::new(), base, scoring }
+        let evidence = EvidenceOf::new(&scoring, n_labels, sample_rate_hz);
+        Self { bank, evidence, labels: vec![LabelPeaks::new(&scoring); n_labels], found: Vec::new(), base, scoring }
     }
 
     /// Takes the scores of the windows that end at the next hop, `[windows, labels]`, as far as `is_fresh` says that they were
     /// scored.
-    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool]) {
+    pub fn push(&mut self, scores: &[f32], is_fresh: &[bool], refiner: Option<&BoundaryRefiner>) {
         let n_labels = self.labels.len();
-        let hop = self.scoring.hop_samples();
+        let time = CurveTime { base: self.base, hop: self.scoring.hop_samples() };
         self.bank.push(&self.scoring, is_fresh, |window, row| row.copy_from_slice(&scores[window * n_labels..][..n_labels]));
+        self.evidence.push(self.bank.causal());
         for (label, row) in self.labels.iter_mut().enumerate() {
-            let confirmed = self.bank.confirmed().map(|values| values[label]);
-            let peaks = [
-                (CurveKind::Causal, row.causal.push(self.bank.causal()[label])),
-                (CurveKind::Confirmed, confirmed.and_then(|value| row.confirmed.push(value))),
-            ];
-            for (kind, peak) in peaks {
-                if let Some((at, score)) = peak {
-                    self.found.push(ScorePeak { label, kind, at: self.base + at * hop, score });
+            let causal = row.causal.push(self.evidence.rises(label, self.bank.causal()[label]));
+            let confirmed = self.bank.confirmed().map(|values| row.confirmed.push(values[label]));
+            let peaks = [(CurveKind::Causal, causal), (CurveKind::Confirmed, confirmed.unwrap_or_default())];
+            for (kind, (at, update)) in peaks {
+                if let Some(segment) = update.closed {
+                    self.found.extend(row.peak(label, kind, (at, segment), &self.evidence, time, refiner));
+                }
+                if let (CurveKind::Confirmed, Some(open)) = (kind, update.open) {
+                    row.evidence.begin(&self.evidence, label, &open);
                 }
             }
         }
     }
 
     /// Ends every curve; the next window ends a hop after the sample index `base`.
-    pub fn finish(&mut self, base: u64) {
-        let hop = self.scoring.hop_samples();
+    pub fn finish(&mut self, base: u64, refiner: Option<&BoundaryRefiner>) {
+        let time = CurveTime { base: self.base, hop: self.scoring.hop_samples() };
         for (label, row) in self.labels.iter_mut().enumerate() {
-            for (kind, peak) in [(CurveKind::Causal, row.causal.finish()), (CurveKind::Confirmed, row.confirmed.finish())] {
-                if let Some((at, score)) = peak {
-                    self.found.push(ScorePeak { label, kind, at: self.base + at * hop, score });
-                }
+            for (kind, last) in [(CurveKind::Causal, row.causal.finish()), (CurveKind::Confirmed, row.confirmed.finish())] {
+                let peak = last.and_then(|last| row.peak(label, kind, last, &self.evidence, time, refiner));
+                self.found.extend(peak);
             }
             *row = LabelPeaks::new(&self.scoring);
         }
         self.bank.reset();
+        self.evidence.reset();
         self.base = base;
     }
 
@@ -113,27 +124,50 @@ impl LabelPeaks {
     fn new(scoring: &Scoring) -> Self {
         let summit =
             CurvePeaks { finder: SegmentFinder::new(scoring.extent(), scoring.valley(), 0.0), n_values: 0, at: 0, peak: 0.0 };
-        Self { confirmed: summit.clone(), causal: summit }
+        Self { confirmed: summit.clone(), evidence: SegmentEvidence::default(), causal: summit }
+    }
+
+    /// The peak of a segment that has ended, with its place in values of the curve; `None` where it is too low to be kept.
+    fn peak(
+        &mut self,
+        label: usize,
+        kind: CurveKind,
+        (at, segment): (u64, Segment),
+        evidence: &EvidenceOf,
+        time: CurveTime,
+        refiner: Option<&BoundaryRefiner>,
+    ) -> Option<ScorePeak> {
+        let score = match kind {
+            CurveKind::Causal => segment.peak,
+            CurveKind::Confirmed => {
+                let mut parts = self.evidence.close(evidence, label, &segment);
+                if evidence.at_most(&parts) >= REFINED {
+                    parts.snr_db = time.refine(&segment, &self.confirmed.finder, refiner).snr_db;
+                }
+                evidence.of(&parts)
+            }
+        };
+        (score >= FLOOR).then_some(ScorePeak { label, kind, at: time.sample(at), score })
     }
 }
 
 impl CurvePeaks {
-    /// Takes the next value. Where a segment ends with it, returns the place of its peak in values of the curve, and the peak.
-    fn push(&mut self, value: f32) -> Option<(u64, f32)> {
+    /// Takes the next value. Returns the segments that it changes, and the place of the peak of the one that it ends, in values.
+    fn push(&mut self, value: f32) -> (u64, SegmentUpdate) {
         let found = self.finder.push(value);
-        let ended = found.closed.map(|segment| (self.at, segment.peak));
-        let before = if ended.is_some() { 0.0 } else { self.peak };
+        let at = self.at;
+        let before = if found.closed.is_some() { 0.0 } else { self.peak };
         self.peak = found.open.map_or(0.0, |segment| segment.peak);
         if self.peak > before {
             self.at = self.n_values;
         }
         self.n_values += 1;
-        ended.filter(|(_, score)| *score >= FLOOR)
+        (at, found)
     }
 
-    fn finish(&mut self) -> Option<(u64, f32)> {
+    fn finish(&mut self) -> Option<(u64, Segment)> {
         let at = self.at;
-        self.finder.finish().map(|segment| (at, segment.peak)).filter(|(_, score)| *score >= FLOOR)
+        self.finder.finish().map(|segment| (at, segment))
     }
 }
 
@@ -163,12 +197,12 @@ mod tests {
 
     /// The peaks of one label beside a silent one, taken after every `chunk` hops.
     fn peaks(scores: &[f32], base: u64, chunk: usize) -> Vec<ScorePeak> {
-        let (mut peaks, mut found) = (PeakFinder::new(scoring(), 2, base), Vec::new());
+        let (mut peaks, mut found) = (PeakFinder::new(scoring(), 2, base, 1_000), Vec::new());
         for hops in scores.chunks(chunk) {
-            hops.iter().for_each(|score| peaks.push(&[1e-4, *score], &[true]));
+            hops.iter().for_each(|score| peaks.push(&[1e-4, *score], &[true], None));
             found.extend(peaks.take());
         }
-        peaks.finish(0);
+        peaks.finish(0, None);
         found.extend(peaks.take());
         found
     }
@@ -202,12 +236,12 @@ mod tests {
     #[test]
     fn a_sound_that_goes_on_to_the_end_is_a_peak_and_the_next_begins_anew() {
         let scoring = scoring();
-        let mut peaks = PeakFinder::new(scoring, 1, 0);
-        scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score], &[true]));
+        let mut peaks = PeakFinder::new(scoring, 1, 0, 1_000);
+        scores(&[(30, 50, 0.6)], 50).iter().for_each(|score| peaks.push(&[*score], &[true], None));
         assert_eq!(peaks.take().count(), 0);
-        peaks.finish(9_000);
+        peaks.finish(9_000, None);
         assert_eq!(hops(CurveKind::Confirmed, &peaks.take().collect::<Vec<_>>(), 0), [(true, 0.6)]);
-        scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score], &[true]));
+        scores(&[(30, 34, 0.5)], 100).iter().for_each(|score| peaks.push(&[*score], &[true], None));
         assert_eq!(hops(CurveKind::Confirmed, &peaks.take().collect::<Vec<_>>(), 9_000), [(true, 0.5)]);
     }
 

@@ -46,7 +46,7 @@ pub fn find_subject(rules: &[Rule], labels: &Labels, name: &str) -> Result<Arc<S
 /// The thresholds and durations that turn a curve of scores into events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
-    /// The confirmed score that makes an event, 0…1.
+    /// The evidence that makes an event, 0…1.
     pub threshold: f32,
     /// The score below which an event ends at the latest, 0…1; at most the threshold.
     pub release: f32,

@@ -3,6 +3,7 @@
 
 use super::SoundMeasures;
 use super::boundaries::{Boundary, BoundaryRefiner, CoarseSegment, SegmentBounds};
+use super::evidence::{EvidenceOf, SegmentEvidence};
 use super::rule::Rule;
 use super::scoring::Scoring;
 use super::segments::{Segment, SegmentFinder, SegmentUpdate};
@@ -19,9 +20,26 @@ const LONG_SEGMENT: u64 = 50;
 pub(super) struct RuleDetector {
     pub finder: SegmentFinder,
     pub tracker: Tracker,
+    evidence: SegmentEvidence,
+    /// The evidence of the segment that ended last, and the log odds that its parts added.
+    last: LastEvidence,
     /// The refined onset of a long segment that goes on.
     early_onset: Option<Boundary>,
+    /// Whether the segment that goes on was heard beside others already.
+    is_beside: bool,
 }
+
+/// The part of the odds that make an event, with which a label is named beside another one's event.
+const BESIDE: f32 = 1.0 / 3.0;
+
+/// The evidence with which a label is named beside another one's event, where `threshold` makes an event.
+fn beside(threshold: f32) -> f32 {
+    let odds = BESIDE * threshold / (1.0 - threshold).max(f32::EPSILON);
+    odds / (1.0 + odds)
+}
+
+/// The evidence of a segment, 0…1, and the log odds of its parts, as `Evidence::weighed` has them.
+pub(super) type LastEvidence = (f32, Option<[f32; 5]>);
 
 /// Where the values of a curve lie in time.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +52,7 @@ pub(super) struct CurveTime {
 
 impl CurveTime {
     /// The sample index at which a value begins.
-    fn sample(self, value: u64) -> u64 {
+    pub fn sample(self, value: u64) -> u64 {
         self.base + value * self.hop
     }
 
@@ -74,36 +92,69 @@ impl RuleDetector {
         let mut finder = new_finder(rule, scoring);
         finder.skip_to(n_values);
         let tracker = Tracker::new(rule.gate, scoring.hop_samples(), sample_rate_hz);
-        Self { finder, tracker, early_onset: None }
+        Self { finder, tracker, evidence: SegmentEvidence::default(), last: (0.0, None), early_onset: None, is_beside: false }
+    }
+
+    /// The evidence of the segment that ended last.
+    pub fn last_evidence(&self) -> LastEvidence {
+        self.last
     }
 
     /// Begins a new curve; every event must have ended.
     pub fn reset(&mut self, rule: &Rule, scoring: &Scoring) {
         self.finder = new_finder(rule, scoring);
+        self.evidence = SegmentEvidence::default();
         self.early_onset = None;
     }
 
-    /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose peak
-    /// is below the rule's threshold is left out.
+    /// The stretch of the newest segment, as sample indices, where its evidence is too weak for an event of its own and strong
+    /// enough to be named beside another label's. It is there when the segment comes to that, and when it ends.
+    pub fn beside(
+        &mut self,
+        update: SegmentUpdate,
+        (index, rule): (usize, &Rule),
+        evidence: &EvidenceOf,
+        time: CurveTime,
+    ) -> Option<(u64, u64)> {
+        let least = beside(rule.gate.threshold);
+        let is_enough = |evidence: f32| evidence >= least && evidence < rule.gate.threshold;
+        if let Some(closed) = update.closed {
+            self.is_beside = false;
+            return is_enough(self.last.0).then(|| (time.sample(closed.onset), time.sample(closed.offset)));
+        }
+        let open = update.open.filter(|_| !self.is_beside)?;
+        self.is_beside = is_enough(evidence.of(&self.evidence.begin(evidence, index, &open)));
+        self.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
+    }
+
+    /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose
+    /// evidence cannot reach the rule's threshold is left out.
     pub fn place(
         &mut self,
         update: SegmentUpdate,
-        rule: &Rule,
+        (index, rule): (usize, &Rule),
+        evidence: &EvidenceOf,
         time: CurveTime,
         measures: SoundMeasures,
     ) -> (Option<PlacedSegment>, Option<PlacedSegment>) {
-        let reaches_threshold = |segment: &Segment| segment.peak >= rule.gate.threshold;
         let is_long = |segment: &Segment| segment.offset - segment.onset >= LONG_SEGMENT;
-        let closed = update.closed.filter(reaches_threshold).map(|segment| {
+        let closed = update.closed.map(|segment| (segment, self.evidence.close(evidence, index, &segment)));
+        if let Some((_, parts)) = &closed {
+            self.last = (evidence.of(parts), evidence.weighed(parts));
+        }
+        let closed = closed.filter(|(_, parts)| evidence.at_most(parts) >= rule.gate.threshold).map(|(segment, mut parts)| {
             let mut bounds = time.refine(&segment, &self.finder, measures.refiner);
+            parts.snr_db = bounds.snr_db;
             if let Some(onset) = self.early_onset.take().filter(|_| is_long(&segment)) {
                 bounds.onset = onset;
             }
             let is_loud = rule.is_loud(|| measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at));
             let is_clear = bounds.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
-            PlacedSegment { bounds, peak: segment.peak, is_loud, is_clear }
+            self.last = (evidence.of(&parts), evidence.weighed(&parts));
+            PlacedSegment { bounds, evidence: self.last.0, is_loud, is_clear }
         });
-        let going = update.open.filter(reaches_threshold).map(|segment| {
+        let going = update.open.map(|segment| (segment, self.evidence.begin(evidence, index, &segment)));
+        let going = going.filter(|(_, parts)| evidence.of(parts) >= rule.gate.threshold).map(|(segment, parts)| {
             if self.early_onset.is_none() && is_long(&segment) {
                 self.early_onset = Some(time.refine(&segment, &self.finder, measures.refiner).onset);
             }
@@ -111,7 +162,7 @@ impl RuleDetector {
             let bounds = SegmentBounds { onset: self.early_onset.unwrap_or(coarse.onset), ..coarse };
             // The signal-to-noise ratio is compared at the end of the segment: before that the noise floor is not certain.
             let is_loud = rule.is_loud(|| measures.meter.level_dbfs(coarse.onset.at, coarse.offset.at));
-            PlacedSegment { bounds, peak: segment.peak, is_loud, is_clear: true }
+            PlacedSegment { bounds, evidence: evidence.of(&parts), is_loud, is_clear: true }
         });
         if update.open.is_none() {
             self.early_onset = None;
@@ -120,24 +171,31 @@ impl RuleDetector {
     }
 }
 
-/// The trace of a segment that ended; `None` where its peak is too low to be recorded.
+/// The trace of a segment that ended; `None` where its evidence is too low to be recorded.
 pub(super) fn traced(
     rule: usize,
     segment: &Segment,
+    (evidence, weighed): LastEvidence,
     closed: Option<PlacedSegment>,
     fate: Option<Fate>,
     time: CurveTime,
     measures: SoundMeasures,
 ) -> Option<TracedSegment> {
-    if segment.peak < trace::LEAST_PEAK {
+    if evidence < trace::LEAST_EVIDENCE {
         return None;
     }
     let bounds = closed.map_or(time.coarse_bounds(segment), |placed| placed.bounds);
     let level_dbfs = measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at);
     // A segment below the threshold does not come to the tracker.
-    Some(TracedSegment { rule, bounds, peak: segment.peak, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
+    Some(TracedSegment { rule, bounds, evidence, weighed, level_dbfs, fate: fate.unwrap_or(Fate::Below) })
+}
+
+/// The confirmed score below which no segment of the rule reaches: the one at which its evidence would be the release.
+pub(super) fn confirmed_release(rule: &Rule, scoring: &Scoring) -> f32 {
+    let release = rule.gate.release;
+    scoring.evidence().filter(|_| release > 0.0).map_or(release, |evidence| evidence.confirmed_at(release).min(release))
 }
 
 fn new_finder(rule: &Rule, scoring: &Scoring) -> SegmentFinder {
-    SegmentFinder::new(scoring.extent(), scoring.valley(), rule.gate.release)
+    SegmentFinder::new(scoring.extent(), scoring.valley(), confirmed_release(rule, scoring))
 }

@@ -7,7 +7,7 @@
 //! median removes single outliers. The causal score is the geometric mean of the windows that end now. The lengths of the windows
 //! and δ belong to the model's manifest.
 
-use crate::model::manifest::Detection;
+use crate::model::manifest::{Detection, Evidence};
 
 /// A small number that keeps the logarithm of a score finite; it is far below any score that means something.
 const EPSILON: f32 = 1e-5;
@@ -28,6 +28,7 @@ pub struct Scoring {
     lag: u64,
     extent: f32,
     valley: f32,
+    evidence: Option<Evidence>,
 }
 
 impl Scoring {
@@ -54,6 +55,7 @@ impl Scoring {
             lag,
             extent: detection.extent,
             valley: detection.valley,
+            evidence: detection.evidence,
         }
     }
 
@@ -75,6 +77,16 @@ impl Scoring {
     /// The delay between a moment and its confirmed score, in samples.
     pub fn lag_samples(&self) -> u64 {
         (self.lag + 1) * self.hop_samples
+    }
+
+    /// The length of the shortest window in hops.
+    pub fn shortest_hops(&self) -> u64 {
+        self.windows_samples.iter().copied().min().unwrap_or(0) / self.hop_samples
+    }
+
+    /// The weights of the evidence; `None` where the peak of the confirmed score is the evidence.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
     }
 
     /// The part of its peak down to which a segment reaches.

@@ -28,12 +28,14 @@ pub struct EventSoFar {
     pub onset: Boundary,
     /// The newest score, 0…1.
     pub score: f32,
-    /// The highest score so far, 0…1; of an event that ended, the peak of its confirmed score.
+    /// The highest score so far, 0…1; of a confirmed event that ended, its evidence.
     pub peak_score: f32,
     /// The threshold in force, 0…1.
     pub threshold: f32,
     /// When the event was announced, as a sample index.
     pub announced: u64,
+    /// Whether the confirmed score has borne the event out.
+    pub is_confirmed: bool,
 }
 
 impl Step {

@@ -5,18 +5,21 @@ use super::Glance;
 use super::boundaries::SegmentBounds;
 use super::standing::Fate;
 
-/// The lowest peak of a segment that is recorded.
-pub(super) const LEAST_PEAK: f32 = 2e-3;
+/// The lowest evidence of a segment that is recorded.
+pub(super) const LEAST_EVIDENCE: f32 = 2e-3;
 
 /// A segment of a rule's curve that ended, and its fate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracedSegment {
     /// The rule, as an index into the detector's rules.
     pub rule: usize,
-    /// The boundaries of the segment; they are refined if its peak reaches the threshold.
+    /// The boundaries of the segment; they are refined if its evidence can reach the threshold.
     pub bounds: SegmentBounds,
-    /// The peak of the segment, 0…1.
-    pub peak: f32,
+    /// The evidence of the segment, 0…1.
+    pub evidence: f32,
+    /// The log odds that the confirmed score, the causal score, the duration, the signal-to-noise ratio and the background add to
+    /// the evidence; `None` where the confirmed score alone is the evidence.
+    pub weighed: Option<[f32; 5]>,
     /// The root mean square level within the segment in dBFS.
     pub level_dbfs: f32,
     /// The event that the segment belongs to, or the reason why it belongs to none.
@@ -28,7 +31,7 @@ pub struct TracedSegment {
 pub struct HopScores {
     /// The end of the hop's windows, as a sample index.
     pub end: u64,
-    /// For each rule the newest causal and the newest confirmed score, 0…1; NaN before the first.
+    /// For each rule the newest causal score and the evidence of the newest confirmed one, 0…1; NaN before the first.
     pub scores: Vec<(f32, f32)>,
 }
 
@@ -46,7 +49,7 @@ pub struct Snapshot {
 /// The trace of a detector.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// Every segment that ended with a peak that is not next to nothing.
+    /// Every segment that ended with evidence that is not next to nothing.
     pub segments: Vec<TracedSegment>,
     /// The scores of the hops that end within the recorded stretch.
     pub hops: Vec<HopScores>,

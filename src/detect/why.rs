@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Glance;
 use super::standing::Standing;
 use crate::detect::rule::Gate;
 use crate::event::Subject;
+
+/// A background from which on it is told as a reason, 0…1.
+const HEARD: f32 = 0.03;
 
 /// The reason why a label is an event just now, or is none.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +24,10 @@ pub enum Why {
         by: Arc<Subject>,
     },
     /// The label's scores are below its thresholds.
-    Below,
+    Below {
+        /// The label's background, a score from 0 to 1, above which its causal score must rise.
+        background: f32,
+    },
     /// Fewer of the last windows reached the start threshold than the rule asks for.
     Confirming {
         /// The number of windows that reached it.
@@ -72,15 +79,15 @@ pub(crate) struct Moment {
 }
 
 impl Why {
-    /// The reason behind the standing of a rule with this gate at a moment. `reported_as` is the other name under which its open
+    /// The reason behind the standing of a rule with this gate at a moment, as `glance` has it. `reported_as` is the other name under which its open
     /// event is reported, if it has one.
-    pub(crate) fn new(standing: Standing, reported_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
-        match standing {
+    pub(crate) fn new(glance: &Glance, reported_as: Option<Arc<Subject>>, gate: &Gate, moment: Moment) -> Self {
+        match glance.standing {
             Standing::Open { is_confirmed, .. } => match reported_as {
                 Some(by) => Why::Held { by },
                 None => Why::Open { is_confirmed },
             },
-            Standing::Below => Why::Below,
+            Standing::Below => Why::Below { background: glance.background },
             Standing::TooQuiet => {
                 Why::TooQuiet { level_dbfs: moment.loudness_dbfs, least_dbfs: gate.min_level_dbfs.unwrap_or_default() }
             }
@@ -99,7 +106,10 @@ impl Why {
             Why::Open { is_confirmed: true } => "an event is open".to_owned(),
             Why::Open { is_confirmed: false } => "announced, not yet confirmed".to_owned(),
             Why::Held { by } => format!("the same sound is reported as {}", by.name),
-            Why::Below => "below its start threshold".to_owned(),
+            Why::Below { background } if *background >= HEARD => {
+                format!("below its start threshold; its background of {background:.2} is taken off its score")
+            }
+            Why::Below { .. } => "below its start threshold".to_owned(),
             Why::Confirming { hits, needed, of } => format!("{hits} of the last {of} windows, {needed} needed"),
             Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} dBFS, must be {least_dbfs:.1}"),
             Why::TooShort { least_ms } => format!("shorter than {least_ms} ms so far"),

@@ -37,6 +37,9 @@ impl Ear {
         if let Some(refiner) = &mut self.refiner {
             refiner.skip_to(target);
         }
+        if let Some(alarms) = &mut self.alarms {
+            alarms.skip_to(target);
+        }
         self.position = target;
         self.next_end = base + hop;
     }
@@ -88,7 +91,7 @@ impl Ear {
             curves.finish(base, self.refiner.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
-            peaks.finish(base);
+            peaks.finish(base, self.refiner.as_ref());
         }
     }
 

@@ -14,6 +14,7 @@ pub use end::Settling;
 pub(crate) use scheduler::Need;
 use scheduler::Scheduler;
 
+use crate::detect::alarm::AlarmWatch;
 use crate::detect::boundaries::BoundaryRefiner;
 use crate::detect::curves::{Curves, ScoredSpan};
 use crate::detect::level::LevelMeter;
@@ -41,6 +42,8 @@ pub struct Ear {
     front: FrontEnd,
     meter: LevelMeter,
     refiner: Option<BoundaryRefiner>,
+    /// The watch for the patterns of alarms; `None` where the model's manifest lists no labels of alarms.
+    alarms: Option<AlarmWatch>,
     detector: Detector,
     /// The curves of every label; `None` where nobody asked for them.
     curves: Option<Curves>,
@@ -93,6 +96,7 @@ impl Ear {
             front: FrontEnd::new(&model.input, window + ahead),
             meter: LevelMeter::new(model_rate_hz),
             refiner: log_mel.map(|log_mel| BoundaryRefiner::new(log_mel.n_mels, log_mel.hop_length, model_rate_hz, ahead as u64)),
+            alarms: AlarmWatch::new(&model.detection, &model.input, &model.labels, ahead as u64),
             detector: Detector::new(rules, scoring.clone(), hierarchy.clone(), model_rate_hz),
             scheduler,
             first_scores: vec![0.0; hierarchy.n_labels()],
@@ -178,6 +182,10 @@ impl Ear {
         if is_fresh[0] {
             self.first_scores.copy_from_slice(&scores[..n_labels]);
         }
+        let (scores, is_fresh) = match &mut self.alarms {
+            Some(alarms) => alarms.add_evidence(self.next_end, scores, is_fresh),
+            None => (scores, is_fresh),
+        };
         let rows = scores.chunks_exact(n_labels).zip(self.propagated.chunks_exact_mut(n_labels)).zip(is_fresh);
         for ((scores, propagated), _) in rows.filter(|(_, is_fresh)| **is_fresh) {
             self.hierarchy.propagate_to_ancestors(scores, propagated);
@@ -187,7 +195,7 @@ impl Ear {
             curves.push(&self.propagated, is_fresh, self.refiner.as_ref());
         }
         if let Some(peaks) = &mut self.peaks {
-            peaks.push(&self.propagated, is_fresh);
+            peaks.push(&self.propagated, is_fresh, self.refiner.as_ref());
         }
         self.next_end += self.scoring.hop_samples();
         self.clamp(first, found);
@@ -218,7 +226,8 @@ impl Ear {
     /// Keeps the peaks of every label from now on, if it does not do so yet. [`take_peaks`](Self::take_peaks) must take them.
     pub(crate) fn keep_peaks(&mut self, n_labels: usize) {
         let base = self.next_end - self.scoring.hop_samples();
-        self.peaks.get_or_insert_with(|| PeakFinder::new(self.scoring.clone(), n_labels, base));
+        let rate_hz = self.model_rate_hz;
+        self.peaks.get_or_insert_with(|| PeakFinder::new(self.scoring.clone(), n_labels, base, rate_hz));
     }
 
     /// Stops to keep peaks.
@@ -307,10 +316,13 @@ impl Ear {
         self.follow();
     }
 
-    /// Hands the newest frames of the log-mel to the refiner before the log-mel forgets them.
+    /// Hands the newest frames of the log-mel to those who follow them, before the log-mel forgets them.
     fn follow(&mut self) {
         if let (Some(refiner), FrontEnd::LogMel(log_mel)) = (&mut self.refiner, &self.front) {
             refiner.follow(log_mel);
+        }
+        if let (Some(alarms), FrontEnd::LogMel(log_mel)) = (&mut self.alarms, &self.front) {
+            alarms.follow(log_mel);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The label hierarchy: which labels stand above which in the ontology, and the propagation of scores along it.
+//! The label hierarchy: which labels stand above which in the ontology, the propagation of scores along it, and which labels are alike.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,8 @@ pub struct LabelHierarchy {
     above: Vec<Vec<usize>>,
     /// The same as pairs of a label and one of its ancestors.
     pairs: Vec<(usize, usize)>,
+    /// For each label, the labels that are alike to it.
+    alike: Vec<Vec<usize>>,
 }
 
 impl LabelHierarchy {
@@ -36,7 +38,8 @@ impl LabelHierarchy {
         });
         let above: Vec<Vec<usize>> = above.collect();
         let pairs = above.iter().enumerate().flat_map(|(low, above)| above.iter().map(move |high| (low, *high))).collect();
-        Self { above, pairs }
+        let alike = (0..above.len()).map(|label| labels.alike(label).to_vec()).collect();
+        Self { above, pairs, alike }
     }
 
     /// The number of labels.
@@ -60,6 +63,11 @@ impl LabelHierarchy {
         for (low, high) in &self.pairs {
             lowest[*low] = lowest[*low].min(own[*high]);
         }
+    }
+
+    /// Whether a label of `some` is alike to one of `others`.
+    pub(crate) fn are_alike(&self, some: &[usize], others: &[usize]) -> bool {
+        some.iter().any(|label| others.iter().any(|other| self.alike[*label].contains(other)))
     }
 
     /// Whether every label of `low` is one of `high`, or stands below one of them.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::event::Subject;
 
 use super::error::ModelError;
+use super::odds::{log_odds, probability};
 use crate::text::{did_you_mean, nearest, shown};
 
 /// The labels of a model, in the order of its outputs.
@@ -19,6 +20,10 @@ pub struct Labels {
     ontology: Vec<Node>,
     /// For each label, the thresholds that suit it; empty where the model has none.
     thresholds: Vec<Option<SuitedThresholds>>,
+    /// For each label, the labels that are alike to it; empty where the model does not say it.
+    alike: Vec<Vec<usize>>,
+    /// Whether the thresholds are probabilities.
+    is_calibrated: bool,
 }
 
 /// The thresholds that the model's authors found to suit a label, 0…1.
@@ -61,6 +66,14 @@ pub fn slug(name: &str) -> String {
     slug
 }
 
+impl SuitedThresholds {
+    /// The thresholds for events that are at least as probable as `sure`, 0…1. The model's own are for even odds, 0.5.
+    pub(crate) fn at(&self, sure: f32) -> Self {
+        let shifted = |threshold: f32| probability(log_odds(threshold) + log_odds(sure));
+        Self { threshold: shifted(self.threshold), start_threshold: shifted(self.start_threshold), ..*self }
+    }
+}
+
 impl Labels {
     /// Labels from (id, name) pairs in the order of the model's outputs.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>, ontology: Vec<Node>) -> Self {
@@ -79,10 +92,20 @@ impl Labels {
         labels
     }
 
+    /// The same labels, of which two are alike.
+    #[cfg(test)]
+    pub(crate) fn with_alike(mut self, one: usize, other: usize) -> Self {
+        self.alike = vec![Vec::new(); self.len()];
+        self.alike[one].push(other);
+        self.alike[other].push(one);
+        self
+    }
+
     /// Reads the tables of a model, which are tab-separated with one header line.
     ///
     /// `labels` has the columns `id` and `name`. `ontology` has `id`, `name` and `parents`, which are separated by spaces.
-    /// `thresholds` has `id`, `name`, `threshold`, `start_threshold` and, at any place, `highest`, which may be missing or empty.
+    /// `thresholds` has `id`, `name`, `threshold`, `start_threshold` and, at any place, `highest` and `alike`, which may be
+    /// missing or empty; `alike` holds ids, separated by spaces.
     pub fn read(labels: &Path, ontology: Option<&Path>, thresholds: Option<&Path>) -> Result<Self, ModelError> {
         let (_, rows) = table(labels)?;
         let mut pairs = Vec::with_capacity(rows.len());
@@ -108,7 +131,9 @@ impl Labels {
         let mut read = Self::new(pairs, nodes);
         if let Some(path) = thresholds {
             read.thresholds = vec![None; read.len()];
+            read.alike = vec![Vec::new(); read.len()];
             let (header, rows) = table(path)?;
+            let alike = header.iter().position(|name| name == "alike");
             let highest = header.iter().position(|name| name == "highest");
             for TableRow { line, cells: row } in rows {
                 let bad = |what: &str| ModelError::BadTable { path: path.into(), line, what: what.to_owned() };
@@ -120,6 +145,9 @@ impl Labels {
                 let given = highest.filter(|column| row.get(*column).is_some_and(|text| !text.is_empty()));
                 let highest =
                     given.map(|column| number(column).ok_or_else(|| bad("a highest score that is not above 0 and at most 1")));
+                let others = alike.and_then(|column| row.get(column)).map_or("", String::as_str).split_whitespace();
+                let others = others.map(|id| read.find(id).ok_or_else(|| bad("a label that is alike to no label's id")));
+                read.alike[label] = others.collect::<Result<_, _>>()?;
                 read.thresholds[label] = Some(SuitedThresholds { threshold, start_threshold, highest: highest.transpose()? });
             }
         }
@@ -129,6 +157,24 @@ impl Labels {
     /// The thresholds that suit a label; `None` where the model has none.
     pub fn thresholds(&self, label: usize) -> Option<SuitedThresholds> {
         self.thresholds.get(label).copied().flatten()
+    }
+
+    /// Whether the thresholds are probabilities, so that one number says for all labels how sure an event must be.
+    pub(crate) fn is_calibrated(&self) -> bool {
+        self.is_calibrated
+    }
+
+    /// Says that the thresholds are probabilities of the evidence; the highest score of each label becomes its highest evidence.
+    pub(super) fn calibrate(&mut self, evidence: impl Fn(f32) -> f32) {
+        self.is_calibrated = true;
+        for highest in self.thresholds.iter_mut().flatten().filter_map(|suited| suited.highest.as_mut()) {
+            *highest = evidence(*highest);
+        }
+    }
+
+    /// The labels that are alike to a label: the model hears them in the same sounds.
+    pub(crate) fn alike(&self, label: usize) -> &[usize] {
+        self.alike.get(label).map_or(&[], Vec::as_slice)
     }
 
     /// The number of labels: the length of a row of scores.

@@ -9,6 +9,7 @@ pub mod hierarchy;
 pub(crate) mod kernels;
 pub mod labels;
 pub mod manifest;
+pub(crate) mod odds;
 pub mod onnx;
 
 pub use error::ModelError;

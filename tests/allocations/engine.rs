@@ -225,3 +225,30 @@ fn an_ear_that_hears_on_does_not_allocate() {
         assert!(begun >= 4 && ended == begun && hops_while_open > 130, "{begun} {ended} {hops_while_open}");
     }
 }
+
+#[test]
+fn an_ear_that_hears_the_pattern_of_an_alarm_does_not_allocate() {
+    let model = model();
+    let (n_labels, n_lengths) = (model.labels.len(), model.detection.windows_ms.len());
+    let mut ear = Ear::new(&model, rules(&model, FAR), RATE_HZ as u32).unwrap();
+    let mut found = Vec::with_capacity(100);
+    // Scores so low that no pattern makes an event of them.
+    let rows = vec![1e-6; n_labels * n_lengths];
+    let mut state = 1;
+    for at in 0..200 {
+        let second = at as f64 / 10.0;
+        // Three pulses of half a second, and a pause.
+        let samples = hop(second % 4.0 < 3.0 && second % 1.0 < 0.5, &mut state);
+        let taken = allocations(|| {
+            ear.push(&samples);
+            while ear.n_due() > 0 {
+                ear.take_scores(&rows, &[true, at % 4 == 0], &mut found);
+            }
+        });
+        // The first hops make every buffer as large as it has to be.
+        if at > 20 {
+            assert_eq!(taken, 0, "at {second} s");
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
+}

@@ -39,10 +39,10 @@ fn a_voice_is_explained_with_the_scores_that_announced_and_confirmed_it() {
     assert_eq!(lines.next(), Some("events: 1"));
     assert!(lines.next().is_some_and(|line| line.contains(" s  Speech  -") && line.ends_with(" dBFS")), "{told}");
     assert!(
-        events.contains("      announced at 0.") && events.contains(" s: causal score 0.") && events.contains(" reaches 0.423"),
+        events.contains("      announced at 0.") && events.contains(" s: causal score 0.") && events.contains(" reaches 0.646"),
         "{told}"
     );
-    assert!(events.contains("      confirmed score: 0.") && events.contains(" reaches 0.605"), "{told}");
+    assert!(events.contains("      evidence: 0.") && events.contains(" reaches 0.735 [log odds: confirmed score +"), "{told}");
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn a_label_that_is_no_event_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let voice = voice_and_silence(folder.path());
     let speech = |config: &str| explain(config, &voice, &["--label", "speech"]);
-    let high = speech("[labels.Speech]\nthreshold = 0.95");
-    assert!(high.contains("Speech: threshold 0.950, start threshold 0.665, release 0.095"), "{high}");
-    assert!(high.contains(": below its threshold 0.950; a threshold of 0."), "{high}");
+    let high = speech("[labels.Speech]\nthreshold = 0.99");
+    assert!(high.contains("Speech: threshold 0.990, start threshold 0.693, release 0.099"), "{high}");
+    assert!(high.contains(": below its threshold 0.990; a threshold of 0."), "{high}");
     let quiet = speech("[labels.Speech]\nmin_level_dbfs = -10.0\nconfirm = \"2/3\"");
     assert!(quiet.contains(" dBFS, where min_level_dbfs asks for -10.0"), "{quiet}");
-    assert!(quiet.contains("release 0.061, confirm 2/3, min_level_dbfs -10.0\n"), "{quiet}");
+    assert!(quiet.contains("release 0.073, confirm 2/3, min_level_dbfs -10.0\n"), "{quiet}");
     assert!(speech("[labels.Speech]\nmin_duration_ms = 5000").contains("too short, where min_duration_ms asks for 5000"));
     let faint = explain("[labels.Speech]\nmin_snr_db = 30.0", &noisy_voice(folder.path()), &["--label", "Speech"]);
     assert!(faint.contains(": too faint: ") && faint.contains(" dB above the noise, where min_snr_db asks for 30.0"), "{faint}");
@@ -67,16 +67,16 @@ fn a_label_that_is_no_event_is_explained() {
     let left_out =
         overview.split("segments of labels that the report leaves out, which would have been events\n").nth(1).unwrap();
     assert!(left_out.contains("Speech") && left_out.contains("; [report] does not name it (c.toml:2)"), "{overview}");
-    assert!(explain("", &voice, &["--label", "Zing"]).contains("its score never rose above 0.002"));
+    assert!(explain("", &voice, &["--label", "Zing"]).contains("its evidence never rose above 0.002"));
 }
 
 #[test]
 fn a_moment_is_explained_with_the_scores_then_and_the_event_afterwards() {
     let at = explain("", Path::new(VOICE), &["--at", "0.8"]);
     let speech = at.split("\n\n").find(|part| part.starts_with("  Speech\n")).unwrap_or_else(|| panic!("{at}"));
-    assert!(speech.contains("causal score: 0.") && speech.contains(" reaches 0.423"), "{at}");
-    assert!(speech.contains("confirmed score: 0.") && speech.contains(" reaches 0.605"), "{at}");
-    assert!(speech.contains("confirmed score every 0.5 s from 0.0 s on: 0."), "{at}");
+    assert!(speech.contains("causal score: 0.") && speech.contains(" reaches 0.646"), "{at}");
+    assert!(speech.contains("      evidence: 0.") && speech.contains(" reaches 0.735"), "{at}");
+    assert!(speech.contains("evidence every 0.5 s from 0.0 s on: 0."), "{at}");
     assert!(speech.contains("at that moment: announced, not yet confirmed"), "{at}");
     assert!(speech.contains("afterwards: Speech 0.") && speech.contains(" was confirmed"), "{at}");
     // A label that is named is explained even where its scores are low.

@@ -114,7 +114,7 @@ fn reasons() -> Vec<Why> {
         Why::Open { is_confirmed: true },
         Why::Open { is_confirmed: false },
         Why::Held { by: dog },
-        Why::Below,
+        Why::Below { background: 0.0 },
         Why::Confirming { hits: 1, needed: 2, of: 3 },
         Why::TooQuiet { level_dbfs: -61.26, least_dbfs: -60.0 },
         Why::TooShort { least_ms: 500 },

@@ -179,6 +179,6 @@ impl Findings {
     /// Why a rule was an event at the moment that was asked about, or was not, by the causal scores up to then.
     pub fn why(&self, rule: usize, moment: Moment, glance: &Glance) -> Why {
         let reported_as = glance.reported_as.filter(|other| *other != rule).map(|other| self.rules[other].subject.clone());
-        Why::new(glance.standing, reported_as, &self.rules[rule].gate, moment)
+        Why::new(glance, reported_as, &self.rules[rule].gate, moment)
     }
 }

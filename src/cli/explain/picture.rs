@@ -63,7 +63,7 @@ fn strongest(findings: &Findings, from_s: f64, to_s: f64) -> Vec<usize> {
     let nearness = |rule: usize| {
         let own = findings.segments.iter().filter(|segment| segment.rule == rule);
         let seen = own.filter(|segment| is_seen(segment.bounds.onset.at, segment.bounds.offset.at));
-        seen.map(|segment| segment.peak / findings.rules[rule].gate.threshold).fold(0.0, f32::max)
+        seen.map(|segment| segment.evidence / findings.rules[rule].gate.threshold).fold(0.0, f32::max)
     };
     let mut rules: Vec<usize> = Vec::new();
     let mut add = |rule: usize| {

@@ -19,7 +19,7 @@ const MOST_SEGMENTS: usize = 12;
 const MOST_OF_LABEL: usize = 40;
 /// How many labels are listed at a moment, the strongest.
 const MOST_AT: usize = 10;
-/// A segment is a near miss if its peak comes to this part of its threshold.
+/// A segment is a near miss if its evidence comes to this part of its threshold.
 const NEAR: f32 = 0.4;
 
 /// The whole text: about the moment `at_s`, else about the rules `asked`, else an overview of the recording.
@@ -58,20 +58,20 @@ fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result
     let events: Vec<&ExplainedEvent> = findings.events.iter().filter(|event| event.is_of(rule)).collect();
     let mut segments: Vec<&TracedSegment> = findings.segments.iter().filter(|segment| segment.rule == rule).collect();
     if segments.is_empty() && events.is_empty() {
-        return writeln!(out, "  its score never rose above 0.002");
+        return writeln!(out, "  its evidence never rose above 0.002");
     }
     events.iter().try_for_each(|event| match event.is_taken_back() {
         true => taken_back(findings, event, out),
         false => confirmed_event(findings, event, out),
     })?;
     segments.retain(|segment| !matches!(segment.fate, Fate::PartOf { .. }));
-    segments.sort_by(|a, b| b.peak.total_cmp(&a.peak));
+    segments.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
     let left_out = segments.len().saturating_sub(MOST_OF_LABEL);
     segments.truncate(MOST_OF_LABEL);
     segments.sort_by_key(|segment| segment.bounds.onset.at);
     segments.iter().try_for_each(|segment| writeln!(out, "{}", line(findings, segment, "")))?;
     if left_out > 0 {
-        writeln!(out, "  and {left_out} more with lower peaks")?;
+        writeln!(out, "  and {left_out} more with less evidence")?;
     }
     Ok(())
 }
@@ -106,9 +106,10 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
             writeln!(out, "      {}", gates(gate))?;
         }
         writeln!(out, "      causal score: {}", against(glance.causal, gate.start_threshold))?;
-        writeln!(out, "      confirmed score: {confirmed}")?;
+        writeln!(out, "      background: {:.3}", glance.background)?;
+        writeln!(out, "      evidence: {confirmed}")?;
         let from_s = (at_s - 2.0).max(0.0);
-        writeln!(out, "      confirmed score every 0.5 s from {from_s:.1} s on: {}", around(findings, rule, at_s))?;
+        writeln!(out, "      evidence every 0.5 s from {from_s:.1} s on: {}", around(findings, rule, at_s))?;
         writeln!(out, "      at that moment: {why}")?;
         let at = |from: u64, to: u64| findings.seconds(from) <= at_s && at_s <= findings.seconds(to);
         let events = findings.events.iter().filter(|event| event.is_of(rule) && at(event.span().0, event.span().1));
@@ -149,7 +150,8 @@ fn confirmed_event(findings: &Findings, event: &ExplainedEvent, out: &mut String
             against(event.announced.score, findings.rules[event.announced_as].gate.start_threshold)
         )?,
     }
-    writeln!(out, "      confirmed score: {}", against(heard.peak_score, gate.threshold))?;
+    let parts = strongest(findings, event.rule, event.span(), is_part).map(weighed).unwrap_or_default();
+    writeln!(out, "      evidence: {}{parts}", against(heard.peak_score, gate.threshold))?;
     let milliseconds = |samples: u64| (findings.seconds(samples) * 1_000.0).round();
     writeln!(
         out,
@@ -160,23 +162,47 @@ fn confirmed_event(findings: &Findings, event: &ExplainedEvent, out: &mut String
     )
 }
 
-/// An event that was announced and taken back, because its confirmed score stayed below the threshold.
+/// An event that was announced and taken back, because its evidence stayed below the threshold.
 fn taken_back(findings: &Findings, event: &ExplainedEvent, out: &mut String) -> std::fmt::Result {
     let gate = &findings.rules[event.rule].gate;
     let (from, to) = event.span();
     // A segment that became part of another event confirmed that one.
-    let is_other = |segment: &TracedSegment| matches!(segment.fate, Fate::PartOf { .. });
-    let overlaps = |segment: &TracedSegment| segment.bounds.onset.at < to && segment.bounds.offset.at > from;
-    let own = findings.segments.iter().filter(|segment| segment.rule == event.rule && overlaps(segment) && !is_other(segment));
-    let peak = own.map(|segment| segment.peak).fold(0.0, f32::max);
+    let own = strongest(findings, event.rule, (from, to), |segment| !is_part(segment));
     let (from, to) = span(findings, (from, to));
     writeln!(
         out,
-        "  {from}–{to} s  {}: announced at {:.2} s, causal score {}; confirmed score {}",
+        "  {from}–{to} s  {}: announced at {:.2} s, causal score {}; evidence {}{}",
         findings.name(event.rule),
         findings.seconds(event.announced.announced),
         against(event.announced.score, gate.start_threshold),
-        against(peak, gate.threshold)
+        against(own.map_or(0.0, |segment| segment.evidence), gate.threshold),
+        own.map(weighed).unwrap_or_default()
+    )
+}
+
+/// Whether a segment is part of an event.
+fn is_part(segment: &TracedSegment) -> bool {
+    matches!(segment.fate, Fate::PartOf { .. })
+}
+
+/// The segment of a rule with the highest evidence in a stretch, among those that are wanted.
+fn strongest(
+    findings: &Findings,
+    rule: usize,
+    (from, to): (u64, u64),
+    is_wanted: impl Fn(&TracedSegment) -> bool,
+) -> Option<&TracedSegment> {
+    let overlaps = |segment: &&TracedSegment| segment.bounds.onset.at < to && segment.bounds.offset.at > from;
+    let own = findings.segments.iter().filter(|segment| segment.rule == rule && is_wanted(segment)).filter(overlaps);
+    own.max_by(|a, b| a.evidence.total_cmp(&b.evidence))
+}
+
+/// The parts of a segment's evidence, as what each adds to the log odds; empty where the confirmed score alone is the evidence.
+fn weighed(segment: &TracedSegment) -> String {
+    let Some([confirmed, causal, duration, snr, background]) = segment.weighed else { return String::new() };
+    format!(
+        " [log odds: confirmed score {confirmed:+.1}, causal score {causal:+.1}, duration {duration:+.1}, signal to noise {snr:+.1}, \
+         background {background:+.1}]"
     )
 }
 
@@ -191,7 +217,7 @@ fn section(findings: &Findings, title: &str, segments: &[&TracedSegment], out: &
     segments.iter().try_for_each(|segment| writeln!(out, "{}", line(findings, segment, &name(segment))))
 }
 
-/// The segments whose peaks come nearest to their thresholds or lie farthest above, in their order in time.
+/// The segments whose evidence comes nearest to their thresholds or lies farthest above, in their order in time.
 fn nearest(findings: &Findings, is_wanted: impl Fn(&TracedSegment) -> bool) -> Vec<&TracedSegment> {
     let mut segments: Vec<&TracedSegment> = findings.segments.iter().filter(|segment| is_wanted(segment)).collect();
     segments.sort_by(|a, b| nearness(findings, b).total_cmp(&nearness(findings, a)));
@@ -200,15 +226,15 @@ fn nearest(findings: &Findings, is_wanted: impl Fn(&TracedSegment) -> bool) -> V
     segments
 }
 
-/// A segment's peak as a part of its threshold.
+/// A segment's evidence as a part of its threshold.
 fn nearness(findings: &Findings, segment: &TracedSegment) -> f32 {
-    segment.peak / findings.rules[segment.rule].gate.threshold
+    segment.evidence / findings.rules[segment.rule].gate.threshold
 }
 
-/// One line: where a segment lies, its peak, and what became of it.
+/// One line: where a segment lies, its evidence, and what became of it.
 fn line(findings: &Findings, segment: &TracedSegment, name: &str) -> String {
     let (from, to) = span(findings, (segment.bounds.onset.at, segment.bounds.offset.at));
-    format!("  {from}–{to} s  {name}{:.3}: {}", segment.peak, fate(findings, segment))
+    format!("  {from}–{to} s  {name}{:.3}: {}", segment.evidence, fate(findings, segment))
 }
 
 fn fate(findings: &Findings, segment: &TracedSegment) -> String {
@@ -222,8 +248,9 @@ fn fate(findings: &Findings, segment: &TracedSegment) -> String {
             None => "part of an event".to_owned(),
         },
         Fate::Below => {
-            let enough = (segment.peak * 1_000.0).floor() / 1_000.0;
-            format!("below its threshold {:.3}; a threshold of {enough:.3} would have made it an event", gate.threshold)
+            let enough = (segment.evidence * 1_000.0).floor() / 1_000.0;
+            let parts = weighed(segment);
+            format!("below its threshold {:.3}; a threshold of {enough:.3} would have made it an event{parts}", gate.threshold)
         }
         Fate::TooQuiet => format!(
             "too quiet: {:.1} dBFS, where min_level_dbfs asks for {:.1}",

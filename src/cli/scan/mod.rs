@@ -20,12 +20,14 @@ use crate::recording::{self, Engine, RecordingError};
 mod curve;
 mod format;
 mod lanes;
+mod segments;
 
 use curve::CurveFile;
 pub use format::Format;
 use format::{Found, Writer};
 use indicatif::MultiProgress;
 use lanes::Piecewise;
+use segments::SegmentFile;
 
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
@@ -36,9 +38,12 @@ pub struct Args {
     /// How to print the events
     #[arg(long, value_enum, default_value_t = Format::Pretty)]
     format: Format,
-    /// Also write the confirmed score of every label over time to DIR/NAME.tsv, one file a recording
+    /// Also write the evidence of every label over time to DIR/NAME.tsv, one file a recording
     #[arg(long, value_name = "DIR")]
     scores: Option<PathBuf>,
+    /// Also write every label's segments, with the facts from which their evidence follows, to DIR/NAME.tsv
+    #[arg(long, value_name = "DIR")]
+    segments: Option<PathBuf>,
     /// Also print events that a daemon would announce and take back; their reason is `unconfirmed`
     #[arg(long)]
     unconfirmed: bool,
@@ -53,11 +58,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "a label track of Audacity belongs to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
     }
-    if args.scores.is_some()
+    let folders = [&args.scores, &args.segments].map(Option::as_deref);
+    if let [Some(scores), Some(segments)] = folders
+        && scores == segments
+    {
+        let message = format!("--scores and --segments would both write to {}; give each a folder of its own", scores.display());
+        return Err(Failure::new(message, exit::USAGE));
+    }
+    if folders.iter().any(Option::is_some)
         && let Some([first, second]) = curve::same_table(&args.files)
     {
         let message = format!(
-            "{} and {} would both write the scores of {:?}; scan them into folders of their own",
+            "{} and {} would both write the table of {:?}; scan them into folders of their own",
             first.display(),
             second.display(),
             first.file_stem().unwrap_or_default()
@@ -66,7 +78,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let Loaded { config, model, .. } = load(&args.config)?;
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    if let Some(folder) = &args.scores {
+    for folder in folders.into_iter().flatten() {
         std::fs::create_dir_all(folder).map_err(|error| {
             Failure::new(format_args!("the folder {} cannot be made: {error}", folder.display()), exit::FAILED)
         })?;
@@ -76,8 +88,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Scanner { rules: config.rules, model, format: args.format, unconfirmed: args.unconfirmed, bars: MultiProgress::new() };
     let mut out = BufWriter::new(io::stdout().lock());
     Writer::new(args.format, &mut out).begin()?;
-    let hear =
-        |engine: &mut Engine, file: &PathBuf, found: &mut Piecewise| scanner.scan(engine, file, args.scores.as_deref(), found);
+    let hear = |engine: &mut Engine, file: &PathBuf, found: &mut Piecewise| scanner.scan(engine, file, folders, found);
     let mut failed = 0;
     lanes::run(&args.files, (&scanner.model, &runtime, threads), hear, &mut out, |sentence| {
         failed += 1;
@@ -103,11 +114,18 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn scan(&self, engine: &mut Engine, path: &Path, scores: Option<&Path>, out: &mut Piecewise) -> Result<(), RecordingError> {
+    fn scan(
+        &self,
+        engine: &mut Engine,
+        path: &Path,
+        [scores, segments]: [Option<&Path>; 2],
+        out: &mut Piecewise,
+    ) -> Result<(), RecordingError> {
         let mut decoder = recording::open(path)?;
         let mut ear = recording::ear(path, &decoder, &self.model, self.rules.clone())?;
         let curve = scores.map(|folder| CurveFile::create(folder, path)).transpose()?;
-        if curve.is_some() {
+        let segments = segments.map(|folder| SegmentFile::create(folder, path)).transpose()?;
+        if curve.is_some() || segments.is_some() {
             ear.keep_curves(self.model.labels.len());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -130,6 +148,9 @@ impl Scanner {
         progress.finish_and_clear();
         if let Some(curve) = curve {
             curve.write(&ear, &self.model)?;
+        }
+        if let Some(segments) = segments {
+            segments.write(&ear, &self.model)?;
         }
         heard
     }

@@ -17,7 +17,7 @@ impl Check<'_> {
 
     fn origin(&mut self, label: usize, rules: &[Rule], by_label: &HashMap<usize, Gate>, ignored: &[usize]) -> Origin {
         let raw = self.raw;
-        let suited = self.labels.thresholds(label);
+        let suited = self.suited(label);
         let single = rules.iter().find(|rule| !rule.subject.is_group() && rule.members == [label]);
         let group = rules.iter().find(|rule| rule.subject.is_group() && rule.members.contains(&label));
         let table = group.and_then(|rule| raw.groups.iter().find(|group| group.name == rule.subject.name));

@@ -1,6 +1,7 @@
 //! The rules: which labels and groups are reported, each with its gate.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Check;
@@ -8,8 +9,11 @@ use crate::config::raw::{Named, RawGate, STANDARD_PRESET};
 use crate::config::{Origin, preset};
 use crate::detect::rule::{Gate, Rule};
 use crate::event::Subject;
-use crate::model::labels::slug;
+use crate::model::labels::{SuitedThresholds, slug};
 use crate::text::{did_you_mean, nearest};
+
+/// How sure an event may have to be.
+const SURE_RANGE: RangeInclusive<f64> = 0.01..=0.99;
 
 impl Check<'_> {
     /// The labels of a list by their index. An unknown name is a fault.
@@ -31,9 +35,11 @@ impl Check<'_> {
         let reported = self.reported();
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
         let named = raw.report.labels.value.is_some();
-        // The preset `all` shows every label as it is. Otherwise one sound is one event.
-        let all = raw.report.labels.value.is_none() && raw.report.preset.value.as_deref() == Some("all");
-        let merge = raw.report.merge.value.unwrap_or(!all);
+        let merge = raw.report.merge.value;
+        if let Some(sure) = raw.report.sure.value.filter(|sure| !SURE_RANGE.contains(sure)) {
+            let message = format!("{sure} is out of range; it must be from {} to {}", SURE_RANGE.start(), SURE_RANGE.end());
+            self.fault(raw.report.sure.line, "report.sure", message);
+        }
         self.gate(&raw.defaults, &RawGate::default(), "defaults", None);
         let by_label = self.label_gates();
 
@@ -51,10 +57,8 @@ impl Check<'_> {
             }
             // The score of a group is the highest of its members', so it gets the lowest of their thresholds: a missed alarm
             // costs more than a false one.
-            let suited = members
-                .iter()
-                .filter_map(|label| self.labels.thresholds(*label))
-                .min_by(|a, b| a.threshold.total_cmp(&b.threshold));
+            let suited =
+                members.iter().filter_map(|label| self.suited(*label)).min_by(|a, b| a.threshold.total_cmp(&b.threshold));
             let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
             grouped.extend(&members);
             let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });
@@ -97,11 +101,17 @@ impl Check<'_> {
         })
     }
 
+    /// The model's thresholds for a label, as sure as the file asks for; `None` where the model has none.
+    pub(super) fn suited(&self, label: usize) -> Option<SuitedThresholds> {
+        let thresholds = self.labels.thresholds(label)?;
+        Some(if self.labels.is_calibrated() { thresholds.at(self.raw.sure() as f32) } else { thresholds })
+    }
+
     /// The gate of a label: that of its own table, else that of the defaults.
     pub(super) fn label_gate(&mut self, label: usize, by_label: &HashMap<usize, Gate>) -> Gate {
         match by_label.get(&label) {
             Some(gate) => *gate,
-            None => self.gate(&RawGate::default(), &self.raw.defaults, "defaults", self.labels.thresholds(label)),
+            None => self.gate(&RawGate::default(), &self.raw.defaults, "defaults", self.suited(label)),
         }
     }
 
@@ -112,7 +122,7 @@ impl Check<'_> {
         for entry in &raw.labels {
             let key = format!("labels.{:?}", entry.name);
             let index = self.labels.find(&entry.name);
-            let suited = index.and_then(|label| self.labels.thresholds(label));
+            let suited = index.and_then(|label| self.suited(label));
             let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
             let Some(index) = index else {
                 let hint = did_you_mean(self.labels.suggest(&entry.name));

@@ -17,6 +17,7 @@ fn merger(report: &str) -> EventMerger {
     let nodes = vec![node(0, &[]), pets, node(1, &["/x/pets"]), node(2, &["/m/1"]), node(3, &["/m/1"]), node(4, &[])];
     let pairs = NAMES.iter().enumerate().map(|(index, name)| (format!("/m/{index}"), (*name).to_owned()));
     let labels = Labels::new(pairs, nodes);
+    let labels = labels.with_alike(1, 4);
     let rules = Raw::parse(&format!("[report]\n{report}"), None).validate(&labels).unwrap().config.rules;
     let mut merger = EventMerger::new(1_000);
     merger.set_rules(&rules, &LabelHierarchy::new(&labels));
@@ -25,7 +26,7 @@ fn merger(report: &str) -> EventMerger {
 
 fn so_far(onset: u64) -> EventSoFar {
     let onset = Boundary { at: onset, uncertainty: 50 };
-    EventSoFar { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100 }
+    EventSoFar { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100, is_confirmed: true }
 }
 
 fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
@@ -37,7 +38,7 @@ fn tell(merger: &mut EventMerger, steps: &[(u64, usize, u64, Step)]) -> Vec<Stri
     let meter = LevelMeter::new(1_000);
     let mut detections = Vec::new();
     for (now, rule, number, step) in steps {
-        merger.push(*now, std::iter::once((*rule, *number, *step)), &meter, &mut detections);
+        merger.push(*now, std::iter::once((*rule, *number, *step)), std::iter::empty(), |_, _| None, &meter, &mut detections);
     }
     let line = |detection: &Detection| {
         let what = match detection.step {
@@ -85,7 +86,7 @@ fn a_child_that_is_not_confirmed_leaves_the_event_to_its_parent() {
         (3_000, 2, 0, end(1_000, 1_500, EndReason::Unconfirmed)),
         (4_000, 1, 1, end(1_000, 1_500, EndReason::Decay)),
     ];
-    assert_eq!(tell(&mut merger(ALL), &steps), ["0 Bark start []", "0 Dog end 1500 Decay []"]);
+    assert_eq!(tell(&mut merger(ALL), &steps), ["0 Bark start []", "0 Dog update [\"Bark\"]", "0 Dog end 1500 Decay []"]);
 }
 
 #[test]
@@ -112,9 +113,87 @@ fn a_parent_that_goes_on_long_after_its_child_is_an_event_of_its_own() {
 }
 
 #[test]
+fn alike_labels_are_one_event_with_the_surest_name() {
+    let (sure, unsure) = (EventSoFar { peak_score: 0.9, ..so_far(1_000) }, EventSoFar { peak_score: 0.3, ..so_far(1_000) });
+    let ended = |so_far| Step::End { so_far, offset: Boundary { at: 1_500, uncertainty: 50 }, reason: EndReason::Decay };
+    let steps = [
+        (1_100, 1, 0, Step::Start(unsure)),
+        (1_200, 4, 1, Step::Start(sure)),
+        (4_000, 1, 0, ended(unsure)),
+        (4_100, 4, 1, ended(sure)),
+    ];
+    assert_eq!(tell(&mut merger(ALL), &steps), ["0 Dog start []", "0 Music end 1500 Decay [\"Dog\"]"]);
+}
+
+#[test]
+fn an_event_ends_when_nothing_can_change_its_name_any_more() {
+    let pending = EventSoFar { is_confirmed: false, ..so_far(1_000) };
+    let steps = [
+        (1_100, 1, 0, Step::Start(so_far(1_000))),
+        (1_200, 2, 1, Step::Start(pending)),
+        (4_000, 1, 0, end(1_000, 1_500, EndReason::Decay)),
+        (
+            4_700,
+            2,
+            1,
+            Step::End { so_far: pending, offset: Boundary { at: 1_500, uncertainty: 50 }, reason: EndReason::Unconfirmed },
+        ),
+    ];
+    let mut merger = merger(ALL);
+    assert_eq!(tell(&mut merger, &steps[..3]), ["0 Dog start []", "0 Bark update [\"Dog\"]"]);
+    assert_eq!(tell(&mut merger, &steps[3..]), ["0 Dog end 1500 Decay []"]);
+}
+
+#[test]
+fn a_parent_that_heard_only_the_end_of_a_sound_is_no_event() {
+    let parent = |onset| [(4_500, 1, 1, Step::Start(so_far(onset))), (5_000, 1, 1, end(onset, onset + 300, EndReason::Decay))];
+    let child = [(1_100, 2, 0, Step::Start(so_far(1_000))), (4_000, 2, 0, end(1_000, 1_500, EndReason::Decay))];
+    let told = tell(&mut merger(ALL), &[child, parent(1_700)].concat());
+    assert_eq!(told, ["0 Bark start []", "0 Bark end 1500 Decay []"]);
+    // Later it is another sound.
+    assert_eq!(tell(&mut merger(ALL), &[child, parent(2_600)].concat()).len(), 4);
+    // After an event that was taken back it is the sound itself.
+    let refused = [child[0], (4_000, 2, 0, end(1_000, 1_500, EndReason::Unconfirmed))];
+    assert_eq!(tell(&mut merger(ALL), &[refused, parent(1_700)].concat()).len(), 4);
+}
+
+#[test]
+fn another_sound_of_an_alike_label_is_another_event_even_while_the_first_waits_for_its_confirmation() {
+    let meter = LevelMeter::new(1_000);
+    for (heard_until, n_events) in [(1_500, 2), (4_000, 1)] {
+        let (mut merger, mut found) = (merger(ALL), Vec::new());
+        for (rule, number, onset) in [(1, 0, 1_000), (4, 1, 4_500)] {
+            let start = std::iter::once((rule, number, Step::Start(so_far(onset))));
+            merger.push(onset + 100, start, std::iter::empty(), |_, _| Some(heard_until), &meter, &mut found);
+        }
+        let starts = found.iter().filter(|detection| matches!(detection.step, Step::Start(_)));
+        assert_eq!(starts.count(), n_events, "{heard_until}");
+    }
+}
+
+#[test]
+fn a_label_that_is_nearly_sure_is_named_beside_the_event_of_an_alike_one() {
+    let meter = LevelMeter::new(1_000);
+    let (mut merger, mut found) = (merger(ALL), Vec::new());
+    let start = (1, 0, Step::Start(so_far(1_000)));
+    merger.push(1_100, std::iter::once(start), std::iter::empty(), |_, _| None, &meter, &mut found);
+    // Music is alike to Dog, Bark is below it; one of them was heard before the event.
+    let beside = [(4, (1_000, 1_400)), (2, (100, 800))];
+    merger.push(
+        4_000,
+        std::iter::once((1, 0, end(1_000, 1_500, EndReason::Decay))),
+        beside.into_iter(),
+        |_, _| None,
+        &meter,
+        &mut found,
+    );
+    assert_eq!(found.last().unwrap().also, [4]);
+}
+
+#[test]
 fn without_merging_every_label_is_an_event() {
     let steps = [(1_100, 1, 0, Step::Start(so_far(1_000))), (1_100, 2, 1, Step::Start(so_far(1_000)))];
-    assert_eq!(tell(&mut merger("preset = \"all\""), &steps), ["0 Dog start []", "1 Bark start []"]);
+    assert_eq!(tell(&mut merger("preset = \"all\"\nmerge = false"), &steps), ["0 Dog start []", "1 Bark start []"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::{MOST_OPEN, TrackedEvent, Tracker};
 use crate::detect::boundaries::{Boundary, SegmentBounds};
 use crate::detect::standing::Fate;
-use crate::detect::step::TrackerStep;
+use crate::detect::step::{Step, TrackerStep};
 use crate::event::EndReason;
 
 /// A segment of the confirmed score, placed in time; times are sample indices.
@@ -12,8 +12,8 @@ use crate::event::EndReason;
 pub struct PlacedSegment {
     /// The boundaries; the offset of a segment that goes on is the end of the newest hop.
     pub bounds: SegmentBounds,
-    /// The peak so far, 0…1.
-    pub peak: f32,
+    /// The evidence so far, 0…1.
+    pub evidence: f32,
     /// Whether its level reaches the rule's `min_level_dbfs`.
     pub is_loud: bool,
     /// Whether its signal-to-noise ratio reaches the rule's `min_snr_db`.
@@ -42,7 +42,7 @@ impl Tracker {
             let lasted = placed.bounds.offset.at.saturating_sub(placed.bounds.onset.at);
             match self.belongs(&placed, lasted, going_on.take(), now, next, emit) {
                 Ok(at) => {
-                    self.grow(at, &placed, Some(placed.bounds.offset));
+                    self.grow(at, &placed, Some(placed.bounds.offset), now, emit);
                     Fate::PartOf { event: self.open[at].event }
                 }
                 Err(fate) => fate,
@@ -51,12 +51,13 @@ impl Tracker {
         if let Some(placed) = going {
             let lasted = until.saturating_sub(placed.bounds.onset.at);
             if let Ok(at) = self.belongs(&placed, lasted, going_on, now, next, emit) {
-                self.grow(at, &placed, None);
+                self.grow(at, &placed, None, now, emit);
                 Self::update(&mut self.open[at], now, self.limits.update, emit);
             }
         }
-        self.end_finished(until, emit);
+        self.end_finished(now, until, emit);
         self.renew(now, until, next, emit);
+        self.tell_next(now, emit);
         fate
     }
 
@@ -72,7 +73,7 @@ impl Tracker {
         emit: &mut impl FnMut(TrackerStep),
     ) -> Result<usize, Fate> {
         match placed {
-            placed if placed.peak < self.gate.threshold => return Err(Fate::Below),
+            placed if placed.evidence < self.gate.threshold => return Err(Fate::Below),
             PlacedSegment { is_loud: false, .. } => return Err(Fate::TooQuiet),
             PlacedSegment { is_clear: false, .. } => return Err(Fate::TooFaint),
             _ => {}
@@ -80,7 +81,7 @@ impl Tracker {
         let onset = placed.bounds.onset.at;
         let reaches = |open: &TrackedEvent| match open.ended {
             Some(ended) => onset <= ended.at + self.bridge(&open.so_far, ended.at),
-            None => onset <= open.so_far.announced && placed.bounds.offset.at + self.limits.update >= open.so_far.onset.at,
+            None => onset <= open.heard && placed.bounds.offset.at + self.limits.update >= open.so_far.onset.at,
         };
         let same = going_on.and_then(|event| self.open.iter().position(|open| open.event == event));
         match same.or_else(|| self.open.iter().position(reaches)) {
@@ -93,12 +94,12 @@ impl Tracker {
             None if self.open.len() == MOST_OPEN => return Err(Fate::Busy),
             None => {}
         }
-        self.begin(placed.bounds.onset, placed.peak, now, next, emit);
+        self.begin(placed.bounds.onset, placed.evidence, true, now, next, emit);
         Ok(self.open.len() - 1)
     }
 
     /// Confirms or prolongs an event with a segment, which ended at `ended` or goes on.
-    fn grow(&mut self, at: usize, placed: &PlacedSegment, ended: Option<Boundary>) {
+    fn grow(&mut self, at: usize, placed: &PlacedSegment, ended: Option<Boundary>, now: u64, emit: &mut impl FnMut(TrackerStep)) {
         let open = &mut self.open[at];
         if !open.is_bounded {
             // A segment is refined when it ends; until then its peak can move, and its onset with the peak.
@@ -106,16 +107,23 @@ impl Tracker {
             open.is_bounded = ended.is_some();
         }
         open.so_far.onset.at = open.so_far.onset.at.max(self.free_from);
-        open.confirmed = open.confirmed.max(placed.peak);
-        open.so_far.peak_score = open.so_far.peak_score.max(placed.peak);
+        let is_new = !open.so_far.is_confirmed;
+        open.confirmed = open.confirmed.max(placed.evidence);
+        open.so_far.is_confirmed = true;
+        open.so_far.peak_score = open.confirmed;
         open.is_going = ended.is_none();
         if let Some(ended) = ended.filter(|new| open.ended.is_none_or(|old| new.at >= old.at)) {
             open.ended = Some(ended);
         }
+        if is_new && open.is_told {
+            open.reported_peak = open.confirmed;
+            open.reported_at = now;
+            emit((open.event, Step::Update(open.so_far)));
+        }
     }
 
     /// Ends the events that lie behind the confirmed score.
-    fn end_finished(&mut self, until: u64, emit: &mut impl FnMut(TrackerStep)) {
+    fn end_finished(&mut self, now: u64, until: u64, emit: &mut impl FnMut(TrackerStep)) {
         let mut at = 0;
         while at < self.open.len() {
             let open = self.open[at];
@@ -124,7 +132,7 @@ impl Tracker {
                 // A sound that goes on after the longest gap begins with the value after this one.
                 Some(ended) if until > ended.at + self.bridge(&open.so_far, ended.at) => Some((ended, EndReason::Decay)),
                 // No segment came, or the only one turned out not to count.
-                None if open.confirmed > 0.0 || until >= open.so_far.announced + self.limits.patience => {
+                None if open.confirmed > 0.0 || until >= open.heard + self.limits.patience => {
                     Some((Boundary { at: open.sounding_until, uncertainty: self.limits.patience }, EndReason::Unconfirmed))
                 }
                 _ => None,
@@ -132,8 +140,8 @@ impl Tracker {
             match ended {
                 Some((offset, reason)) => {
                     self.open.remove(at);
-                    let step = self.end(open, offset, reason);
-                    emit(step);
+                    self.end(open, now, offset, reason, emit);
+                    self.tell_next(now, emit);
                 }
                 None => at += 1,
             }
@@ -151,13 +159,13 @@ impl Tracker {
             self.open.remove(at);
             let boundary = Boundary { at: open.so_far.onset.at + max, uncertainty: 0 };
             let quiet_until = self.quiet_until;
-            let step = self.end(open, boundary, EndReason::MaxDuration);
-            emit(step);
+            self.end(open, now, boundary, EndReason::MaxDuration, emit);
             // The sound goes on, so that no cool-down follows.
             self.quiet_until = quiet_until;
-            self.begin(boundary, open.so_far.score, now, next, emit);
+            self.begin(boundary, open.so_far.score, true, now, next, emit);
             if let Some(new) = self.open.back_mut() {
                 new.confirmed = open.so_far.score.max(self.gate.threshold);
+                new.so_far.peak_score = new.confirmed;
                 new.is_bounded = true;
                 new.is_going = true;
                 new.sounding_until = open.sounding_until;

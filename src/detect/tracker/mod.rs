@@ -4,6 +4,9 @@
 //! A tracker has two clocks. One is now, when a sound is announced; the other is the moment that the confirmed score has come to,
 //! about a window earlier. An event that no segment confirms ends as `Unconfirmed`. The tracker sees sample indices alone, so
 //! that the same scores give the same events, live or from a recording. Every start has exactly one end.
+//!
+//! Of the events of a rule that are open, one is told at a time. A sound that is announced while another event of the rule is
+//! open is told when that one has ended, and only if the confirmed score has borne it out.
 
 mod confirm;
 
@@ -94,7 +97,11 @@ pub struct Tracker {
 struct TrackedEvent {
     event: u64,
     so_far: EventSoFar,
-    /// The highest confirmed score; 0 until a segment confirms the event.
+    /// The moment at which the causal score announced it, as a sample index.
+    heard: u64,
+    /// Whether its start was emitted.
+    is_told: bool,
+    /// The highest evidence; 0 until a segment confirms the event.
     confirmed: f32,
     /// Whether the onset comes from a segment that ended, and is final.
     is_bounded: bool,
@@ -146,8 +153,7 @@ impl Tracker {
 
     /// The standing of the rule just now.
     pub fn standing(&self) -> Standing {
-        let confirmed = self.open.iter().rfind(|open| open.confirmed > 0.0);
-        if let Some(open) = confirmed.or(self.open.back()) {
+        if let Some(open) = self.open.iter().find(|open| open.is_told) {
             return Standing::Open { event: open.event, is_confirmed: open.confirmed > 0.0 };
         }
         let Some(last) = self.last else { return Standing::Below };
@@ -165,6 +171,12 @@ impl Tracker {
     /// The numbers of the open events that a segment has confirmed.
     pub fn confirmed_events(&self) -> impl Iterator<Item = u64> {
         self.open.iter().filter(|open| open.confirmed > 0.0).map(|open| open.event)
+    }
+
+    /// The last moment at which the sound of an open event has been heard, `now` at the latest; `None` where there is no such event.
+    pub fn heard_until(&self, event: u64, now: u64) -> Option<u64> {
+        let open = self.open.iter().find(|open| open.event == event)?;
+        Some(if open.is_going { now } else { open.sounding_until.max(open.ended.map_or(0, |ended| ended.at)) })
     }
 
     /// Puts another gate in force; the scores so far stay. An event that the new gate would not have reported ends as `Paused`.
@@ -186,8 +198,9 @@ impl Tracker {
         );
         self.open = stay;
         for open in end {
-            emit(self.end(open, open.offset(now, self.hop), EndReason::Paused));
+            self.end(open, now, open.offset(now, self.hop), EndReason::Paused, emit);
         }
+        self.tell_next(now, emit);
     }
 
     fn hits(&self) -> usize {
@@ -221,7 +234,10 @@ impl Tracker {
                 last.sounding_until = now;
             }
             last.so_far.score = score;
-            last.so_far.peak_score = last.so_far.peak_score.max(score);
+            // Evidence and causal scores are not compared with each other.
+            if !last.so_far.is_confirmed {
+                last.so_far.peak_score = last.so_far.peak_score.max(score);
+            }
             Self::update(last, now, self.limits.update, emit);
             return;
         }
@@ -231,7 +247,7 @@ impl Tracker {
         let onset = began();
         // An event is announced once it is as long as the rule asks for.
         if now.saturating_sub(onset.at) >= self.limits.min {
-            self.begin(onset, score, now, next, emit);
+            self.begin(onset, score, false, now, next, emit);
         }
     }
 
@@ -241,18 +257,29 @@ impl Tracker {
         while let Some(open) = self.open.pop_front() {
             let offset = open.offset(now, self.hop);
             let offset = Boundary { at: offset.at.min(now), ..offset };
-            emit(self.end(open, offset, reason));
+            self.end(open, now, offset, reason, emit);
         }
     }
 
-    fn begin(&mut self, onset: Boundary, score: f32, now: u64, next: &mut u64, emit: &mut impl FnMut(TrackerStep)) {
+    fn begin(
+        &mut self,
+        onset: Boundary,
+        score: f32,
+        is_confirmed: bool,
+        now: u64,
+        next: &mut u64,
+        emit: &mut impl FnMut(TrackerStep),
+    ) {
         let onset = Boundary { at: onset.at.max(self.free_from), ..onset };
-        let so_far = EventSoFar { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now };
+        let so_far = EventSoFar { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now, is_confirmed };
         let event = *next;
         *next += 1;
+        let is_told = !self.open.iter().any(|open| open.is_told);
         self.open.push_back(TrackedEvent {
             event,
             so_far,
+            heard: now,
+            is_told,
             confirmed: 0.0,
             is_bounded: false,
             is_going: false,
@@ -261,14 +288,31 @@ impl Tracker {
             reported_peak: score,
             reported_at: now,
         });
-        emit((event, Step::Start(so_far)));
+        if is_told {
+            emit((event, Step::Start(so_far)));
+        }
     }
 
-    fn end(&mut self, open: TrackedEvent, offset: Boundary, reason: EndReason) -> TrackerStep {
-        let mut so_far = open.so_far;
-        if open.confirmed > 0.0 {
-            so_far.peak_score = open.confirmed;
+    /// Tells the oldest open event that the confirmed score has borne out, if no other one is told.
+    fn tell_next(&mut self, now: u64, emit: &mut impl FnMut(TrackerStep)) {
+        if self.open.iter().any(|open| open.is_told) {
+            return;
         }
+        if let Some(open) = self.open.iter_mut().find(|open| open.confirmed > 0.0) {
+            open.is_told = true;
+            open.so_far.announced = now;
+            emit((open.event, Step::Start(open.so_far)));
+        }
+    }
+
+    /// Ends an event that is no longer among the open ones. One that was never told is told now, if it was borne out.
+    fn end(&mut self, mut open: TrackedEvent, now: u64, offset: Boundary, reason: EndReason, emit: &mut impl FnMut(TrackerStep)) {
+        if !open.is_told && open.confirmed > 0.0 && reason != EndReason::Unconfirmed {
+            open.is_told = true;
+            open.so_far.announced = now;
+            emit((open.event, Step::Start(open.so_far)));
+        }
+        let so_far = open.so_far;
         // Every event lasts one hop at least.
         let offset = Boundary { at: offset.at.max(so_far.onset.at + self.hop), ..offset };
         if reason == EndReason::Unconfirmed {
@@ -277,11 +321,16 @@ impl Tracker {
             self.free_from = self.free_from.max(offset.at);
             self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
         }
-        (open.event, Step::End { so_far, offset, reason })
+        if open.is_told {
+            emit((open.event, Step::End { so_far, offset, reason }));
+        }
     }
 
     fn update(open: &mut TrackedEvent, now: u64, least: u64, emit: &mut impl FnMut(TrackerStep)) {
-        if open.so_far.peak_score >= open.reported_peak + PEAK_STEP && now.saturating_sub(open.reported_at) >= least {
+        if open.is_told
+            && open.so_far.peak_score >= open.reported_peak + PEAK_STEP
+            && now.saturating_sub(open.reported_at) >= least
+        {
             open.reported_peak = open.so_far.peak_score;
             open.reported_at = now;
             emit((open.event, Step::Update(open.so_far)));

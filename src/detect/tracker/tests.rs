@@ -64,7 +64,7 @@ impl Run {
             let placed = |segment: Segment| {
                 let boundary = |value: u64| Boundary { at: value * HOP, uncertainty: HOP };
                 let bounds = SegmentBounds { onset: boundary(segment.onset), offset: boundary(segment.offset), snr_db: None };
-                PlacedSegment { bounds, peak: segment.peak, is_loud: true, is_clear: true }
+                PlacedSegment { bounds, evidence: segment.peak, is_loud: true, is_clear: true }
             };
             let until = now - LAG as u64 * HOP;
             let (is_loud, is_clear) = *ends_well;
@@ -113,7 +113,7 @@ fn track(gate: Gate, curve: &[(f32, usize)]) -> Vec<String> {
 #[test]
 fn an_event_is_announced_at_once_and_ended_when_the_confirmed_score_has_come() {
     let curve = [(0.0, 5), (0.9, 5), (0.0, 30)];
-    assert_eq!(track(gate(), &curve), ["600: 0 start 500", "2400: 0 end 500-1000 Decay"]);
+    assert_eq!(track(gate(), &curve), ["600: 0 start 500", "1600: 0 update 0.9", "2400: 0 end 500-1000 Decay"]);
 }
 
 #[test]
@@ -145,17 +145,42 @@ fn as_many_windows_as_asked_for_confirm() {
 #[test]
 fn a_gap_is_bridged_and_a_longer_one_is_not() {
     let short = [(0.0, 5), (0.9, 5), (0.0, 3), (0.9, 5), (0.0, 30)];
-    assert_eq!(track(gate(), &short), ["600: 0 start 500", "3200: 0 end 500-1800 Decay"]);
+    assert_eq!(track(gate(), &short), ["600: 0 start 500", "1600: 0 update 0.9", "3200: 0 end 500-1800 Decay"]);
     let long = [(0.0, 5), (0.9, 5), (0.0, 8), (0.9, 5), (0.0, 30)];
     let told = track(gate(), &long);
-    assert_eq!(told, ["600: 0 start 500", "1900: 1 start 1800", "2400: 0 end 500-1000 Decay", "3700: 1 end 1800-2300 Decay"]);
+    insta::assert_snapshot!(told.join("\n"), @r"
+    600: 0 start 500
+    1600: 0 update 0.9
+    2400: 0 end 500-1000 Decay
+    2900: 1 start 1800
+    3700: 1 end 1800-2300 Decay
+    ");
+}
+
+#[test]
+fn one_event_is_told_at_a_time_and_the_next_one_only_if_it_is_confirmed() {
+    let mut run = Run::new(gate());
+    // The second and the third sound are announced while the first is open; the confirmed score bears out the first and the third.
+    for (causal, confirmed, hops) in
+        [(0.0, 0.0, 5), (0.9, 0.9, 5), (0.0, 0.0, 6), (0.9, 0.1, 2), (0.0, 0.0, 6), (0.9, 0.9, 5), (0.0, 0.0, 40)]
+    {
+        (0..hops).for_each(|_| run.push(causal, confirmed));
+    }
+    insta::assert_snapshot!(run.lines().join("\n"), @r"
+    600: 0 start 500
+    1600: 0 update 0.9
+    2400: 0 end 500-1000 Decay
+    2500: 2 start 2400
+    3500: 2 update 0.9
+    4300: 2 end 2400-2900 Decay
+    ");
 }
 
 #[test]
 fn a_long_sound_bridges_longer_gaps_and_does_not_flicker() {
     // Rain with longer and longer gaps: a fifth of the duration so far is bridged.
     let rain = [(0.9, 80), (0.0, 12), (0.9, 80), (0.0, 30), (0.9, 80), (0.0, 50), (0.9, 80), (0.0, 200)];
-    assert_eq!(track(gate(), &rain), ["100: 0 start 0", "50500: 0 end 0-41200 Decay"]);
+    assert_eq!(track(gate(), &rain), ["100: 0 start 0", "1100: 0 update 0.9", "50500: 0 end 0-41200 Decay"]);
     // The same pauses in a short sound part it.
     let calls = [(0.9, 10), (0.0, 12), (0.9, 10), (0.0, 30), (0.9, 10), (0.0, 60)];
     assert_eq!(track(gate(), &calls).iter().filter(|line| line.contains("start")).count(), 3);
@@ -176,6 +201,7 @@ fn a_long_event_is_renewed_without_a_gap() {
         told,
         [
             "600: 0 start 500",
+            "1600: 0 update 0.9",
             "3500: 0 end 500-2500 MaxDuration",
             "3500: 1 start 2500",
             "5500: 1 end 2500-4500 MaxDuration",
@@ -193,10 +219,10 @@ fn a_cool_down_keeps_the_label_quiet() {
 }
 
 #[test]
-fn a_rising_peak_is_told_at_most_once_a_second() {
+fn a_rising_peak_is_told_at_most_once_a_second_and_the_confirmation_at_once() {
     let curve = [(0.0, 5), (0.6, 5), (0.8, 2), (0.9, 10), (0.0, 30)];
     let told = track(gate(), &curve);
-    assert_eq!(told.iter().filter(|line| line.contains("update")).count(), 1, "{told:#?}");
+    assert_eq!(told.iter().filter(|line| line.contains("update")).count(), 3, "{told:#?}");
 }
 
 #[test]
@@ -244,6 +270,7 @@ fn another_threshold_ends_only_what_it_would_not_have_told() {
     set(&mut run, raised);
     insta::assert_snapshot!(run.lines().join("\n"), @r"
     100: 0 start 0
+    1100: 0 update 0.6
     1300: 0 end 0-1300 Paused
     ");
     // One with a higher peak goes on, and ends as it would have.
@@ -270,7 +297,7 @@ fn what_became_of_each_segment_is_said() {
     let mut refine = |onset: u64, offset: u64, peak: f32, is_loud: bool, is_clear: bool| {
         let boundary = |at: u64| Boundary { at, uncertainty: HOP };
         let bounds = SegmentBounds { onset: boundary(onset), offset: boundary(offset), snr_db: None };
-        let placed = PlacedSegment { bounds, peak, is_loud, is_clear };
+        let placed = PlacedSegment { bounds, evidence: peak, is_loud, is_clear };
         tracker.push_confirmed(offset + 5_000, offset + 1_000, Some(placed), None, &mut 7, &mut |_| {})
     };
     assert_eq!(refine(100, 300, 0.4, true, true), Some(Fate::Below));

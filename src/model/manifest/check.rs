@@ -2,8 +2,8 @@
 //!
 //! A model's folder may come from anywhere, so the check expects no sense of it.
 
-use super::{Axis, AxisName, Detection, FORMAT, Input, InputKind, LogMelParameters, Manifest};
-use crate::model::MAX_HOPS;
+use super::{Alarms, Axis, AxisName, Detection, Evidence, FORMAT, Input, InputKind, LogMelParameters, Manifest};
+use crate::model::{Labels, MAX_HOPS};
 
 /// The most numbers that are held of a source: those of the longest window and of the hops that may wait behind it.
 const MOST_HELD: usize = 1 << 24;
@@ -71,7 +71,19 @@ fn front_end(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
 
 /// Checks the numbers of detection for this input.
 pub(super) fn detection(detection: &Detection, input: &Input) -> Result<(), String> {
-    let Detection { windows_ms, hop_ms, strides, steady_stride, noise_gate_dbfs, delta, median, extent, valley } = detection;
+    let Detection {
+        windows_ms,
+        hop_ms,
+        strides,
+        steady_stride,
+        noise_gate_dbfs,
+        delta,
+        median,
+        extent,
+        valley,
+        evidence,
+        alarms,
+    } = detection;
     require((1..=8).contains(&windows_ms.len()), "windows_ms must hold from 1 to 8 lengths")?;
     require(windows_ms.iter().all(|window| (10..=60_000).contains(window)), "windows_ms must be from 10 to 60000")?;
     let shortest = windows_ms.iter().min().unwrap_or(hop_ms);
@@ -84,6 +96,22 @@ pub(super) fn detection(detection: &Detection, input: &Input) -> Result<(), Stri
     require(median % 2 == 1 && *median <= 9, "median must be 1, 3, 5, 7 or 9")?;
     require(*extent > 0.0 && *extent < 1.0, "extent must be between 0 and 1")?;
     require(*valley > 0.0 && *valley < 1.0, "valley must be between 0 and 1")?;
+    if let Some(Evidence { confirmed, causal, duration, snr, background, start_background, offset }) = evidence {
+        let all = [confirmed, causal, duration, snr, background, start_background, offset];
+        require(
+            all.iter().all(|weight| (-20.0..=20.0).contains(*weight)),
+            "[detection.evidence] must hold numbers from -20 to 20",
+        )?;
+        // A lower score must never be better evidence.
+        require(*confirmed >= 0.0 && *causal >= 0.0, "evidence.confirmed and evidence.causal must not be below 0")?;
+        require((0.0..=2.0).contains(start_background), "evidence.start_background must be from 0 to 2")?;
+    }
+    if let Some(Alarms { labels, without, with }) = alarms {
+        require(!labels.is_empty(), "[detection.alarms] must name a label")?;
+        require((-10.0..=0.0).contains(without), "[detection.alarms] without must be from -10 to 0")?;
+        require((0.0..=10.0).contains(with), "[detection.alarms] with must be from 0 to 10")?;
+        require(input.log_mel.is_some(), "[detection.alarms] needs kind = \"log-mel\"")?;
+    }
     let rate_hz = input.sample_rate_hz;
     let (longest, hop) = (detection.windows_samples(rate_hz).max().unwrap_or(0), detection.hop_samples(rate_hz));
     let samples = longest + MAX_HOPS * hop;
@@ -100,6 +128,13 @@ pub(super) fn detection(detection: &Detection, input: &Input) -> Result<(), Stri
         return Err(format!("the longest window and {MAX_HOPS} hops are {held} numbers, but they may be {MOST_HELD} at most"));
     }
     Ok(())
+}
+
+/// Checks that the labels of alarms are labels of the model.
+pub(super) fn alarms(detection: &Detection, labels: &Labels) -> Result<(), String> {
+    let mut names = detection.alarms.iter().flat_map(|alarms| &alarms.labels);
+    let unknown = names.find(|name| labels.find(name).is_none());
+    unknown.map_or(Ok(()), |name| Err(format!("[detection.alarms] names {name:?}, which is none of the model's labels")))
 }
 
 #[cfg(test)]
@@ -136,6 +171,31 @@ mod tests {
         let input = Input { log_mel: Some(log_mel(64, 1, 512)), ..waveform(16_000) };
         let told = detection(&of(&[1_000], 100), &input).unwrap_err();
         assert!(told.contains("60620800 numbers"), "{told}");
+    }
+
+    #[test]
+    fn the_labels_of_alarms_are_labels_of_the_model_and_their_log_odds_are_bounded() {
+        let of = |names: &[&str], without, with| Detection {
+            alarms: Some(Alarms { labels: names.iter().map(|name| (*name).to_owned()).collect(), without, with }),
+            ..Detection::of_tests()
+        };
+        let input = Input { log_mel: Some(log_mel(512, 160, 64)), ..waveform(16_000) };
+        assert_eq!(detection(&of(&["Fire alarm"], -1.75, 6.0), &input), Ok(()));
+        for (wrong, told) in [
+            (of(&[], 0.0, 0.0), "must name a label"),
+            (of(&["Fire alarm"], 0.1, 0.0), "without must be from -10 to 0"),
+            (of(&["Fire alarm"], f32::NAN, 0.0), "without must be from -10 to 0"),
+            (of(&["Fire alarm"], 0.0, 10.5), "with must be from 0 to 10"),
+        ] {
+            let fault = detection(&wrong, &input).unwrap_err();
+            assert!(fault.contains(told), "{fault}");
+        }
+        let fault = detection(&of(&["Fire alarm"], 0.0, 0.0), &waveform(16_000)).unwrap_err();
+        assert!(fault.contains("needs kind = \"log-mel\""), "{fault}");
+        let labels = Labels::new([("/f".to_owned(), "Fire alarm".to_owned())], Vec::new());
+        assert_eq!(alarms(&of(&["fire_alarm"], 0.0, 0.0), &labels), Ok(()));
+        let fault = alarms(&of(&["Fire alarm", "Fire alram"], 0.0, 0.0), &labels).unwrap_err();
+        assert_eq!(fault, "[detection.alarms] names \"Fire alram\", which is none of the model's labels");
     }
 
     #[test]

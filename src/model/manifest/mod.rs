@@ -13,6 +13,9 @@ use super::labels::Labels;
 use crate::text::nearest;
 
 mod check;
+mod detection;
+
+pub use detection::{Alarms, Detection, DetectionOverride, Evidence};
 
 /// The version of the manifest's format that this program reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -193,81 +196,6 @@ pub enum OutputKind {
     Logits,
 }
 
-/// The windows that the model is given, and the numbers by which their scores become a curve and segments of it; see
-/// `detect::scoring` and `detect::segments`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Detection {
-    /// The lengths of the windows in milliseconds.
-    pub windows_ms: Vec<u32>,
-    /// The distance of two windows in milliseconds.
-    pub hop_ms: u32,
-    /// For each length of window, its stride: the window is scored at every n-th hop, and this is n. Empty: every window at every
-    /// hop.
-    #[serde(default)]
-    pub strides: Vec<usize>,
-    /// The stride of the first window while the sound is steady. `None`: the same as otherwise.
-    pub steady_stride: Option<usize>,
-    /// The level in dBFS that no 10 ms of a window may exceed for the window to count as silence. `None`: digital silence alone
-    /// counts.
-    pub noise_gate_dbfs: Option<f32>,
-    /// The overlap δ of a window with the moment that it scores, as a part of the window's length.
-    pub delta: f32,
-    /// The number of confirmed scores over which the median is taken; odd.
-    pub median: usize,
-    /// The part of its peak down to which a segment reaches.
-    pub extent: f32,
-    /// The part of the lower of two peaks below which the curve between them must fall to make two segments of them.
-    pub valley: f32,
-}
-
-/// The numbers of [`Detection`] that a configuration sets in place of the model's own.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs, reason = "they are those of Detection")]
-pub struct DetectionOverride {
-    pub windows_ms: Option<Vec<u32>>,
-    pub hop_ms: Option<u32>,
-    pub strides: Option<Vec<usize>>,
-    pub steady_stride: Option<usize>,
-    pub noise_gate_dbfs: Option<f32>,
-    pub delta: Option<f32>,
-    pub median: Option<usize>,
-    pub extent: Option<f32>,
-    pub valley: Option<f32>,
-}
-
-impl Detection {
-    /// The numbers that tests begin with: one window of 1 s, scored ten times a second, without overlap, median or strides.
-    #[cfg(test)]
-    pub(crate) fn of_tests() -> Self {
-        Self {
-            windows_ms: vec![1_000],
-            hop_ms: 100,
-            strides: Vec::new(),
-            steady_stride: None,
-            noise_gate_dbfs: None,
-            delta: 0.0,
-            median: 1,
-            extent: 0.1,
-            valley: 0.3,
-        }
-    }
-
-    /// The lengths of the windows in samples at `rate_hz`.
-    pub fn windows_samples(&self, rate_hz: u32) -> impl Iterator<Item = usize> + '_ {
-        self.windows_ms.iter().map(move |window| samples(*window, rate_hz))
-    }
-
-    /// The distance of two windows in samples at `rate_hz`.
-    pub fn hop_samples(&self, rate_hz: u32) -> usize {
-        samples(self.hop_ms, rate_hz)
-    }
-}
-
-fn samples(milliseconds: u32, rate_hz: u32) -> usize {
-    (u64::from(milliseconds) * u64::from(rate_hz) / 1000) as usize
-}
-
 impl Model {
     /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every
     /// hash.
@@ -283,11 +211,17 @@ impl Model {
             check_hash(path, expected)?;
         }
         let thresholds = manifest.thresholds.map(|file| folder.join(file));
+        let mut labels = Labels::read(&labels, ontology.as_deref(), thresholds.as_deref())?;
+        if let Some(evidence) = &manifest.detection.evidence {
+            labels.calibrate(|score| evidence.highest(score));
+        }
+        check::alarms(&manifest.detection, &labels)
+            .map_err(|what| ModelError::BadManifest { path: folder.join("manifest.toml"), what })?;
         Ok(Self {
             name: manifest.name,
             graph,
             sha256: manifest.sha256.to_lowercase(),
-            labels: Labels::read(&labels, ontology.as_deref(), thresholds.as_deref())?,
+            labels,
             input: manifest.input,
             output: manifest.output,
             detection: manifest.detection,

@@ -63,13 +63,13 @@ pub struct TopLabel {
     pub label: String,
     /// The name as an identifier.
     pub slug: String,
-    /// The newest causal score, 0…1, which announces events.
+    /// The newest causal score as far as it rises above the label's background, 0…1, which announces events.
     pub score: f64,
-    /// The newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by
+    /// The evidence of the newest confirmed score, 0…1, which is some seconds old; null before the first, and where the label is not reported by
     /// itself.
     #[serde(default)]
     pub two_sided: Option<f64>,
-    /// The threshold of the confirmed score; null where the label is not reported by itself.
+    /// The threshold of the evidence; null where the label is not reported by itself.
     pub threshold: Option<f64>,
     /// The threshold of the causal score; null as above.
     #[serde(default)]

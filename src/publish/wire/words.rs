@@ -208,7 +208,7 @@ impl From<&why::Why> for Why {
         match why {
             why::Why::Open { .. } => Self::Open,
             why::Why::Held { .. } => Self::Held,
-            why::Why::Below => Self::Below,
+            why::Why::Below { .. } => Self::Below,
             why::Why::Confirming { .. } => Self::Confirming,
             why::Why::TooQuiet { .. } => Self::TooQuiet,
             why::Why::TooShort { .. } => Self::TooShort,
