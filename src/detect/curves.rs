@@ -77,7 +77,7 @@ impl Curves {
                 self.add(label, segment, refiner);
             }
             if let Some(open) = update.open {
-                self.labels[label].evidence.begin(&self.evidence, label, &open);
+                self.labels[label].evidence.follow(&self.evidence, label, &open);
             }
         }
     }

@@ -234,8 +234,8 @@ pub(crate) struct SegmentEvidence {
 }
 
 impl SegmentEvidence {
-    /// The facts about a segment that goes on.
-    pub fn begin(&mut self, of: &EvidenceOf, curve: usize, segment: &Segment) -> EvidenceParts {
+    /// Follows a segment that goes on.
+    pub fn follow(&mut self, of: &EvidenceOf, curve: usize, segment: &Segment) {
         let past = of.weights.as_ref().map(|(_, past)| past);
         match (self.last, past.and_then(|past| past.background_before(curve, segment.onset))) {
             // A steady sound has one segment after another, and is not its own background.
@@ -244,6 +244,12 @@ impl SegmentEvidence {
             (_, Some(background)) => self.background = Some(background),
             (_, None) => {}
         }
+    }
+
+    /// The facts about a segment that goes on.
+    pub fn parts(&mut self, of: &EvidenceOf, curve: usize, segment: &Segment) -> EvidenceParts {
+        self.follow(of, curve, segment);
+        let past = of.weights.as_ref().map(|(_, past)| past);
         EvidenceParts {
             confirmed: segment.peak,
             causal: past.map_or(0.0, |past| past.highest(curve, segment.onset, segment.offset + of.reach)),
@@ -255,7 +261,7 @@ impl SegmentEvidence {
 
     /// The facts about a segment that has ended.
     pub fn close(&mut self, of: &EvidenceOf, curve: usize, segment: &Segment) -> EvidenceParts {
-        let parts = self.begin(of, curve, segment);
+        let parts = self.parts(of, curve, segment);
         self.background = None;
         self.last = Some((segment.offset, parts.background));
         parts

@@ -33,13 +33,25 @@ fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
 /// The open events of one source, merged by the hierarchy.
 #[derive(Debug)]
 pub struct EventMerger {
+    relations: Relations,
+    open: Vec<MergedEvent>,
+    longer: u64,
+    rate_hz: u64,
+}
+
+/// How the rules are related.
+#[derive(Debug, Default)]
+struct Relations {
     /// For each rule, the rules above it.
     above: Vec<Vec<usize>>,
     /// For each rule, the rules that are alike to it.
     alike: Vec<Vec<usize>>,
-    open: Vec<MergedEvent>,
-    longer: u64,
-    rate_hz: u64,
+}
+
+impl Relations {
+    fn are_related(&self, a: usize, b: usize) -> bool {
+        self.above[a].contains(&b) || self.above[b].contains(&a) || self.alike[a].contains(&b)
+    }
 }
 
 /// One reported event and its parts.
@@ -107,7 +119,7 @@ impl EventMerger {
     /// A merger without open events; times are counted at `sample_rate_hz`.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate_hz = u64::from(sample_rate_hz);
-        Self { above: Vec::new(), alike: Vec::new(), open: Vec::new(), longer: LONGER_S * rate_hz, rate_hz }
+        Self { relations: Relations::default(), open: Vec::new(), longer: LONGER_S * rate_hz, rate_hz }
     }
 
     /// Sets how the rules are related; a rule that is not to be merged is related to none.
@@ -116,8 +128,8 @@ impl EventMerger {
             let others = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && is_related(high));
             others.map(|(index, _)| index).collect()
         };
-        self.above = rules.iter().map(|low| related(low, &|high| is_below(low, high, hierarchy))).collect();
-        self.alike =
+        self.relations.above = rules.iter().map(|low| related(low, &|high| is_below(low, high, hierarchy))).collect();
+        self.relations.alike =
             rules.iter().map(|rule| related(rule, &|other| hierarchy.are_alike(&rule.members, &other.members))).collect();
     }
 
@@ -177,15 +189,9 @@ impl EventMerger {
         Some((event.reported?, event.number))
     }
 
-    fn are_related(&self, a: usize, b: usize) -> bool {
-        self.above[a].contains(&b) || self.above[b].contains(&a) || self.alike[a].contains(&b)
-    }
-
     fn hear_beside(&mut self, rule: usize, (from, to): (u64, u64)) {
-        let Self { open, above, alike, .. } = self;
-        for event in open {
-            let is_related =
-                |other: usize| above[rule].contains(&other) || above[other].contains(&rule) || alike[rule].contains(&other);
+        for event in &mut self.open {
+            let is_related = |other| self.relations.are_related(rule, other);
             let overlaps = |part: &Part| match part.end {
                 Some(Step::End { offset, .. }) => from < offset.at && to > part.so_far.onset.at,
                 _ => to > part.so_far.onset.at,
@@ -211,11 +217,11 @@ impl EventMerger {
             let reported = event.parts.iter().find(|part| event.reported == Some(part.rule));
             // An event waits for its confirmation when its sound is over, and another sound may have begun by then.
             let is_heard = |part: &Part| heard_until(part.rule, part.number).is_none_or(|until| so_far.onset.at <= until + pause);
-            reported.is_some_and(|part| self.are_related(rule, part.rule) && part.end.is_none() && is_heard(part))
+            reported.is_some_and(|part| self.relations.are_related(rule, part.rule) && part.end.is_none() && is_heard(part))
         };
         // The short window loses a sound sooner than the long one, so that a parent may hear an end that its child does not.
         let has_just_ended = |event: &MergedEvent| {
-            event.reported.is_none() && self.above[event.name].contains(&rule) && so_far.onset.at <= event.ended + pause
+            event.reported.is_none() && self.relations.above[event.name].contains(&rule) && so_far.onset.at <= event.ended + pause
         };
         if let Some(at) = self.open.iter().position(has_just_ended) {
             self.open[at].parts.push(part);
@@ -231,7 +237,7 @@ impl EventMerger {
         };
         let event = &mut self.open[at];
         event.parts.push(part);
-        if event.reported.is_some_and(|reported| self.above[rule].contains(&reported)) {
+        if event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported)) {
             // The event was reported already; now it has a more specific name.
             event.rename(rule, so_far, reporter);
         }
@@ -258,7 +264,7 @@ impl EventMerger {
         let event = &self.open[at];
         if event.reported == Some(rule) && event.parts.iter().any(|part| part.is(rule, number) && part.is_refused()) {
             // The name was wrong, and the sound goes on under another one.
-            if let Some(part) = surest(&self.above, &self.open[at].parts).filter(|part| !part.is_refused()) {
+            if let Some(part) = surest(&self.relations.above, &self.open[at].parts).filter(|part| !part.is_refused()) {
                 self.open[at].rename(part.rule, part.so_far, reporter);
             }
         }
@@ -270,7 +276,7 @@ impl EventMerger {
         if event.reported.is_none() || event.parts.iter().any(Part::is_pending) {
             return;
         }
-        let Some(part) = surest(&self.above, &event.parts) else { return };
+        let Some(part) = surest(&self.relations.above, &event.parts) else { return };
         let Some(step) = part.end else { return };
         let also = event.parts.iter().filter(|other| other.rule != part.rule && (!other.is_refused() || part.is_refused()));
         let also = also.map(|other| other.rule).collect();
@@ -296,7 +302,7 @@ impl EventMerger {
         for event in &mut self.open {
             let is_long = event.reported.is_none() && now >= event.ended + event.lasted.max(self.longer);
             let going = event.parts.iter().filter(|part| part.end.is_none() && !part.is_pending());
-            let going = going.max_by_key(|part| self.above[part.rule].len()).copied();
+            let going = going.max_by_key(|part| self.relations.above[part.rule].len()).copied();
             let Some(part) = going.filter(|_| is_long) else { continue };
             event.reported = Some(part.rule);
             event.name = part.rule;

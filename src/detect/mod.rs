@@ -191,13 +191,13 @@ impl Detector {
             detector.tracker.push_causal(causal, began, &mut self.next_event, &mut emit);
             let Some(value) = confirmed.map(|values| values[index]) else { continue };
             let update = detector.finder.push(value);
+            let until = (end + time.hop).saturating_sub(self.scoring.lag_samples());
+            let (closed, going) = detector.place(update, (index, rule), &self.evidence, time, measures);
             if rule.merge
-                && let Some(stretch) = detector.beside(update, (index, rule), &self.evidence, time)
+                && let Some(stretch) = detector.beside(update, rule, time)
             {
                 self.beside.push((index, stretch));
             }
-            let until = (end + time.hop).saturating_sub(self.scoring.lag_samples());
-            let (closed, going) = detector.place(update, (index, rule), &self.evidence, time, measures);
             let fate = detector.tracker.push_confirmed(end, until, closed, going, &mut self.next_event, &mut emit);
             if let Some((trace, segment)) = self.trace.as_mut().zip(update.closed) {
                 trace.segments.extend(rule_detector::traced(

@@ -93,7 +93,7 @@ impl PeakFinder {
                     self.found.extend(row.peak(label, kind, (at, segment), &self.evidence, time, refiner));
                 }
                 if let (CurveKind::Confirmed, Some(open)) = (kind, update.open) {
-                    row.evidence.begin(&self.evidence, label, &open);
+                    row.evidence.follow(&self.evidence, label, &open);
                 }
             }
         }

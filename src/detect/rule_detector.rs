@@ -23,6 +23,8 @@ pub(super) struct RuleDetector {
     evidence: SegmentEvidence,
     /// The evidence of the segment that ended last, and the log odds that its parts added.
     last: LastEvidence,
+    /// The evidence of the segment that goes on, so far.
+    going: f32,
     /// The refined onset of a long segment that goes on.
     early_onset: Option<Boundary>,
     /// Whether the segment that goes on was heard beside others already.
@@ -92,7 +94,15 @@ impl RuleDetector {
         let mut finder = new_finder(rule, scoring);
         finder.skip_to(n_values);
         let tracker = Tracker::new(rule.gate, scoring.hop_samples(), sample_rate_hz);
-        Self { finder, tracker, evidence: SegmentEvidence::default(), last: (0.0, None), early_onset: None, is_beside: false }
+        Self {
+            finder,
+            tracker,
+            evidence: SegmentEvidence::default(),
+            last: (0.0, None),
+            going: 0.0,
+            early_onset: None,
+            is_beside: false,
+        }
     }
 
     /// The evidence of the segment that ended last.
@@ -109,13 +119,7 @@ impl RuleDetector {
 
     /// The stretch of the newest segment, as sample indices, where its evidence is too weak for an event of its own and strong
     /// enough to be named beside another label's. It is there when the segment comes to that, and when it ends.
-    pub fn beside(
-        &mut self,
-        update: SegmentUpdate,
-        (index, rule): (usize, &Rule),
-        evidence: &EvidenceOf,
-        time: CurveTime,
-    ) -> Option<(u64, u64)> {
+    pub fn beside(&mut self, update: SegmentUpdate, rule: &Rule, time: CurveTime) -> Option<(u64, u64)> {
         let least = beside(rule.gate.threshold);
         let is_enough = |evidence: f32| evidence >= least && evidence < rule.gate.threshold;
         if let Some(closed) = update.closed {
@@ -123,7 +127,7 @@ impl RuleDetector {
             return is_enough(self.last.0).then(|| (time.sample(closed.onset), time.sample(closed.offset)));
         }
         let open = update.open.filter(|_| !self.is_beside)?;
-        self.is_beside = is_enough(evidence.of(&self.evidence.begin(evidence, index, &open)));
+        self.is_beside = is_enough(self.going);
         self.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
     }
 
@@ -153,8 +157,8 @@ impl RuleDetector {
             self.last = (evidence.of(&parts), evidence.weighed(&parts));
             PlacedSegment { bounds, evidence: self.last.0, is_loud, is_clear }
         });
-        let going = update.open.map(|segment| (segment, self.evidence.begin(evidence, index, &segment)));
-        let going = going.filter(|(_, parts)| evidence.of(parts) >= rule.gate.threshold).map(|(segment, parts)| {
+        self.going = update.open.map_or(0.0, |segment| evidence.of(&self.evidence.parts(evidence, index, &segment)));
+        let going = update.open.filter(|_| self.going >= rule.gate.threshold).map(|segment| {
             if self.early_onset.is_none() && is_long(&segment) {
                 self.early_onset = Some(time.refine(&segment, &self.finder, measures.refiner).onset);
             }
@@ -162,7 +166,7 @@ impl RuleDetector {
             let bounds = SegmentBounds { onset: self.early_onset.unwrap_or(coarse.onset), ..coarse };
             // The signal-to-noise ratio is compared at the end of the segment: before that the noise floor is not certain.
             let is_loud = rule.is_loud(|| measures.meter.level_dbfs(coarse.onset.at, coarse.offset.at));
-            PlacedSegment { bounds, evidence: evidence.of(&parts), is_loud, is_clear: true }
+            PlacedSegment { bounds, evidence: self.going, is_loud, is_clear: true }
         });
         if update.open.is_none() {
             self.early_onset = None;

@@ -43,11 +43,10 @@ fn overview(findings: &Findings, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nannounced and taken back: {}", taken_back.len())?;
         taken_back.iter().try_for_each(|event| self::taken_back(findings, event, out))?;
     }
-    let is_event = |segment: &TracedSegment| matches!(segment.fate, Fate::PartOf { .. });
-    let is_near_miss = |segment: &TracedSegment| !is_event(segment) && nearness(findings, segment) >= NEAR;
+    let is_near_miss = |segment: &TracedSegment| !is_part(segment) && nearness(findings, segment) >= NEAR;
     let missed = nearest(findings, |segment| findings.is_reported(segment.rule) && is_near_miss(segment));
     section(findings, "segments that did not become an event", &missed, out)?;
-    let unreported = nearest(findings, |segment| !findings.is_reported(segment.rule) && is_event(segment));
+    let unreported = nearest(findings, |segment| !findings.is_reported(segment.rule) && is_part(segment));
     section(findings, "segments of labels that the report leaves out, which would have been events", &unreported, out)
 }
 
@@ -64,7 +63,7 @@ fn label(findings: &Findings, rule: usize, out: &mut String) -> std::fmt::Result
         true => taken_back(findings, event, out),
         false => confirmed_event(findings, event, out),
     })?;
-    segments.retain(|segment| !matches!(segment.fate, Fate::PartOf { .. }));
+    segments.retain(|segment| !is_part(segment));
     segments.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
     let left_out = segments.len().saturating_sub(MOST_OF_LABEL);
     segments.truncate(MOST_OF_LABEL);
@@ -120,7 +119,7 @@ fn moment(findings: &Findings, asked: &[usize], at_s: f64, out: &mut String) -> 
             writeln!(out, "      afterwards: {} {from:.2}–{to:.2} s {end}", findings.name(event.rule))?;
         }
         let segments = findings.segments.iter().filter(|segment| segment.rule == rule);
-        let segments = segments.filter(|segment| !matches!(segment.fate, Fate::PartOf { .. }));
+        let segments = segments.filter(|segment| !is_part(segment));
         for segment in segments.filter(|segment| at(segment.bounds.onset.at, segment.bounds.offset.at)) {
             writeln!(out, "      afterwards: {}", line(findings, segment, "").trim_start())?;
         }

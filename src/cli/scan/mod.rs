@@ -21,13 +21,13 @@ mod curve;
 mod format;
 mod lanes;
 mod segments;
+mod table;
 
-use curve::CurveFile;
 pub use format::Format;
 use format::{Found, Writer};
 use indicatif::MultiProgress;
 use lanes::Piecewise;
-use segments::SegmentFile;
+use table::TableFile;
 
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::new(message, exit::USAGE));
     }
     if folders.iter().any(Option::is_some)
-        && let Some([first, second]) = curve::same_table(&args.files)
+        && let Some([first, second]) = table::same_table(&args.files)
     {
         let message = format!(
             "{} and {} would both write the table of {:?}; scan them into folders of their own",
@@ -123,9 +123,9 @@ impl Scanner {
     ) -> Result<(), RecordingError> {
         let mut decoder = recording::open(path)?;
         let mut ear = recording::ear(path, &decoder, &self.model, self.rules.clone())?;
-        let curve = scores.map(|folder| CurveFile::create(folder, path)).transpose()?;
-        let segments = segments.map(|folder| SegmentFile::create(folder, path)).transpose()?;
-        if curve.is_some() || segments.is_some() {
+        let create = |folder| TableFile::create(folder, path);
+        let (scores, segments) = (scores.map(create).transpose()?, segments.map(create).transpose()?);
+        if scores.is_some() || segments.is_some() {
             ear.keep_curves(self.model.labels.len());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -146,11 +146,11 @@ impl Scanner {
             return heard;
         }
         progress.finish_and_clear();
-        if let Some(curve) = curve {
-            curve.write(&ear, &self.model)?;
+        if let Some(table) = scores {
+            table.write(|out| curve::write(&ear, &self.model, out))?;
         }
-        if let Some(segments) = segments {
-            segments.write(&ear, &self.model)?;
+        if let Some(table) = segments {
+            table.write(|out| segments::write(&ear, &self.model, out))?;
         }
         heard
     }

@@ -64,8 +64,8 @@ fn a_steady_sound_in_several_segments_is_not_its_own_background() {
     steady.close(&of, 0, &segment(0, 90));
     returning.close(&of, 0, &segment(0, 40));
     // The next segment follows at once, or after two seconds.
-    assert_eq!(steady.begin(&of, 0, &segment(95, 99)).background, QUIET);
-    assert!(returning.begin(&of, 0, &segment(60, 99)).background > QUIET + 0.5);
+    assert_eq!(steady.parts(&of, 0, &segment(95, 99)).background, QUIET);
+    assert!(returning.parts(&of, 0, &segment(60, 99)).background > QUIET + 0.5);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn other_rules_keep_the_past_of_the_curves_that_they_continue() {
     (0..100).for_each(|_| of.push(&[0.5, 0.001]));
     let moved = of.rearranged(&[None, Some(0)]);
     assert_eq!((moved.background(1), moved.background(0)), (of.background(0), Some(QUIET)));
-    let facts = |of: &EvidenceOf, curve| SegmentEvidence::default().begin(of, curve, &segment(50, 60));
+    let facts = |of: &EvidenceOf, curve| SegmentEvidence::default().parts(of, curve, &segment(50, 60));
     assert_eq!(facts(&moved, 1), facts(&of, 0));
 }
 
@@ -94,7 +94,7 @@ proptest! {
     ) {
         let mut of = of_evidence(1);
         scores.iter().for_each(|score| of.push(&[*score]));
-        let facts = SegmentEvidence::default().begin(&of, 0, &segment(from, from + length));
+        let facts = SegmentEvidence::default().parts(&of, 0, &segment(from, from + length));
         let until = (from + length + of.reach).min(scores.len() as u64);
         let first = from.max((scores.len() as u64).saturating_sub(MEMORY));
         let highest = (first..until).map(|hop| scores[hop as usize]).fold(0.0, f32::max);
