@@ -45,9 +45,23 @@ impl RecordingError {
     }
 }
 
-/// Opens a recording; its channels are mixed.
-pub fn open(path: &Path) -> Result<Decoder, RecordingError> {
-    Decoder::open(path, Channel::Mix, 0.0).map_err(|error| RecordingError::Recording(error.to_string()))
+/// How recordings are heard.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Listening {
+    /// The channels that are heard.
+    pub channel: Channel,
+    /// The gain that is applied first, in dB.
+    pub gain_db: f32,
+}
+
+/// Opens a recording.
+pub fn open(path: &Path, listening: Listening) -> Result<Decoder, RecordingError> {
+    Decoder::open(path, listening.channel, listening.gain_db).map_err(|error| RecordingError::Recording(error.to_string()))
+}
+
+/// The oddities of a recording that was heard, a sentence each.
+pub fn remarks(path: &Path, decoder: &Decoder) -> Vec<String> {
+    decoder.findings().remarks.iter().map(|clause| format!("{}: {clause}", path.display())).collect()
 }
 
 /// An ear for a recording with `rules` in force, with room for as many hops as can be scored together.
@@ -137,17 +151,14 @@ impl Engine {
             match decoder.read(&mut self.samples) {
                 Ok(Status::More) => {}
                 Ok(Status::End) => break,
-                Ok(Status::Truncated) => {
-                    fault = Some(format!("{} is truncated; what it holds was scanned", path.display()));
-                    break;
-                }
                 Err(error) => {
                     fault = Some(error.to_string());
                     break;
                 }
             }
             let samples = std::mem::take(&mut self.samples);
-            for chunk in samples.chunks(MAX_PUSH) {
+            // A second at most: at the lowest rates, more would be more hops than the ear has room for.
+            for chunk in samples.chunks(MAX_PUSH.min(decoder.rate_hz() as usize)) {
                 ear.push(chunk);
                 while !ear.has_room() {
                     self.infer(ear)?;
@@ -168,7 +179,8 @@ impl Engine {
         }
         ear.close(EndReason::Decay, &mut self.found);
         after(ear, &mut self.found)?;
-        fault.map_or(Ok(()), |sentence| Err(RecordingError::Recording(sentence)))
+        let incomplete = || decoder.findings().incomplete.map(|predicate| format!("{} {predicate}", path.display()));
+        fault.or_else(incomplete).map_or(Ok(()), |sentence| Err(RecordingError::Recording(sentence)))
     }
 
     /// Scores the hops that are due.

@@ -18,9 +18,10 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::capture::source::Channel;
 use crate::config::{self, LoadError, Loaded};
 use crate::limits;
-use crate::recording::RecordingError;
+use crate::recording::{Listening, RecordingError};
 use crate::text::visible;
 
 mod check;
@@ -40,6 +41,9 @@ mod schema;
 mod status;
 mod top;
 pub mod tune;
+
+/// The largest gain or loss of `--gain`, in dB; that of `gain_db` in a configuration.
+const MAX_GAIN_DB: f32 = 60.0;
 
 /// The exit codes, which scripts may rely on.
 pub mod exit {
@@ -175,6 +179,37 @@ pub(crate) struct ConfigArg {
     /// The configuration file [default: /etc/mimid/config.toml, then $XDG_CONFIG_HOME/mimid/config.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// The options of how recordings are heard, which the commands over recordings share.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct ListeningArgs {
+    /// The channel that is heard: mix for the mean of all, or a number from 1
+    #[arg(long, value_name = "CHANNEL", default_value = "mix", value_parser = channel)]
+    channel: Channel,
+    /// The gain that is applied first, in dB
+    #[arg(long, value_name = "DB", default_value_t = 0.0, value_parser = gain, allow_negative_numbers = true)]
+    gain: f32,
+}
+
+impl ListeningArgs {
+    /// The options as the recordings take them.
+    pub fn listening(self) -> Listening {
+        Listening { channel: self.channel, gain_db: self.gain }
+    }
+}
+
+fn channel(text: &str) -> Result<Channel, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Channel::Pick(number)),
+        _ if text == "mix" => Ok(Channel::Mix),
+        _ => Err("it must be mix or a number from 1".to_owned()),
+    }
+}
+
+fn gain(text: &str) -> Result<f32, String> {
+    let gain = text.parse().ok().filter(|gain: &f32| gain.abs() <= MAX_GAIN_DB);
+    gain.ok_or_else(|| format!("it must be a number of dB from -{MAX_GAIN_DB} to {MAX_GAIN_DB}"))
 }
 
 /// Loads the configuration with its model.

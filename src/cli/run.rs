@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
     /// The sample rate of the source "-" in Hz
-    #[arg(long, value_name = "HZ", default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+    #[arg(long, value_name = "HZ", default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(1_000..=768_000))]
     rate: u32,
     /// Also print the events, as `mimid listen` does
     #[arg(long)]

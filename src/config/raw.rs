@@ -163,7 +163,7 @@ section! {
         /// The gain that is applied first, in dB, from -60 to 60.
         #[schemars(range(min = -60, max = 60))]
         gain_db: f64 = 0.0,
-        /// The sample rate of `input = "-"` in Hz, from 8000 to 192000. Other inputs know their own.
+        /// The sample rate of `input = "-"` in Hz, from 1000 to 768000. Other inputs know their own.
         #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
         /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as

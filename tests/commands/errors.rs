@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Daemon, SoundServer, VOICE, failure, mimid, run, wav_that_makes_its_decoder_panic};
+use crate::support::{Daemon, SoundServer, VOICE, failure, mimid, run, wav_of_too_many_channels};
 
 /// The outcome of `mimid run` with this configuration and these arguments. Its folder is replaced by F in its messages.
 fn fail(config: &str, arguments: &[&str]) -> (i32, String) {
@@ -26,10 +26,10 @@ fn no_capture_device() {
 }
 
 #[test]
-fn a_recording_that_makes_its_decoder_panic_is_a_source_that_cannot_be_opened() {
+fn a_recording_with_a_wrong_header_is_a_source_that_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
-    let (bytes, what) = wav_that_makes_its_decoder_panic();
+    let (bytes, what) = wav_of_too_many_channels();
     std::fs::write(&path, bytes).unwrap();
     let (code, message) = fail("", &["--source", &format!("file:{}", path.display())]);
     assert_eq!(code, 1, "{message}");

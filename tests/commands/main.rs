@@ -2,6 +2,7 @@
 
 mod errors;
 mod explain;
+mod formats;
 mod model;
 mod package;
 mod readme;

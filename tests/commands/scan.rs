@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::support::{RINGTONE, VOICE, failure, mimid, onnx, run, until, wav, wav_that_makes_its_decoder_panic};
+use crate::support::{RINGTONE, VOICE, failure, mimid, onnx, run, until, wav, wav_of_too_many_channels};
 
 fn scan(arguments: &[&str], files: &[&Path]) -> (i32, String, String) {
     let output = run(mimid().arg("scan").args(arguments).args(files));
@@ -39,7 +39,7 @@ fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
         path
     };
     let voice = fs::read(VOICE).unwrap();
-    let (beyond, gave_up) = wav_that_makes_its_decoder_panic();
+    let (beyond, too_many) = wav_of_too_many_channels();
     let bad: Vec<(PathBuf, &str)> = vec![
         (folder.path().join("missing.wav"), "there is no such file"),
         (folder.path().to_owned(), "this is a folder, not a recording"),
@@ -48,11 +48,11 @@ fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
         (make("noise.mp3", &[0x5a; 5_000]), "this is no recording in a format that is known"),
         (make("header.wav", &wav(&[], 16_000, 1)), "there is no sound in the file"),
         (
-            make("slow.wav", &wav(&[0; 4_000], 4_000, 1)),
-            "a sample rate of 4000 Hz is not supported; it must be from 8000 to 192000 Hz",
+            make("slow.wav", &wav(&[0; 4_000], 400, 1)),
+            "a sample rate of 400 Hz is not supported; it must be from 1000 to 768000 Hz",
         ),
         (make("truncated.wav", &voice[..voice.len() / 2]), "is truncated; what it holds was scanned"),
-        (make("channels.wav", &beyond), gave_up),
+        (make("channels.wav", &beyond), too_many),
     ];
     let mut files: Vec<&Path> = bad.iter().map(|(path, _)| path.as_path()).collect();
     files.push(Path::new(RINGTONE));
@@ -83,6 +83,8 @@ fn odd_recordings_are_scanned() {
     let recordings = [
         ("one.wav", wav(&[1_000], 16_000, 1)),
         ("silent.wav", wav(&[0; 48_000], 16_000, 1)),
+        ("1k.wav", wav(&sine(20_000, 10_000.0), 1_000, 1)),
+        ("768k.wav", wav(&sine(768_000, 768_000.0), 768_000, 1)),
         ("8k.wav", wav(&sine(16_000, 8_000.0), 8_000, 1)),
         ("192k.wav", wav(&sine(192_000, 192_000.0), 192_000, 1)),
         ("8ch.wav", wav(&eight, 48_000, 8)),

@@ -26,7 +26,7 @@ pub use command::{after, failure, failure_with_input, mimid, run, under};
 pub use daemon::{Daemon, looped};
 pub use over::Over;
 pub use port::free_port;
-pub use recording::{RINGTONE, VOICE, voice_and_seconds_of_silence, voice_and_silence, wav, wav_that_makes_its_decoder_panic};
+pub use recording::{RINGTONE, VOICE, voice_and_seconds_of_silence, voice_and_silence, wav, wav_of_too_many_channels};
 pub use service_manager::ServiceManager;
 pub use sound::{Played, SoundServer};
 pub use wait::{PATIENCE, until};

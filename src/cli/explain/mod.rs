@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{ConfigArg, Failure, exit, load, say};
+use super::{ConfigArg, Failure, ListeningArgs, exit, load, say};
 use crate::cli::progress::progress;
 use crate::config::origin::{Origin, Reported};
 use crate::config::{Loaded, Raw};
@@ -16,7 +16,7 @@ use crate::detect::step::Step;
 use crate::detect::trace::Trace;
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
-use crate::recording::{self, Engine, RecordingError};
+use crate::recording::{self, Engine, Listening, RecordingError};
 
 mod findings;
 mod picture;
@@ -33,7 +33,7 @@ const LONGEST_PICTURE_S: f64 = 600.0;
 /// Say why each event of a recording came, and why others did not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recording: WAV, FLAC, Ogg Vorbis or MP3
+    /// The recording, in any common format
     file: PathBuf,
     /// Explain one moment instead, in seconds from the recording's start: how the strongest labels stood then
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -44,6 +44,8 @@ pub struct Args {
     /// Also draw the spectrogram, the scores with their thresholds, and the events into this file (.svg or .png)
     #[arg(long, value_name = "OUT")]
     plot: Option<PathBuf>,
+    #[command(flatten)]
+    listening: ListeningArgs,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -75,7 +77,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     out.write_all(story::tell(&findings, &args.file, &asked, args.at).as_bytes())?;
     out.flush()?;
     match (format, &args.plot) {
-        (Some(format), Some(path)) => format.draw(path, &findings, &args.file, &asked, args.at, &model),
+        (Some(format), Some(path)) => {
+            format.draw(path, &findings, (&args.file, args.listening.listening()), &asked, args.at, &model)
+        }
         _ => Ok(()),
     }
 }
@@ -124,7 +128,7 @@ fn hear(
     why_not: Vec<String>,
 ) -> Result<Findings, RecordingError> {
     let path = args.file.as_path();
-    let mut decoder = recording::open(path)?;
+    let mut decoder = recording::open(path, args.listening.listening())?;
     let mut ear = recording::ear(path, &decoder, model, rules)?;
     let samples = |seconds: f64| (seconds.max(0.0) * f64::from(ear.model_rate_hz())) as u64;
     let (from, to) = match args.at {
@@ -155,6 +159,7 @@ fn hear(
         }
         other => other?,
     }
+    recording::remarks(path, &decoder).iter().for_each(|sentence| say(format_args!("mimid: {sentence}")));
     Ok(Findings::new(&ear, events, n_reported, why_not))
 }
 
@@ -196,7 +201,7 @@ impl PictureFormat {
         &self,
         path: &Path,
         findings: &Findings,
-        recording: &Path,
+        recording: (&Path, Listening),
         asked: &[usize],
         at_s: Option<f64>,
         model: &Model,

@@ -13,7 +13,7 @@ use crate::ear::MAX_PUSH;
 use crate::features::LogMel;
 use crate::features::mel::band_centres_hz;
 use crate::model::Model;
-use crate::recording;
+use crate::recording::{self, Listening};
 use crate::resample::Resampler;
 
 /// How many labels have a panel where none is named.
@@ -23,12 +23,18 @@ const NEAR: f32 = 0.5;
 
 /// Draws the time span around `at_s`, or the whole recording, with a panel for each of the rules `asked`, or for the strongest
 /// ones.
-pub fn svg(findings: &Findings, recording: &Path, asked: &[usize], at_s: Option<f64>, model: &Model) -> Result<String, Failure> {
+pub fn svg(
+    findings: &Findings,
+    (recording, listening): (&Path, Listening),
+    asked: &[usize],
+    at_s: Option<f64>,
+    model: &Model,
+) -> Result<String, Failure> {
     let (from_s, to_s) = match at_s {
         Some(at_s) => ((at_s - AROUND_S).max(0.0), (at_s + AROUND_S).min(findings.length_s)),
         None => (0.0, findings.length_s.min(LONGEST_PICTURE_S)),
     };
-    let sound = LogMelSpan::read(recording, model, from_s, to_s)?;
+    let sound = LogMelSpan::read((recording, listening), model, from_s, to_s)?;
     let rules = if asked.is_empty() { strongest(findings, from_s, to_s) } else { asked.to_vec() };
     let curves: Vec<_> = rules.iter().map(|rule| (findings.causal(*rule), findings.confirmed(*rule))).collect();
     let panels = rules.iter().zip(&curves).map(|(rule, (causal, confirmed))| Panel {
@@ -94,14 +100,14 @@ struct LogMelSpan {
 }
 
 impl LogMelSpan {
-    fn read(path: &Path, model: &Model, from_s: f64, to_s: f64) -> Result<Self, Failure> {
+    fn read((path, listening): (&Path, Listening), model: &Model, from_s: f64, to_s: f64) -> Result<Self, Failure> {
         let Some(parameters) = &model.input.log_mel else {
             return Err(Failure::new("the model takes no log-mel spectrogram, so there is none to draw", exit::FAILED));
         };
         let rate_hz = model.input.sample_rate_hz;
         let frame_s = parameters.hop_length as f64 / f64::from(rate_hz);
         let (first, last) = ((from_s / frame_s).floor() as u64, (to_s / frame_s).ceil() as u64);
-        let mut decoder = recording::open(path)?;
+        let mut decoder = recording::open(path, listening)?;
         let mut resampler = Resampler::new(decoder.rate_hz(), rate_hz).map_err(|error| Failure::new(error, exit::FAILED))?;
         let mut log_mel =
             LogMel::new(parameters, rate_hz, 4 * MAX_PUSH * rate_hz as usize / decoder.rate_hz() as usize + MAX_PUSH);

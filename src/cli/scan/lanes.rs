@@ -12,7 +12,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::super::Failure;
+use super::super::{Failure, say};
 use crate::inference::helpers::{Helpers, Offers, helpers};
 use crate::inference::{Inference, run_helper};
 use crate::model::onnx::Runtime;
@@ -27,6 +27,7 @@ const WAITING_PIECES: usize = 16;
 /// A message of a lane about its recording.
 enum LaneMessage {
     Printed(Vec<u8>),
+    Remark(String),
     Failed(RecordingError),
 }
 
@@ -41,6 +42,14 @@ impl Piecewise<'_> {
     /// Whether the scan has ended, so that further output is in vain.
     pub fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
+    }
+}
+
+impl Piecewise<'_> {
+    /// Hands on a sentence about the recording, which is no failure.
+    pub fn remark(&self, sentence: String) {
+        // The printing may have ended.
+        let _ = self.messages.send(LaneMessage::Remark(sentence));
     }
 }
 
@@ -133,6 +142,10 @@ fn print(receivers: Vec<Receiver<LaneMessage>>, out: &mut impl Write, fault: &mu
         for message in messages {
             match message {
                 LaneMessage::Printed(piece) => out.write_all(&piece)?,
+                LaneMessage::Remark(sentence) => {
+                    out.flush()?;
+                    say(format_args!("mimid: {sentence}"));
+                }
                 LaneMessage::Failed(error) if error.is_fatal() => return Err(error.into()),
                 LaneMessage::Failed(error) => {
                     // The events of a recording come before the sentence about it.

@@ -3,10 +3,10 @@
 //! A recording that cannot be read is reported, and never keeps the others from being scanned. Memory is bounded for any length
 //! of a recording.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{ConfigArg, Failure, exit, load, say};
+use super::{ConfigArg, Failure, ListeningArgs, exit, load, say};
 use crate::cli::progress::progress;
 use crate::config::Loaded;
 use crate::detect::Detection;
@@ -15,7 +15,7 @@ use crate::ear::Ear;
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
-use crate::recording::{self, Engine, RecordingError};
+use crate::recording::{self, Engine, Listening, RecordingError};
 
 mod curve;
 mod format;
@@ -32,7 +32,7 @@ use table::TableFile;
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recordings: WAV, FLAC, Ogg Vorbis or MP3
+    /// The recordings, in any common format
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to print the events
@@ -47,6 +47,8 @@ pub struct Args {
     /// Also print events that a daemon would announce and take back; their reason is `unconfirmed`
     #[arg(long)]
     unconfirmed: bool,
+    #[command(flatten)]
+    listening: ListeningArgs,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -84,8 +86,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         })?;
     }
     let threads = config.model.n_threads();
-    let scanner =
-        Scanner { rules: config.rules, model, format: args.format, unconfirmed: args.unconfirmed, bars: MultiProgress::new() };
+    let scanner = Scanner {
+        rules: config.rules,
+        model,
+        format: args.format,
+        unconfirmed: args.unconfirmed,
+        listening: args.listening.listening(),
+        bars: MultiProgress::new(),
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     Writer::new(args.format, &mut out).begin()?;
     let hear = |engine: &mut Engine, file: &PathBuf, found: &mut Piecewise| scanner.scan(engine, file, folders, found);
@@ -110,6 +118,7 @@ struct Scanner {
     model: Model,
     format: Format,
     unconfirmed: bool,
+    listening: Listening,
     bars: MultiProgress,
 }
 
@@ -121,7 +130,7 @@ impl Scanner {
         [scores, segments]: [Option<&Path>; 2],
         out: &mut Piecewise,
     ) -> Result<(), RecordingError> {
-        let mut decoder = recording::open(path)?;
+        let mut decoder = recording::open(path, self.listening)?;
         let mut ear = recording::ear(path, &decoder, &self.model, self.rules.clone())?;
         let create = |folder| TableFile::create(folder, path);
         let (scores, segments) = (scores.map(create).transpose()?, segments.map(create).transpose()?);
@@ -146,6 +155,8 @@ impl Scanner {
             return heard;
         }
         progress.finish_and_clear();
+        out.flush()?;
+        recording::remarks(path, &decoder).into_iter().for_each(|sentence| out.remark(sentence));
         if let Some(table) = scores {
             table.write(|out| curve::write(&ear, &self.model, out))?;
         }

@@ -15,7 +15,7 @@ use crate::config::{Config, Loaded};
 use crate::detect::rule::{Gate, Rule};
 use crate::model::onnx::{self, Runtime};
 use crate::model::{Labels, Model};
-use crate::recording::{self, Engine, RecordingError};
+use crate::recording::{self, Engine, Listening, RecordingError};
 use crate::tune::background::choice::{Advice, Choice, advise};
 use crate::tune::background::report;
 use crate::tune::background::state::{self, StateError};
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         None => {
             let mut state = StateFile::open(args.state.clone(), &model)?;
-            let failed = gather(&args.files, &config, &model, &mut state)?;
+            let failed = gather(args, &config, &model, &mut state)?;
             (state, failed)
         }
     };
@@ -89,17 +89,17 @@ fn standard_state() -> Option<PathBuf> {
 
 /// Adds the statistics of the recordings that the state does not hold yet. Returns the number of recordings that could not be
 /// read to their end.
-fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut StateFile) -> Result<usize, Failure> {
+fn gather(args: &Args, config: &Config, model: &Model, state: &mut StateFile) -> Result<usize, Failure> {
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
     let mut engine = Engine::open(model, &runtime, config.model.n_threads())?;
     let mut failed = 0;
-    for file in files {
+    for file in &args.files {
         let name = std::fs::canonicalize(file).unwrap_or(file.clone()).display().to_string();
         if state.statistics.recordings.contains(&name) {
             say(format_args!("mimid: {} has been heard already, and counts once", file.display()));
             continue;
         }
-        match hear(file, model, &mut engine) {
+        match hear(file, args.listening.listening(), model, &mut engine) {
             Ok(mut heard) => {
                 heard.recordings.insert(name);
                 let mut all = std::mem::take(&mut state.statistics);
@@ -117,8 +117,8 @@ fn gather(files: &[PathBuf], config: &Config, model: &Model, state: &mut StateFi
 }
 
 /// The statistics of one recording.
-fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, RecordingError> {
-    let mut decoder = recording::open(path)?;
+fn hear(path: &Path, listening: Listening, model: &Model, engine: &mut Engine) -> Result<Statistics, RecordingError> {
+    let mut decoder = recording::open(path, listening)?;
     // Peaks need no rules.
     let mut ear = recording::ear(path, &decoder, model, Vec::new())?;
     ear.keep_peaks(model.labels.len());
@@ -141,6 +141,7 @@ fn hear(path: &Path, model: &Model, engine: &mut Engine) -> Result<Statistics, R
         },
     )?;
     progress.finish_and_clear();
+    recording::remarks(path, &decoder).iter().for_each(|sentence| say(format_args!("mimid: {sentence}")));
     gatherer.heard(milliseconds(ear.end_of_input().unwrap_or(0)));
     Ok(gatherer.finish())
 }

@@ -23,11 +23,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let Loaded { raw, config, model, .. } = load(&args.config)?;
     let labels = &model.labels;
     let original = original(args)?;
-    let mut recordings = recordings::read(&args.truth, &args.files, labels).map_err(wrong)?;
+    let mut recordings = recordings::read(&args.truth, &args.files, args.listening.listening(), labels).map_err(wrong)?;
     let subjects = Subjects::new(&raw, &config, labels, &LabelHierarchy::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
-    let observed = hear::hear(&model, &runtime, config.model.n_threads(), &subjects.tuned, &gates, &recordings)?;
+    let observed =
+        hear::hear(&model, &runtime, config.model.n_threads(), &subjects.tuned, &gates, &recordings, args.listening.listening())?;
     let lengths = observed.iter().map(|observed| observed.lasts_s);
     check_ends(&mut recordings, lengths.clone(), args)?;
 

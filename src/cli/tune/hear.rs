@@ -9,12 +9,12 @@ use indicatif::ProgressBar;
 use super::recordings::Labelled;
 use super::subjects::Tuned;
 use crate::cli::progress::progress;
-use crate::cli::{Failure, exit};
+use crate::cli::{Failure, exit, say};
 use crate::detect::rule::{Gate, Rule};
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::Runtime;
-use crate::recording::{self, Engine, RecordingError};
+use crate::recording::{self, Engine, Listening, RecordingError};
 use crate::tune::matching::{Span, united};
 
 /// The events of one gate in one recording.
@@ -46,6 +46,7 @@ pub fn hear(
     tuned: &[Tuned],
     gates: &[Vec<Gate>],
     recordings: &[Labelled],
+    listening: Listening,
 ) -> Result<Vec<Observed>, Failure> {
     let rules: Vec<Rule> = tuned
         .iter()
@@ -62,7 +63,7 @@ pub fn hear(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(recording) = recordings.get(at) else { return Ok(()) };
-            let heard = match one(&mut engine, model, &rules, recording, &progress) {
+            let heard = match one(&mut engine, model, &rules, (recording, listening), &progress) {
                 Ok(heard) => Ok(heard),
                 Err(error) if error.is_fatal() => {
                     next.store(recordings.len(), Ordering::Relaxed);
@@ -102,11 +103,11 @@ fn one(
     engine: &mut Engine,
     model: &Model,
     rules: &[Rule],
-    recording: &Labelled,
+    (recording, listening): (&Labelled, Listening),
     progress: &ProgressBar,
 ) -> Result<(Vec<GateEvents>, f64), RecordingError> {
     let path = &recording.path;
-    let mut decoder = recording::open(path)?;
+    let mut decoder = recording::open(path, listening)?;
     let mut ear = recording::ear(path, &decoder, model, rules.to_vec())?;
     let mut heard = vec![GateEvents::default(); rules.len()];
     engine.hear(
@@ -125,6 +126,7 @@ fn one(
             Ok(())
         },
     )?;
+    recording::remarks(path, &decoder).iter().for_each(|sentence| say(format_args!("mimid: {sentence}")));
     for heard in &mut heard {
         heard.events = united(std::mem::take(&mut heard.events));
     }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigArg, Failure, exit};
+use super::{ConfigArg, Failure, ListeningArgs, exit};
 use crate::config::edit::{EditError, Original, Plan};
 
 mod background;
@@ -34,7 +34,7 @@ pub struct Args {
     /// run goes on from there
     #[arg(long, value_name = "DURATION", group = "by", value_parser = length, conflicts_with = "files")]
     background_live: Option<Duration>,
-    /// The recordings: WAV, FLAC, Ogg Vorbis or MP3
+    /// The recordings, in any common format
     #[arg(value_name = "RECORDING")]
     files: Vec<PathBuf>,
     /// The highest number of false alarms a day: with --truth, the best recall within it takes the place of the best F1; of
@@ -57,6 +57,8 @@ pub struct Args {
     /// Print the report as JSON instead of a fragment of a configuration
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    listening: ListeningArgs,
     #[command(flatten)]
     config: ConfigArg,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::truth::{self, TruthRow};
 use crate::config::Fault;
 use crate::model::Labels;
-use crate::recording;
+use crate::recording::{self, Listening};
 use crate::tune::matching::Span;
 
 /// The time in seconds by which an event may end after its recording, because times are rounded.
@@ -58,7 +58,12 @@ impl TruthFaults {
 }
 
 /// Reads the truth files and joins them with the recordings.
-pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Result<Vec<Labelled>, TruthFaults> {
+pub fn read(
+    truth_files: &[PathBuf],
+    files: &[PathBuf],
+    listening: Listening,
+    labels: &Labels,
+) -> Result<Vec<Labelled>, TruthFaults> {
     let mut wrong = TruthFaults::default();
     let mut recordings: Vec<Labelled> = Vec::new();
     let mut places: Vec<PathBuf> = Vec::new();
@@ -69,7 +74,7 @@ pub fn read(truth_files: &[PathBuf], files: &[PathBuf], labels: &Labels) -> Resu
             continue;
         }
         let mut recording = Labelled { path: path.clone(), n_frames: None, lasts_s: 0.0, events: Vec::new() };
-        match recording::open(path) {
+        match recording::open(path, listening) {
             Ok(decoder) => {
                 recording.n_frames = decoder.n_frames();
                 recording.lasts_s = decoder.n_frames().unwrap_or(0) as f64 / f64::from(decoder.rate_hz());
