@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{ConfigArg, Failure, exit, load};
-use crate::config::Loaded;
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
+use crate::config::{Loaded, preset};
 use crate::model::labels::{Labels, Node};
 use crate::text::did_you_mean;
 
@@ -19,6 +19,9 @@ use crate::text::did_you_mean;
 pub struct Args {
     /// Only labels whose name, slug or id contains this text, in any case
     pattern: Option<String>,
+    /// Only the labels of this preset: `home`, by what they are for, or `all`
+    #[arg(long, value_parser = preset::NAMES, conflicts_with = "tree")]
+    preset: Option<String>,
     /// Show the ontology as a tree; categories that are not labels of the model are in brackets
     #[arg(long)]
     tree: bool,
@@ -37,11 +40,14 @@ struct LabelLine<'a> {
     slug: &'a str,
     mid: &'a str,
     parents: Vec<&'a str>,
-    default_threshold: f32,
-    threshold: f32,
+    section: Option<&'static str>,
+    announce: &'static str,
+    false_alarms_per_day: Option<f64>,
+    default_threshold: f64,
+    threshold: f64,
     threshold_from: &'static str,
     threshold_line: Option<usize>,
-    start_threshold: f32,
+    start_threshold: f64,
     reported: &'static str,
     reported_line: Option<usize>,
     group: Option<&'a str>,
@@ -57,7 +63,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         pattern.is_empty()
             || [&subject.name, &subject.slug, &subject.id].iter().any(|text| text.to_lowercase().contains(&pattern))
     };
-    let chosen: Vec<usize> = (0..labels.len()).filter(|index| matches(*index)).collect();
+    let listed = args.preset.as_deref().and_then(|name| preset::labels(name, labels));
+    let by_section = args.preset.as_deref() == Some("home");
+    let all = listed.unwrap_or_else(|| (0..labels.len()).collect());
+    let chosen: Vec<usize> = all.into_iter().filter(|index| matches(*index)).collect();
     if chosen.is_empty() {
         let hint = did_you_mean(labels.suggest(&pattern));
         return Err(Failure::new(format_args!("no label contains {pattern:?}{hint}"), exit::FAILED));
@@ -71,18 +80,40 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let file = raw.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         // The header is for people only; other programs get one label a line.
         let header = io::stdout().is_terminal().then(|| HEADER.map(str::to_owned));
-        let rows = header.into_iter().chain(rows(labels, &chosen, &origins, &file));
-        table(&rows.collect::<Vec<_>>(), &mut out)?;
+        let heads = header.into_iter().map(Entry::Row);
+        let entries =
+            if by_section { sections(labels, &chosen, &origins, &file) } else { rows(labels, &chosen, &origins, &file) };
+        table(&heads.chain(entries).collect::<Vec<_>>(), &mut out)?;
     }
     out.flush()?;
     Ok(())
 }
 
 /// The titles of the columns.
-const HEADER: [&str; 7] = ["label", "id", "slug", "default", "threshold", "from", "reported"];
+const HEADER: [&str; N_COLUMNS] = ["label", "id", "slug", "announced", "false a day", "default", "threshold", "from", "reported"];
+const N_COLUMNS: usize = 9;
+
+/// An entry of the list.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// The title of a section.
+    Title(String),
+    /// The columns of a label, or their titles.
+    Row([String; N_COLUMNS]),
+}
+
+/// The rows of the preset `home` under the titles of its sections; labels of one section stand together.
+fn sections(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<Entry> {
+    let sections = chosen.chunk_by(|one, next| origins[*one].section == origins[*next].section);
+    let titled = |section: &[usize]| {
+        let title = Entry::Title(origins[section[0]].section.unwrap_or_default().to_owned());
+        std::iter::once(title).chain(rows(labels, section, origins, file)).collect::<Vec<_>>()
+    };
+    sections.flat_map(titled).collect()
+}
 
 /// The rows of the list; `file` is the name of the configuration file, for references to its lines.
-fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<[String; 7]> {
+fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Vec<Entry> {
     let at = |line: Option<usize>| line.map(|line| format!(" ({file}:{line})")).unwrap_or_default();
     let row = |index: &usize| {
         let (subject, origin) = (&labels.subjects()[*index], &origins[*index]);
@@ -95,24 +126,42 @@ fn rows(labels: &Labels, chosen: &[usize], origins: &[Origin], file: &str) -> Ve
             Reported::LeftOut => "left out".to_owned(),
             reported => reported.word().to_owned(),
         };
-        [
+        Entry::Row([
             subject.name.clone(),
             subject.id.clone(),
             subject.slug.clone(),
-            format!("{:?}", origin.default_threshold),
-            format!("{:?}", origin.threshold),
+            origin.announce.name().to_owned(),
+            origin.false_alarms_per_day.map_or("-".to_owned(), |rate| rate.to_string()),
+            rounded(origin.default_threshold).to_string(),
+            rounded(origin.threshold).to_string(),
             from + &at(origin.threshold_line),
             reported + &at(origin.reported_line),
-        ]
+        ])
     };
     chosen.iter().map(row).collect()
 }
 
-fn table(rows: &[[String; 7]], out: &mut impl Write) -> io::Result<()> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [label, id, slug, default, threshold, from] = std::array::from_fn(width);
-    for [a, b, c, d, e, f, g] in rows {
-        writeln!(out, "{a:<label$}  {b:<id$}  {c:<slug$}  {d:<default$}  {e:<threshold$}  {f:<from$}  {g}")?;
+/// A threshold as far as it means anything: thresholds a ten-thousandth apart are the same.
+fn rounded(threshold: f32) -> f64 {
+    (f64::from(threshold) * 1e4).round() / 1e4
+}
+
+fn table(entries: &[Entry], out: &mut impl Write) -> io::Result<()> {
+    let columns = |entry: &Entry| match entry {
+        Entry::Row(columns) => columns.each_ref().map(|text| text.chars().count()),
+        Entry::Title(_) => [0; N_COLUMNS],
+    };
+    let widths = entries.iter().map(columns).fold([0; N_COLUMNS], |widest: [usize; N_COLUMNS], widths| {
+        std::array::from_fn(|column| widest[column].max(widths[column]))
+    });
+    for (at, entry) in entries.iter().enumerate() {
+        match entry {
+            Entry::Title(title) => writeln!(out, "{}{title}", if at == 0 { "" } else { "\n" })?,
+            Entry::Row(columns) => {
+                let padded: Vec<String> = columns.iter().zip(widths).map(|(text, width)| format!("{text:<width$}")).collect();
+                writeln!(out, "{}", padded.join("  ").trim_end())?;
+            }
+        }
     }
     Ok(())
 }
@@ -136,11 +185,14 @@ fn json(labels: &Labels, chosen: &[usize], origins: &[Origin], out: &mut impl Wr
                 slug: &subject.slug,
                 mid: &subject.id,
                 parents,
-                default_threshold: origin.default_threshold,
-                threshold: origin.threshold,
+                section: origin.section,
+                announce: origin.announce.name(),
+                false_alarms_per_day: origin.false_alarms_per_day,
+                default_threshold: rounded(origin.default_threshold),
+                threshold: rounded(origin.threshold),
                 threshold_from: origin.threshold_from.word(),
                 threshold_line: origin.threshold_line,
-                start_threshold: origin.start_threshold,
+                start_threshold: rounded(origin.start_threshold),
                 reported: origin.reported.word(),
                 reported_line: origin.reported_line,
                 group,
@@ -202,7 +254,8 @@ mod tests {
     use crate::config::Raw;
 
     const NAMES: [&str; 4] = ["Dog", "Fire alarm", "Cat", "Zing"];
-    const TEXT: &str = "[labels.Dog]\nthreshold = 0.45\n[groups.alarm]\nlabels = [\"Fire alarm\"]\nthreshold = 0.3\n\
+    const TEXT: &str = "[defaults]\nannounce = \"at once\"\n[labels.Dog]\nthreshold = 0.45\nannounce = \"confirmed\"\n\
+                        [groups.alarm]\nlabels = [\"Fire alarm\"]\nthreshold = 0.3\nannounce = \"confirmed\"\n\
                         [report]\nlabels = [\"Dog\", \"Cat\"]\nignore = [\"Cat\"]";
 
     fn labels() -> Labels {
@@ -219,13 +272,13 @@ mod tests {
     fn the_table_has_the_origin_of_each_threshold() {
         insta::assert_snapshot!(printed(|labels, origins, out| {
             let rows = rows(labels, &[0, 1, 2, 3], origins, "mimid.toml");
-            table(&[vec![HEADER.map(str::to_owned)], rows].concat(), out)
+            table(&[vec![Entry::Row(HEADER.map(str::to_owned))], rows].concat(), out)
         }), @r#"
-        label       id    slug        default  threshold  from                          reported
-        Dog         /m/0  dog         0.2      0.45       label (mimid.toml:2)          yes
-        Fire alarm  /m/1  fire_alarm  0.2      0.3        group "alarm" (mimid.toml:5)  in the group "alarm" (mimid.toml:3)
-        Cat         /m/2  cat         0.2      0.2        default                       ignored (mimid.toml:8)
-        Zing        /m/3  zing        0.2      0.2        default                       left out (mimid.toml:7)
+        label       id    slug        announced  false a day  default  threshold  from                          reported
+        Dog         /m/0  dog         confirmed  -            0.2      0.45       label (mimid.toml:4)          yes
+        Fire alarm  /m/1  fire_alarm  confirmed  -            0.2      0.3        group "alarm" (mimid.toml:8)  in the group "alarm" (mimid.toml:6)
+        Cat         /m/2  cat         at once    -            0.2      0.2        default                       ignored (mimid.toml:12)
+        Zing        /m/3  zing        at once    -            0.2      0.2        default                       left out (mimid.toml:11)
         "#);
     }
 
@@ -239,13 +292,16 @@ mod tests {
             "slug": "fire_alarm",
             "mid": "/m/1",
             "parents": [],
+            "section": "Safety",
+            "announce": "confirmed",
+            "false_alarms_per_day": null,
             "default_threshold": 0.2,
             "threshold": 0.3,
             "threshold_from": "group",
-            "threshold_line": 5,
+            "threshold_line": 8,
             "start_threshold": 0.21,
             "reported": "group",
-            "reported_line": 3,
+            "reported_line": 6,
             "group": "alarm"
           }
         ]

@@ -17,7 +17,7 @@ pub mod edit;
 mod fault;
 mod load;
 pub(crate) mod origin;
-mod preset;
+pub mod preset;
 pub mod print;
 mod quiet;
 pub mod raw;

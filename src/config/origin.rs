@@ -3,6 +3,8 @@
 //! An origin is kept apart from the rule: a number that moves to another place in the file is no change that a reload would
 //! apply.
 
+use crate::detect::rule::Announce;
+
 /// The effective thresholds of a label, whether it is reported, and the places in the file that decide both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
@@ -12,9 +14,16 @@ pub struct Origin {
     pub threshold: f32,
     /// The effective start threshold, 0…1.
     pub start_threshold: f32,
+    /// When its events are announced.
+    pub announce: Announce,
+    /// The section of the preset `home` that has the label; `None` where the preset does not have it.
+    pub section: Option<&'static str>,
+    /// How often the label is expected to be told wrongly in a day; `None` where its thresholds and its announcement are not those
+    /// that this was measured with.
+    pub false_alarms_per_day: Option<f64>,
     /// The origin of `threshold`.
     pub threshold_from: ThresholdFrom,
-    /// The line where it is set, counted from 1; `None` where the file does not set it.
+    /// The line where the threshold is set, counted from 1; `None` where the file does not set it.
     pub threshold_line: Option<usize>,
     /// Whether the label is reported.
     pub reported: Reported,

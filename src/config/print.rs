@@ -140,6 +140,9 @@ fn most_common(config: &Config) -> Option<Gate> {
 /// Writes the numbers of a gate, or only those that differ from `common`.
 fn write_gate(gate: &Gate, common: Option<&Gate>, out: &mut String) -> std::fmt::Result {
     let differs = |same: fn(&Gate, &Gate) -> bool| common.is_none_or(|common| !same(gate, common));
+    if differs(|a, b| a.announce == b.announce) {
+        writeln!(out, "announce = {}", quoted(gate.announce.name()))?;
+    }
     if differs(|a, b| a.threshold == b.threshold) {
         writeln!(out, "threshold = {:?}", gate.threshold)?;
     }

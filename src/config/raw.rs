@@ -15,7 +15,7 @@ use super::fault::Faults;
 use super::stamp::Stamp;
 use super::table::{At, Leaf, Table};
 use super::{LogFormat, LogLevel, preset, quiet};
-use crate::detect::rule::STANDARD_GATE;
+use crate::detect::rule::{Announce, STANDARD_GATE};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 mod parse;
@@ -179,6 +179,11 @@ pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;
 section! {
     /// When a sound is an event: in `[defaults]` for all labels, in `[labels.…]` and `[groups.…]` for one of them.
     RawGate {
+        /// When an event is announced: `at once`, as soon as its causal score reaches the start threshold, so that an event that
+        /// the confirmed score does not bear out is taken back; or `confirmed`, some seconds later, once the confirmed score has
+        /// borne it out, so that it is never taken back. Without it: what the preset `home` says of the label, or `at once`.
+        #[schemars(extend("enum" = Announce::NAMES.map(|(name, _)| name)))]
+        announce: Option<String> = None,
         /// The threshold of the evidence, above 0 and at most 1: a sound is an event if its evidence reaches it. Without it: each
         /// label's own threshold, which comes with the model and is moved by `[report] sure`. `mimid labels` shows the effective
         /// thresholds.

@@ -238,10 +238,10 @@ proptest! {
     fn what_is_printed_means_the_same(
         threshold in 0.01f32..1.0, release in 0.0f32..1.0, hangover in 0u32..5_000, max in 0u32..5_000, k in 1usize..5, extra in 0usize..5,
         gain in -60.0f32..60.0, picked in 0u16..9, preset in prop::sample::select(vec!["home", "all"]), grouped in any::<bool>(),
-        silent in 0u32..86_400_000, watch in any::<bool>(), quiet in prop::sample::select(vec!["", "\"Mon-Fri 9:00 - 17:00\", \"22:00-06:30\""]),
+        silent in 0u32..86_400_000, watch in any::<bool>(), announce in prop::sample::select(vec!["at once", "confirmed"]), quiet in prop::sample::select(vec!["", "\"Mon-Fri 9:00 - 17:00\", \"22:00-06:30\""]),
     ) {
         let channel = if picked == 0 { "\"mix\"".to_owned() } else { picked.to_string() };
-        let group = if grouped { "[groups.\"my alarm\"]\nlabels = [\"Fire alarm\"]\ncooldown_s = 2.5\n" } else { "" };
+        let group = if grouped { format!("[groups.\"my alarm\"]\nlabels = [\"Fire alarm\"]\ncooldown_s = 2.5\nannounce = {announce:?}\n") } else { String::new() };
         let text = format!(
             "[[source]]\nname = \"kitchen \\\" 1\"\ninput = \"-\"\nchannel = {channel}\ngain_db = {gain:?}\nsilent_after_s = {:?}\n[labels.dog]\nthreshold = {threshold:?}\n\
              release = {:?}\nconfirm = \"{k}/{}\"\n[defaults]\nhangover_ms = {hangover}\nmax_duration_s = {max}\n{group}[report]\npreset = \"{preset}\"\n\
@@ -251,4 +251,31 @@ proptest! {
         let first = config(&text);
         prop_assert_eq!(config(&effective(&first, &labels())), first);
     }
+}
+
+#[test]
+fn the_nearest_table_says_when_a_label_is_announced() {
+    use crate::detect::rule::Announce::{self, AtOnce, Confirmed};
+    let announced = |text: &str, name: &str| -> Announce {
+        config(text).rules.iter().find(|rule| rule.subject.name == name).unwrap().gate.announce
+    };
+    // Of a label outside of the preset home nothing is said.
+    let zing = "[report]\nlabels = [\"Zing\", \"Dog\"]\n";
+    assert_eq!(announced(zing, "Zing"), AtOnce);
+    assert_eq!(announced(&format!("{zing}[defaults]\nannounce = \"confirmed\""), "Zing"), Confirmed);
+    let both = format!("{zing}[defaults]\nannounce = \"Confirmed\"\n[labels.Zing]\nannounce = \"at once\"");
+    assert_eq!((announced(&both, "Zing"), announced(&both, "Dog")), (AtOnce, Confirmed));
+    // A group waits only if each of its labels does.
+    let group = |labels: &str| announced(&format!("[groups.g]\nlabels = [{labels}]"), "g");
+    assert_eq!(group("\"Dog\", \"Zing\""), AtOnce);
+    for label in labels().subjects() {
+        assert_eq!(group(&format!("{:?}", label.name)), announced("[report]\npreset = \"all\"", &label.name), "{}", label.name);
+    }
+    assert_eq!(announced("[groups.g]\nlabels = [\"Zing\"]\nannounce = \"confirmed\"", "g"), Confirmed);
+    let wrong = "[defaults]\nannounce = \"late\"\n[labels.Dog]\nannounce = \"confirmd\"";
+    insta::assert_snapshot!(faults(wrong), @r#"
+    mimid.toml:2: defaults.announce: "late" is not one of at once, confirmed
+    mimid.toml:4: labels."Dog".announce: "confirmd" is not one of at once, confirmed; did you mean "confirmed"?
+    the configuration has 2 faults
+    "#);
 }

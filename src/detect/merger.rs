@@ -5,15 +5,21 @@
 //! and where the model's authors found two of their labels alike: those are heard in the same sounds, as a smoke alarm and a
 //! whistle are. A part of an event is a rule's own event that joined it. A merged event has the name of its surest part that was
 //! not taken back, or of a more specific part below that one. A parent that goes on long after its child becomes an event of its
-//! own. Without a hierarchy all events pass unchanged.
+//! own. Without a hierarchy all events are told under their own names.
+//!
+//! An event of a label that is announced when confirmed is kept back until then. A part of such a label joins an event at once, and
+//! neither names it nor is named beside it before it is confirmed. An event of which nothing may be told ends in silence.
+
+mod merged;
 
 use super::Detection;
 use super::level::LevelMeter;
 use super::step::{EventSoFar, Step};
-use crate::detect::rule::Rule;
+use crate::detect::rule::{Announce, Rule};
 use crate::event::EndReason;
 use crate::model::hierarchy::LabelHierarchy;
-use crate::model::odds::log_odds;
+
+use merged::{MergedEvent, Part};
 
 /// The time for which a parent goes on after its child before it becomes an event of its own, in seconds; or as long again as the
 /// child lasted, if that is longer.
@@ -22,8 +28,6 @@ const LONGER_S: u64 = 6;
 const LINGERING_S: u64 = 8;
 /// The longest pause between two parts of an event, in seconds.
 const PAUSE_S: u64 = 1;
-/// The parts of an event for which there is room from the beginning.
-const USUAL_PARTS: usize = 32;
 
 /// Whether the rule `low` is below the rule `high`.
 fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
@@ -35,6 +39,8 @@ fn is_below(low: &Rule, high: &Rule, hierarchy: &LabelHierarchy) -> bool {
 pub struct EventMerger {
     relations: Relations,
     open: Vec<MergedEvent>,
+    /// Events that are over, whose memory the next ones take: an event that is kept back begins without a sign outside.
+    spare: Vec<MergedEvent>,
     longer: u64,
     rate_hz: u64,
 }
@@ -46,58 +52,13 @@ struct Relations {
     above: Vec<Vec<usize>>,
     /// For each rule, the rules that are alike to it.
     alike: Vec<Vec<usize>>,
+    /// For each rule, whether its events are announced at once.
+    at_once: Vec<bool>,
 }
 
 impl Relations {
     fn are_related(&self, a: usize, b: usize) -> bool {
         self.above[a].contains(&b) || self.above[b].contains(&a) || self.alike[a].contains(&b)
-    }
-}
-
-/// One reported event and its parts.
-#[derive(Debug, Clone)]
-struct MergedEvent {
-    number: u64,
-    /// The rule under whose name it was reported last; `None` once its end was reported, while parts of it still go on.
-    reported: Option<usize>,
-    /// The rule under whose name it was reported last.
-    name: usize,
-    parts: Vec<Part>,
-    /// The other rules that heard the sound, without being sure enough for a part.
-    beside: Vec<usize>,
-    /// The offset of the reported event, as a sample index.
-    ended: u64,
-    /// The duration of the reported event in samples.
-    lasted: u64,
-}
-
-/// The event that one rule found of the sound.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    rule: usize,
-    number: u64,
-    so_far: EventSoFar,
-    end: Option<Step>,
-}
-
-impl Part {
-    fn is(&self, rule: usize, number: u64) -> bool {
-        self.rule == rule && self.number == number
-    }
-
-    /// Whether the confirmed score did not bear it out.
-    fn is_refused(&self) -> bool {
-        matches!(self.end, Some(Step::End { reason: EndReason::Unconfirmed, .. }))
-    }
-
-    /// Whether it goes on, and was not borne out yet.
-    fn is_pending(&self) -> bool {
-        self.end.is_none() && !self.so_far.is_confirmed
-    }
-
-    /// How far its score exceeds its threshold, in log odds.
-    fn sureness(&self) -> f32 {
-        log_odds(self.so_far.peak_score) - log_odds(self.so_far.threshold)
     }
 }
 
@@ -119,10 +80,11 @@ impl EventMerger {
     /// A merger without open events; times are counted at `sample_rate_hz`.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate_hz = u64::from(sample_rate_hz);
-        Self { relations: Relations::default(), open: Vec::new(), longer: LONGER_S * rate_hz, rate_hz }
+        Self { relations: Relations::default(), open: Vec::new(), spare: Vec::new(), longer: LONGER_S * rate_hz, rate_hz }
     }
 
-    /// Sets how the rules are related; a rule that is not to be merged is related to none.
+    /// Sets how the rules are related, and when they announce; a rule that is not to be merged is related to none. A part that has
+    /// begun is announced as its rule said it then.
     pub fn set_rules(&mut self, rules: &[Rule], hierarchy: &LabelHierarchy) {
         let related = |low: &Rule, is_related: &dyn Fn(&Rule) -> bool| {
             let others = rules.iter().enumerate().filter(|(_, high)| low.merge && high.merge && is_related(high));
@@ -131,6 +93,7 @@ impl EventMerger {
         self.relations.above = rules.iter().map(|low| related(low, &|high| is_below(low, high, hierarchy))).collect();
         self.relations.alike =
             rules.iter().map(|rule| related(rule, &|other| hierarchy.are_alike(&rule.members, &other.members))).collect();
+        self.relations.at_once = rules.iter().map(|rule| rule.gate.announce == Announce::AtOnce).collect();
     }
 
     /// Follows a change of the rules: each new rule takes over the open events of the old one that it continues.
@@ -139,7 +102,7 @@ impl EventMerger {
         self.open.retain_mut(|event| {
             event.parts.retain_mut(|part| renamed(part.rule).map(|new| part.rule = new).is_some());
             event.reported = event.reported.and_then(renamed);
-            event.beside.retain_mut(|rule| renamed(*rule).map(|new| *rule = new).is_some());
+            event.beside.retain_mut(|(rule, _)| renamed(*rule).map(|new| *rule = new).is_some());
             event.name = renamed(event.name).unwrap_or(event.parts.first().map_or(0, |part| part.rule));
             !event.parts.is_empty()
         });
@@ -171,7 +134,8 @@ impl EventMerger {
         self.release_the_long(reporter);
         let lingering = LINGERING_S * self.rate_hz;
         let is_over = |event: &MergedEvent| event.reported.is_none() && event.parts.iter().all(|part| part.end.is_some());
-        self.open.retain(|event| !is_over(event) || now < event.ended + lingering);
+        let is_past = |event: &mut MergedEvent| is_over(event) && now >= event.ended + lingering;
+        self.spare.extend(self.open.extract_if(.., is_past));
     }
 
     /// Reports the ends of the events that are still open; every part must have ended.
@@ -182,11 +146,11 @@ impl EventMerger {
         self.open.clear();
     }
 
-    /// The rule under whose name a part of an open event is reported, and the event's number; `None` where its end was reported
-    /// already, or there is no such part.
+    /// The rule under whose name a part of an open event is reported, and the event's number; `None` where the event is kept back,
+    /// its end was reported already, or there is no such part.
     pub fn reported_as(&self, rule: usize, number: u64) -> Option<(usize, u64)> {
         let event = self.open.iter().find(|event| event.parts.iter().any(|part| part.is(rule, number)))?;
-        Some((event.reported?, event.number))
+        event.told.and(Some((event.reported?, event.number)))
     }
 
     fn hear_beside(&mut self, rule: usize, (from, to): (u64, u64)) {
@@ -197,8 +161,8 @@ impl EventMerger {
                 _ => to > part.so_far.onset.at,
             };
             let is_heard = event.parts.iter().any(|part| event.reported == Some(part.rule) && overlaps(part));
-            if is_heard && event.reported.is_some_and(is_related) && !event.beside.contains(&rule) {
-                event.beside.push(rule);
+            if is_heard && event.reported.is_some_and(is_related) {
+                event.hear_beside(rule, self.relations.at_once[rule]);
             }
         }
     }
@@ -211,7 +175,7 @@ impl EventMerger {
         heard_until: &impl Fn(usize, u64) -> Option<u64>,
         reporter: &mut Reporter,
     ) {
-        let part = Part { rule, number, so_far, end: None };
+        let part = Part { rule, number, so_far, at_once: self.relations.at_once[rule], end: None };
         let pause = PAUSE_S * self.rate_hz;
         let is_related = |event: &MergedEvent| {
             let reported = event.parts.iter().find(|part| event.reported == Some(part.rule));
@@ -228,28 +192,37 @@ impl EventMerger {
             return;
         }
         let Some(at) = self.open.iter().position(is_related) else {
-            let mut parts = Vec::with_capacity(USUAL_PARTS);
-            parts.push(part);
-            let beside = Vec::with_capacity(USUAL_PARTS);
-            self.open.push(MergedEvent { number, reported: Some(rule), name: rule, parts, beside, ended: 0, lasted: 0 });
-            reporter.report(rule, number, Step::Start(so_far), Vec::new());
+            let event = self.spare.pop().map_or_else(|| MergedEvent::new(part), |spare| spare.renewed(part));
+            self.open.push(event);
+            self.tell(self.open.len() - 1, reporter);
             return;
         };
         let event = &mut self.open[at];
         event.parts.push(part);
-        if event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported)) {
-            // The event was reported already; now it has a more specific name.
-            event.rename(rule, so_far, reporter);
+        let is_more_specific = event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported));
+        if is_more_specific && (event.told.is_none() || part.may_be_told()) {
+            event.rename(&part, reporter);
         }
+        self.tell(at, reporter);
     }
 
     fn update(&mut self, rule: usize, number: u64, so_far: EventSoFar, reporter: &mut Reporter) {
         let Some(at) = self.position(rule, number) else { return };
         let event = &mut self.open[at];
-        event.parts.iter_mut().filter(|part| part.is(rule, number)).for_each(|part| part.so_far = so_far);
-        if event.reported == Some(rule) {
-            reporter.report(rule, event.number, Step::Update(so_far), event.others(rule));
+        let Some(place) = event.parts.iter().position(|part| part.is(rule, number)) else { return };
+        let was_kept_back = !event.parts[place].may_be_told();
+        event.parts[place].so_far = so_far;
+        let part = event.parts[place];
+        if event.told.is_some() && event.reported == Some(rule) {
+            reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
+        } else if event.told.is_some() && was_kept_back && part.may_be_told() {
+            // It could not name the event before.
+            let names_better = |reported: usize| self.relations.above[rule].contains(&reported) || event.is_refused(reported);
+            if event.reported.is_some_and(names_better) {
+                event.rename(&part, reporter);
+            }
         }
+        self.tell(at, reporter);
         // A part that was pending may have been all that the event's end waited for.
         self.conclude(at, reporter);
     }
@@ -261,13 +234,32 @@ impl EventMerger {
             part.end = Some(step);
         }
         self.conclude(at, reporter);
-        let event = &self.open[at];
+        let event = &mut self.open[at];
         if event.reported == Some(rule) && event.parts.iter().any(|part| part.is(rule, number) && part.is_refused()) {
             // The name was wrong, and the sound goes on under another one.
-            if let Some(part) = surest(&self.relations.above, &self.open[at].parts).filter(|part| !part.is_refused()) {
-                self.open[at].rename(part.rule, part.so_far, reporter);
+            let above = &self.relations.above;
+            let other = match event.told {
+                Some(_) => event.surest(above).filter(|part| !part.is_refused()),
+                None => event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| above[part.rule].len()).copied(),
+            };
+            if let Some(part) = other {
+                event.rename(&part, reporter);
             }
         }
+    }
+
+    /// Announces an event that was kept back, if one of its parts may be told now.
+    fn tell(&mut self, at: usize, reporter: &mut Reporter) {
+        let event = &mut self.open[at];
+        if event.told.is_some() || event.reported.is_none() {
+            return;
+        }
+        let Some(part) = event.surest(&self.relations.above) else { return };
+        event.told = Some(reporter.now);
+        event.reported = Some(part.rule);
+        event.name = part.rule;
+        let step = Step::Start(EventSoFar { announced: reporter.now, ..part.so_far });
+        reporter.report(part.rule, event.number, step, event.others(&part));
     }
 
     /// Reports the end of an event if the part that names it has ended, and nothing can change its name any more.
@@ -276,24 +268,26 @@ impl EventMerger {
         if event.reported.is_none() || event.parts.iter().any(Part::is_pending) {
             return;
         }
-        let Some(part) = surest(&self.relations.above, &event.parts) else { return };
+        let Some(announced) = event.told else {
+            event.reported = None;
+            return;
+        };
+        let Some(part) = event.surest(&self.relations.above) else { return };
         let Some(step) = part.end else { return };
-        let also = event.parts.iter().filter(|other| other.rule != part.rule && (!other.is_refused() || part.is_refused()));
-        let also = also.map(|other| other.rule).collect();
-        let also = event.with_beside(also, part.rule);
-        let announced = event.parts.iter().map(|part| part.so_far.announced).min().unwrap_or(reporter.now);
         let step = match step {
             Step::End { so_far, offset, reason } => {
                 // An event that was taken back takes nothing in.
                 event.ended = if part.is_refused() { 0 } else { offset.at };
                 event.lasted = offset.at.saturating_sub(so_far.onset.at);
+                // It was told as confirmed, and rarely its segment ends with less evidence than it had before.
+                let reason = if part.is_refused() && !part.at_once { EndReason::Decay } else { reason };
                 Step::End { so_far: EventSoFar { announced, ..so_far }, offset, reason }
             }
             other => other,
         };
         event.reported = None;
         event.name = part.rule;
-        reporter.report(part.rule, event.number, step, also);
+        reporter.report(part.rule, event.number, step, event.others_at_end(&part));
     }
 
     /// Makes events of their own of the parts that go on long after the event that they were part of.
@@ -304,55 +298,18 @@ impl EventMerger {
             let going = event.parts.iter().filter(|part| part.end.is_none() && !part.is_pending());
             let going = going.max_by_key(|part| self.relations.above[part.rule].len()).copied();
             let Some(part) = going.filter(|_| is_long) else { continue };
+            event.told = Some(now);
             event.reported = Some(part.rule);
             event.name = part.rule;
             event.number = part.number;
             event.parts.retain(|part| part.end.is_none());
             let step = Step::Start(EventSoFar { announced: now, ..part.so_far });
-            reporter.report(part.rule, part.number, step, event.others(part.rule));
+            reporter.report(part.rule, part.number, step, event.others(&part));
         }
     }
 
     fn position(&self, rule: usize, number: u64) -> Option<usize> {
         self.open.iter().position(|event| event.parts.iter().any(|part| part.is(rule, number)))
-    }
-}
-
-/// The part that names an event: the surest one that was not taken back, or the most specific one below it.
-fn surest(above: &[Vec<usize>], parts: &[Part]) -> Option<Part> {
-    let surer = |a: &&Part, b: &&Part| a.sureness().total_cmp(&b.sureness());
-    let borne_out = |part: &&Part| part.so_far.is_confirmed && !part.is_refused();
-    let Some(best) = parts.iter().filter(borne_out).max_by(surer) else {
-        return parts.iter().max_by_key(|part| above[part.rule].len()).copied();
-    };
-    let below = parts.iter().filter(borne_out).filter(|part| above[part.rule].contains(&best.rule));
-    below.max_by_key(|part| above[part.rule].len()).or(Some(best)).copied()
-}
-
-impl MergedEvent {
-    /// Gives the event the name of another part.
-    fn rename(&mut self, rule: usize, so_far: EventSoFar, reporter: &mut Reporter) {
-        self.reported = Some(rule);
-        self.name = rule;
-        let onset = self.parts[0].so_far.onset;
-        reporter.report(rule, self.number, Step::Update(EventSoFar { onset, ..so_far }), self.others(rule));
-    }
-
-    fn others(&self, rule: usize) -> Vec<usize> {
-        self.with_beside(self.parts.iter().map(|part| part.rule).filter(|other| *other != rule).collect(), rule)
-    }
-
-    /// The rules of parts, and after them those that were only heard beside; `rule` names the event.
-    fn with_beside(&self, mut also: Vec<usize>, rule: usize) -> Vec<usize> {
-        also.extend(self.beside.iter().filter(|other| **other != rule));
-        let mut seen = Vec::with_capacity(also.len());
-        also.retain(|other| {
-            !seen.contains(other) && {
-                seen.push(*other);
-                true
-            }
-        });
-        also
     }
 }
 

@@ -43,14 +43,35 @@ pub fn find_subject(rules: &[Rule], labels: &Labels, name: &str) -> Result<Arc<S
     labels.find(name).map(|label| labels.subjects()[label].clone()).ok_or_else(unknown)
 }
 
+/// When an event is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announce {
+    /// As soon as the causal score reaches the start threshold. An event that the confirmed score does not bear out is taken back.
+    AtOnce,
+    /// Once the confirmed score has borne it out. It is never taken back.
+    Confirmed,
+}
+
+impl Announce {
+    /// Each choice with its name in the file.
+    pub const NAMES: [(&str, Self); 2] = [("at once", Self::AtOnce), ("confirmed", Self::Confirmed)];
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, choice)| *choice == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// The thresholds and durations that turn a curve of scores into events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
+    /// When an event is announced.
+    pub announce: Announce,
     /// The evidence that makes an event, 0…1.
     pub threshold: f32,
     /// The score below which an event ends at the latest, 0…1; at most the threshold.
     pub release: f32,
-    /// The causal score at which an event is announced at once, 0…1.
+    /// The causal score that begins an event before all is known, 0…1.
     pub start_threshold: f32,
     /// The number of windows, among the last [`confirm_n`](Self::confirm_n), that must reach the start threshold for an
     /// announcement.
@@ -91,6 +112,8 @@ impl From<&Gate> for Thresholds {
 /// The numbers of a gate as a configuration writes them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StandardGate {
+    /// When an event is announced.
+    pub announce: Announce,
     /// The threshold for the confirmed score, 0…1.
     pub threshold: f64,
     /// The release, as a part of the threshold in force.
@@ -113,6 +136,7 @@ pub(crate) struct StandardGate {
 
 /// The numbers that hold where neither the configuration nor the model sets others.
 pub(crate) const STANDARD_GATE: StandardGate = StandardGate {
+    announce: Announce::AtOnce,
     threshold: 0.2,
     release_ratio: 0.1,
     start_ratio: 0.7,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Glance;
 use super::standing::Standing;
-use crate::detect::rule::Gate;
+use crate::detect::rule::{Announce, Gate};
 use crate::event::Subject;
 
 /// A background from which on it is told as a reason, 0…1.
@@ -18,6 +18,8 @@ pub enum Why {
         /// Whether the confirmed score has confirmed it.
         is_confirmed: bool,
     },
+    /// The sound is heard, and its event is announced when it is confirmed.
+    Pending,
     /// The same sound is reported under another name, that of a label above or below this one.
     Held {
         /// The other name.
@@ -49,7 +51,7 @@ pub enum Why {
         /// The least duration in milliseconds.
         least_ms: u64,
     },
-    /// The confirmed score did not confirm the announced event; the same sound is not announced again.
+    /// The confirmed score did not confirm the event that the causal score began; the same sound begins no other.
     Refused,
     /// A cool-down follows the last event of the label.
     CoolingDown {
@@ -85,6 +87,7 @@ impl Why {
         match glance.standing {
             Standing::Open { is_confirmed, .. } => match reported_as {
                 Some(by) => Why::Held { by },
+                None if !is_confirmed && glance.reported_as.is_none() && gate.announce == Announce::Confirmed => Why::Pending,
                 None => Why::Open { is_confirmed },
             },
             Standing::Below => Why::Below { background: glance.background },
@@ -105,6 +108,7 @@ impl Why {
         match self {
             Why::Open { is_confirmed: true } => "an event is open".to_owned(),
             Why::Open { is_confirmed: false } => "announced, not yet confirmed".to_owned(),
+            Why::Pending => "heard; is announced when confirmed".to_owned(),
             Why::Held { by } => format!("the same sound is reported as {}", by.name),
             Why::Below { background } if *background >= HEARD => {
                 format!("below its start threshold; its background of {background:.2} is taken off its score")
@@ -113,7 +117,7 @@ impl Why {
             Why::Confirming { hits, needed, of } => format!("{hits} of the last {of} windows, {needed} needed"),
             Why::TooQuiet { level_dbfs, least_dbfs } => format!("too quiet: {level_dbfs:.1} dBFS, must be {least_dbfs:.1}"),
             Why::TooShort { least_ms } => format!("shorter than {least_ms} ms so far"),
-            Why::Refused => "announced but not confirmed; not announced again until the sound is over".to_owned(),
+            Why::Refused => "not confirmed; nothing is announced until this sound is over".to_owned(),
             Why::CoolingDown { left_ms } => format!("cooling down for another {:.1} s", *left_ms as f64 / 1_000.0),
             Why::Ignored => "[report] ignore leaves it out".to_owned(),
             Why::NotReported => "[report] does not name it".to_owned(),

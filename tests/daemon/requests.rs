@@ -145,3 +145,27 @@ fn a_reload_applies_what_changed_and_a_bad_one_changes_nothing() {
     let line = client.wait_for("event.start");
     assert_eq!((line["event"]["label"].as_str(), line["event"]["source"].as_str()), (Some("Speech"), Some("den")));
 }
+
+#[test]
+fn a_label_is_announced_when_it_is_confirmed_and_after_a_reload_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let announced =
+        |when: &str| format!("[report]\nlabels = [\"Speech\"]\n[labels.Speech]\nannounce = \"{when}\"\nthreshold = 0.3\n");
+    let recording = voice_and_seconds_of_silence(folder.path(), 8);
+    let daemon = Daemon::looped(&announced("confirmed"), &recording);
+    let mut client = daemon.connect();
+    let waits = client.look_until("Speech", |found| found["why"] == "pending");
+    assert_eq!(waits["because"], "heard; is announced when confirmed");
+    let late = client.wait_for("event.start");
+    // A confirmed score is some three seconds old, and the voice is a second long.
+    assert!((2_000..5_000).contains(&late["latency_ms"].as_u64().unwrap()), "{late}");
+    assert_eq!(client.wait_for_end_of(&late["event"])["event"]["reason"], "decay");
+    daemon.reload(&announced("at once"));
+    client.wait_for("config.reloaded");
+    let mut at_once = client.wait_for("event.start");
+    // An event that had begun by then is still told as the old configuration said it.
+    if at_once["latency_ms"].as_u64() >= Some(2_000) {
+        at_once = client.wait_for("event.start");
+    }
+    assert!(at_once["latency_ms"].as_u64() < Some(2_000), "{at_once}");
+}

@@ -8,7 +8,7 @@ use crate::support::onnx;
 use crate::support::runtime::runtime;
 use mimid::config::Raw;
 use mimid::detect::Detection;
-use mimid::detect::rule::Rule;
+use mimid::detect::rule::{Announce, Rule};
 use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
@@ -28,9 +28,17 @@ enum Piece {
     Gap(u64),
 }
 
-/// The rules for all labels of a model.
+/// The rules for all labels of a model, of which every second one announces when confirmed.
+fn mixed(model: &Model, threshold: f32) -> Vec<Rule> {
+    let mut rules = rules(model, threshold);
+    rules.iter_mut().step_by(2).for_each(|rule| rule.gate.announce = Announce::Confirmed);
+    rules
+}
+
+/// The rules for all labels of a model, which announce at once.
 fn rules(model: &Model, threshold: f32) -> Vec<Rule> {
-    let config = format!("[report]\npreset = \"all\"\n[defaults]\nthreshold = {threshold}\nhangover_ms = 200");
+    let config =
+        format!("[report]\npreset = \"all\"\n[defaults]\nannounce = \"at once\"\nthreshold = {threshold}\nhangover_ms = 200");
     Raw::parse(&config, None).validate(&model.labels).unwrap().config.rules
 }
 
@@ -114,7 +122,8 @@ proptest! {
         n_helpers in 0usize..3,
     ) {
         let (model, mut inference, threads) = model(n_helpers);
-        let ear = || Ear::new(&model, rules(&model, 0.5), rate).unwrap();
+        let rules = mixed(&model, 0.5);
+        let ear = || Ear::new(&model, rules.clone(), rate).unwrap();
         let first = hear(ear(), &mut inference, &pieces, 4_096, 1);
         let second = hear(ear(), &mut inference, &pieces, chunk, batch);
         drop(inference);
@@ -125,6 +134,12 @@ proptest! {
         let end = length * 16_000 / u64::from(rate) + 1;
         let mut open = Vec::new();
         for detection in &first {
+            // Of a label that announces when confirmed nothing is told before that, and nothing is taken back.
+            if rules[detection.rule].gate.announce == Announce::Confirmed {
+                let (Step::Start(so_far) | Step::Update(so_far) | Step::End { so_far, .. }) = detection.step;
+                prop_assert!(so_far.is_confirmed, "{:?}", detection);
+                prop_assert!(!matches!(detection.step, Step::End { reason: EndReason::Unconfirmed, .. }), "{:?}", detection);
+            }
             match detection.step {
                 Step::Start(_) => {
                     prop_assert!(!open.contains(&detection.event));
@@ -198,7 +213,7 @@ fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_t
         let sound = [Piece::Samples(scene(rate_hz))];
         let hear = |chunk: usize, batch: usize, n_helpers: usize| {
             let (mut inference, threads) = inference(&model, n_helpers);
-            let ear = Ear::new(&model, rules(&model, 0.1), rate_hz).unwrap();
+            let ear = Ear::new(&model, mixed(&model, 0.1), rate_hz).unwrap();
             let found = hear(ear, &mut inference, &sound, chunk, batch);
             let n_windows = inference.n_windows();
             drop(inference);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::findings::{ExplainedEvent, Findings};
-use crate::detect::rule::Gate;
+use crate::detect::rule::{Announce, Gate};
 use crate::detect::standing::Fate;
 use crate::detect::trace::TracedSegment;
 use crate::event::EndReason;
@@ -138,6 +138,9 @@ fn confirmed_event(findings: &Findings, event: &ExplainedEvent, out: &mut String
     writeln!(out, "  {from}–{to} s  {}{also}  {:.1} dBFS{unreported}", findings.name(event.rule), event.level_dbfs)?;
     let announced = findings.seconds(event.announced.announced);
     match findings.is_late(event) {
+        _ if findings.rules[event.announced_as].gate.announce == Announce::Confirmed => {
+            writeln!(out, "      announced at {announced:.2} s, when it was confirmed, as announce = \"confirmed\" asks")?
+        }
         true => writeln!(
             out,
             "      announced at {announced:.2} s, when it was confirmed: its causal score did not reach {:.3} for long enough",
@@ -280,6 +283,7 @@ fn around(findings: &Findings, rule: usize, at_s: f64) -> String {
 /// The numbers of a gate: its thresholds, and its other conditions where they ask for anything.
 fn gates(gate: &Gate) -> String {
     let Gate {
+        announce,
         threshold,
         start_threshold,
         release,
@@ -293,6 +297,7 @@ fn gates(gate: &Gate) -> String {
     } = *gate;
     let mut out = format!("threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}");
     let asked = [
+        (announce == Announce::Confirmed).then(|| "announced when confirmed".to_owned()),
         (confirm_n > 1).then(|| format!("confirm {confirm_k}/{confirm_n}")),
         (min_duration_ms > 0).then(|| format!("min_duration_ms {min_duration_ms}")),
         (cooldown_ms > 0).then(|| format!("cooldown_s {}", cooldown_ms as f64 / 1_000.0)),

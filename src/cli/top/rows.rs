@@ -116,7 +116,7 @@ fn mark(label: &Label) -> &'static str {
     match label.now.why {
         Why::Open => "●",
         Why::Held => "○",
-        Why::Confirming | Why::TooShort => "◌",
+        Why::Pending | Why::Confirming | Why::TooShort => "◌",
         _ => "",
     }
 }
@@ -128,7 +128,7 @@ pub fn role_of(label: &Label, snapshot: &Snapshot) -> Role {
     }
     match label.now.why {
         Why::Open => Role::Firing,
-        Why::Held | Why::Confirming | Why::TooShort => Role::Near,
+        Why::Held | Why::Pending | Why::Confirming | Why::TooShort => Role::Near,
         Why::Below if label.now.start_threshold.is_some_and(|start| label.now.score >= start * NEAR) => Role::Near,
         Why::Below => Role::Plain,
         _ => Role::Quiet,

@@ -1,10 +1,10 @@
-//! Gates: each number from the label's or group's own table, else from `[defaults]`, else the model's or the standard one.
+//! Gates: each number from the label's or group's own table, else from `[defaults]`, else the model's, the preset's or the standard
+//! one.
 
 use super::Check;
 use crate::config::raw::RawGate;
 use crate::config::table::At;
-use crate::detect::rule::Gate;
-use crate::detect::rule::STANDARD_GATE;
+use crate::detect::rule::{Announce, Gate, STANDARD_GATE};
 use crate::model::labels::SuitedThresholds;
 
 /// The highest n of `confirm`.
@@ -12,10 +12,21 @@ const MAX_CONFIRM: usize = 100;
 /// The longest time that may be configured, in seconds: a year.
 const LONGEST_S: f64 = 366.0 * 86_400.0;
 
+/// The values that a label or a group has where the file sets no others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Suited {
+    /// The model's thresholds; `None` where it has none.
+    pub thresholds: Option<SuitedThresholds>,
+    /// When the preset has it announced; `None` where the preset does not have it.
+    pub announce: Option<Announce>,
+}
+
 impl Check<'_> {
-    /// The gate of a table: each number is that of `own`, else that of `defaults`, else the model's threshold for the label
-    /// (`suited`), else the standard one.
-    pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Option<SuitedThresholds>) -> Gate {
+    /// The gate of a table: each value is that of `own`, else that of `defaults`, else the one that suits the label (`suited`), else
+    /// the standard one.
+    pub(super) fn gate(&mut self, own: &RawGate, defaults: &RawGate, key: &str, suited: Suited) -> Gate {
+        let announce = self.announce(own, defaults, key).or(suited.announce).unwrap_or(STANDARD_GATE.announce);
+        let suited = suited.thresholds;
         let threshold = pick(&own.threshold, &defaults.threshold);
         let release = pick(&own.release, &defaults.release);
         let threshold_value = threshold.value.or(suited.map(|suited| suited.threshold.into())).unwrap_or(STANDARD_GATE.threshold);
@@ -105,6 +116,7 @@ impl Check<'_> {
             );
         }
         Gate {
+            announce,
             threshold: threshold_value as f32,
             release: release_value as f32,
             start_threshold: start_value as f32,
@@ -129,6 +141,16 @@ impl Check<'_> {
             min_level_dbfs: min_level.map(|level| level as f32),
             min_snr_db: min_snr as f32,
         }
+    }
+
+    /// When events are announced; `None` where neither table says it.
+    fn announce(&mut self, own: &RawGate, defaults: &RawGate, key: &str) -> Option<Announce> {
+        // A fault of the defaults is reported for their own table.
+        if let Some(value) = own.announce.value.clone() {
+            return self.choice(&format!("{key}.announce"), &At { value, line: own.announce.line }, &Announce::NAMES);
+        }
+        let text = defaults.announce.value.as_deref()?;
+        Announce::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
     }
 
     fn confirm(&mut self, own: &RawGate, defaults: &RawGate, key: &str) -> (usize, usize) {

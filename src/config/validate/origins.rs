@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Check;
 use crate::config::origin::{Origin, Reported, ThresholdFrom};
+use crate::config::preset::{self, HomeLabel};
 use crate::config::table::At;
 use crate::detect::rule::STANDARD_GATE;
 use crate::detect::rule::{Gate, Rule};
@@ -43,10 +44,21 @@ impl Check<'_> {
             (_, _, Some(_)) => (ThresholdFrom::Manifest, None),
             (_, _, None) => (ThresholdFrom::Standard, None),
         };
+        let shipped = self.labels.thresholds(label);
+        let is_shipped = |entry: &HomeLabel| {
+            entry.announce() == gate.announce
+                && shipped.is_some_and(|own| (own.threshold, own.start_threshold) == (gate.threshold, gate.start_threshold))
+        };
+        let of_home = preset::of_home(&self.labels.subjects()[label].name);
         Origin {
+            section: of_home.map(|(section, _)| section.name.as_str()),
+            false_alarms_per_day: of_home
+                .filter(|(_, entry)| is_shipped(entry))
+                .and_then(|(_, entry)| entry.false_alarms_per_day),
             default_threshold: suited.map_or(STANDARD_GATE.threshold as f32, |SuitedThresholds { threshold, .. }| threshold),
             threshold: gate.threshold,
             start_threshold: gate.start_threshold,
+            announce: gate.announce,
             threshold_from,
             threshold_line,
             reported,

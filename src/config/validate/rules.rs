@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Check;
+use super::gate::Suited;
 use crate::config::raw::{Named, RawGate, STANDARD_PRESET};
 use crate::config::{Origin, preset};
-use crate::detect::rule::{Gate, Rule};
+use crate::detect::rule::{Announce, Gate, Rule};
 use crate::event::Subject;
 use crate::model::labels::{SuitedThresholds, slug};
 use crate::text::{did_you_mean, nearest};
@@ -40,7 +41,7 @@ impl Check<'_> {
             let message = format!("{sure} is out of range; it must be from {} to {}", SURE_RANGE.start(), SURE_RANGE.end());
             self.fault(raw.report.sure.line, "report.sure", message);
         }
-        self.gate(&raw.defaults, &RawGate::default(), "defaults", None);
+        self.gate(&raw.defaults, &RawGate::default(), "defaults", Suited::default());
         let by_label = self.label_gates();
 
         let mut grouped: Vec<usize> = Vec::new();
@@ -57,8 +58,12 @@ impl Check<'_> {
             }
             // The score of a group is the highest of its members', so it gets the lowest of their thresholds: a missed alarm
             // costs more than a false one.
-            let suited =
+            let thresholds =
                 members.iter().filter_map(|label| self.suited(*label)).min_by(|a, b| a.threshold.total_cmp(&b.threshold));
+            // It waits for the confirmation only if each of its labels does.
+            let all: Vec<_> = members.iter().map(|label| self.announced(*label)).collect();
+            let announce = all.iter().all(|announce| *announce == Some(Announce::Confirmed)).then_some(Announce::Confirmed);
+            let suited = Suited { thresholds, announce };
             let gate = self.gate(&group.body.gate, &raw.defaults, &key, suited);
             grouped.extend(&members);
             let subject = Arc::new(Subject { name: group.name.clone(), slug: slug(&group.name), id: String::new() });
@@ -107,11 +112,20 @@ impl Check<'_> {
         Some(if self.labels.is_calibrated() { thresholds.at(self.raw.sure() as f32) } else { thresholds })
     }
 
+    /// When the preset `home` has a label announced; `None` where the preset does not have the label.
+    fn announced(&self, label: usize) -> Option<Announce> {
+        preset::of_home(&self.labels.subjects()[label].name).map(|(_, entry)| entry.announce())
+    }
+
+    fn suits(&self, label: usize) -> Suited {
+        Suited { thresholds: self.suited(label), announce: self.announced(label) }
+    }
+
     /// The gate of a label: that of its own table, else that of the defaults.
     pub(super) fn label_gate(&mut self, label: usize, by_label: &HashMap<usize, Gate>) -> Gate {
         match by_label.get(&label) {
             Some(gate) => *gate,
-            None => self.gate(&RawGate::default(), &self.raw.defaults, "defaults", self.suited(label)),
+            None => self.gate(&RawGate::default(), &self.raw.defaults, "defaults", self.suits(label)),
         }
     }
 
@@ -122,7 +136,7 @@ impl Check<'_> {
         for entry in &raw.labels {
             let key = format!("labels.{:?}", entry.name);
             let index = self.labels.find(&entry.name);
-            let suited = index.and_then(|label| self.suited(label));
+            let suited = index.map(|label| self.suits(label)).unwrap_or_default();
             let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
             let Some(index) = index else {
                 let hint = did_you_mean(self.labels.suggest(&entry.name));

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::detect::boundaries::SegmentBounds;
+use crate::detect::rule::Announce;
 use crate::detect::segments::{Segment, SegmentFinder};
 use crate::detect::standing::Fate;
 
@@ -14,6 +15,7 @@ const LAG: usize = 10;
 
 fn gate() -> Gate {
     Gate {
+        announce: Announce::AtOnce,
         threshold: 0.5,
         release: 0.05,
         start_threshold: 0.5,

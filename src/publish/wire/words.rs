@@ -92,6 +92,8 @@ pub enum SinkState {
 pub enum Why {
     /// An event of it is open.
     Open,
+    /// Its sound is heard, and its event is announced when it is confirmed.
+    Pending,
     /// The same sound is reported as one event under another label.
     Held,
     /// Its scores are below its thresholds.
@@ -207,6 +209,7 @@ impl From<&why::Why> for Why {
     fn from(why: &why::Why) -> Self {
         match why {
             why::Why::Open { .. } => Self::Open,
+            why::Why::Pending => Self::Pending,
             why::Why::Held { .. } => Self::Held,
             why::Why::Below { .. } => Self::Below,
             why::Why::Confirming { .. } => Self::Confirming,

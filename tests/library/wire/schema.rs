@@ -124,6 +124,7 @@ pub enum PauseReason {
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     Open,
+    Pending,
     Held,
     Below,
     Confirming,

@@ -4,12 +4,13 @@ use proptest::prelude::*;
 
 use super::super::statistics::{Gatherer, Moment, Place};
 use super::*;
-use crate::detect::rule::Gate;
+use crate::detect::rule::{Announce, Gate};
 use crate::event::Subject;
 
 fn rule(label: usize, threshold: f32) -> Rule {
     let subject = Subject { name: format!("Label {label}"), slug: format!("label_{label}"), id: format!("/m/{label}") };
     let gate = Gate {
+        announce: Announce::AtOnce,
         threshold,
         release: 0.1 * threshold,
         start_threshold: threshold,
