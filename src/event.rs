@@ -58,6 +58,8 @@ pub struct SoundEvent {
     pub offset_uncertainty_ms: Option<u64>,
     /// The other labels and groups that the same sound was found as, such as the parents of a label.
     pub also: Vec<Arc<Subject>>,
+    /// Whether the confirmed score has borne it out under its present name.
+    pub is_confirmed: bool,
 }
 
 #[cfg(test)]
@@ -77,6 +79,7 @@ impl SoundEvent {
             onset_uncertainty_ms: 0,
             offset_uncertainty_ms: None,
             also: Vec::new(),
+            is_confirmed: false,
         }
     }
 }

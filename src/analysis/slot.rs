@@ -22,7 +22,7 @@ use crate::detect::peaks::ScorePeak;
 use crate::detect::rule::Rule;
 use crate::detect::step::{EventSoFar, Step};
 use crate::ear::Ear;
-use crate::event::{Report, SoundEvent};
+use crate::event::{EndReason, Report, SoundEvent};
 use crate::model::Labels;
 use crate::ring::Reader;
 use crate::stats::SourceStats;
@@ -184,6 +184,7 @@ impl Slot {
         let milliseconds = |boundary: Boundary| boundary.uncertainty * 1_000 / u64::from(rate_hz);
         let wall_offset_ns = self.open_events.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
         let clock = &self.clock;
+        let is_refused = matches!(detection.step, Step::End { reason: EndReason::Unconfirmed, .. });
         let event = |so_far: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
             let onset = clock.time(so_far.onset.at, rate_hz, wall_offset_ns)?;
             // The duration is a count of samples, whatever the clocks did meanwhile.
@@ -202,6 +203,7 @@ impl Slot {
                 onset_uncertainty_ms: milliseconds(so_far.onset),
                 offset_uncertainty_ms: offset.map(milliseconds),
                 also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
+                is_confirmed: so_far.is_confirmed && !is_refused,
             })
         };
         match &detection.step {

@@ -88,6 +88,8 @@ impl Daemon {
             onset_uncertainty_ms: 0,
             offset_uncertainty_ms: None,
             also: Vec::new(),
+            // An automation that waits for the confirmation is tried as well.
+            is_confirmed: true,
         };
         let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
         let full = |_| "the daemon has too much to publish just now; try again".to_owned();

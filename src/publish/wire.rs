@@ -291,6 +291,9 @@ pub struct Event {
     /// The display names of the other labels of the same sound.
     #[serde(default)]
     pub also: Vec<String>,
+    /// Whether the confirmed score has borne it out under its present label. An `event.update` tells it at once.
+    #[serde(default)]
+    pub confirmed: bool,
     /// Why it ended; only in `event.end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<EndReason>,

@@ -40,6 +40,7 @@ fn bark() -> SoundEvent {
         onset_uncertainty_ms: 300,
         offset_uncertainty_ms: None,
         also: vec![Arc::new(Subject { name: "Dog".to_owned(), slug: "dog".to_owned(), id: "/m/0bt9lr".to_owned() })],
+        is_confirmed: false,
     }
 }
 
@@ -270,9 +271,9 @@ fn the_lines_look_like_this() {
     insta::assert_snapshot!(lines().join("\n"), @r#"
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"hello","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","model":{"name":"ced-tiny","sha256":"ab","labels":527},"sources":["default"]}
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"subscribed","labels":["Dog"],"sources":[],"types":["event"],"min_score":0.3,"restarted":false}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"]},"latency_ms":280}
-    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":40,"also":["Dog"],"reason":"max_duration"},"latency_ms":0}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.start","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"],"confirmed":false},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.update","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"alarm","slug":"alarm","mid":null,"source":"default","onset":"2026-11-20T08:30:45.840Z","offset":null,"duration_ms":null,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":null,"also":["Dog"],"confirmed":false},"latency_ms":280}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"event.end","event":{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","mid":"/m/05tny_","source":"default","onset":"2026-11-20T08:30:45.840Z","offset":"2026-11-20T08:30:46.250Z","duration_ms":410,"score":0.7123,"peak_score":0.8,"threshold":0.5,"level_dbfs":-31.2,"onset_uncertainty_ms":300,"offset_uncertainty_ms":40,"also":["Dog"],"confirmed":false,"reason":"max_duration"},"latency_ms":0}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.lost","source":"default","reason":"It was unplugged."}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.restored","source":"default"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}

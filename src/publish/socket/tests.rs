@@ -116,6 +116,7 @@ impl Server {
             onset_uncertainty_ms: 0,
             offset_uncertainty_ms: None,
             also: Vec::new(),
+            is_confirmed: false,
         };
         self.hub.publish(Report::EventStart(event.clone()), now);
         self.hub.publish(Report::EventEnd(SoundEvent { offset: Some(now), ..event }, EndReason::Decay), now);

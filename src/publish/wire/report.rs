@@ -79,6 +79,7 @@ fn wire_event(event: &SoundEvent, reason: Option<EndReason>) -> Event {
         onset_uncertainty_ms: event.onset_uncertainty_ms,
         offset_uncertainty_ms: event.offset_uncertainty_ms,
         also: event.also.iter().map(|subject| subject.name.clone()).collect(),
+        confirmed: event.is_confirmed,
         reason: reason.map(Into::into),
     }
 }

@@ -34,6 +34,7 @@ lines! {
         #[serde(deserialize_with = "nullable")] duration_ms: Option<u64>,
         score: f64, peak_score: f64, threshold: f64, level_dbfs: f64,
         onset_uncertainty_ms: u64, #[serde(deserialize_with = "nullable")] offset_uncertainty_ms: Option<u64>, also: Vec<String>,
+        confirmed: bool,
     }
     EventEnd { v: u8, seq: u64, ts: String, r#type: String, event: EndedSound, latency_ms: u64 }
     EndedSound {
@@ -41,6 +42,7 @@ lines! {
         source: String, onset: String, offset: String, duration_ms: u64,
         score: f64, peak_score: f64, threshold: f64, level_dbfs: f64, reason: EndReason,
         onset_uncertainty_ms: u64, offset_uncertainty_ms: u64, also: Vec<String>,
+        confirmed: bool,
     }
     SourceLost { v: u8, seq: u64, ts: String, r#type: String, source: String, reason: String }
     SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
