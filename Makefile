@@ -50,7 +50,7 @@ tests = if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --loc
 test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client
-	@.ci/packages --optional systemd procps
+	@.ci/packages --optional systemd procps ffmpeg sndfile-programs
 	$(call tests,--no-run,--lib --bins --tests --no-run)
 	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
 	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \

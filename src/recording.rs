@@ -6,6 +6,9 @@
 use std::io;
 use std::path::Path;
 
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+
 use crate::capture::file::{Decoder, Status};
 use crate::capture::source::Channel;
 use crate::detect::Detection;
@@ -54,14 +57,28 @@ pub struct Listening {
     pub gain_db: f32,
 }
 
-/// Opens a recording.
-pub fn open(path: &Path, listening: Listening) -> Result<Decoder, RecordingError> {
-    Decoder::open(path, listening.channel, listening.gain_db).map_err(|error| RecordingError::Recording(error.to_string()))
+/// The name by which standard input is given.
+pub const STANDARD_INPUT: &str = "-";
+
+/// Opens a recording, or standard input.
+pub fn open(path: &Path, Listening { channel, gain_db }: Listening) -> Result<Decoder, RecordingError> {
+    let opened = match path == Path::new(STANDARD_INPUT) {
+        true => Decoder::open_standard_input(channel, gain_db),
+        false => Decoder::open(path, channel, gain_db),
+    };
+    opened.map_err(|error| RecordingError::Recording(error.to_string()))
 }
 
 /// The oddities of a recording that was heard, a sentence each.
 pub fn remarks(path: &Path, decoder: &Decoder) -> Vec<String> {
     decoder.findings().remarks.iter().map(|clause| format!("{}: {clause}", path.display())).collect()
+}
+
+/// The moment at which a recording began, if it or its name says so; a time without a zone is that of the system's.
+pub fn began(decoder: &Decoder) -> Option<ZonedDateTime> {
+    let start = decoder.start()?;
+    let zone = start.offset.map_or_else(TimeZone::system, TimeZone::fixed);
+    start.at.to_zoned_datetime(zone).ok()
 }
 
 /// An ear for a recording with `rules` in force, with room for as many hops as can be scored together.

@@ -46,3 +46,83 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
+
+/// The bytes of a name in one line and one column of a table: control characters, bytes that are no UTF-8 and backslashes are
+/// written as escapes, which [`unescaped`] reads back.
+pub fn escaped(name: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in name.utf8_chunks() {
+        for (at, c) in chunk.valid().char_indices() {
+            // White space at an end of a column is no part of it.
+            let is_outermost = at == 0 || at + c.len_utf8() == chunk.valid().len();
+            match c {
+                ' ' if is_outermost => out.push_str("\\x20"),
+                '\t' => out.push_str("\\t"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\\' => out.push_str("\\\\"),
+                c if c.is_control() || (is_outermost && c.is_whitespace()) => {
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")))
+                }
+                c => out.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
+    }
+    out
+}
+
+/// The name of which this was written; `None` where no name was.
+pub fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        let (kind, after) = rest.split_first()?;
+        rest = after;
+        match kind {
+            b't' => out.push(b'\t'),
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b'\\' => out.push(b'\\'),
+            b'x' => {
+                let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+                out.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = &rest[2..];
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_where_they_must_be() {
+        assert_eq!(escaped(b"a b.wav"), "a b.wav");
+        assert_eq!(escaped(b" a "), "\\x20a\\x20");
+        assert_eq!(escaped("ひ.wav".as_bytes()), "ひ.wav");
+        assert_eq!(escaped(b"a\tb\n\x1b[2J\xff\\.wav"), "a\\tb\\n\\x1b[2J\\xff\\\\.wav");
+        for none in ["a\\", "a\\q", "a\\x1", "a\\xzz"] {
+            assert_eq!(unescaped(none), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_comes_back(name in prop::collection::vec(any::<u8>(), 0..40)) {
+            let text = escaped(&name);
+            prop_assert!(text.chars().all(|c| !c.is_control()));
+            prop_assert_eq!(unescaped(&text), Some(name));
+        }
+    }
+}

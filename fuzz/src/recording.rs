@@ -13,7 +13,7 @@ const LONGEST_PACKET: usize = 1 << 16;
 pub fn recording(bytes: &[u8]) {
     let file = file(bytes);
     memory::within(64, || {
-        let Ok(mut decoder) = Decoder::open(file.path(), Channel::Mix, 0.0) else { return };
+        let Ok(mut decoder) = Decoder::open_alone(file.path(), Channel::Mix, 0.0) else { return };
         let rate_hz = decoder.rate_hz();
         assert!(check_rate(rate_hz).is_ok(), "{rate_hz} Hz");
         let mut samples = Vec::new();

@@ -1,9 +1,12 @@
 //! The formats of recordings: that each is heard whole, at its own times, whatever its header says.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::support::{VOICE, mimid, run, wav};
+use crate::support::{VOICE, failure, mimid, run, wav};
 
 /// A scan: the exit code, the seconds of sound that were heard, the events as onset and label, and the sentences.
 struct Heard {
@@ -105,4 +108,93 @@ fn bits_in_wider_samples_are_decoded() {
     fs::write(&path, [bytes, data].concat()).unwrap();
     let (heard, plain) = (hear(&path, &[]), hear(Path::new(VOICE), &[]));
     assert_eq!((heard.code, heard.seconds, &heard.events), (0, plain.seconds, &plain.events), "{}", heard.told);
+}
+
+#[test]
+fn folders_lists_and_standard_input_name_recordings() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &[u8]| {
+        let path = folder.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(VOICE, &path).unwrap();
+        path
+    };
+    let odd = make(b"yard/b\tc\n\x1b[2J\xff.wav");
+    make(b"yard/a.wav");
+    make(b"yard/.hidden/d.wav");
+    fs::write(folder.path().join("yard/notes.txt"), "no sound").unwrap();
+    let names = |command: &mut Command| {
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8(output.stdout).unwrap();
+        let mut names: Vec<String> = out.lines().skip(1).map(|row| row.split('\t').next().unwrap().to_owned()).collect();
+        names.dedup();
+        names
+    };
+    let scan = || {
+        let mut command = mimid();
+        command.args(["scan", "--format", "tsv"]);
+        command
+    };
+    let both = ["yard/a.wav", "yard/b\\tc\\n\\x1b[2J\\xff.wav"];
+    assert_eq!(names(scan().args(["--recursive", "yard"])), both);
+    let list = folder.path().join("list");
+    let odd = odd.strip_prefix(folder.path()).unwrap().as_os_str().as_bytes();
+    fs::write(&list, [b"yard/a.wav\0", odd, b"\0"].concat()).unwrap();
+    assert_eq!(names(scan().arg("--files-from").arg(&list)), both);
+    fs::write(&list, "yard/a.wav\n").unwrap();
+    assert_eq!(names(scan().arg("--files-from").arg("-").stdin(fs::File::open(&list).unwrap())), both[..1]);
+    assert_eq!(names(scan().arg("-").stdin(fs::File::open(VOICE).unwrap())), ["-"]);
+    let mut pipe = Command::new("cat").arg(VOICE).stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(names(scan().arg("-").stdin(pipe.stdout.take().unwrap())), ["-"]);
+    pipe.wait().unwrap();
+    for (arguments, told) in [
+        (&["--recursive", "yard/.hidden/none"][..], "there is no such file"),
+        (&["yard"], "scan --recursive takes those in it"),
+        (&["-", "-"], "standard input can be read once only"),
+        (&["--files-from", "missing"], "the list missing cannot be read"),
+    ] {
+        let (code, message) = failure(scan().args(arguments).current_dir(folder.path()));
+        assert!(code != 0 && message.contains(told), "{message}");
+    }
+}
+
+#[test]
+fn a_recording_that_says_when_it_began_is_told_at_that_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("yard_20260314_021500.WAV");
+    fs::copy(VOICE, &named).unwrap();
+    // The comment of a recorder counts more than the name, and has a time zone.
+    let commented = folder.path().join("20200101_000000.wav");
+    let comment = b"Recorded at 05:06:07 14/03/2026 (UTC+2) by AudioMoth 24F31901603710";
+    let list = [b"INFOICMT", &(comment.len() as u32).to_le_bytes()[..], comment, b"\0"].concat();
+    let voice = fs::read(VOICE).unwrap();
+    let list = [b"LIST", &(list.len() as u32).to_le_bytes()[..], &list].concat();
+    fs::write(&commented, [&voice[..36], &list, &voice[36..]].concat()).unwrap();
+    let unnamed = folder.path().join("yard.wav");
+    fs::copy(VOICE, &unnamed).unwrap();
+    let output =
+        run(mimid().args(["scan", "--clock", "--format", "tsv"]).args([&named, &commented, &unnamed]).env("TZ", "Asia/Tokyo"));
+    assert!(output.status.success());
+    let out = String::from_utf8(output.stdout).unwrap();
+    let time = |name: &str| out.lines().find(|row| row.contains(name)).and_then(|row| row.split('\t').nth(5)).unwrap().to_owned();
+    assert!(time("yard_2026").starts_with("2026-03-14T02:15:0") && time("yard_2026").ends_with("+09:00"), "{out}");
+    assert!(time("20200101").starts_with("2026-03-14T05:06:0") && time("20200101").ends_with("+02:00"), "{out}");
+    assert_eq!(time("/yard.wav"), "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("yard.wav: neither it nor its name says when it began"));
+}
+
+#[test]
+fn a_format_that_nothing_here_reads_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("it's a call.amr");
+    fs::write(&path, b"#!AMR\n\x3c\x48").unwrap();
+    // Without a path there is no ffmpeg.
+    let (code, message) = failure(mimid().arg("scan").arg(&path).env("PATH", ""));
+    assert_eq!(code, 1);
+    assert!(
+        message.contains("its sound is AMR, which needs the program ffmpeg: install that program, or convert the file"),
+        "{message}"
+    );
+    assert!(message.contains("ffmpeg -i '") && message.contains("it'\\''s a call.flac'"), "{message}");
 }

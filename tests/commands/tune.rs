@@ -305,7 +305,10 @@ fn a_recording_that_cannot_be_heard_is_told_and_nothing_is_written() {
     let more = |file| [&SCENES[..], &["--write", "--truth", "more.tsv", "text.wav", file]].concat();
     let (code, out, err) = place.tune(&more("cut.wav"));
     assert_eq!((code, out.as_str(), place.config()), (1, "", before.clone()));
-    assert_eq!(err, "mimid: text.wav: this is no recording in a format that is known (WAV, FLAC, Ogg Vorbis, MP3)");
+    assert_eq!(
+        err,
+        "mimid: text.wav: this is no recording in a format that is known (WAV, FLAC, MP3, AAC, M4A, Ogg, Opus, WebM, AIFF, CAF)"
+    );
     place.write("more.tsv", format!("{HEADER}cut.wav\n"));
     let (code, out, err) = place.tune(&[&SCENES[..], &["--write", "--truth", "more.tsv", "cut.wav"]].concat());
     assert_eq!((code, out.as_str(), place.config()), (1, "", before));
@@ -343,4 +346,16 @@ fn a_voice_is_tuned_with_the_shipped_model() {
     assert_eq!((speech["changed"].as_bool(), &speech["before"]["threshold"]), (Some(false), &speech["after"]["threshold"]));
     let child = labels.iter().find(|label| label["label"] == "Child speech, kid speaking").unwrap();
     assert_eq!(child["kind_of"].as_str(), Some("Speech"));
+}
+
+#[test]
+fn a_name_that_a_table_writes_with_escapes_is_found_again() {
+    let place = Place::new("[report]\nlabels = [\"Loud\"]\n");
+    place.record("odd\tname\n\u{1b}[2J.wav", [0.4; 5]);
+    place.record("a\\b.wav", [0.0; 5]);
+    let rows = ["odd\\tname\\n\\x1b[2J.wav\t3\t5\tLoud", "a\\b.wav"].join("\n");
+    place.write("truth.tsv", format!("{HEADER}{rows}\n"));
+    let (code, out, err) = place.tune(&["--truth", "truth.tsv", "odd\tname\n\u{1b}[2J.wav", "a\\b.wav", "--json"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["labels"][0]["examples"], 1, "{out}");
 }

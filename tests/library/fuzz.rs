@@ -40,6 +40,21 @@ fn no_mp3_file_brings_it_down() {
 }
 
 #[test]
+fn no_mp4_file_brings_it_down() {
+    each("mp4", targets::recording);
+}
+
+#[test]
+fn no_matroska_file_brings_it_down() {
+    each("matroska", targets::recording);
+}
+
+#[test]
+fn no_file_of_another_kind_brings_it_down() {
+    each("elementary", targets::recording);
+}
+
+#[test]
 fn no_line_of_the_socket_brings_it_down() {
     each("request", targets::request);
 }

@@ -2,9 +2,15 @@
 //!
 //! | module | does |
 //! | --- | --- |
+//! | `container` | the format of a file, by its first bytes |
 //! | `wav` | RIFF, RF64, BW64 and W64, by their blocks |
-//! | `packeted` | the containers that symphonia reads |
-//! | `coder` | a codec of symphonia at work |
+//! | `ogg` | Ogg with Vorbis, Opus and FLAC, by its pages |
+//! | `mpeg` | MP3, by its frames |
+//! | `packeted` | the containers that symphonia reads; `flac` and `mp4` see to what it leaves out |
+//! | `ffmpeg` | all the rest, where that program is installed; `names` knows what it is |
+//! | `coder` | a codec at work; `opus` is the one that symphonia lacks |
+//! | `window` | the bytes in which pages and frames are looked for |
+//! | `start` | the moment at which a recording began |
 //! | `mixing` | a sample of each frame; whether mixing cancels the sound |
 //! | `player` | a recording as a source, paced as real time |
 //!
@@ -14,37 +20,43 @@
 //! Invariant: a sample is told at its own time. Sound that is missing is silence of the same length, and is told of.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::io::{MediaSourceStream, ReadBytes, SeekBuffered};
 
 use super::CaptureError;
 use crate::capture::source::Channel;
 use crate::resample::{Resampler, check_rate};
+use container::Others;
 use mixing::Mixer;
-use packeted::Packeted;
-use sound::{Bytes, Piece, Refusal, Sound, unreadable};
-use wav::Wav;
+use sound::{Piece, Sound, unreadable};
+pub use start::Start;
 
 mod coder;
+mod container;
+mod ffmpeg;
+mod flac;
 mod mixing;
+mod mp4;
+mod mpeg;
+mod names;
+mod ogg;
+mod opus;
 mod packeted;
 mod player;
 mod sound;
+mod start;
 mod wav;
+mod window;
 
 pub(crate) use player::{AtEnd, open};
 
-/// The bytes by which a format is told.
-const MAGIC_BYTES: usize = 64;
 /// The most frames of silence that are given at a time in the place of missing sound.
 const SILENCE: u64 = 4_096;
 /// The parts of a second by which a stated position may differ from the counted one; containers round their times.
 const TOLERANCE: u32 = 66;
-/// The longest gap that is believed, and the sum of all, in seconds.
+/// The longest gap that is believed, in seconds, and the most frames of all: six hours at 48 kHz.
 const LONGEST_GAP_S: u64 = 3_600;
-const LONGEST_GAPS_S: u64 = 24 * 3_600;
+const MOST_SILENCE: u64 = 1 << 30;
 
 /// A recording while it is read.
 pub struct Decoder {
@@ -99,14 +111,35 @@ impl Decoder {
     pub fn open(path: &Path, channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
         let bad = |what: String| CaptureError::Recording { path: path.into(), what };
         let file = File::open(path).map_err(|error| bad(unreadable(&error)))?;
+        Self::of_file(file, path, Others::Asked, channel, gain_db)
+    }
+
+    /// Opens a recording as [`open`](Self::open) does, and runs no other program for a format that is not known here.
+    pub fn open_alone(path: &Path, channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
+        let bad = |what: String| CaptureError::Recording { path: path.into(), what };
+        let file = File::open(path).map_err(|error| bad(unreadable(&error)))?;
+        Self::of_file(file, path, Others::Left, channel, gain_db)
+    }
+
+    /// Opens the recording that comes on standard input.
+    pub fn open_standard_input(channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
+        let path = Path::new("standard input");
+        match std::io::stdin().as_fd().try_clone_to_owned() {
+            Ok(descriptor) => Self::of_file(File::from(descriptor), path, Others::Left, channel, gain_db),
+            Err(error) => Err(CaptureError::Recording { path: path.into(), what: unreadable(&error) }),
+        }
+    }
+
+    fn of_file(file: File, path: &Path, others: Others, channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
+        let bad = |what: String| CaptureError::Recording { path: path.into(), what };
         let metadata = file.metadata().map_err(|error| bad(unreadable(&error)))?;
         if metadata.is_dir() {
-            return Err(bad("this is a folder, not a recording".to_owned()));
+            return Err(bad("this is a folder, not a recording; scan --recursive takes those in it".to_owned()));
         }
         if metadata.is_file() && metadata.len() == 0 {
             return Err(bad("the file is empty".to_owned()));
         }
-        let sound = sound(file, path).map_err(|refusal| bad(refusal.to_string()))?;
+        let sound = container::sound(file, path, others).map_err(|refusal| bad(refusal.to_string()))?;
         let mut opened = Self {
             path: path.into(),
             sound,
@@ -142,6 +175,11 @@ impl Decoder {
     /// The number of frames, as the file states it or as it follows from its length; `None` where it would be an estimate.
     pub fn n_frames(&self) -> Option<u64> {
         self.sound.n_frames()
+    }
+
+    /// The moment at which the recording began, as its metadata or its name says.
+    pub fn start(&self) -> Option<Start> {
+        self.sound.start().or_else(|| start::of_name(&self.path))
     }
 
     /// Appends the samples of the next piece to `out`: a moment of sound, never the whole recording.
@@ -184,11 +222,17 @@ impl Decoder {
         if self.missing.jumps > 0 {
             remarks.push("the positions in the file jump by hours, so that times after that are counted on".to_owned());
         }
+        if let Some((seconds, place)) = self.lacks().filter(|_| !self.sound.is_dense()) {
+            remarks.push(format!(
+                "it leaves out {seconds:.2} s {place}, as where a recorder paused; times behind are told with them"
+            ));
+        }
         let truncated = self.sound.is_truncated().then(|| "is truncated; what it holds was scanned".to_owned());
-        Findings { incomplete: self.lacks().or(truncated), remarks }
+        Findings { incomplete: self.damage().or(truncated), remarks }
     }
 
-    fn lacks(&self) -> Option<String> {
+    /// The seconds that are missing, and where.
+    fn lacks(&self) -> Option<(f64, String)> {
         let Missing { first_at, frames, places, .. } = self.missing;
         let seconds = |frames: u64| frames as f64 / f64::from(self.rate_hz.max(1));
         let place = match places {
@@ -196,9 +240,13 @@ impl Decoder {
             1 => format!("at {:.1} s", seconds(first_at)),
             _ => format!("at {places} places, the first at {:.1} s", seconds(first_at)),
         };
+        Some((seconds(frames), place))
+    }
+
+    fn damage(&self) -> Option<String> {
+        let (seconds, place) = self.lacks().filter(|_| self.sound.is_dense())?;
         let end = if self.sound.is_truncated() { ", and is truncated" } else { "" };
-        let lacks = seconds(frames);
-        Some(format!("lacks {lacks:.2} s of sound {place}, where it is damaged{end}; the rest was scanned at its own times"))
+        Some(format!("lacks {seconds:.2} s of sound {place}, where it is damaged{end}; the rest was scanned at its own times"))
     }
 
     fn next_piece(&mut self) -> Result<Option<Piece>, CaptureError> {
@@ -212,7 +260,7 @@ impl Decoder {
         let rate = u64::from(self.rate_hz);
         let late = i128::from(stated) + self.shift - i128::from(self.at);
         let Missing { first_at, frames, places, jumps } = &mut self.missing;
-        if late > i128::from(LONGEST_GAP_S * rate) || late + i128::from(*frames) > i128::from(LONGEST_GAPS_S * rate) {
+        if late > i128::from(LONGEST_GAP_S * rate) || late + i128::from(*frames) > i128::from(MOST_SILENCE) {
             *jumps += 1;
             self.shift -= late;
             return 0;
@@ -276,49 +324,5 @@ impl Decoder {
         let Some(wanted) = self.mixer.missing(piece.channels).filter(|_| !self.interleaved.is_empty()) else { return Ok(()) };
         let source_name = self.path.display().to_string();
         Err(CaptureError::Channel { source_name, wanted, available: u16::try_from(piece.channels).unwrap_or(u16::MAX) })
-    }
-}
-
-/// The sound of a file, whichever format it has.
-fn sound(file: File, path: &Path) -> Result<Box<dyn Sound>, Refusal> {
-    let mut bytes = MediaSourceStream::new(Box::new(file), Default::default());
-    let magic = magic(&mut bytes).map_err(|error| Refusal::Broken(unreadable(&error)))?;
-    let is_wav = match magic.get(..4) {
-        Some(b"RIFF" | b"RF64" | b"BW64") => magic.get(8..12) == Some(b"WAVE"),
-        Some(b"riff") => magic.get(24..28) == Some(b"wave"),
-        _ => false,
-    };
-    if is_wav {
-        return Ok(Box::new(Wav::open(bytes)?));
-    }
-    let mut hint = Hint::new();
-    if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
-        hint.with_extension(extension);
-    }
-    Ok(Box::new(Packeted::open(bytes, &hint)?))
-}
-
-/// The first bytes of the file, which stay to be read.
-fn magic(bytes: &mut Bytes) -> std::io::Result<Vec<u8>> {
-    bytes.ensure_seekback_buffer(MAGIC_BYTES);
-    let mut magic = Vec::new();
-    while magic.len() < MAGIC_BYTES {
-        match bytes.read_byte() {
-            Ok(byte) => magic.push(byte),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.seek_buffered_rev(magic.len());
-    Ok(magic)
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Refusal::Format => f.write_str("this is no recording in a format that is known (WAV, FLAC, Ogg Vorbis, MP3)"),
-            Refusal::Codec(name) => write!(f, "its sound is coded as {name}, which is not known"),
-            Refusal::Broken(sentence) => f.write_str(sentence),
-        }
     }
 }

@@ -4,6 +4,8 @@
 
 use symphonia::core::io::MediaSourceStream;
 
+use super::start::Start;
+
 /// A piece of decoded sound: the frames of a packet or of a few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
@@ -31,11 +33,24 @@ pub(super) trait Sound: Send {
         false
     }
 
+    /// Whether a gap between the positions of pieces is damage; in some containers a recorder may pause.
+    fn is_dense(&self) -> bool {
+        true
+    }
+
+    /// The moment at which the recording began, if its metadata says so.
+    fn start(&self) -> Option<Start> {
+        None
+    }
+
     /// The oddities of the file that cost no sound, a clause each.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
 }
+
+/// The formats that are read without another program.
+pub(super) const FORMATS: &str = "WAV, FLAC, MP3, AAC, M4A, Ogg, Opus, WebM, AIFF, CAF";
 
 /// The reason why a container gives no sound at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +61,16 @@ pub(super) enum Refusal {
     Codec(String),
     /// The file has a fault; a sentence says which.
     Broken(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Format => write!(f, "this is no recording in a format that is known ({FORMATS})"),
+            Refusal::Codec(name) => write!(f, "its sound is {name}, which needs the program ffmpeg"),
+            Refusal::Broken(sentence) => f.write_str(sentence),
+        }
+    }
 }
 
 /// The sentence about a panic of the decoder, which is the file's fault and ends neither the daemon nor the scan of other

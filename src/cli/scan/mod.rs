@@ -6,6 +6,8 @@
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use jiff::ZonedDateTime;
+
 use super::{ConfigArg, Failure, ListeningArgs, exit, load, say};
 use crate::cli::progress::progress;
 use crate::config::Loaded;
@@ -19,22 +21,33 @@ use crate::recording::{self, Engine, Listening, RecordingError};
 
 mod curve;
 mod format;
+mod inputs;
 mod lanes;
 mod segments;
 mod table;
 
 pub use format::Format;
-use format::{Found, Writer};
+use format::{Clock, Found, Writer};
 use indicatif::MultiProgress;
+use inputs::Folders;
 use lanes::Piecewise;
 use table::TableFile;
 
 /// Find the sound events in recordings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recordings, in any common format
-    #[arg(required = true, value_name = "FILE")]
+    /// The recordings, in any common format; - is standard input
+    #[arg(required_unless_present = "files_from", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Also scan the recordings that this file names, one a line, or each with a NUL behind it; - is standard input
+    #[arg(long, value_name = "LIST")]
+    files_from: Option<PathBuf>,
+    /// Scan the recordings in folders and below; hidden ones are left out
+    #[arg(long, short)]
+    recursive: bool,
+    /// Also tell the times of day, where a recording or its name says when it began; a time without a zone is local
+    #[arg(long)]
+    clock: bool,
     /// How to print the events
     #[arg(long, value_enum, default_value_t = Format::Pretty)]
     format: Format,
@@ -53,9 +66,17 @@ pub struct Args {
     config: ConfigArg,
 }
 
+impl Args {
+    fn clock(&self) -> Clock {
+        if self.clock { Clock::Told } else { Clock::Untold }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    if args.format == Format::Audacity && args.files.len() > 1 {
+    let folders = if args.recursive { Folders::Walked } else { Folders::Refused };
+    let files = inputs::recordings(&args.files, args.files_from.as_deref(), folders)?;
+    if args.format == Format::Audacity && files.len() > 1 {
         let message =
             "a label track of Audacity belongs to one recording; scan the recordings one at a time, or use --format tsv";
         return Err(Failure::new(message, exit::USAGE));
@@ -68,7 +89,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::new(message, exit::USAGE));
     }
     if folders.iter().any(Option::is_some)
-        && let Some([first, second]) = table::same_table(&args.files)
+        && let Some([first, second]) = table::same_table(&files)
     {
         let message = format!(
             "{} and {} would both write the table of {:?}; scan them into folders of their own",
@@ -92,23 +113,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         format: args.format,
         unconfirmed: args.unconfirmed,
         listening: args.listening.listening(),
+        clock: args.clock(),
         bars: MultiProgress::new(),
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    Writer::new(args.format, &mut out).begin()?;
+    Writer::new(args.format, args.clock(), &mut out).begin()?;
     let hear = |engine: &mut Engine, file: &PathBuf, found: &mut Piecewise| scanner.scan(engine, file, folders, found);
     let mut failed = 0;
-    lanes::run(&args.files, (&scanner.model, &runtime, threads), hear, &mut out, |sentence| {
+    lanes::run(&files, (&scanner.model, &runtime, threads), hear, &mut out, |sentence| {
         failed += 1;
         say(format_args!("mimid: {sentence}"));
     })?;
     match failed {
         0 => Ok(()),
-        1 if args.files.len() == 1 => Err(Failure { message: String::new(), exit_code: exit::FAILED }),
-        _ => Err(Failure::new(
-            format_args!("{failed} of {} recordings could not be scanned whole", args.files.len()),
-            exit::FAILED,
-        )),
+        1 if files.len() == 1 => Err(Failure { message: String::new(), exit_code: exit::FAILED }),
+        _ => Err(Failure::new(format_args!("{failed} of {} recordings could not be scanned whole", files.len()), exit::FAILED)),
     }
 }
 
@@ -119,6 +138,7 @@ struct Scanner {
     format: Format,
     unconfirmed: bool,
     listening: Listening,
+    clock: Clock,
     bars: MultiProgress,
 }
 
@@ -132,6 +152,7 @@ impl Scanner {
     ) -> Result<(), RecordingError> {
         let mut decoder = recording::open(path, self.listening)?;
         let mut ear = recording::ear(path, &decoder, &self.model, self.rules.clone())?;
+        let began = recording::began(&decoder).filter(|_| self.clock == Clock::Told);
         let create = |folder| TableFile::create(folder, path);
         let (scores, segments) = (scores.map(create).transpose()?, segments.map(create).transpose()?);
         if scores.is_some() || segments.is_some() {
@@ -144,8 +165,8 @@ impl Scanner {
                 return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
             }
             for detection in detections.drain(..) {
-                if let Some(found) = found(path, ear, &detection, self.unconfirmed) {
-                    Writer::new(self.format, &mut *out).event(&found)?;
+                if let Some(found) = found(path, ear, &detection, began.as_ref(), self.unconfirmed) {
+                    Writer::new(self.format, self.clock, &mut *out).event(&found)?;
                 }
             }
             Ok(())
@@ -157,6 +178,9 @@ impl Scanner {
         progress.finish_and_clear();
         out.flush()?;
         recording::remarks(path, &decoder).into_iter().for_each(|sentence| out.remark(sentence));
+        if began.is_none() && self.clock == Clock::Told {
+            out.remark(format!("{}: neither it nor its name says when it began", path.display()));
+        }
         if let Some(table) = scores {
             table.write(|out| curve::write(&ear, &self.model, out))?;
         }
@@ -168,12 +192,19 @@ impl Scanner {
 }
 
 /// The event that a detection ends, as it is printed; `None` for other detections and for events that are not asked for.
-fn found<'a>(path: &'a Path, ear: &'a Ear, detection: &Detection, unconfirmed: bool) -> Option<Found<'a>> {
+fn found<'a>(
+    path: &'a Path,
+    ear: &'a Ear,
+    detection: &Detection,
+    began: Option<&'a ZonedDateTime>,
+    unconfirmed: bool,
+) -> Option<Found<'a>> {
     let ended = recording::ended(ear, detection).filter(|ended| unconfirmed || ended.reason != EndReason::Unconfirmed)?;
     let seconds = |samples: u64| samples as f64 / f64::from(ear.model_rate_hz());
     let rules = ear.rules();
     Some(Found {
         file: path,
+        began,
         subject: &rules[detection.rule].subject,
         onset_s: ended.onset_s,
         offset_s: ended.offset_s,

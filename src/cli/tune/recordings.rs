@@ -1,12 +1,15 @@
 //! Joins the rows of the truth with the recordings, and collects the faults of both.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::truth::{self, TruthRow};
 use crate::config::Fault;
 use crate::model::Labels;
 use crate::recording::{self, Listening};
+use crate::text::unescaped;
 use crate::tune::matching::Span;
 
 /// The time in seconds by which an event may end after its recording, because times are rounded.
@@ -193,8 +196,16 @@ impl Join<'_> {
     /// The recording of a name, which is a path relative to the truth's folder or to the working directory, or the end of one
     /// recording's path.
     fn by_name(&self, name: &str) -> Result<usize, String> {
+        self.by_path(Path::new(name)).or_else(|sentence| {
+            // A table that `scan` wrote has escapes in the place of what would break its lines.
+            let name = unescaped(name).filter(|raw| raw != name.as_bytes()).ok_or_else(|| sentence.clone())?;
+            self.by_path(Path::new(OsStr::from_bytes(&name))).map_err(|_| sentence)
+        })
+    }
+
+    fn by_path(&self, name: &Path) -> Result<usize, String> {
         let beside = self.path.parent().unwrap_or(Path::new("")).join(name);
-        for path in [beside.as_path(), Path::new(name)] {
+        for path in [beside.as_path(), name] {
             if let Ok(place) = path.canonicalize() {
                 match self.places.iter().position(|other| *other == place) {
                     Some(at) => return Ok(at),

@@ -14,7 +14,9 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
 use super::coder::{Coder, NoSound};
+use super::mpeg::Mpeg;
 use super::sound::{Bytes, Piece, Refusal, Sound, unreadable};
+use super::start::{self, Start};
 use header::{Format, Header};
 
 pub(super) mod header;
@@ -56,8 +58,16 @@ enum Samples {
 
 impl Wav {
     /// Opens the file from its beginning.
-    pub fn open(mut bytes: Bytes) -> Result<Self, Refusal> {
+    pub fn open(mut bytes: Bytes) -> Result<Box<dyn Sound>, Refusal> {
         let header = header::read(&mut bytes)?;
+        match header.format.tag {
+            0x50 | 0x55 => Ok(Box::new(Mpeg::open(bytes)?)),
+            _ => Ok(Box::new(Self::of(bytes, header)?)),
+        }
+    }
+
+    /// The blocks behind a header.
+    fn of(bytes: Bytes, header: Header) -> Result<Self, Refusal> {
         let (codec, blocks) = Blocks::of(&header.format)?;
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(codec).with_sample_rate(header.format.rate_hz).with_channels(match header.format.channels {
@@ -132,6 +142,10 @@ impl Sound for Wav {
         self.header.is_truncated || self.ended_early
     }
 
+    fn start(&self) -> Option<Start> {
+        start::of_chunks(&self.header.about, self.header.format.rate_hz)
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.header.remark.map(str::to_owned).into_iter().collect()
     }
@@ -178,8 +192,6 @@ fn codec_name(format: &Format) -> String {
         1 | 3 => format!("PCM of {} bits in blocks of {} bytes", format.bits, format.block),
         0x31 => "GSM 6.10".to_owned(),
         0x40 | 0x45 | 0x64 | 0x65 => "G.72x".to_owned(),
-        0x50 => "MP2".to_owned(),
-        0x55 => "MP3".to_owned(),
         0xff | 0x1600 | 0x1610 => "AAC".to_owned(),
         0x160..=0x163 => "Windows Media Audio".to_owned(),
         0x2000 => "AC-3".to_owned(),

@@ -26,7 +26,7 @@ fn fmt(tag: u16, channels: u16, block: u16, bits: u16) -> Vec<u8> {
 }
 
 /// All samples of a file, and its sound at its end.
-fn samples(bytes: MediaSourceStream<'static>) -> (Vec<f32>, Wav) {
+fn samples(bytes: MediaSourceStream<'static>) -> (Vec<f32>, Box<dyn Sound>) {
     let mut wav = Wav::open(bytes).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let (mut all, mut piece) = (Vec::new(), Vec::new());
     while wav.next(&mut piece).unwrap().is_some() {
