@@ -69,7 +69,9 @@ pub fn slug(name: &str) -> String {
 impl SuitedThresholds {
     /// The thresholds for events that are at least as probable as `sure`, 0…1. The model's own are for even odds, 0.5.
     pub(crate) fn at(&self, sure: f32) -> Self {
-        let shifted = |threshold: f32| probability(log_odds(threshold) + log_odds(sure));
+        let asked = log_odds(sure);
+        // Even odds leave the numbers as the table has them, to the last digit.
+        let shifted = |threshold: f32| if asked == 0.0 { threshold } else { probability(log_odds(threshold) + asked) };
         Self { threshold: shifted(self.threshold), start_threshold: shifted(self.start_threshold), ..*self }
     }
 }

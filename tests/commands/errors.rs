@@ -225,6 +225,31 @@ fn what_prints_and_ends() {
 }
 
 #[test]
+fn each_label_of_the_preset_has_its_section_its_announcement_and_its_false_alarms() {
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_slice(&run(mimid().args(["labels", "--preset", "home", "--json"]).args(arguments)).stdout).unwrap()
+    };
+    let home = json(&[]);
+    assert_eq!(home.as_array().unwrap().len(), 150);
+    for label in home.as_array().unwrap() {
+        assert!(label["section"].is_string() && label["false_alarms_per_day"].as_f64() > Some(0.0), "{label}");
+        // Thresholds are printed as far as they mean anything.
+        let digits = label["threshold"].to_string().len();
+        assert!(["at once", "confirmed"].contains(&label["announce"].as_str().unwrap()) && digits <= 6, "{label}");
+    }
+    // The rate belongs to the label's own threshold and announcement.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    for own in ["threshold = 0.123", "announce = \"confirmed\"", "start_threshold = 0.01"] {
+        std::fs::write(&path, format!("[labels.Doorbell]\n{own}\n")).unwrap();
+        let doorbell = json(&["Doorbell", "--config", path.to_str().unwrap()])[0].clone();
+        assert!(doorbell["false_alarms_per_day"].is_null() && doorbell["section"] == "Doors and phones", "{own}: {doorbell}");
+    }
+    let text = String::from_utf8(run(mimid().args(["labels", "--preset", "home"])).stdout).unwrap();
+    assert!(text.starts_with("Safety\nSmoke detector") && text.contains("\n\nWeather\nThunder "), "{text}");
+}
+
+#[test]
 fn the_shipped_configuration_is_valid_for_the_shipped_model() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/mimid.toml");
     let output = run(mimid().arg("check").arg("--config").arg(&shipped));

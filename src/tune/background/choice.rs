@@ -8,7 +8,7 @@
 use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
 use crate::detect::peaks::CurveKind;
-use crate::detect::rule::Rule;
+use crate::detect::rule::{Announce, Rule};
 use crate::model::Labels;
 use crate::tune::bootstrap::upper_rate;
 
@@ -98,7 +98,10 @@ pub struct Advice {
 pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day: f64) -> Advice {
     let hours = statistics.hours().max(1e-3);
     let records = |kind| rules.iter().map(move |rule| statistics.record(&rule.members, kind)).collect::<Vec<Record>>();
-    let (two_sided, causal) = (records(CurveKind::Confirmed), records(CurveKind::Causal));
+    let (two_sided, mut causal) = (records(CurveKind::Confirmed), records(CurveKind::Causal));
+    // A causal score that nobody is told of is no alarm.
+    let waits = |rule: usize| rules[rule].gate.announce == Announce::Confirmed;
+    causal.iter_mut().enumerate().filter(|(rule, _)| waits(*rule)).for_each(|(_, record)| *record = Record::default());
     // An alarm is announced, confirmed, or both. Announced and confirmed alarms get half of the budget each, so their sum stays
     // within it.
     let budget = per_day / 24.0 * hours / 2.0;
@@ -110,7 +113,11 @@ pub fn advise(statistics: &Statistics, rules: &[Rule], labels: &Labels, per_day:
     let choices: Vec<Choice> = (0..rules.len())
         .map(|rule| {
             let threshold = number(&two_sided[rule], thresholds[rule], places[rule], ceilings[rule]);
-            let start_threshold = number(&causal[rule], starts[rule], start_places[rule], ceilings[rule]);
+            let in_force = starts[rule];
+            let start_threshold = match waits(rule) {
+                true => Number { in_force, advised: in_force, n_in_force: 0, n_advised: 0 },
+                false => number(&causal[rule], in_force, start_places[rule], ceilings[rule]),
+            };
             let is_announced = start_threshold.n_in_force > threshold.n_in_force;
             let record = if is_announced { &causal[rule] } else { &two_sided[rule] };
             let ignore = places[rule] > ceilings[rule];

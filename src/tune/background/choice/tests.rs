@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::statistics::{Gatherer, Moment, Place};
 use super::*;
-use crate::detect::rule::{Announce, Gate};
+use crate::detect::rule::Gate;
 use crate::event::Subject;
 
 fn rule(label: usize, threshold: f32) -> Rule {
@@ -68,6 +68,16 @@ fn what_rises_too_high_at_once_is_told_once_it_is_confirmed() {
     let choice = advised(2.0, &[(0, CurveKind::Causal, 0.97), (0, CurveKind::Causal, 0.96), (0, CurveKind::Confirmed, 0.01)]);
     assert_eq!(choice.start_threshold.advised, 1.0);
     assert!(!choice.ignore && !choice.threshold.is_changed(), "{choice:?}");
+}
+
+#[test]
+fn what_waits_for_its_confirmation_has_no_alarms_before_it() {
+    let mut rules: Vec<Rule> = (0..20).map(|label| rule(label, 0.2)).collect();
+    rules[0].gate.announce = Announce::Confirmed;
+    let peaks = [(0, CurveKind::Causal, 0.9), (0, CurveKind::Causal, 0.8), (0, CurveKind::Confirmed, 0.3)];
+    let choice = advise(&heard(2.0, &peaks), &rules, &Labels::default(), 1.0).choices[0].clone();
+    assert_eq!((choice.n_in_force(), choice.start_threshold.is_changed()), (1, false), "{choice:?}");
+    assert!(choice.threshold.advised > 0.3, "{choice:?}");
 }
 
 #[test]
