@@ -1,6 +1,8 @@
 //! Messages to the service manager: ready, reloading, stopping, the watchdog, and a line of status.
 //!
-//! They do nothing where no service manager listens.
+//! They do nothing where no service manager listens. The folder that it gives the daemon for its state is known here as well.
+
+use std::path::PathBuf;
 
 use sd_notify::NotifyState;
 
@@ -30,6 +32,13 @@ pub fn alive() {
 /// Says that the daemon shuts down.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
+}
+
+/// The folder in which the service manager lets the daemon keep what outlives it; `None` where there is none.
+pub fn state_directory() -> Option<PathBuf> {
+    // Several folders are joined by colons, and the first one is ours.
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
 fn notify(states: &[NotifyState]) {

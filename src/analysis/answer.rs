@@ -110,7 +110,14 @@ impl Answerer<'_> {
                     None if self.ignored.contains(&label) => Why::Ignored,
                     None => Why::NotReported,
                 };
-                TopLabel { subject: self.model.labels.subjects()[label].clone(), score, confirmed, thresholds: None, why }
+                TopLabel {
+                    subject: self.model.labels.subjects()[label].clone(),
+                    score,
+                    confirmed,
+                    background: None,
+                    thresholds: None,
+                    why,
+                }
             }
             Entry::Rule(index) => {
                 let (rule, glance) = (&rules[index], ear.detector().glance(index));
@@ -121,7 +128,8 @@ impl Answerer<'_> {
                     Why::new(&glance, reported_as, &rule.gate, moment)
                 });
                 let thresholds = Some(Thresholds::from(&rule.gate));
-                TopLabel { subject: rule.subject.clone(), score, confirmed, thresholds, why }
+                let background = glance.map(|glance| glance.background);
+                TopLabel { subject: rule.subject.clone(), score, confirmed, background, thresholds, why }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The analysis thread, one for all sources: pops samples, extends features, batches the windows that are due, decides events.
 //!
 //! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches.
-//! `shedding` scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and
+//! `backgrounds` keeps what a source that is away had learnt. `shedding` scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and
 //! `peaks` answer. `outbox` hands the reports over.
 //!
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
@@ -20,6 +20,7 @@ use crate::ring::Reader;
 use crate::stats::{SourceStats, Stats};
 
 mod answer;
+pub mod backgrounds;
 mod clock;
 mod outbox;
 mod peaks;
@@ -30,6 +31,7 @@ mod slot;
 mod thread;
 mod view;
 
+use backgrounds::Backgrounds;
 pub(crate) use clock::Now;
 use query::Query;
 use thread::Thread;
@@ -122,16 +124,19 @@ pub struct Analysis {
     pub outcomes: Sender<Outcome>,
     /// The daemon's counters.
     pub stats: Arc<Stats>,
+    /// The backgrounds of the sources when they were last heard with this model.
+    pub backgrounds: Backgrounds,
 }
 
 impl Analysis {
-    /// Runs until it is told to shut down, or until the model fails.
-    pub fn run(self) {
+    /// Runs until it is told to shut down, or until the model fails. Returns the backgrounds of the sources.
+    pub fn run(self) -> Backgrounds {
         let outcomes = self.outcomes.clone();
         let mut thread = Thread::new(self);
         if let Err(error) = thread.run() {
             // The pipeline is told and stops the daemon; if it is gone already, so are we.
             let _ = outcomes.send(Outcome::Failed(error));
         }
+        thread.into_backgrounds()
     }
 }

@@ -93,6 +93,8 @@ pub struct TopLabel {
     pub score: f32,
     /// The newest confirmed score, 0…1, which is some seconds old; `None` before the first, and without a rule.
     pub confirmed: Option<f32>,
+    /// The background, a score 0…1 that is always there, and 0.01 where it is quiet; `None` without a rule.
+    pub background: Option<f32>,
     /// The thresholds in force; `None` where the label is not reported by itself.
     pub thresholds: Option<Thresholds>,
     /// Why it is an event just now, or why not.

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use jiff::Timestamp;
 
+use super::backgrounds::{self, Backgrounds};
 use super::clock::{Now, WallClock};
 use super::outbox::Outbox;
 use super::peaks::PeakRing;
@@ -59,11 +61,13 @@ pub(super) struct Thread {
     n_attached: u64,
     /// The slot whose windows come first in the next batch, so that none starves.
     turn: usize,
+    /// The backgrounds of the sources that are not attached.
+    backgrounds: Backgrounds,
 }
 
 impl Thread {
     pub fn new(analysis: Analysis) -> Self {
-        let Analysis { model, inference, ruleset, commands, reports, outcomes, stats } = analysis;
+        let Analysis { model, inference, ruleset, commands, reports, outcomes, stats, backgrounds } = analysis;
         Self {
             shape: Arc::new(view::shape(&model)),
             model,
@@ -82,7 +86,13 @@ impl Thread {
             peaks: PeakRing::default(),
             n_attached: 0,
             turn: 0,
+            backgrounds,
         }
+    }
+
+    /// The backgrounds of all sources, at the end.
+    pub fn into_backgrounds(self) -> Backgrounds {
+        self.backgrounds
     }
 
     pub fn run(&mut self) -> Result<(), ModelError> {
@@ -145,6 +155,7 @@ impl Thread {
             Command::Detach { source, reason, report } => {
                 if let Some(index) = self.slots.iter().position(|slot| slot.source == source) {
                     self.end_events(index, reason);
+                    self.keep_background(index);
                     self.slots.remove(index);
                 }
                 if let Some(report) = report {
@@ -173,7 +184,7 @@ impl Thread {
 
     fn attach(&mut self, mut attachment: Attachment) {
         let report = attachment.report.take();
-        let ear = match Ear::new(&self.model, self.ruleset.rules.clone(), attachment.rate_hz) {
+        let mut ear = match Ear::new(&self.model, self.ruleset.rules.clone(), attachment.rate_hz) {
             Ok(ear) => ear,
             Err(error) => {
                 tracing::error!(source = %attachment.source, %error, "the source cannot be heard");
@@ -185,6 +196,9 @@ impl Thread {
             self.outbox.publish(report);
         }
         self.slots.retain(|slot| slot.source != attachment.source);
+        if let Some(background) = self.backgrounds.get(&attachment.source) {
+            backgrounds::restore(background, &mut ear, Timestamp::now());
+        }
         self.n_attached += 1;
         let mut slot = Slot::new(attachment, ear, self.n_attached);
         if self.peaks.is_kept() {
@@ -330,6 +344,12 @@ impl Thread {
         self.report_found(index);
     }
 
+    /// Keeps the background of a source that goes, for when it comes back.
+    fn keep_background(&mut self, index: usize) {
+        let Slot { source, ear, .. } = &self.slots[index];
+        self.backgrounds.insert(source.clone(), backgrounds::of(ear, Timestamp::now()));
+    }
+
     fn replace_rules(&mut self, ruleset: Ruleset) {
         // The labels that the report leaves out concern no ear.
         if ruleset.rules != self.ruleset.rules {
@@ -347,8 +367,9 @@ impl Thread {
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Paused);
         }
-        // The peaks of the old model's labels are not the new one's.
+        // The peaks and the backgrounds of the old model's labels are not the new one's.
         self.peaks.clear();
+        self.backgrounds.clear();
         self.ruleset = ruleset;
         self.shape = Arc::new(view::shape(&model));
         self.model = model;
@@ -371,6 +392,7 @@ impl Thread {
         }
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Shutdown);
+            self.keep_background(index);
         }
         self.outbox.drain(Instant::now() + DRAINING);
         Ok(())

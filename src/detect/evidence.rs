@@ -119,6 +119,11 @@ impl CausalPast {
         self.background[curve]
     }
 
+    /// Sets the present background of a curve, in log odds.
+    pub fn set_background(&mut self, curve: usize, background: f32) {
+        self.background[curve] = if background.is_nan() { QUIET } else { background.clamp(QUIET, -QUIET) };
+    }
+
     /// The background of a curve before a hop, in log odds; `None` where the hop is forgotten.
     pub fn background_before(&self, curve: usize, hop: u64) -> Option<f32> {
         let is_known = hop < self.n_hops && hop + MEMORY >= self.n_hops;
@@ -216,6 +221,13 @@ impl EvidenceOf {
         let causal = past.highest(curve, at, at + self.reach);
         let background = past.background_before(curve, at).unwrap_or(past.background(curve));
         weights.of(&EvidenceParts { confirmed, causal, duration_s: 1.0, snr_db: None, background })
+    }
+
+    /// Sets the present background of a curve, in log odds.
+    pub fn set_background(&mut self, curve: usize, background: f32) {
+        if let Some((_, past)) = &mut self.weights {
+            past.set_background(curve, background);
+        }
     }
 
     /// The present background of a curve in log odds; `None` where there are no weights.

@@ -57,6 +57,9 @@ const USUAL_RISE_MS: u64 = 300;
 /// The newest stretch of sound over which the present loudness is measured, in milliseconds.
 const LOUDNESS_MS: u64 = 300;
 
+/// A background that is higher than that of a label which is not heard by less is not worth to be kept, in log odds.
+const LEAST_BACKGROUND: f32 = 0.1;
+
 /// One step of one event: what a detector reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
@@ -310,6 +313,21 @@ impl Detector {
         let confirmed = self.curves.confirmed().map(|values| self.evidence.of_value(rule, values[rule], self.curves.n_values()));
         let background = probability(self.evidence.background(rule).unwrap_or(evidence::QUIET));
         Some(Glance { causal, confirmed, background, standing, reported_as })
+    }
+
+    /// The rules whose label is always there to some degree, with their backgrounds in log odds.
+    pub fn backgrounds(&self) -> impl Iterator<Item = (&Rule, f32)> {
+        let of = |rule| self.evidence.background(rule).filter(|background| background - evidence::QUIET > LEAST_BACKGROUND);
+        self.rules.iter().enumerate().filter_map(move |(index, rule)| Some((rule, of(index)?)))
+    }
+
+    /// Sets the background of each rule that `of` knows one of, in log odds.
+    pub fn set_backgrounds(&mut self, of: impl Fn(&Rule) -> Option<f32>) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if let Some(background) = of(rule) {
+                self.evidence.set_background(index, background);
+            }
+        }
     }
 
     /// The numbers of the open events that the confirmed score has confirmed for at least one of their rules, in no order.

@@ -284,6 +284,11 @@ impl Ear {
         &self.detector
     }
 
+    /// Sets the background of each rule that `of` knows one of; see [`Detector::set_backgrounds`].
+    pub(crate) fn set_backgrounds(&mut self, of: impl Fn(&Rule) -> Option<f32>) {
+        self.detector.set_backgrounds(of);
+    }
+
     /// The present loudness, as a rule's `min_level_dbfs` is compared with it, in dBFS.
     pub(crate) fn loudness_dbfs(&self) -> f32 {
         self.detector.loudness_dbfs(self.now(), &self.meter)

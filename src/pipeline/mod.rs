@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::analysis::backgrounds::Backgrounds;
 use crate::analysis::{Analysis, Command, Now, Outcome, Ruleset};
 use crate::capture::CaptureError;
 use crate::capture::source::SourceConfig;
@@ -27,6 +28,7 @@ use crate::publish::wire;
 use crate::stats::Stats;
 use crate::systemd;
 
+mod backgrounds;
 mod directory;
 mod editor;
 mod error;
@@ -103,7 +105,7 @@ pub struct Daemon {
     commands: Sender<Command>,
     outcomes: Receiver<Outcome>,
     reports: Sender<Report>,
-    analysis: JoinHandle<()>,
+    analysis: JoinHandle<Backgrounds>,
     publisher: Publisher,
     socket: PathBuf,
     pauses: Pauses,
@@ -143,6 +145,7 @@ impl Daemon {
             reports: reports.clone(),
             outcomes: told,
             stats: stats.clone(),
+            backgrounds: backgrounds::load(&model.sha256),
         };
         let publisher = Publisher::start(bound, published, directory, config.sinks.clone(), stats.clone()).map_err(system)?;
         let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
@@ -361,6 +364,11 @@ impl Daemon {
         let _ = self.commands.send(Command::Shutdown);
         while !self.analysis.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.analysis.is_finished()
+            && let Ok(backgrounds) = self.analysis.join()
+        {
+            backgrounds::save(&self.model.sha256, backgrounds);
         }
         drop(self.reports);
         // Clients that wait for an edit get its answer before they are disconnected.

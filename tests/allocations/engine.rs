@@ -143,6 +143,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
     let (mut writer, reader) = ring(rate_hz as usize);
     let (source, stats): (Arc<str>, _) = ("noise".into(), Arc::new(SourceStats::new("noise".into())));
     let analysis = Analysis {
+        backgrounds: Default::default(),
         inference: Inference::new(tagger(&model), offers),
         ruleset: Ruleset { rules: rules(&model, FAR), ignored: Vec::new() },
         model: model.clone(),

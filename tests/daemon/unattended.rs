@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::support::{Client, Daemon, RINGTONE, mimid, run, until};
+use crate::support::{Client, Daemon, RINGTONE, VOICE, looped, mimid, run, until};
 use serde_json::Value;
 
 /// Replaces a configuration file in one step, as an editor does.
@@ -147,4 +147,27 @@ fn start_up_and_reload_log_the_warnings_that_check_prints() {
         assert_eq!(all[before..], expected, "{text}");
         before = all.len();
     }
+}
+
+#[test]
+fn a_background_outlives_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let (environment, source) = ([("STATE_DIRECTORY", state.path())], looped(VOICE));
+    let arguments = ["--source", source.as_str()];
+    let background = |label: &Value| label["background"].as_f64().unwrap_or_default();
+    let mut daemon = Daemon::start("", &arguments, &environment);
+    // A voice without a pause becomes a part of the background.
+    let learnt = background(&daemon.connect().look_until("Speech", |label| background(label) > 0.3));
+    daemon.signal("-TERM");
+    assert_eq!(daemon.wait(), 0);
+    daemon.start_again("", &arguments, &environment);
+    let first = daemon.connect().look_until("Speech", Value::is_object);
+    assert!(background(&first) > learnt / 2.0, "{learnt}: {first}");
+    // A file that is damaged is told of, and stops nothing.
+    daemon.signal("-TERM");
+    assert_eq!(daemon.wait(), 0);
+    std::fs::write(state.path().join("backgrounds.json"), "{").unwrap();
+    daemon.start_again("", &arguments, &environment);
+    let first = daemon.connect().look_until("Speech", Value::is_object);
+    assert!(background(&first) < learnt / 2.0, "{learnt}: {first}");
 }

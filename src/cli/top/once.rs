@@ -34,6 +34,7 @@ mod tests {
             slug: String::new(),
             score,
             two_sided: threshold.map(|_| 0.5),
+            background: threshold.map(|_| 0.01),
             threshold,
             start_threshold: threshold.map(|threshold| threshold * 0.7),
             release: None,

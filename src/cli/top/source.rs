@@ -248,6 +248,7 @@ mod tests {
             slug: name.to_lowercase(),
             score,
             two_sided: Some(score / 2.0),
+            background: Some(0.01),
             threshold: Some(0.2),
             start_threshold: Some(0.14),
             release: Some(0.02),

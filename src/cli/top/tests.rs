@@ -37,6 +37,7 @@ fn label(name: &str, score: f64, thresholds: Option<(f64, f64)>, why: &str, beca
         slug: name.to_lowercase(),
         score,
         two_sided: thresholds.map(|_| score * 0.8),
+        background: thresholds.map(|_| 0.01),
         threshold: thresholds.map(|(threshold, _)| threshold),
         start_threshold: thresholds.map(|(_, start)| start),
         release: thresholds.map(|(threshold, _)| (threshold * 1e3).round() / 1e4),

@@ -192,6 +192,7 @@ mod tests {
                 subject: Arc::new(Subject { name: "Dog".into(), slug: "dog".into(), id: "/m/0".into() }),
                 score: 0.532_13,
                 confirmed: None,
+                background: None,
                 thresholds: None,
                 why: Why::NotReported,
             }],

@@ -69,6 +69,10 @@ pub struct TopLabel {
     /// itself.
     #[serde(default)]
     pub two_sided: Option<f64>,
+    /// The label's background, a score 0…1 that is always there, above which `score` rises; 0.01 where it is quiet, null where the label is
+    /// not reported by itself.
+    #[serde(default)]
+    pub background: Option<f64>,
     /// The threshold of the evidence; null where the label is not reported by itself.
     pub threshold: Option<f64>,
     /// The threshold of the causal score; null as above.
@@ -152,6 +156,7 @@ impl From<query::TopLabel> for TopLabel {
             slug: label.subject.slug.clone(),
             score: score(label.score),
             two_sided: label.confirmed.map(score),
+            background: label.background.map(score),
             threshold: thresholds.map(|thresholds| thresholds.threshold),
             start_threshold: thresholds.map(|thresholds| thresholds.start_threshold),
             release: thresholds.map(|thresholds| thresholds.release),

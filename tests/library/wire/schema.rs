@@ -90,6 +90,7 @@ lines! {
     TopEvent { id: String, label: String, slug: String, onset: String, peak_score: f64, confirmed: bool, also: Vec<String> }
     TopLabel {
         label: String, slug: String, score: f64, #[serde(deserialize_with = "nullable")] two_sided: Option<f64>,
+        #[serde(deserialize_with = "nullable")] background: Option<f64>,
         #[serde(deserialize_with = "nullable")] threshold: Option<f64>,
         #[serde(deserialize_with = "nullable")] start_threshold: Option<f64>,
         #[serde(deserialize_with = "nullable")] release: Option<f64>, why: Why, because: String,

@@ -16,6 +16,7 @@ fn some_top() -> impl Strategy<Value = Top> {
                 slug: String::new(),
                 score,
                 two_sided,
+                background: two_sided,
                 threshold,
                 start_threshold,
                 release: None,
