@@ -31,7 +31,7 @@
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
 //! resample ring stats                          the sample rate, the ring buffer, the counters
-//! event limits systemd text                    reports of what was heard; what the system allows; the service manager; names in messages
+//! event files limits systemd text              reports of what was heard; files that are whole; what the system allows; the service manager; names in messages
 //! ```
 //!
 //! # Glossary
@@ -91,6 +91,7 @@ pub mod detect;
 pub mod ear;
 pub mod event;
 pub mod features;
+pub(crate) mod files;
 pub mod inference;
 pub(crate) mod limits;
 pub mod model;

@@ -15,7 +15,8 @@ use crate::ear::Ear;
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// The backgrounds of sources by their names.
-pub type Backgrounds = BTreeMap<Arc<str>, Background>;
+#[derive(Debug, Default)]
+pub struct Backgrounds(pub BTreeMap<Arc<str>, Background>);
 
 /// The background of one source.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,17 +27,21 @@ pub struct Background {
     pub labels: BTreeMap<String, f32>,
 }
 
-/// The background that an ear has learnt.
-pub(super) fn of(ear: &Ear, now: Timestamp) -> Background {
-    let labels = ear.detector().backgrounds().map(|(rule, background)| (rule.subject.slug.clone(), background)).collect();
-    Background { heard: now, labels }
-}
+impl Backgrounds {
+    /// Keeps the background that the ear of a source has learnt.
+    pub(super) fn keep(&mut self, source: &Arc<str>, ear: &Ear) {
+        let learnt = ear.detector().backgrounds();
+        let labels = learnt.map(|(rule, background)| (rule.subject.slug.clone(), background)).collect();
+        self.0.insert(source.clone(), Background { heard: Timestamp::now(), labels });
+    }
 
-/// Gives a new ear the background of its source, if it is not too old.
-pub(super) fn restore(background: &Background, ear: &mut Ear, now: Timestamp) {
-    // A wall clock that was set back makes the age negative, and nobody knows how old the background is.
-    let age = now.duration_since(background.heard);
-    if !age.is_negative() && age <= LIFETIME {
-        ear.set_backgrounds(|rule| background.labels.get(&rule.subject.slug).copied());
+    /// Gives a new ear the background of its source, if there is one that is not too old.
+    pub(super) fn restore(&self, source: &str, ear: &mut Ear) {
+        let Some(background) = self.0.get(source) else { return };
+        // A wall clock that was set back makes the age negative, and nobody knows how old the background is.
+        let age = Timestamp::now().duration_since(background.heard);
+        if !age.is_negative() && age <= LIFETIME {
+            ear.set_backgrounds(|rule| background.labels.get(&rule.subject.slug).copied());
+        }
     }
 }

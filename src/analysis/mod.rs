@@ -1,8 +1,8 @@
 //! The analysis thread, one for all sources: pops samples, extends features, batches the windows that are due, decides events.
 //!
 //! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches.
-//! `backgrounds` keeps what a source that is away had learnt. `shedding` scores fewer hops while there is too much to do. `query` declares what may be asked, which `answer`, `view` and
-//! `peaks` answer. `outbox` hands the reports over.
+//! `backgrounds` keeps what a source that is away had learnt. `shedding` scores fewer hops while there is too much to do. `query`
+//! declares what may be asked, which `answer`, `view` and `peaks` answer. `outbox` hands the reports over.
 //!
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
@@ -137,6 +137,6 @@ impl Analysis {
             // The pipeline is told and stops the daemon; if it is gone already, so are we.
             let _ = outcomes.send(Outcome::Failed(error));
         }
-        thread.into_backgrounds()
+        thread.backgrounds
     }
 }

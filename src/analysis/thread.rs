@@ -8,9 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use jiff::Timestamp;
 
-use super::backgrounds::{self, Backgrounds};
+use super::backgrounds::Backgrounds;
 use super::clock::{Now, WallClock};
 use super::outbox::Outbox;
 use super::peaks::PeakRing;
@@ -62,7 +61,7 @@ pub(super) struct Thread {
     /// The slot whose windows come first in the next batch, so that none starves.
     turn: usize,
     /// The backgrounds of the sources that are not attached.
-    backgrounds: Backgrounds,
+    pub(super) backgrounds: Backgrounds,
 }
 
 impl Thread {
@@ -88,11 +87,6 @@ impl Thread {
             turn: 0,
             backgrounds,
         }
-    }
-
-    /// The backgrounds of all sources, at the end.
-    pub fn into_backgrounds(self) -> Backgrounds {
-        self.backgrounds
     }
 
     pub fn run(&mut self) -> Result<(), ModelError> {
@@ -155,8 +149,8 @@ impl Thread {
             Command::Detach { source, reason, report } => {
                 if let Some(index) = self.slots.iter().position(|slot| slot.source == source) {
                     self.end_events(index, reason);
-                    self.keep_background(index);
-                    self.slots.remove(index);
+                    let slot = self.slots.remove(index);
+                    self.backgrounds.keep(&slot.source, &slot.ear);
                 }
                 if let Some(report) = report {
                     self.outbox.publish(report);
@@ -196,9 +190,7 @@ impl Thread {
             self.outbox.publish(report);
         }
         self.slots.retain(|slot| slot.source != attachment.source);
-        if let Some(background) = self.backgrounds.get(&attachment.source) {
-            backgrounds::restore(background, &mut ear, Timestamp::now());
-        }
+        self.backgrounds.restore(&attachment.source, &mut ear);
         self.n_attached += 1;
         let mut slot = Slot::new(attachment, ear, self.n_attached);
         if self.peaks.is_kept() {
@@ -344,12 +336,6 @@ impl Thread {
         self.report_found(index);
     }
 
-    /// Keeps the background of a source that goes, for when it comes back.
-    fn keep_background(&mut self, index: usize) {
-        let Slot { source, ear, .. } = &self.slots[index];
-        self.backgrounds.insert(source.clone(), backgrounds::of(ear, Timestamp::now()));
-    }
-
     fn replace_rules(&mut self, ruleset: Ruleset) {
         // The labels that the report leaves out concern no ear.
         if ruleset.rules != self.ruleset.rules {
@@ -369,7 +355,7 @@ impl Thread {
         }
         // The peaks and the backgrounds of the old model's labels are not the new one's.
         self.peaks.clear();
-        self.backgrounds.clear();
+        self.backgrounds = Backgrounds::default();
         self.ruleset = ruleset;
         self.shape = Arc::new(view::shape(&model));
         self.model = model;
@@ -392,7 +378,7 @@ impl Thread {
         }
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Shutdown);
-            self.keep_background(index);
+            self.backgrounds.keep(&self.slots[index].source, &self.slots[index].ear);
         }
         self.outbox.drain(Instant::now() + DRAINING);
         Ok(())

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::backgrounds::{Background, Backgrounds};
+use crate::files::write_whole;
 use crate::systemd;
 
 /// The file's name.
@@ -42,7 +43,7 @@ pub(super) fn load(model_sha256: &str) -> Backgrounds {
                 let heard = Timestamp::from_second(source.heard).unwrap_or(Timestamp::UNIX_EPOCH);
                 Background { heard, labels: source.labels }
             };
-            kept.sources.into_iter().map(|(name, source)| (name.into(), background(source))).collect()
+            Backgrounds(kept.sources.into_iter().map(|(name, source)| (name.into(), background(source))).collect())
         }
         Ok(_) => Backgrounds::default(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Backgrounds::default(),
@@ -57,7 +58,7 @@ pub(super) fn load(model_sha256: &str) -> Backgrounds {
 pub(super) fn save(model_sha256: &str, backgrounds: Backgrounds) {
     let Some(path) = path() else { return };
     let source = |background: Background| KeptSource { heard: background.heard.as_second(), labels: background.labels };
-    let sources = backgrounds.into_iter().map(|(name, background)| (name.to_string(), source(background))).collect();
+    let sources = backgrounds.0.into_iter().map(|(name, background)| (name.to_string(), source(background))).collect();
     if let Err(error) = write(&path, &Kept { model: model_sha256.to_owned(), sources }) {
         tracing::warn!(file = %path.display(), %error, "the backgrounds cannot be written and will be learnt anew");
     }
@@ -75,11 +76,8 @@ fn read(path: &Path) -> io::Result<Kept> {
     serde_json::from_slice(&std::fs::read(path)?).map_err(io::Error::other)
 }
 
-/// Writes a new file beside the old one and puts it in its place, so that a crash leaves one of the two.
 fn write(path: &Path, kept: &Kept) -> io::Result<()> {
-    let new = path.with_extension("new");
-    std::fs::write(&new, serde_json::to_vec(kept).map_err(io::Error::other)?)?;
-    std::fs::rename(new, path)
+    write_whole(path, &serde_json::to_vec(kept).map_err(io::Error::other)?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is not decoded here, through the program ffmpeg where it is installed: it writes WAV into a pipe.
+//! Formats that are not decoded here, through the program ffmpeg where it is installed: it writes WAV into a pipe.
 //!
 //! ffmpeg gets a local file and nothing else: no network, no standard input, a bound on what it may allocate, and it is killed
 //! when it gives nothing for half a minute or when its sound is no longer wanted. Of its words one line is kept.
@@ -65,7 +65,7 @@ impl Ffmpeg {
             let read = move || {
                 let mut words = Vec::new();
                 let _ = stderr.by_ref().take(MOST_WORDS).read_to_end(&mut words);
-                // What it says after that is read and dropped, so that it never waits.
+                // Its further words are read and dropped, so that it never waits.
                 let _ = io::copy(&mut stderr, &mut io::sink());
                 String::from_utf8_lossy(&words).into_owned()
             };

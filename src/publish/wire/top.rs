@@ -69,8 +69,8 @@ pub struct TopLabel {
     /// itself.
     #[serde(default)]
     pub two_sided: Option<f64>,
-    /// The label's background, a score 0…1 that is always there, above which `score` rises; 0.01 where it is quiet, null where the label is
-    /// not reported by itself.
+    /// The label's background, a score 0…1 that is always there, above which `score` rises; 0.01 where it is quiet, null where the
+    /// label is not reported by itself.
     #[serde(default)]
     pub background: Option<f64>,
     /// The threshold of the evidence; null where the label is not reported by itself.

@@ -3,13 +3,14 @@
 //! The file is written whole or not at all. It is read only if it is whole and belongs to the effective model.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::statistics::{Alarm, Moment, N_BINS, Place, Record, STRONGEST, Statistics};
 use crate::detect::peaks::CurveKind;
+use crate::files::write_whole;
 use crate::model::{Labels, Model};
 
 /// The version of the file's format.
@@ -147,15 +148,7 @@ pub fn write(path: &Path, statistics: &Statistics, model: Identity) -> Result<()
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let replace = || -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
-        let new = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = std::fs::File::create(&new)?;
-        let json = serde_json::to_vec(&Saved::new(statistics, model))?;
-        let written = file.write_all(&json).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&new, path));
-        if written.is_err() {
-            // The unfinished file is of no use. A failure to remove it does no harm.
-            let _ = std::fs::remove_file(&new);
-        }
-        written
+        write_whole(path, &serde_json::to_vec(&Saved::new(statistics, model))?)
     };
     replace().map_err(unwritable)
 }

@@ -181,7 +181,7 @@ impl Ogg {
 }
 
 impl Link {
-    /// What follows does not join on to what came before.
+    /// The sound that follows does not join on to the sound before.
     fn interrupt(&mut self) {
         self.is_discontinuous = true;
         if let Some(coder) = &mut self.coder {
