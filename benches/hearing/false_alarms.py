@@ -11,8 +11,7 @@ back or not, it is a false alarm of a label that is announced at once; of one th
             shape under which the counts of all labels are most likely
   early     announcements within 2 s of the onset, before any confirmation, that stand and that were taken back; the others wait anyway
   stands    the share of the early ones that stands, with two more of the section's share
-A label waits if its share is below what its section asks for: 0.5 of what is to save lives, 0.6 of doors and phones, where a few seconds
-are a lot, 0.8 elsewhere; or if it saves two false alarms a day. --write writes the choice and the rate of each label into FILE
+A label waits if its share is below 0.5, or if it saves two false alarms a day. --write writes the choice and the rate of each label into FILE
 [default: config/presets/home.toml].
 """
 import argparse
@@ -30,9 +29,9 @@ import staged
 
 SOUNDS_A_DAY, BACKGROUND_H, NEGATIVES_H = 100, 4.0, 2.0
 EARLY_S = 2.0
-# The least share of early announcements that stands, by section.
-LEAST = defaultdict(lambda: 0.8, {"Safety": 0.5, "Doors and phones": 0.6})
-# A label that saves more false alarms a day by waiting waits, whatever its section.
+# The least share of early announcements that stands.
+LEAST = 0.5
+# A label that saves more false alarms a day by waiting waits, whatever that share.
 SAVED_A_DAY = 2.0
 # How much the section counts beside the label: early announcements, and what the shape of the gamma prior may be.
 SECTION_EARLY, SHAPES = 2.0, np.geomspace(0.02, 2.0, 41)
@@ -192,7 +191,7 @@ def main():
     confirmed = {label: min(rate, at_once[label]) for label, rate in confirmed.items()}
     figures = {}
     for label, section in sections.items():
-        waits = shares[label] < LEAST[section] or at_once[label] - confirmed[label] > SAVED_A_DAY
+        waits = shares[label] < LEAST or at_once[label] - confirmed[label] > SAVED_A_DAY
         figures[label] = {"section": section, "announce": "confirmed" if waits else "at once",
                           "false_alarms_per_day": rounded((confirmed if waits else at_once)[label]),
                           "at_once": rounded(at_once[label]), "confirmed": rounded(confirmed[label]), "early": found[label],

@@ -42,7 +42,7 @@ import staged
 # How long a background is looped, in seconds.
 LOOP_S = 300.0
 # A set of recordings counts as so many segments, for the evidence and for the start, however many it has. All scenes are one set.
-SIZES = {"noise": (20000, 20000), "alone": (14000, 10000), "background": (40000, 20000), "scenes": (24000, 8000), "alarms": (400, 1000)}
+SIZES = {"noise": (20000, 20000), "alone": (14000, 10000), "background": (70000, 20000), "scenes": (24000, 8000), "alarms": (400, 1000)}
 # The variances of the labels' offsets, in squared log odds.
 VARIANCE, START_VARIANCE = 1.0, 4.0
 # What the regression says of a label's announcements counts as so many of them, and an announcement of each set as so much.
@@ -283,7 +283,7 @@ def main():
     parser.add_argument("--mimid", metavar="PATH", help="the binary [default: target/release/mimid here, then the PATH's]")
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models" / "ced-tiny", metavar="DIR",
                         help="the model that mimid hears with, whose manifest and table are written [default: models/ced-tiny]")
-    parser.add_argument("--stands", type=float, default=0.92, help="the share of announcements that is borne out [%(default)s]")
+    parser.add_argument("--stands", type=float, default=0.84, help="the share of announcements that is borne out [%(default)s]")
     parser.add_argument("--sure", type=float, default=0.5, help="the probability that makes an event [%(default)s]")
     parser.add_argument("--heard", type=float, default=0.3,
                         help="the least confirmed score of a background's segments that count as right [%(default)s]")

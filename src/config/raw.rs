@@ -244,7 +244,7 @@ section! {
         #[schemars(extend("enum" = preset::NAMES, "default" = STANDARD_PRESET))]
         preset: Option<String> = None,
         /// How sure an event must be, from 0.01 to 0.99: the least probability that its sound was there. It moves the threshold of
-        /// every label that has none of its own in this file; 0.5 demands even odds. Without it: 0.5, but 0.33 with the preset
+        /// every label that has none of its own in this file; 0.5 demands even odds. Without it: 0.5, but 0.4 with the preset
         /// `all`. A model without calibrated thresholds takes no notice of it.
         #[schemars(range(min = 0.01, max = 0.99))]
         sure: Option<f64> = None,

@@ -12,7 +12,7 @@ use crate::model::Labels;
 /// How sure an event must be where the file does not say it, 0…1.
 const SURE: f64 = 0.5;
 /// The same with the preset `all`, which is for those who want to miss nothing.
-const SURE_OF_ALL: f64 = 0.33;
+const SURE_OF_ALL: f64 = 0.37;
 
 impl Raw {
     /// The same configuration, but with every label of the model reported by itself.

@@ -15,6 +15,26 @@ use super::tracker::{PlacedSegment, Tracker};
 /// the onset would have been forgotten.
 const LONG_SEGMENT: u64 = 50;
 
+/// The distance in values of the curve at which the boundaries of a segment are measured while it goes on.
+const MEASURED_EVERY: u64 = 4;
+/// The least duration that a segment that goes on is taken to have, in seconds: it may only have begun.
+const GOING_S: f32 = 1.0;
+
+/// The segment that goes on, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+struct GoingSegment {
+    /// The highest evidence so far. Whoever was told of the sound is not told otherwise because it goes on.
+    evidence: f32,
+    /// The newest signal-to-noise ratio in dB; `None` before the first.
+    snr_db: Option<f32>,
+    /// The value at which the segment began when its boundaries were measured last; `None` before the first time.
+    measured_from: Option<u64>,
+    /// The newest refined onset; `None` before the first. That of a long segment is final.
+    onset: Option<Boundary>,
+    /// Whether it was heard beside others already.
+    is_beside: bool,
+}
+
 /// The segment finder and the tracker of one rule.
 #[derive(Debug, Clone)]
 pub(super) struct RuleDetector {
@@ -23,12 +43,7 @@ pub(super) struct RuleDetector {
     evidence: SegmentEvidence,
     /// The evidence of the segment that ended last, and the log odds that its parts added.
     last: LastEvidence,
-    /// The evidence of the segment that goes on, so far.
-    going: f32,
-    /// The refined onset of a long segment that goes on.
-    early_onset: Option<Boundary>,
-    /// Whether the segment that goes on was heard beside others already.
-    is_beside: bool,
+    going: GoingSegment,
 }
 
 /// The part of the odds that make an event, with which a label is named beside another one's event.
@@ -94,15 +109,7 @@ impl RuleDetector {
         let mut finder = new_finder(rule, scoring);
         finder.skip_to(n_values);
         let tracker = Tracker::new(rule.gate, scoring.hop_samples(), sample_rate_hz);
-        Self {
-            finder,
-            tracker,
-            evidence: SegmentEvidence::default(),
-            last: (0.0, None),
-            going: 0.0,
-            early_onset: None,
-            is_beside: false,
-        }
+        Self { finder, tracker, evidence: SegmentEvidence::default(), last: (0.0, None), going: GoingSegment::default() }
     }
 
     /// The evidence of the segment that ended last.
@@ -114,7 +121,7 @@ impl RuleDetector {
     pub fn reset(&mut self, rule: &Rule, scoring: &Scoring) {
         self.finder = new_finder(rule, scoring);
         self.evidence = SegmentEvidence::default();
-        self.early_onset = None;
+        self.going = GoingSegment::default();
     }
 
     /// The stretch of the newest segment, as sample indices, where its evidence is too weak for an event of its own and strong
@@ -123,12 +130,11 @@ impl RuleDetector {
         let least = beside(rule.gate.threshold);
         let is_enough = |evidence: f32| evidence >= least && evidence < rule.gate.threshold;
         if let Some(closed) = update.closed {
-            self.is_beside = false;
             return is_enough(self.last.0).then(|| (time.sample(closed.onset), time.sample(closed.offset)));
         }
-        let open = update.open.filter(|_| !self.is_beside)?;
-        self.is_beside = is_enough(self.going);
-        self.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
+        let open = update.open.filter(|_| !self.going.is_beside)?;
+        self.going.is_beside = is_enough(self.going.evidence);
+        self.going.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
     }
 
     /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose
@@ -141,38 +147,55 @@ impl RuleDetector {
         time: CurveTime,
         measures: SoundMeasures,
     ) -> (Option<PlacedSegment>, Option<PlacedSegment>) {
-        let is_long = |segment: &Segment| segment.offset - segment.onset >= LONG_SEGMENT;
-        let closed = update.closed.map(|segment| (segment, self.evidence.close(evidence, index, &segment)));
-        if let Some((_, parts)) = &closed {
-            self.last = (evidence.of(parts), evidence.weighed(parts));
-        }
-        let closed = closed.filter(|(_, parts)| evidence.at_most(parts) >= rule.gate.threshold).map(|(segment, mut parts)| {
+        let threshold = rule.gate.threshold;
+        let closed = update.closed.and_then(|segment| {
+            let going = std::mem::take(&mut self.going);
+            let mut parts = self.evidence.close(evidence, index, &segment);
+            self.last = (evidence.of(&parts), evidence.weighed(&parts));
+            if evidence.at_most(&parts).max(going.evidence) < threshold {
+                return None;
+            }
             let mut bounds = time.refine(&segment, &self.finder, measures.refiner);
             parts.snr_db = bounds.snr_db;
-            if let Some(onset) = self.early_onset.take().filter(|_| is_long(&segment)) {
+            if let Some(onset) = going.onset.filter(|_| is_long(&segment)) {
                 bounds.onset = onset;
             }
-            let is_loud = rule.is_loud(|| measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at));
-            let is_clear = bounds.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
-            self.last = (evidence.of(&parts), evidence.weighed(&parts));
-            PlacedSegment { bounds, evidence: self.last.0, is_loud, is_clear }
+            self.last = (evidence.of(&parts).max(going.evidence), evidence.weighed(&parts));
+            Some(self.placed(bounds, self.last.0, rule, measures))
         });
-        self.going = update.open.map_or(0.0, |segment| evidence.of(&self.evidence.parts(evidence, index, &segment)));
-        let going = update.open.filter(|_| self.going >= rule.gate.threshold).map(|segment| {
-            if self.early_onset.is_none() && is_long(&segment) {
-                self.early_onset = Some(time.refine(&segment, &self.finder, measures.refiner).onset);
+        let going = update.open.and_then(|segment| {
+            let mut parts = self.evidence.parts(evidence, index, &segment);
+            parts.duration_s = parts.duration_s.max(GOING_S);
+            let is_due = self.going.measured_from != Some(segment.onset) || segment.vanished.is_multiple_of(MEASURED_EVERY);
+            if is_due && evidence.at_most(&parts) >= threshold {
+                let refined = time.refine(&segment, &self.finder, measures.refiner);
+                self.going.snr_db = refined.snr_db;
+                self.going.measured_from = Some(segment.onset);
+                // Later the sound at the onset of a long segment is forgotten.
+                self.going.onset = self.going.onset.filter(|_| is_long(&segment)).or(Some(refined.onset));
             }
+            parts.snr_db = self.going.snr_db;
+            self.going.evidence = self.going.evidence.max(evidence.of(&parts));
+            let GoingSegment { evidence, snr_db, onset, .. } = self.going;
             let coarse = time.coarse_bounds(&segment);
-            let bounds = SegmentBounds { onset: self.early_onset.unwrap_or(coarse.onset), ..coarse };
-            // The signal-to-noise ratio is compared at the end of the segment: before that the noise floor is not certain.
-            let is_loud = rule.is_loud(|| measures.meter.level_dbfs(coarse.onset.at, coarse.offset.at));
-            PlacedSegment { bounds, evidence: self.going, is_loud, is_clear: true }
+            let bounds = SegmentBounds { onset: onset.unwrap_or(coarse.onset), snr_db, ..coarse };
+            (evidence >= threshold).then(|| self.placed(bounds, evidence, rule, measures))
         });
         if update.open.is_none() {
-            self.early_onset = None;
+            self.going = GoingSegment::default();
         }
         (closed, going)
     }
+
+    fn placed(&self, bounds: SegmentBounds, evidence: f32, rule: &Rule, measures: SoundMeasures) -> PlacedSegment {
+        let is_loud = rule.is_loud(|| measures.meter.level_dbfs(bounds.onset.at, bounds.offset.at));
+        let is_clear = bounds.snr_db.is_none_or(|snr| snr >= rule.gate.min_snr_db);
+        PlacedSegment { bounds, evidence, is_loud, is_clear }
+    }
+}
+
+fn is_long(segment: &Segment) -> bool {
+    segment.offset - segment.onset >= LONG_SEGMENT
 }
 
 /// The trace of a segment that ended; `None` where its evidence is too low to be recorded.

@@ -112,7 +112,7 @@ fn checked(file: &Path) -> Vec<String> {
 fn start_up_and_reload_log_the_warnings_that_check_prints() {
     const REPORT: &str = "[report]\npreset = \"home\"\nignore = [\"Bark\", \"Silence\"]\n";
     const LABELS: &str =
-        "[labels.Dog]\nrelease = 0.3\nthreshold = 0.3\n[labels.Bark]\nthreshold = 0.999\n[labels.Speech]\nthreshold = 0.999\n";
+        "[labels.Dog]\nrelease = 0.3\nthreshold = 0.3\n[labels.Bark]\nthreshold = 0.999\n[labels.Speech]\nthreshold = 1.0\n";
     const GROUPS: &str = "[groups.a]\nlabels = [\"Siren\"]\n[groups.b]\nlabels = [\"Siren\"]\n";
     const CONFIRM: &str = "[defaults]\nconfirm = \"9/10\"\nmin_duration_ms = 100\n";
     const QUIET: &str = "[privacy]\nquiet_hours = [\"Mon 22:00-22:01\"]\n";

@@ -13,6 +13,10 @@ const PAUSE_S: f64 = 0.3;
 const NEAR_S: f64 = 0.7;
 /// The greatest distance of an accepted boundary inside the segment, in seconds.
 const INSIDE_S: f64 = 1.0;
+/// The same where the sound is clear. A segment outlasts a short sound by as much as the long window holds it.
+const CLEAR_INSIDE_S: f64 = 2.6;
+/// A sound is clear that exceeds the noise floor by this at least, in dB.
+const CLEAR_DB: f32 = 12.0;
 /// The greatest distance of an accepted boundary outside the segment, in seconds; the curve must not have vanished on the way.
 pub(super) const OUTSIDE_S: f64 = 4.0;
 /// The shortest segment whose boundary may be a step of the energy, where no run of sound gives one, in seconds.
@@ -100,7 +104,7 @@ impl BoundaryRefiner {
         self.runs_inside(energy, from, to, runs);
         let at = energy.first + runs.first()?.0 as u64;
         let sample = at * self.samples_per_frame;
-        let taken = self.is_near(at, from) || (at > from && at - from <= self.frames_in(INSIDE_S)) || {
+        let taken = self.is_near(at, from) || (at > from && at - from <= self.inside(energy)) || {
             at < from && from - at <= self.frames_in(OUTSIDE_S) && (coarse.curve)(sample, coarse.onset) >= VANISHED * coarse.peak
         };
         let rise = energy.energies[(at - energy.first) as usize..].iter().take_while(|db| **db < energy.excess_db / 2.0).count();
@@ -120,7 +124,7 @@ impl BoundaryRefiner {
         let sample = at * self.samples_per_frame;
         // A sound that goes on at the newest frame has no end yet.
         let is_over = at < self.known;
-        let taken = self.is_near(at, to) || (at < to && to - at <= self.frames_in(INSIDE_S)) || {
+        let taken = self.is_near(at, to) || (at < to && to - at <= self.inside(energy)) || {
             // The curve had not vanished for the first half of the way, at least.
             at > to && at - to <= self.frames_in(OUTSIDE_S) && sample + coarse.offset <= 2 * coarse.vanished
         };
@@ -164,6 +168,11 @@ impl BoundaryRefiner {
         while runs.len() > 1 && runs[runs.len() - 1].0 + rim > to {
             runs.pop();
         }
+    }
+
+    /// The greatest distance of an accepted boundary inside the segment, in frames.
+    fn inside(&self, energy: &EventEnergy) -> u64 {
+        self.frames_in(if energy.excess_db >= CLEAR_DB { CLEAR_INSIDE_S } else { INSIDE_S })
     }
 
     fn is_near(&self, a: u64, b: u64) -> bool {

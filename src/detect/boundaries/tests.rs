@@ -52,6 +52,17 @@ fn a_tone_s_boundaries_are_found_to_a_frame_or_two() {
 }
 
 #[test]
+fn a_clear_sound_ends_where_it_ends_however_long_the_window_holds_it() {
+    let clear = refiner(12.0, &[(6.0, 6.6)]);
+    let (onset, offset, _) = refine(&clear, 5.9, 8.6);
+    assert!((onset - 6.0).abs() <= 0.045 && (offset - 6.6).abs() <= 0.045, "{onset}–{offset}");
+    // A faint one may go on below the noise.
+    let faint = layered(12.0, &[(6.0, 6.6, 0.0016)]);
+    let (_, offset, bounds) = refine(&faint, 5.9, 8.6);
+    assert!(bounds.snr_db.is_some_and(|snr| snr < 12.0) && offset > 7.0, "{offset} {bounds:?}");
+}
+
+#[test]
 fn a_pause_in_a_sound_is_part_of_it_and_another_sound_is_not() {
     let refiner = refiner(12.0, &[(6.0, 6.4), (6.6, 7.0), (9.0, 9.5)]);
     let (onset, offset, _) = refine(&refiner, 5.9, 7.2);
