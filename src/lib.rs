@@ -27,7 +27,7 @@
 //! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
 //! inference                                    batches of windows, and the helper threads that share them
 //! ear                                          one source's way from samples to detections, and the scheduler of its windows
-//! detect capture                               rules, segments, boundaries and events; devices, recordings and standard input
+//! detect capture                               rules, segments, boundaries and events; devices, recordings, programs and pipes
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
 //! resample ring stats                          the sample rate, the ring buffer, the counters
@@ -62,6 +62,7 @@
 //! | device callback (cpal's) | picks or mixes channels, converts to f32, pushes into the ring, counts | allocates, locks, logs, makes a system call, panics |
 //! | `analysis`, one for all sources | pops samples, resamples, extends the log-mel spectrogram, batches due windows of all sources, decides events | waits for a subscriber |
 //! | `inference`, up to one a further core | scores batches that the analysis offers; started when one thread does not keep up | is waited for by anybody but the analysis |
+//! | `feed-NAME`, one a source that is fed by a program, a pipe or the network | reads, decodes and pushes into the ring; waits where there is no room | outlives its source |
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |

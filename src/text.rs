@@ -100,11 +100,55 @@ pub fn unescaped(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The words of a query after whose `=` a secret stands.
+const SECRETS: [&str; 8] = ["password", "passwd", "pwd", "pass", "token", "secret", "key", "auth"];
+
+/// The text with `***` in the place of the passwords of URLs, and of secrets in their queries.
+pub fn without_passwords(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let url = &after[..after.find(is_end).unwrap_or(after.len())];
+        let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
+        // A password may hold any sign, a slash and an @ too.
+        match address.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+            Some((Some((user, _)), host)) => out.extend([user, ":***@", host]),
+            _ => out.push_str(address),
+        }
+        for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+            out.push(if index == 0 { '?' } else { '&' });
+            match pair.split_once('=').filter(|(key, _)| SECRETS.iter().any(|word| key.to_lowercase().ends_with(word))) {
+                Some((key, _)) => out.extend([key, "=***"]),
+                None => out.push_str(pair),
+            }
+        }
+        rest = &after[url.len()..];
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_password_is_left_and_all_else_is() {
+        for (text, told) in [
+            ("rtsp://anna:geheim@cam/1 failed", "rtsp://anna:***@cam/1 failed"),
+            ("\"http://a:p@ss:w/rd@cam:80/x\", 401", "\"http://a:***@cam:80/x\", 401"),
+            ("http://cam:80/x?size=2&token=abc&b=c", "http://cam:80/x?size=2&token=***&b=c"),
+            ("two: rtsp://a:b@c rtsp://d:e@f", "two: rtsp://a:***@c rtsp://d:***@f"),
+            ("rtsp://anna@cam/1 and a:b@c ://", "rtsp://anna@cam/1 and a:b@c ://"),
+        ] {
+            assert_eq!(without_passwords(text), told);
+        }
+    }
 
     #[test]
     fn names_are_escaped_where_they_must_be() {

@@ -5,6 +5,7 @@
 //! is missing, and the length of the gap is reported. A step of the wall clock moves the times that are reported from then on,
 //! never a duration. Only [`Now::read`] reads clocks; everything else has the time passed in.
 
+use crate::capture::Pace;
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
@@ -87,12 +88,20 @@ pub(super) struct SampleClock {
     arrivals: u32,
     /// When the present period began.
     since_ns: i64,
+    /// Whether sound may come before it can have been heard, as a recording on standard input does.
+    may_be_early: bool,
 }
 
 impl SampleClock {
     /// A clock for samples at `rate_hz`, before the first arrival.
-    pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, start_ns: None, least_ns: i64::MAX, arrivals: 0, since_ns: 0 }
+    pub fn new(rate_hz: u32, pace: Pace) -> Self {
+        let may_be_early = pace == Pace::AsWritten;
+        Self { rate_hz, start_ns: None, least_ns: i64::MAX, arrivals: 0, since_ns: 0, may_be_early }
+    }
+
+    /// Forgets the arrivals of the present period, whose lateness says nothing.
+    pub fn disregard(&mut self, now: Now) {
+        self.begin(now);
     }
 
     /// Takes an arrival: all samples before the index `end`, lost ones included, have arrived by now, and the newest of them is
@@ -114,6 +123,9 @@ impl SampleClock {
         self.begin(now);
         if late_ns > GAP_NS {
             return Some((i128::from(late_ns) * i128::from(self.rate_hz) / 1_000_000_000) as u64);
+        }
+        if late_ns < -GAP_NS && self.may_be_early {
+            return None;
         }
         // Sound that arrives before it can have been heard proves that sample 0 was placed too late.
         let moved_ns = if late_ns < -GAP_NS { late_ns } else { late_ns.clamp(-SLEW_NS, SLEW_NS) };
@@ -175,7 +187,7 @@ mod tests {
         fn new(parts_per_million: f64) -> Self {
             let true_rate = f64::from(RATE_HZ) * (1.0 + parts_per_million / 1e6);
             let now = Now { steady_ns: 77 * SECOND, wall_ns: WALL_NS };
-            let clock = SampleClock::new(RATE_HZ);
+            let clock = SampleClock::new(RATE_HZ, Pace::RealTime);
             Self { now, clock, wall: WallClock::default(), delivered: 0.0, true_rate, gaps: Vec::new(), steps: Vec::new() }
         }
 

@@ -7,7 +7,7 @@
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -88,6 +88,8 @@ pub struct Attachment {
     pub reader: Reader,
     /// How long a sample has been on its way when it enters the ring, in nanoseconds.
     pub device_latency_ns: Arc<AtomicU64>,
+    /// Whether its samples have found no room in the ring of late, so that their lateness says nothing.
+    pub is_held_up: Arc<AtomicBool>,
     /// After how many milliseconds of nothing but digital zeros the source is silent; 0 is never. It may change at any time.
     pub silent_after_ms: Arc<AtomicU64>,
     /// Its counters.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +51,7 @@ pub(super) struct Slot {
     /// Whether the source has come to its end, so that only the samples in the ring are still heard.
     pub finishing: bool,
     device_latency_ns: Arc<AtomicU64>,
+    is_held_up: Arc<AtomicBool>,
     clock: SampleClock,
     /// The samples that have been taken out of the ring, and those that were never delivered.
     arrived: u64,
@@ -84,7 +85,7 @@ struct ReportedEvent {
 impl Slot {
     /// A source that has just opened. `number` is that of its attachment, which no other has.
     pub fn new(attachment: Attachment, ear: Ear, number: u64) -> Self {
-        let Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, .. } = attachment;
+        let Attachment { source, rate_hz, pace, reader, device_latency_ns, is_held_up, silent_after_ms, stats, .. } = attachment;
         stats.record_silence(0);
         Self {
             source,
@@ -96,7 +97,8 @@ impl Slot {
             attachment: number,
             finishing: false,
             device_latency_ns,
-            clock: SampleClock::new(rate_hz),
+            is_held_up,
+            clock: SampleClock::new(rate_hz, pace),
             arrived: 0,
             heard_at: Instant::now(),
             open_events: HashMap::new(),
@@ -107,8 +109,9 @@ impl Slot {
 
     /// The source as it was attached, to be attached again to another model.
     pub fn into_attachment(self) -> Attachment {
-        let Slot { source, rate_hz, pace, reader, device_latency_ns, silence, stats, .. } = self;
-        Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms: silence.after_ms(), stats, report: None }
+        let Slot { source, rate_hz, pace, reader, device_latency_ns, is_held_up, silence, stats, .. } = self;
+        let silent_after_ms = silence.after_ms();
+        Attachment { source, rate_hz, pace, reader, device_latency_ns, is_held_up, silent_after_ms, stats, report: None }
     }
 
     /// How long the delivered sound waits for its scores; zero for a source that delivers as fast as it is read.
@@ -133,10 +136,9 @@ impl Slot {
         // Samples that a full ring dropped have arrived all the same, even where the reader has not reached their place yet.
         let end = self.arrived + self.reader.available() as u64 + self.reader.lost();
         let age_ns = i64::try_from(self.device_latency_ns.load(Relaxed)).unwrap_or(0);
-        let is_known = self.clock.time(0, self.rate_hz, 0).is_some();
-        // A writer to standard input may pause, and no sound is missing.
-        if is_known && self.pace == Pace::AsWritten {
-            return None;
+        if self.pace == Pace::AsWritten && self.is_held_up.load(Relaxed) {
+            // It is late because the analysis is.
+            self.clock.disregard(now);
         }
         let missing = self.clock.arrive(end, age_ns, now);
         self.arrived += missing.unwrap_or(0);

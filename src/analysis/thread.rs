@@ -239,7 +239,7 @@ impl Thread {
             if has_come && let Some(missing) = self.slots[index].arrive(now) {
                 let gap_ms = self.skip(index, missing);
                 let source = self.slots[index].source.clone();
-                tracing::warn!(%source, gap_ms, "sound is missing: the machine slept, or the daemon stood still");
+                tracing::warn!(%source, gap_ms, "sound is missing: the source paused, the machine slept, or the daemon stood still");
                 self.outbox.publish(Report::SourceGap { source, gap_ms });
             }
         }

@@ -112,7 +112,8 @@ pub fn open(id: Option<&str>, channel: Channel, gain_db: f32) -> Result<Capture,
         };
         start(&device, channel, gain_db, &tell, &latency)
     })?;
-    Ok(Capture { rate_hz, reader, device_latency_ns, notices, pace: Pace::RealTime, guard: Box::new(stream) })
+    let (is_held_up, guard) = (Arc::default(), Box::new(stream));
+    Ok(Capture { rate_hz, reader, device_latency_ns, is_held_up, notices, pace: Pace::RealTime, guard })
 }
 
 /// Looks for the device with this id as [`open`] does, without opening it.

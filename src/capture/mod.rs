@@ -1,27 +1,29 @@
 //! Capture: from a device, a recording or standard input into a ring of mono samples.
 //!
-//! `device` alone names cpal, and `callback` is the real-time body that it runs. `file` and `stdin` are the inputs without a
-//! device, and `catch_panic` confines the panics of decoders. Each input delivers mono f32 samples at its own rate into a
-//! [`ring`]; nothing here resamples. Devices never wait for the analysis; recordings and standard input can, and do.
+//! `device` alone names cpal, and `callback` is the real-time body that it runs. `file` decodes recordings, `feed` hears what
+//! programs, pipes and the network send, and `catch_panic` confines the panics of decoders. Each input delivers mono f32 samples
+//! at its own rate into a [`ring`]; nothing here resamples. Devices never wait for the analysis; all else can, and does.
 //!
 //! Invariant: the device callback never allocates, locks, logs, makes a system call or panics.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::Receiver;
 
-use crate::capture::source::{Input, SourceConfig};
+use crate::capture::source::{Coding, Input};
 use crate::limits;
 use crate::ring;
 
 pub mod callback;
 mod catch_panic;
 pub(crate) mod device;
+mod exec;
+pub(crate) mod feed;
 pub mod file;
+mod pipe;
 pub mod source;
-mod stdin;
 
 /// The length of a ring in seconds: the analysis may be busy for as long before samples are lost.
 const RING_S: u32 = 2;
@@ -36,6 +38,8 @@ pub(crate) struct Capture {
     pub device_latency_ns: Arc<AtomicU64>,
     /// Notices that the source is lost or has ended.
     pub notices: Receiver<Notice>,
+    /// Whether samples have found no room of late, so that their lateness says nothing.
+    pub is_held_up: Arc<AtomicBool>,
     /// The pace of the samples.
     pub pace: Pace,
     /// Keeps the stream or the thread alive; either stops when it is dropped.
@@ -47,7 +51,7 @@ pub(crate) struct Capture {
 pub enum Pace {
     /// Continuously, at their rate, as from a device or a paced recording. A source that delivers nothing is broken.
     RealTime,
-    /// Whenever somebody writes them, as on standard input.
+    /// As fast as somebody writes them, as on standard input, but not slower than real time.
     AsWritten,
 }
 
@@ -121,6 +125,12 @@ pub enum CaptureError {
         /// The fault.
         what: String,
     },
+    /// The sound of a program, a pipe or the network does not come.
+    #[error("{what}")]
+    Feed {
+        /// The reason, a sentence.
+        what: String,
+    },
     /// The system started no thread.
     #[error("no thread could be started for the capture: {what}")]
     Thread {
@@ -139,29 +149,20 @@ impl CaptureError {
     }
 }
 
-/// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, or a device's id.
-pub(crate) fn parse_input(text: &str, stdin_rate_hz: u32) -> Input {
+/// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, `exec:COMMAND`, or a
+/// device's id. `coding` is that of bytes that do not say it themselves.
+pub(crate) fn parse_input(text: &str, coding: Coding) -> Input {
+    if let Some(command) = text.strip_prefix("exec:") {
+        return Input::Exec { command: shlex::split(command).unwrap_or_default(), coding };
+    }
     match text.strip_prefix("file:") {
         Some(path) => match path.strip_suffix("?loop") {
             Some(path) => Input::File { path: path.into(), looped: true },
             None => Input::File { path: path.into(), looped: false },
         },
-        None if text == "-" => Input::Stdin { rate_hz: stdin_rate_hz },
+        None if text == "-" => Input::Stdin { coding },
         None if text == "default" => Input::Default,
         None => Input::Device(text.to_owned()),
-    }
-}
-
-/// Opens a source, whose samples flow into the ring from then on.
-pub(crate) fn open(source: &SourceConfig) -> Result<Capture, CaptureError> {
-    match &source.input {
-        Input::Default => device::open(None, source.channel, source.gain_db),
-        Input::Device(id) => device::open(Some(id), source.channel, source.gain_db),
-        Input::File { path, looped } => {
-            let at_end = if *looped { file::AtEnd::Repeat } else { file::AtEnd::Stop };
-            file::open(path, at_end, source.channel, source.gain_db)
-        }
-        Input::Stdin { rate_hz } => stdin::open(*rate_hz, source.gain_db),
     }
 }
 
@@ -177,10 +178,17 @@ mod tests {
 
     #[test]
     fn inputs_are_told_apart() {
-        assert_eq!(parse_input("default", 16_000), Input::Default);
-        assert_eq!(parse_input("-", 8_000), Input::Stdin { rate_hz: 8_000 });
-        assert_eq!(parse_input("file:a b.wav", 1), Input::File { path: "a b.wav".into(), looped: false });
-        assert_eq!(parse_input("file:a.wav?loop", 1), Input::File { path: "a.wav".into(), looped: true });
-        assert_eq!(parse_input("pulseaudio:mic.monitor", 1), Input::Device("pulseaudio:mic.monitor".into()));
+        let coding = Coding::auto(8_000);
+        assert_eq!(parse_input("default", coding), Input::Default);
+        assert_eq!(parse_input("-", coding), Input::Stdin { coding });
+        assert_eq!(parse_input("file:a b.wav", coding), Input::File { path: "a b.wav".into(), looped: false });
+        assert_eq!(parse_input("file:a.wav?loop", coding), Input::File { path: "a.wav".into(), looped: true });
+        assert_eq!(parse_input("pulseaudio:mic.monitor", coding), Input::Device("pulseaudio:mic.monitor".into()));
+        let command = |text: &str| match parse_input(text, coding) {
+            Input::Exec { command, .. } => command,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(command("exec:arecord -D 'my card' $HOME;"), ["arecord", "-D", "my card", "$HOME;"]);
+        assert!(command("exec:").is_empty() && command("exec:say 'it").is_empty());
     }
 }

@@ -32,11 +32,85 @@ pub enum Input {
         /// Whether it starts again at its end.
         looped: bool,
     },
-    /// Raw signed 16-bit little-endian mono PCM on standard input.
+    /// Standard input.
     Stdin {
-        /// Its sample rate in Hz.
-        rate_hz: u32,
+        /// The coding of its bytes.
+        coding: Coding,
     },
+    /// The standard output of a program.
+    Exec {
+        /// The program and its arguments; empty where they could not be read.
+        command: Vec<String>,
+        /// The coding of its bytes.
+        coding: Coding,
+    },
+}
+
+/// The coding of the sound in a stream of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// A recording, if its first bytes say so; else raw PCM.
+    Auto(Pcm),
+    /// Raw PCM.
+    Raw(Pcm),
+    /// A recording in a container that knows its own format.
+    Container,
+}
+
+/// The form of raw PCM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pcm {
+    /// The sample rate in Hz.
+    pub rate_hz: u32,
+    /// The format of a sample.
+    pub format: SampleFormat,
+    /// The number of channels of a frame.
+    pub channels: u16,
+}
+
+impl Coding {
+    /// A recording, or mono PCM of 16 bits at this rate.
+    pub fn auto(rate_hz: u32) -> Self {
+        Self::Auto(Pcm { rate_hz, format: SampleFormat::S16Le, channels: 1 })
+    }
+}
+
+/// The format of a sample of raw PCM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleFormat {
+    /// Unsigned, 8 bits.
+    U8,
+    /// Signed, 16 bits, little-endian.
+    S16Le,
+    /// Signed, 16 bits, big-endian.
+    S16Be,
+    /// Signed, 24 bits in three bytes, little-endian.
+    S24Le,
+    /// Signed, 24 bits in three bytes, big-endian.
+    S24Be,
+    /// Signed, 32 bits, little-endian.
+    S32Le,
+    /// Floating point, 32 bits, little-endian.
+    F32Le,
+    /// G.711 with the µ-law.
+    Mulaw,
+    /// G.711 with the A-law.
+    Alaw,
+}
+
+impl SampleFormat {
+    /// The names that the configuration takes.
+    pub const NAMES: [(&'static str, Self); 9] = [
+        ("u8", Self::U8),
+        ("s16le", Self::S16Le),
+        ("s16be", Self::S16Be),
+        ("s24le", Self::S24Le),
+        ("s24be", Self::S24Be),
+        ("s32le", Self::S32Le),
+        ("f32le", Self::F32Le),
+        ("mulaw", Self::Mulaw),
+        ("alaw", Self::Alaw),
+    ];
 }
 
 /// The channels that a source uses.

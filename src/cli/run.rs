@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Failure, exit, listen, load, logging};
 use crate::capture::parse_input;
-use crate::capture::source::{Channel, Input, SourceConfig};
+use crate::capture::source::{Channel, Coding, Input, SourceConfig};
 use crate::config::Loaded;
 use crate::config::raw::RawSource;
 use crate::limits;
@@ -16,7 +16,7 @@ use crate::text::visible;
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A source to hear instead of the configured ones: default, an id from `mimid devices`, file:PATH, file:PATH?loop, or -
+    /// A source to hear instead of the configured ones: default, an id from `mimid devices`, file:PATH, file:PATH?loop, -, or exec:COMMAND
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
     /// The sample rate of the source "-" in Hz
@@ -72,9 +72,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Whether a fallback can be tried; only a recording that does not exist cannot.
 fn is_there(source: &str) -> bool {
-    match parse_input(source, 16_000) {
+    match parse_input(source, Coding::auto(16_000)) {
         Input::File { path, .. } => path.exists(),
-        Input::Default | Input::Device(_) | Input::Stdin { .. } => true,
+        Input::Default | Input::Device(_) | Input::Stdin { .. } | Input::Exec { .. } => true,
     }
 }
 
@@ -84,7 +84,7 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut sources = Vec::new();
     for text in texts {
-        let input = parse_input(text, rate_hz);
+        let input = parse_input(text, Coding::auto(rate_hz));
         let name = match &input {
             Input::Default => "default".to_owned(),
             Input::Device(id) if id.is_empty() => {
@@ -96,6 +96,13 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
                 return Err(Failure::new("standard input can be read by one source only", exit::USAGE));
             }
             Input::Stdin { .. } => "stdin".to_owned(),
+            Input::Exec { command, .. } => match command.first().map(std::path::Path::new).and_then(|path| path.file_name()) {
+                Some(program) => program.to_string_lossy().into_owned(),
+                None => {
+                    let message = "--source exec: is not followed by a command, or a quotation mark in it has no partner";
+                    return Err(Failure::new(message, exit::USAGE));
+                }
+            },
         };
         // The name of a file becomes the name of a source, which is printed.
         let name = visible(&name);

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::{Config, LogFormat, LogLevel};
-use crate::capture::source::{Channel, Input};
+use crate::capture::source::{Channel, Coding, Input, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
 use crate::publish::settings::{MqttVersion, SinksConfig};
+use crate::text::without_passwords;
 
 /// The effective configuration as TOML: every rule, with the numbers that most of them share as `[defaults]`.
 pub fn effective(config: &Config, labels: &Labels) -> String {
@@ -44,7 +45,12 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
                 let suffix = if *looped { "?loop" } else { "" };
                 writeln!(out, "input = {}", quoted(&format!("file:{}{suffix}", path.display())))?;
             }
-            Input::Stdin { rate_hz } => writeln!(out, "input = \"-\"\nrate_hz = {rate_hz}")?,
+            Input::Stdin { coding } => write!(out, "input = \"-\"\n{}", printed(coding))?,
+            Input::Exec { command, coding } => {
+                // No argument holds a NUL, which alone could not be quoted.
+                let command = shlex::try_join(command.iter().map(String::as_str)).unwrap_or_default();
+                write!(out, "input = {}\n{}", quoted(&without_passwords(&format!("exec:{command}"))), printed(coding))?;
+            }
         }
         match source.channel {
             Channel::Mix => writeln!(out, "channel = \"mix\"")?,
@@ -76,6 +82,16 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     let quiet: Vec<String> = config.quiet_hours.texts().map(|text| quoted(&text)).collect();
     writeln!(out, "\n[privacy]\nstore_audio = false\nquiet_hours = [{}]", quiet.join(", "))?;
     writeln!(out, "\n[reload]\nwatch = {}\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"", config.watch)
+}
+
+/// The keys of a coding.
+fn printed(coding: &Coding) -> String {
+    let (word, pcm) = match coding {
+        Coding::Container => return "format = \"container\"\n".to_owned(),
+        Coding::Auto(pcm) => ("auto", pcm),
+        Coding::Raw(pcm) => (name_of(pcm.format, &SampleFormat::NAMES), pcm),
+    };
+    format!("rate_hz = {}\nformat = \"{word}\"\nchannels = {}\n", pcm.rate_hz, pcm.channels)
 }
 
 fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {

@@ -148,14 +148,14 @@ section! {
 }
 
 section! {
-    /// One `[[source]]`: a microphone, a recording or standard input.
+    /// One `[[source]]`: a microphone, a recording, standard input, a program or the network.
     RawSource {
         /// The name of the source, which its events carry. A single source needs none and is called `default`.
         #[schemars(length(min = 1))]
         name: Option<String> = None,
         /// The input: `default` for the default microphone, an id from `mimid devices`, `file:PATH` for a recording in real time
-        /// (`file:PATH?loop` plays it again and again), or `-` for raw signed 16-bit little-endian mono PCM on standard input, at
-        /// `rate_hz`.
+        /// (`file:PATH?loop` plays it again and again), `-` for standard input, or `exec:COMMAND` for what a program writes on its
+        /// standard output.
         #[schemars(length(min = 1))]
         input: String = "default".to_owned(),
         /// The channel that is heard: `mix` for the mean of all channels, or the number of one, counted from 1.
@@ -163,15 +163,29 @@ section! {
         /// The gain that is applied first, in dB, from -60 to 60.
         #[schemars(range(min = -60, max = 60))]
         gain_db: f64 = 0.0,
-        /// The sample rate of `input = "-"` in Hz, from 1000 to 768000. Other inputs know their own.
+        /// The sample rate of raw PCM in Hz, from 1000 to 768000. Other inputs know their own.
         #[schemars(range(min = MIN_RATE_HZ, max = MAX_RATE_HZ))]
         rate_hz: i64 = 16_000,
+        /// The format of a sample of raw PCM: `u8`, `s16le`, `s16be`, `s24le`, `s24be`, `s32le`, `f32le`, `mulaw` or `alaw`. With
+        /// `auto` the first bytes tell WAV, FLAC and Ogg, which know their own form, from raw PCM, which is `s16le`; with
+        /// `container` no raw PCM is expected, so that MP3 and AAC are known as well.
+        #[schemars(extend("enum" = CODINGS))]
+        format: String = "auto".to_owned(),
+        /// The number of channels of raw PCM, from 1 to 64.
+        #[schemars(range(min = 1, max = MAX_CHANNELS))]
+        channels: i64 = 1,
         /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as
         /// silent; 0 is never.
         #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]
         silent_after_s: f64 = 10.0,
     }
 }
+
+/// The values of `format`.
+pub const CODINGS: [&str; 11] =
+    ["auto", "container", "u8", "s16le", "s16be", "s24le", "s24be", "s32le", "f32le", "mulaw", "alaw"];
+/// The most channels of raw PCM.
+pub const MAX_CHANNELS: i64 = 64;
 
 /// The longest time after which a source can be called silent, in seconds: a day.
 pub const MAX_SILENT_AFTER_S: f64 = 86_400.0;

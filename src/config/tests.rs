@@ -186,6 +186,36 @@ fn a_reload_names_what_it_changes() {
 }
 
 #[test]
+fn a_program_and_the_form_of_its_samples_are_printed_as_they_were_read_but_for_passwords() {
+    let text =
+        "[[source]]\ninput = \"exec:ssh cellar 'arecord -t raw' $HOME;\"\nrate_hz = 48000\nformat = \"S24LE\"\nchannels = 2";
+    let first = config(text);
+    assert_eq!(config(&effective(&first, &labels())), first);
+    for format in ["auto", "container", "mulaw"] {
+        let first = config(&format!("[[source]]\ninput = \"-\"\nformat = \"{format}\""));
+        assert_eq!(config(&effective(&first, &labels())), first);
+    }
+    let printed = effective(&config("[[source]]\ninput = \"exec:ffmpeg -i rtsp://anna:geheim@cam/1 -\""), &labels());
+    assert!(printed.contains("rtsp://anna:***@cam/1") && !printed.contains("geheim"), "{printed}");
+}
+
+#[test]
+fn a_source_without_a_command_or_with_an_unknown_format_is_refused() {
+    let faults = |text: &str| {
+        let faults = Raw::parse(&format!("[[source]]\n{text}"), None).validate(&labels()).unwrap_err();
+        faults.to_string()
+    };
+    for command in ["exec:", "exec:say 'it"] {
+        assert!(faults(&format!("input = \"{command}\"")).contains("source[1].input: exec: is not followed by a command"));
+    }
+    let told = faults("input = \"-\"\nformat = \"s16\"\nchannels = 0");
+    assert!(
+        told.contains("\"s16\" is no format; write one of auto, container, u8, s16le,") && told.contains("0 is out of range"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_level_that_most_labels_have_is_not_printed_for_those_that_have_none() {
     let quiet = "[labels.Dog]\nmin_level_dbfs = -60\n[labels.\"Fire alarm\"]\nmin_level_dbfs = -60\n[report]\nlabels = [\"Dog\", \"Fire alarm\"";
     for labels_in_force in ["]\n", ", \"Bark\"]\n"] {

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use crate::analysis::{Attachment, Command};
+use crate::capture::feed::{Later, Opener, Opening};
 use crate::capture::source::SourceConfig;
-use crate::capture::{self, Capture, CaptureError, Notice, Pace};
+use crate::capture::{Capture, CaptureError, Notice};
 use crate::event::{EndReason, Report};
 use crate::stats::{SourceState, SourceStats};
 
@@ -20,6 +21,9 @@ use crate::stats::{SourceState, SourceStats};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// The longest wait before a lost source is opened again.
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// The time for which a source must have been heard before the wait after its next loss is a short one again. A source that
+/// comes and goes would otherwise do so for ever.
+const STEADY: Duration = Duration::from_secs(5);
 /// The interval at which a live source is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The number of checks in a row without a sample after which a live source counts as lost. Checks are counted instead of time,
@@ -65,7 +69,9 @@ impl SourceThread {
     ) -> std::io::Result<Self> {
         let (orders, received) = bounded(16);
         let (name, silent_after_ms) = (config.name.clone(), Arc::new(AtomicU64::new(config.silent_after_ms)));
-        let worker = Worker { config, silent_after_ms: silent_after_ms.clone(), stats, analysis, orders: received, lost: None };
+        let opener = Opener::new(config.clone());
+        let worker =
+            Worker { config, opener, silent_after_ms: silent_after_ms.clone(), stats, analysis, orders: received, lost: None };
         let thread = std::thread::Builder::new().name(format!("source-{name}")).spawn(move || worker.run(&opened, paused))?;
         Ok(Self { name, silent_after_ms, orders, thread })
     }
@@ -94,6 +100,7 @@ impl SourceThread {
 
 struct Worker {
     config: SourceConfig,
+    opener: Opener,
     silent_after_ms: Arc<AtomicU64>,
     stats: Arc<SourceStats>,
     analysis: Sender<Command>,
@@ -107,6 +114,8 @@ enum Over {
     Lost(String),
     Ended,
     Ordered(Order),
+    /// It is worth opening it again at once.
+    Woken,
 }
 
 impl Worker {
@@ -121,27 +130,41 @@ impl Worker {
             }
         }
         loop {
-            let attempt = capture::open(&self.config);
-            let first = std::mem::take(&mut is_first);
+            let attempt = self.opener.open();
+            // The pipeline judges and logs the first attempt. A source that waits for its writer is one that will be heard.
+            let is_decided = !matches!(&attempt, Ok(Opening::Later(later)) if !later.goes_on);
+            let first = is_decided && std::mem::take(&mut is_first);
             if first {
                 let _ = opened.try_send(attempt.as_ref().map(|_| ()).map_err(Clone::clone));
             }
-            // The pipeline judges and logs the first attempt.
-            let judged = first && attempt.is_err();
+            let mut judged = first && attempt.is_err();
             let over = match attempt {
-                Ok(capture) => {
-                    retry = FIRST_RETRY;
-                    self.listen(capture)
+                Ok(Opening::Open(capture)) => {
+                    let since = Instant::now();
+                    let over = self.listen(capture);
+                    if since.elapsed() >= STEADY {
+                        retry = FIRST_RETRY;
+                    }
+                    over
                 }
+                Ok(Opening::Later(later)) => match self.wait_for(&later) {
+                    Over::Lost(reason) if is_first => {
+                        (is_first, judged) = (false, true);
+                        let _ = opened.try_send(Err(CaptureError::Feed { what: reason.clone() }));
+                        Over::Lost(reason)
+                    }
+                    over => over,
+                },
                 Err(error) => Over::Lost(error.to_string()),
             };
             let order = match over {
+                Over::Woken => continue,
                 Over::Lost(reason) => {
-                    // A reason is logged once, not at each attempt.
-                    if !judged && self.lost.as_ref() != Some(&reason) {
-                        tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
+                    self.lose(reason, judged);
+                    if self.opener.goes_on() {
+                        // Its feed tells when there is sound again.
+                        continue;
                     }
-                    self.lose(reason);
                     let order = self.orders.recv_timeout(retry);
                     retry = (retry * 2).min(LAST_RETRY);
                     match order {
@@ -166,9 +189,31 @@ impl Worker {
         }
     }
 
+    /// Waits until a source that has no sound yet has some, or has failed.
+    fn wait_for(&mut self, later: &Later) -> Over {
+        let mut patience = crossbeam_channel::after(later.patience);
+        loop {
+            select! {
+                recv(later.wake) -> _ => return Over::Woken,
+                recv(self.orders) -> order => return Over::Ordered(order.unwrap_or(Order::Stop(EndReason::Shutdown))),
+                recv(patience) -> _ => {
+                    let seconds = later.patience.as_secs();
+                    if !later.goes_on {
+                        self.opener.give_up();
+                        return Over::Lost(format!("it has delivered nothing within {seconds} s"));
+                    }
+                    if self.lost.is_none() {
+                        self.lose(format!("nothing has come for {seconds} s"), false);
+                    }
+                    patience = crossbeam_channel::never();
+                }
+            }
+        }
+    }
+
     /// Hands the ring of a capture to the analysis and watches the capture until it ends.
     fn listen(&mut self, capture: Capture) -> Over {
-        let Capture { rate_hz, reader, device_latency_ns, notices, pace, guard } = capture;
+        let Capture { rate_hz, reader, device_latency_ns, is_held_up, notices, pace, guard } = capture;
         let report = self.lost.take().map(|_| Report::SourceRestored { source: self.config.name.clone() });
         if report.is_some() {
             tracing::info!(source = %self.config.name, rate_hz, "the source is back");
@@ -178,7 +223,9 @@ impl Worker {
         self.stats.rate_hz.store(rate_hz, Relaxed);
         let source = self.config.name.clone();
         let (silent_after_ms, stats) = (self.silent_after_ms.clone(), self.stats.clone());
-        let attachment = Attachment { source, rate_hz, pace, reader, device_latency_ns, silent_after_ms, stats, report };
+        let held_up = is_held_up.clone();
+        let attachment =
+            Attachment { source, rate_hz, pace, reader, device_latency_ns, is_held_up, silent_after_ms, stats, report };
         self.tell(Command::Attach(Box::new(attachment)));
         self.stats.record_reason(None);
         self.stats.record_state(SourceState::Live);
@@ -194,7 +241,7 @@ impl Worker {
                 recv(self.orders) -> order => break Over::Ordered(order.unwrap_or(Order::Stop(EndReason::Shutdown))),
                 default(LOOK_EVERY) => {
                     let now = self.stats.samples.load(Relaxed);
-                    if now != samples || pace == Pace::AsWritten {
+                    if now != samples || held_up.load(Relaxed) {
                         if now != samples {
                             patience = DEAF_LOOKS;
                         }
@@ -215,7 +262,11 @@ impl Worker {
     }
 
     /// Records that the source is lost, and reports it once, however often opening it again fails.
-    fn lose(&mut self, reason: String) {
+    fn lose(&mut self, reason: String, is_logged: bool) {
+        // A reason is logged once, not at each attempt.
+        if !is_logged && self.lost.as_ref() != Some(&reason) {
+            tracing::warn!(source = %self.config.name, reason, "the source is lost; it will be opened again");
+        }
         let report = self.lost.is_none().then(|| Report::SourceLost { source: self.config.name.clone(), reason: reason.clone() });
         if report.is_some() {
             self.stats.losses.fetch_add(1, Relaxed);
@@ -232,6 +283,7 @@ impl Worker {
         loop {
             match order {
                 Order::Resume => {
+                    self.opener.resume();
                     self.stats.record_state(SourceState::Opening);
                     self.stats.record_reason(None);
                     return true;
@@ -241,6 +293,7 @@ impl Worker {
                     return false;
                 }
                 Order::Pause(reason) => {
+                    self.opener.pause();
                     // The state changes before events end: a client that asks after such an end is answered "paused".
                     self.stats.record_reason(Some(reason));
                     self.stats.record_state(SourceState::Paused);

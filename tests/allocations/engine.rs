@@ -159,6 +159,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
         pace: Pace::AsWritten,
         reader,
         device_latency_ns: Arc::default(),
+        is_held_up: Arc::new(true.into()),
         silent_after_ms: Arc::new(10_000.into()),
         stats: stats.clone(),
         report: None,

@@ -5,6 +5,7 @@ mod activation;
 mod background;
 mod clocks;
 mod endurance;
+mod feeds;
 mod hearing;
 mod hostile;
 mod http;

@@ -12,7 +12,7 @@ use super::sound::{Refusal, gave_up};
 use crate::capture::catch_panic::catch_panic;
 
 /// A decoder.
-pub(super) enum Coder {
+pub(in crate::capture) enum Coder {
     /// One of symphonia's.
     Symphonia(Box<dyn AudioDecoder>),
     /// Opus, which symphonia has none for.
@@ -21,7 +21,7 @@ pub(super) enum Coder {
 
 /// The outcome of a packet that gave no sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NoSound {
+pub(in crate::capture) enum NoSound {
     /// The packet is damaged; the next one may be whole.
     Damaged,
     /// The decoder is of no more use; a sentence says why.

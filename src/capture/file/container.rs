@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::io::{MediaSourceStream, ReadBytes, SeekBuffered};
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadBytes, SeekBuffered};
 
 use super::ffmpeg::{Ffmpeg, NoFfmpeg};
 use super::mpeg::Mpeg;
@@ -49,6 +49,11 @@ pub(super) fn sound(file: File, path: &Path, others: Others) -> Result<Box<dyn S
             quoted(&path.with_extension("flac"))
         ))),
     }
+}
+
+/// The sound of bytes that come from elsewhere.
+pub(super) fn stream(bytes: Box<dyn MediaSource>, name: &Path) -> Result<Box<dyn Sound>, Refusal> {
+    container(MediaSourceStream::new(bytes, Default::default()), name)
 }
 
 /// The sound of a container that is read here.

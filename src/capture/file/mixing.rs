@@ -9,7 +9,7 @@ const AUDIBLE: f64 = 1e-6;
 const CANCELLED: f64 = 0.01;
 
 /// Makes mono samples of frames.
-pub(super) struct Mixer {
+pub(in crate::capture) struct Mixer {
     channel: Channel,
     gain: f32,
     /// The sums of squares of the channels' mean and of the mix.

@@ -20,14 +20,16 @@
 //! Invariant: a sample is told at its own time. Sound that is missing is silence of the same length, and is told of.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+
+use symphonia::core::io::ReadOnlySource;
 
 use super::CaptureError;
 use crate::capture::source::Channel;
 use crate::resample::{Resampler, check_rate};
 use container::Others;
-use mixing::Mixer;
 use sound::{Piece, Sound, unreadable};
 pub use start::Start;
 
@@ -48,6 +50,8 @@ mod start;
 mod wav;
 mod window;
 
+pub(super) use coder::{Coder, NoSound};
+pub(super) use mixing::Mixer;
 pub(crate) use player::{AtEnd, open};
 
 /// The most frames of silence that are given at a time in the place of missing sound.
@@ -140,6 +144,23 @@ impl Decoder {
             return Err(bad("the file is empty".to_owned()));
         }
         let sound = container::sound(file, path, others).map_err(|refusal| bad(refusal.to_string()))?;
+        Self::of_sound(sound, path, channel, gain_db)
+    }
+
+    /// Opens what comes from a program or the network, under a name for messages.
+    pub(super) fn open_stream(
+        stream: Box<dyn Read + Send + Sync>,
+        name: &Path,
+        channel: Channel,
+        gain_db: f32,
+    ) -> Result<Self, CaptureError> {
+        let bad = |what: String| CaptureError::Recording { path: name.into(), what };
+        let sound = container::stream(Box::new(ReadOnlySource::new(stream)), name).map_err(|refusal| bad(refusal.to_string()))?;
+        Self::of_sound(sound, name, channel, gain_db)
+    }
+
+    fn of_sound(sound: Box<dyn Sound>, path: &Path, channel: Channel, gain_db: f32) -> Result<Self, CaptureError> {
+        let bad = |what: String| CaptureError::Recording { path: path.into(), what };
         let mut opened = Self {
             path: path.into(),
             sound,

@@ -9,7 +9,7 @@ const MOST_FRAMES: usize = 5_760;
 
 /// The head of an Opus stream, which Ogg and Matroska have alike.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Head {
+pub(in crate::capture) struct Head {
     /// The number of channels.
     pub channels: usize,
     /// The frames at the beginning that are left out.
@@ -46,7 +46,7 @@ impl Head {
 }
 
 /// A decoder of one stream.
-pub(super) struct Opus {
+pub(in crate::capture) struct Opus {
     decoder: OpusMultistreamDecoder,
     channels: usize,
     gain: f32,

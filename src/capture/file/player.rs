@@ -39,6 +39,7 @@ pub(crate) fn open(path: &Path, at_end: AtEnd, channel: Channel, gain_db: f32) -
         rate_hz,
         reader,
         device_latency_ns: Arc::new(AtomicU64::new(0)),
+        is_held_up: Arc::default(),
         notices,
         pace: Pace::RealTime,
         guard: Box::new(guard),

@@ -54,7 +54,7 @@ pub(super) const FORMATS: &str = "WAV, FLAC, MP3, AAC, M4A, Ogg, Opus, WebM, AIF
 
 /// The reason why a container gives no sound at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::capture) enum Refusal {
     /// No known format begins like this file.
     Format,
     /// The codec, by its name, is none that can be decoded here.

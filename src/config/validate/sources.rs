@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::Check;
 use crate::capture::parse_input;
-use crate::capture::source::{Channel, Input, SourceConfig};
-use crate::config::raw::{MAX_SILENT_AFTER_S, RawChannel, RawSource};
+use crate::capture::source::{Channel, Coding, Input, Pcm, SampleFormat, SourceConfig};
+use crate::config::raw::{CODINGS, MAX_CHANNELS, MAX_SILENT_AFTER_S, RawChannel, RawSource};
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::text::{did_you_mean, nearest};
 
@@ -32,7 +32,7 @@ impl Check<'_> {
             } else if !name.is_empty() && seen.insert(name.clone(), index).is_some() {
                 self.fault(name_line, &key("name"), format!("two sources have the name {name:?}"));
             }
-            let input = self.input(source, &key("input"), &key("rate_hz"));
+            let input = self.input(source, &key);
             stdin += usize::from(matches!(input, Input::Stdin { .. }));
             if stdin == 2 {
                 self.fault(source.input.line, &key("input"), "standard input can be read by one source only".to_owned());
@@ -73,27 +73,62 @@ impl Check<'_> {
         sources
     }
 
-    fn input(&mut self, source: &RawSource, key: &str, rate_key: &str) -> Input {
-        let rate = u32::try_from(source.rate_hz.value).ok().filter(|rate| (MIN_RATE_HZ..=MAX_RATE_HZ).contains(rate));
-        if rate.is_none() {
-            let message = format!("{} is out of range; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}", source.rate_hz.value);
-            self.fault(source.rate_hz.line, rate_key, message);
-        }
-        let input = parse_input(&source.input.value, rate.unwrap_or(16_000));
+    fn input(&mut self, source: &RawSource, key: &impl Fn(&str) -> String) -> Input {
+        let coding = self.coding(source, key);
+        let input = parse_input(&source.input.value, coding);
         match &input {
             Input::File { path, .. } if path.as_os_str().is_empty() => {
-                self.fault(source.input.line, key, "file: is not followed by a path".to_owned());
+                self.fault(source.input.line, &key("input"), "file: is not followed by a path".to_owned());
             }
             Input::Device(id) if id.trim().is_empty() => {
-                self.fault(source.input.line, key, "the input is empty; write \"default\" for the default microphone".to_owned());
+                let message = "the input is empty; write \"default\" for the default microphone".to_owned();
+                self.fault(source.input.line, &key("input"), message);
+            }
+            Input::Exec { command, .. } if command.is_empty() => {
+                let message = "exec: is not followed by a command, or a quotation mark in it has no partner".to_owned();
+                self.fault(source.input.line, &key("input"), message);
             }
             _ => {}
         }
-        // The shipped file sets the default, which deserves no warning.
-        let is_set = source.rate_hz.value != RawSource::default().rate_hz.value;
-        if is_set && !matches!(input, Input::Stdin { .. }) {
-            self.warn(source.rate_hz.line, rate_key, "rate_hz is used with input = \"-\" only".to_owned());
+        // The shipped file sets the defaults, which deserve no warning.
+        let standard = RawSource::default();
+        let is_raw = matches!(input, Input::Stdin { .. } | Input::Exec { .. });
+        for (name, line, is_set) in [
+            ("rate_hz", source.rate_hz.line, source.rate_hz.value != standard.rate_hz.value),
+            ("format", source.format.line, source.format.value != standard.format.value),
+            ("channels", source.channels.line, source.channels.value != standard.channels.value),
+        ] {
+            if is_set && !is_raw {
+                self.warn(line, &key(name), format!("{name} is used with input = \"-\" and \"exec:…\" only"));
+            }
         }
         input
+    }
+
+    /// The coding of bytes that do not say it themselves.
+    fn coding(&mut self, source: &RawSource, key: &impl Fn(&str) -> String) -> Coding {
+        let rate = u32::try_from(source.rate_hz.value).ok().filter(|rate| (MIN_RATE_HZ..=MAX_RATE_HZ).contains(rate));
+        if rate.is_none() {
+            let message = format!("{} is out of range; it must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}", source.rate_hz.value);
+            self.fault(source.rate_hz.line, &key("rate_hz"), message);
+        }
+        let channels = u16::try_from(source.channels.value).ok().filter(|n| (1..=MAX_CHANNELS).contains(&i64::from(*n)));
+        if channels.is_none() {
+            let message = format!("{} is out of range; it must be from 1 to {MAX_CHANNELS}", source.channels.value);
+            self.fault(source.channels.line, &key("channels"), message);
+        }
+        let pcm = |format| Pcm { rate_hz: rate.unwrap_or(16_000), format, channels: channels.unwrap_or(1) };
+        let word = source.format.value.to_lowercase();
+        match SampleFormat::NAMES.iter().find(|(name, _)| *name == word) {
+            Some((_, format)) => Coding::Raw(pcm(*format)),
+            None if word == "container" => Coding::Container,
+            None => {
+                if word != "auto" {
+                    let message = format!("{:?} is no format; write one of {}", source.format.value, CODINGS.join(", "));
+                    self.fault(source.format.line, &key("format"), message);
+                }
+                Coding::Auto(pcm(SampleFormat::S16Le))
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) mod header;
 /// The most bytes and frames of a packet.
 const PACKET_BYTES: u64 = 1 << 15;
 const PACKET_FRAMES: u64 = 4_096;
+/// The pieces of a second in which a pipe is read.
+const LIVE_PIECES: u32 = 50;
 
 /// The sound of a WAV file.
 pub(super) struct Wav {
@@ -36,6 +38,8 @@ pub(super) struct Wav {
     /// The frames that were decoded or passed over.
     frames: u64,
     ended_early: bool,
+    /// The most bytes that are read at a time: of a live writer no more than a moment's.
+    packet_bytes: u64,
 }
 
 /// The blocks of the sound.
@@ -77,7 +81,10 @@ impl Wav {
         });
         parameters.with_max_frames_per_packet(PACKET_FRAMES.max(blocks.frames)).with_frames_per_block(blocks.frames);
         let coder = Coder::new(&parameters)?;
-        Ok(Self { bytes, header, blocks, coder, read: 0, frames: 0, ended_early: false })
+        let is_live = !bytes.is_seekable();
+        let moment = u64::from(header.format.rate_hz / LIVE_PIECES) * blocks.bytes / blocks.frames.max(1);
+        let packet_bytes = if is_live { moment.clamp(1, PACKET_BYTES) } else { PACKET_BYTES };
+        Ok(Self { bytes, header, blocks, coder, read: 0, frames: 0, ended_early: false, packet_bytes })
     }
 
     /// Reads up to so many bytes, fewer only at the end of the file.
@@ -101,7 +108,7 @@ impl Wav {
 impl Sound for Wav {
     fn next(&mut self, out: &mut Vec<f32>) -> Result<Option<Piece>, String> {
         let Blocks { bytes: block, frames, .. } = self.blocks;
-        let n_blocks = (PACKET_BYTES / block).min(PACKET_FRAMES / frames).max(1);
+        let n_blocks = (self.packet_bytes / block).min(PACKET_FRAMES / frames).max(1);
         let left = self.header.n_bytes.map_or(u64::MAX, |n_bytes| n_bytes - self.read);
         let wanted = (n_blocks * block).min(left / block * block);
         let mut data = self.read_up_to(wanted as usize)?;
