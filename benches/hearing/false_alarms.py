@@ -11,7 +11,7 @@ back or not, it is a false alarm of a label that is announced at once; of one th
             shape under which the counts of all labels are most likely
   early     announcements within 2 s of the onset, before any confirmation, that stand and that were taken back; the others wait anyway
   stands    the share of the early ones that stands, with two more of the section's share
-A label waits if its share is below 0.5, or if it saves two false alarms a day. --write writes the choice and the rate of each label into FILE
+A label waits if its share is below 0.5, or if it saves five false alarms a day. --write writes the choice and the rate of each label into FILE
 [default: config/presets/home.toml].
 """
 import argparse
@@ -32,7 +32,7 @@ EARLY_S = 2.0
 # The least share of early announcements that stands.
 LEAST = 0.5
 # A label that saves more false alarms a day by waiting waits, whatever that share.
-SAVED_A_DAY = 2.0
+SAVED_A_DAY = 5.0
 # How much the section counts beside the label: early announcements, and what the shape of the gamma prior may be.
 SECTION_EARLY, SHAPES = 2.0, np.geomspace(0.02, 2.0, 41)
 BATCH = 24
