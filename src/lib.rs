@@ -27,11 +27,11 @@
 //! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
 //! inference                                    batches of windows, and the helper threads that share them
 //! ear                                          one source's way from samples to detections, and the scheduler of its windows
-//! detect capture                               rules, segments, boundaries and events; devices, recordings, programs and pipes
+//! detect capture                               rules, segments, boundaries and events; devices, recordings, programs, pipes, the network
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
 //! resample ring stats                          the sample rate, the ring buffer, the counters
-//! event files limits systemd text              reports of what was heard; files that are whole; what the system allows; the service manager; names in messages
+//! event files limits secret systemd text       reports of what was heard; files that are whole; what the system allows; passwords; the service manager; names in messages
 //! ```
 //!
 //! # Glossary
@@ -101,6 +101,7 @@ pub mod publish;
 pub(crate) mod recording;
 pub mod resample;
 pub mod ring;
+pub(crate) mod secret;
 pub mod stats;
 pub(crate) mod systemd;
 pub(crate) mod text;

@@ -237,12 +237,12 @@ mod tests {
     use super::*;
     use crate::capture::Notice;
     use crate::capture::feed::{Opener, Opening};
-    use crate::capture::source::{Channel, Input};
+    use crate::capture::source::Input;
 
     fn opener(command: &[&str]) -> Opener {
         let command = command.iter().map(|&word| word.to_owned()).collect();
         let input = Input::Exec { command, coding: Coding::auto(16_000) };
-        Opener::new(SourceConfig { name: "x".into(), input, channel: Channel::Mix, gain_db: 0.0, silent_after_ms: 0 })
+        Opener::new(SourceConfig { ..SourceConfig::new("x".into(), input) })
     }
 
     /// Opens until there is sound or a reason.

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::Receiver;
 
+use crate::capture::network::Address;
+use crate::capture::source::Protocol;
 use crate::capture::source::{Coding, Input};
 use crate::limits;
 use crate::ring;
@@ -22,6 +24,7 @@ pub(crate) mod device;
 mod exec;
 pub(crate) mod feed;
 pub mod file;
+pub(crate) mod network;
 mod pipe;
 pub mod source;
 
@@ -149,13 +152,37 @@ impl CaptureError {
     }
 }
 
-/// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, `exec:COMMAND`, or a
-/// device's id. `coding` is that of bytes that do not say it themselves.
-pub(crate) fn parse_input(text: &str, coding: Coding) -> Input {
+/// Parses the values of `--source` and `[[source]] input`: `default`, `file:PATH`, `file:PATH?loop`, `-`, `exec:COMMAND`, an
+/// address, or a device's id. `coding` is that of bytes that do not say it themselves.
+///
+/// # Errors
+/// One sentence about the text, which repeats no password.
+pub(crate) fn parse_input(text: &str, coding: Coding) -> Result<Input, String> {
     if let Some(command) = text.strip_prefix("exec:") {
-        return Input::Exec { command: shlex::split(command).unwrap_or_default(), coding };
+        let command = shlex::split(command).filter(|command| !command.is_empty());
+        let wrong = "exec: is not followed by a command, or a quotation mark in it has no partner";
+        return command.map(|command| Input::Exec { command, coding }).ok_or_else(|| wrong.to_owned());
     }
-    match text.strip_prefix("file:") {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        match scheme {
+            "http" | "https" => return Address::parse(text).map(|address| Input::Http { address }),
+            "rtsp" => return Address::parse(text).map(|address| Input::Rtsp { address }),
+            "tcp" | "udp" => {
+                let protocol = if scheme == "tcp" { Protocol::Tcp } else { Protocol::Udp };
+                let wrong =
+                    || format!("{scheme}:// is followed by the address and port to listen on, such as {scheme}://0.0.0.0:5000");
+                let listen = rest.trim_end_matches('/').parse().map_err(|_| wrong())?;
+                return Ok(Input::Push { protocol, listen, coding });
+            }
+            "srt" | "rtmp" | "rtmps" | "rtp" | "mms" | "rtsps" => {
+                return Err(format!(
+                    "{scheme}:// is heard through a program, such as exec:ffmpeg -v error -i URL -vn -f wav pipe:1"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(match text.strip_prefix("file:") {
         Some(path) => match path.strip_suffix("?loop") {
             Some(path) => Input::File { path: path.into(), looped: true },
             None => Input::File { path: path.into(), looped: false },
@@ -163,7 +190,7 @@ pub(crate) fn parse_input(text: &str, coding: Coding) -> Input {
         None if text == "-" => Input::Stdin { coding },
         None if text == "default" => Input::Default,
         None => Input::Device(text.to_owned()),
-    }
+    })
 }
 
 /// Starts a thread for a source.
@@ -179,6 +206,7 @@ mod tests {
     #[test]
     fn inputs_are_told_apart() {
         let coding = Coding::auto(8_000);
+        let parse_input = |text: &str, coding| super::parse_input(text, coding).unwrap();
         assert_eq!(parse_input("default", coding), Input::Default);
         assert_eq!(parse_input("-", coding), Input::Stdin { coding });
         assert_eq!(parse_input("file:a b.wav", coding), Input::File { path: "a b.wav".into(), looped: false });
@@ -189,6 +217,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(command("exec:arecord -D 'my card' $HOME;"), ["arecord", "-D", "my card", "$HOME;"]);
-        assert!(command("exec:").is_empty() && command("exec:say 'it").is_empty());
+        for wrong in ["exec:", "exec:say 'it", "rtsp://a:b/c@d", "http://", "tcp://here", "udp://0.0.0.0", "srt://a:9"] {
+            assert!(super::parse_input(wrong, coding).is_err(), "{wrong}");
+        }
+        let listen = "0.0.0.0:5000".parse().unwrap();
+        assert_eq!(parse_input("udp://0.0.0.0:5000", coding), Input::Push { protocol: Protocol::Udp, listen, coding });
     }
 }

@@ -1,7 +1,10 @@
 //! The settings of a source: its name, its input, its channel and its gain. Plain data; the configuration fills it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use crate::capture::network::{Address, Network};
 
 /// The settings of one source.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +17,20 @@ pub struct SourceConfig {
     pub channel: Channel,
     /// The gain that is applied before anything else, in dB.
     pub gain_db: f32,
+    /// The file with the password for its address.
+    pub password_file: Option<PathBuf>,
+    /// The addresses that may push.
+    pub allow: Vec<Network>,
     /// The duration of digital silence after which the source is reported as silent, in milliseconds; 0 never reports it.
     pub silent_after_ms: u64,
+}
+
+impl SourceConfig {
+    /// A source of this name and input, with nothing else set.
+    pub fn new(name: Arc<str>, input: Input) -> Self {
+        let (channel, gain_db, silent_after_ms) = (Channel::Mix, 0.0, 0);
+        Self { name, input, channel, gain_db, password_file: None, allow: Vec::new(), silent_after_ms }
+    }
 }
 
 /// The input that a source opens.
@@ -37,13 +52,41 @@ pub enum Input {
         /// The coding of its bytes.
         coding: Coding,
     },
+    /// A station or a recording over HTTP.
+    Http {
+        /// Its address.
+        address: Address,
+    },
+    /// A camera over RTSP.
+    Rtsp {
+        /// Its address.
+        address: Address,
+    },
+    /// Satellites that push their sound.
+    Push {
+        /// The protocol.
+        protocol: Protocol,
+        /// The address and port that it listens on.
+        listen: SocketAddr,
+        /// The coding of raw PCM.
+        coding: Coding,
+    },
     /// The standard output of a program.
     Exec {
-        /// The program and its arguments; empty where they could not be read.
+        /// The program and its arguments.
         command: Vec<String>,
         /// The coding of its bytes.
         coding: Coding,
     },
+}
+
+/// A protocol by which satellites push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
 }
 
 /// The coding of the sound in a stream of bytes.

@@ -43,12 +43,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// A warning for each capture device that is not present. It is no fault, because a device may be plugged in later.
 fn missing_devices(raw: &Raw) -> Vec<Fault> {
     let missing = |(index, (_, source)): (usize, &(_, RawSource))| match parse_input(&source.input.value, Coding::auto(0)) {
-        Input::Device(id) => {
+        Ok(Input::Device(id)) => {
             let error = device::look_for(&id).err()?;
             let key = format!("source[{}].input", index + 1);
             Some(Fault { path: raw.path.clone(), line: source.input.line, key, message: error.to_string() })
         }
-        Input::Default | Input::File { .. } | Input::Stdin { .. } | Input::Exec { .. } => None,
+        _ => None,
     };
     raw.sources.iter().enumerate().filter_map(missing).collect()
 }

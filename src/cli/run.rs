@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::{Failure, exit, listen, load, logging};
 use crate::capture::parse_input;
-use crate::capture::source::{Channel, Coding, Input, SourceConfig};
+use crate::capture::source::{Coding, Input, SourceConfig};
 use crate::config::Loaded;
 use crate::config::raw::RawSource;
 use crate::limits;
 use crate::pipeline::{Daemon, Setup, Signal, WithoutSource};
-use crate::text::visible;
+use crate::text::{visible, without_passwords};
 
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A source to hear instead of the configured ones: default, an id from `mimid devices`, file:PATH, file:PATH?loop, -, or exec:COMMAND
+    /// A source to hear instead of the configured ones: default, an id from `mimid devices`, file:PATH, file:PATH?loop, -, exec:COMMAND, or an address (rtsp://, http://, https://)
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
     /// The sample rate of the source "-" in Hz
@@ -73,8 +73,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// Whether a fallback can be tried; only a recording that does not exist cannot.
 fn is_there(source: &str) -> bool {
     match parse_input(source, Coding::auto(16_000)) {
-        Input::File { path, .. } => path.exists(),
-        Input::Default | Input::Device(_) | Input::Stdin { .. } | Input::Exec { .. } => true,
+        Ok(Input::File { path, .. }) => path.exists(),
+        _ => true,
     }
 }
 
@@ -84,7 +84,8 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut sources = Vec::new();
     for text in texts {
-        let input = parse_input(text, Coding::auto(rate_hz));
+        let input = parse_input(text, Coding::auto(rate_hz))
+            .map_err(|wrong| Failure::new(format!("--source {}: {wrong}", without_passwords(text)), exit::USAGE))?;
         let name = match &input {
             Input::Default => "default".to_owned(),
             Input::Device(id) if id.is_empty() => {
@@ -96,20 +97,21 @@ fn sources(texts: &[String], rate_hz: u32) -> Result<Vec<SourceConfig>, Failure>
                 return Err(Failure::new("standard input can be read by one source only", exit::USAGE));
             }
             Input::Stdin { .. } => "stdin".to_owned(),
-            Input::Exec { command, .. } => match command.first().map(std::path::Path::new).and_then(|path| path.file_name()) {
-                Some(program) => program.to_string_lossy().into_owned(),
-                None => {
-                    let message = "--source exec: is not followed by a command, or a quotation mark in it has no partner";
-                    return Err(Failure::new(message, exit::USAGE));
-                }
-            },
+            Input::Exec { command, .. } => {
+                let program = command.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+                program.map_or_else(|| "program".to_owned(), |program| program.to_string_lossy().into_owned())
+            }
+            Input::Http { address } | Input::Rtsp { address } => address.host().to_owned(),
+            Input::Push { .. } => {
+                return Err(Failure::new("tcp:// and udp:// need the key allow, which the configuration file has", exit::USAGE));
+            }
         };
         // The name of a file becomes the name of a source, which is printed.
         let name = visible(&name);
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
         let name: Arc<str> = if *count == 1 { name.into() } else { format!("{name} {count}").into() };
-        sources.push(SourceConfig { name, input, channel: Channel::Mix, gain_db: 0.0, silent_after_ms });
+        sources.push(SourceConfig { silent_after_ms, ..SourceConfig::new(name, input) });
     }
     Ok(sources)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Config, LogFormat, LogLevel};
-use crate::capture::source::{Channel, Coding, Input, SampleFormat};
+use crate::capture::source::{Channel, Coding, Input, Protocol, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
@@ -46,11 +46,23 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
                 writeln!(out, "input = {}", quoted(&format!("file:{}{suffix}", path.display())))?;
             }
             Input::Stdin { coding } => write!(out, "input = \"-\"\n{}", printed(coding))?,
+            Input::Http { address } | Input::Rtsp { address } => writeln!(out, "input = {}", quoted(&address.shown()))?,
+            Input::Push { protocol, listen, coding } => {
+                let scheme = if *protocol == Protocol::Tcp { "tcp" } else { "udp" };
+                write!(out, "input = \"{scheme}://{listen}\"\n{}", printed(coding))?;
+            }
             Input::Exec { command, coding } => {
                 // No argument holds a NUL, which alone could not be quoted.
                 let command = shlex::try_join(command.iter().map(String::as_str)).unwrap_or_default();
                 write!(out, "input = {}\n{}", quoted(&without_passwords(&format!("exec:{command}"))), printed(coding))?;
             }
+        }
+        if let Some(file) = &source.password_file {
+            writeln!(out, "password_file = {}", quoted(&file.to_string_lossy()))?;
+        }
+        if !source.allow.is_empty() {
+            let allow: Vec<String> = source.allow.iter().map(|network| quoted(&network.to_string())).collect();
+            writeln!(out, "allow = [{}]", allow.join(", "))?;
         }
         match source.channel {
             Channel::Mix => writeln!(out, "channel = \"mix\"")?,

@@ -154,8 +154,9 @@ section! {
         #[schemars(length(min = 1))]
         name: Option<String> = None,
         /// The input: `default` for the default microphone, an id from `mimid devices`, `file:PATH` for a recording in real time
-        /// (`file:PATH?loop` plays it again and again), `-` for standard input, or `exec:COMMAND` for what a program writes on its
-        /// standard output.
+        /// (`file:PATH?loop` plays it again and again), `-` for standard input, `exec:COMMAND` for what a program writes on its
+        /// standard output, `rtsp://USER:PASSWORD@HOST/PATH` for a camera, `http://…` or `https://…` for a station, or
+        /// `tcp://ADDRESS:PORT` or `udp://ADDRESS:PORT` to listen for satellites that push raw PCM.
         #[schemars(length(min = 1))]
         input: String = "default".to_owned(),
         /// The channel that is heard: `mix` for the mean of all channels, or the number of one, counted from 1.
@@ -174,6 +175,12 @@ section! {
         /// The number of channels of raw PCM, from 1 to 64.
         #[schemars(range(min = 1, max = MAX_CHANNELS))]
         channels: i64 = 1,
+        /// A file that holds the password for the user in the address. Without it: the password in the address, where `$NAME` is
+        /// the value of that variable, or systemd's credential `source_NAME` of the source `NAME`.
+        #[schemars(length(min = 1))]
+        password_file: Option<String> = None,
+        /// The addresses and networks, such as `192.168.1.0/24`, from which satellites may push to `tcp://` and `udp://`.
+        allow: Vec<String> = Vec::new(),
         /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as
         /// silent; 0 is never.
         #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]

@@ -191,6 +191,14 @@ fn a_program_and_the_form_of_its_samples_are_printed_as_they_were_read_but_for_p
         "[[source]]\ninput = \"exec:ssh cellar 'arecord -t raw' $HOME;\"\nrate_hz = 48000\nformat = \"S24LE\"\nchannels = 2";
     let first = config(text);
     assert_eq!(config(&effective(&first, &labels())), first);
+    for input in [
+        "input = \"udp://0.0.0.0:5000\"\nallow = [\"192.168.1.0/24\", \"fd00::7\"]\nformat = \"s16le\"",
+        "input = \"https://radio.example/live\"\npassword_file = \"/etc/mimid/radio\"",
+        "input = \"rtsp://anna:$CAMERA@cam/1\"",
+    ] {
+        let first = config(&format!("[[source]]\n{input}"));
+        assert_eq!(config(&effective(&first, &labels())), first);
+    }
     for format in ["auto", "container", "mulaw"] {
         let first = config(&format!("[[source]]\ninput = \"-\"\nformat = \"{format}\""));
         assert_eq!(config(&effective(&first, &labels())), first);
@@ -208,6 +216,10 @@ fn a_source_without_a_command_or_with_an_unknown_format_is_refused() {
     for command in ["exec:", "exec:say 'it"] {
         assert!(faults(&format!("input = \"{command}\"")).contains("source[1].input: exec: is not followed by a command"));
     }
+    assert!(faults("input = \"tcp://0.0.0.0:5000\"").contains("satellites need allow"));
+    assert!(faults("input = \"tcp://0.0.0.0:5000\"\nallow = [\"me\"]").contains("is no address"));
+    let told = faults("input = \"rtsp://anna:geh/eim@cam/1\"");
+    assert!(told.contains("%XX") && !told.contains("eim"), "{told}");
     let told = faults("input = \"-\"\nformat = \"s16\"\nchannels = 0");
     assert!(
         told.contains("\"s16\" is no format; write one of auto, container, u8, s16le,") && told.contains("0 is out of range"),

@@ -15,7 +15,6 @@ pub mod filter;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod mqtt;
-pub(crate) mod secret;
 pub mod settings;
 pub(crate) mod shared;
 pub(crate) mod sinks;

@@ -12,6 +12,7 @@ mod http;
 mod live;
 mod load;
 mod mqtt;
+mod network;
 mod page;
 mod pauses;
 mod requests;

@@ -10,6 +10,7 @@ pub mod formats;
 pub mod home_assistant;
 pub mod http;
 pub mod mqtt;
+pub mod network;
 pub mod onnx;
 mod over;
 pub mod pages;

@@ -6,7 +6,7 @@ use crossbeam_channel::Receiver;
 
 use super::{Feed, Look, Over};
 use crate::capture::source::{Input, SourceConfig};
-use crate::capture::{Capture, CaptureError, device, exec, file, pipe};
+use crate::capture::{Capture, CaptureError, device, exec, file, network, pipe};
 
 /// The time after which a pipe that has given nothing counts as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -137,6 +137,9 @@ fn start(config: &SourceConfig) -> Result<Feed, CaptureError> {
         Input::Stdin { coding } => pipe::standard_input(config, *coding),
         Input::File { path, looped } => pipe::open(config, path, *looped),
         Input::Exec { command, coding } => exec::open(config, command, *coding),
+        Input::Http { address } => network::http::open(config, address),
+        Input::Rtsp { address } => network::rtsp::open(config, address),
+        Input::Push { protocol, listen, coding } => network::push::open(config, *protocol, *listen, *coding),
         // Devices are no feeds.
         Input::Default | Input::Device(_) => Err(CaptureError::Feed { what: "a device is opened otherwise".to_owned() }),
     }

@@ -97,6 +97,11 @@ impl RawDecoder {
         Ok(())
     }
 
+    /// Begins with a whole frame: the rest of one that was begun is forgotten.
+    pub fn begin(&mut self) {
+        self.kept.clear();
+    }
+
     /// The bytes that are worth reading at a time.
     pub fn piece_bytes(&self) -> usize {
         let frame = self.pcm.format.bytes() * usize::from(self.pcm.channels);

@@ -1,7 +1,7 @@
 //! Bytes of a file descriptor that are waited for until the feed is closed, so that no thread hangs in a read.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,6 +16,12 @@ pub(in crate::capture) struct Stop {
 /// Tells a read that its feed was closed.
 #[derive(Debug)]
 pub(in crate::capture) struct Stopper(PipeReader);
+
+impl From<Stopper> for OwnedFd {
+    fn from(stopper: Stopper) -> Self {
+        stopper.0.into()
+    }
+}
 
 /// Both ends of a stop.
 pub(super) fn stop() -> io::Result<(Stop, Stopper)> {

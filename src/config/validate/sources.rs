@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Check;
+use crate::capture::network::Network;
 use crate::capture::parse_input;
 use crate::capture::source::{Channel, Coding, Input, Pcm, SampleFormat, SourceConfig};
 use crate::config::raw::{CODINGS, MAX_CHANNELS, MAX_SILENT_AFTER_S, RawChannel, RawSource};
@@ -68,14 +69,27 @@ impl Check<'_> {
                 self.fault(source.silent_after_s.line, &key("silent_after_s"), message);
             }
             let silent_after_ms = (silent_after_s * 1e3).round() as u64;
-            sources.push(SourceConfig { name: name.into(), input, channel, gain_db: gain as f32, silent_after_ms });
+            let allow = self.allowed(source, &key("allow"));
+            let password_file = source.password_file.value.as_ref().map(Into::into);
+            sources.push(SourceConfig {
+                name: name.into(),
+                input,
+                channel,
+                gain_db: gain as f32,
+                password_file,
+                allow,
+                silent_after_ms,
+            });
         }
         sources
     }
 
     fn input(&mut self, source: &RawSource, key: &impl Fn(&str) -> String) -> Input {
         let coding = self.coding(source, key);
-        let input = parse_input(&source.input.value, coding);
+        let input = parse_input(&source.input.value, coding).unwrap_or_else(|wrong| {
+            self.fault(source.input.line, &key("input"), wrong);
+            Input::Default
+        });
         match &input {
             Input::File { path, .. } if path.as_os_str().is_empty() => {
                 self.fault(source.input.line, &key("input"), "file: is not followed by a path".to_owned());
@@ -84,25 +98,61 @@ impl Check<'_> {
                 let message = "the input is empty; write \"default\" for the default microphone".to_owned();
                 self.fault(source.input.line, &key("input"), message);
             }
-            Input::Exec { command, .. } if command.is_empty() => {
-                let message = "exec: is not followed by a command, or a quotation mark in it has no partner".to_owned();
+            Input::Push { .. } if coding == Coding::Container => {
+                let message = "satellites push raw PCM; write its format, or leave the key out".to_owned();
+                self.fault(source.format.line, &key("format"), message);
+            }
+            Input::Push { .. } if source.allow.value.is_empty() => {
+                let message =
+                    "satellites need allow, the addresses from which they may push, such as [\"192.168.1.7\"]".to_owned();
                 self.fault(source.input.line, &key("input"), message);
             }
             _ => {}
         }
         // The shipped file sets the defaults, which deserve no warning.
         let standard = RawSource::default();
-        let is_raw = matches!(input, Input::Stdin { .. } | Input::Exec { .. });
+        let is_raw = matches!(input, Input::Stdin { .. } | Input::Exec { .. } | Input::Push { .. });
+        let is_push = matches!(input, Input::Push { .. });
+        let has_address = matches!(input, Input::Http { .. } | Input::Rtsp { .. });
+        for (name, line, is_misplaced, place) in [
+            ("allow", source.allow.line, !source.allow.value.is_empty() && !is_push, "tcp:// and udp://"),
+            (
+                "password_file",
+                source.password_file.line,
+                source.password_file.value.is_some() && !has_address,
+                "rtsp:// and http://",
+            ),
+        ] {
+            if is_misplaced {
+                self.warn(line, &key(name), format!("{name} is used with {place} only"));
+            }
+        }
         for (name, line, is_set) in [
             ("rate_hz", source.rate_hz.line, source.rate_hz.value != standard.rate_hz.value),
             ("format", source.format.line, source.format.value != standard.format.value),
             ("channels", source.channels.line, source.channels.value != standard.channels.value),
         ] {
             if is_set && !is_raw {
-                self.warn(line, &key(name), format!("{name} is used with input = \"-\" and \"exec:…\" only"));
+                self.warn(
+                    line,
+                    &key(name),
+                    format!("{name} is used with raw PCM only: \"-\", \"exec:…\", \"tcp://…\" and \"udp://…\""),
+                );
             }
         }
         input
+    }
+
+    /// The networks from which satellites may push.
+    fn allowed(&mut self, source: &RawSource, key: &str) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for text in &source.allow.value {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(wrong) => self.fault(source.allow.line, key, wrong),
+            }
+        }
+        networks
     }
 
     /// The coding of bytes that do not say it themselves.

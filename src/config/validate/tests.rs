@@ -49,7 +49,7 @@ fn a_label_is_ignored_to_no_purpose() {
 #[test]
 fn a_rate_is_set_where_the_source_has_its_own() {
     let source = |input: &str, rate: u32| warnings(&format!("[[source]]\ninput = {input:?}\nrate_hz = {rate}"));
-    insta::assert_snapshot!(source("default", 48_000), @r#"mimid.toml:3: source[1].rate_hz: rate_hz is used with input = "-" and "exec:…" only"#);
+    insta::assert_snapshot!(source("default", 48_000), @r#"mimid.toml:3: source[1].rate_hz: rate_hz is used with raw PCM only: "-", "exec:…", "tcp://…" and "udp://…""#);
     assert_eq!(
         (source("-", 48_000) + &source("exec:arecord -t raw", 48_000), source("default", 16_000)),
         (String::new(), String::new())

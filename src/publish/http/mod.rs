@@ -17,10 +17,10 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::secret;
 use super::shared::down;
 use super::sinks::Context;
 use crate::publish::settings::HttpConfig;
+use crate::secret;
 
 mod api;
 mod events;

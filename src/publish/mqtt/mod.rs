@@ -18,11 +18,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::answer::Refusal;
 use super::hub::Subscription;
-use super::secret;
 use super::shared::{Shared, down};
 use super::sinks::Context;
 use super::wire::Request;
 use crate::publish::settings::MqttConfig;
+use crate::secret;
 use crate::stats::sink::SinkStats;
 use commands::MqttCommand;
 use composer::Composer;

@@ -1,0 +1,236 @@
+//! `rtsp://`: cameras. Only the sound is asked for, over the connection's own TCP.
+//!
+//! The camera's clock is not trusted: its stamps only tell how much is missing where packets were lost, and the arrival of the
+//! sound tells the rest.
+
+use std::future::poll_fn;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use retina::client::{
+    Credentials, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Stream,
+    TcpTransportOptions, Transport, UnassignedChannelDataPolicy,
+};
+use retina::codec::{AudioFrame, CodecItem, ParametersRef};
+use symphonia::core::audio::{Channels, layouts};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S16BE, CODEC_ID_PCM_U8,
+};
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
+use symphonia::core::packet::Packet;
+use symphonia::core::units;
+
+use super::address::Address;
+use super::manner;
+use super::task::Task;
+use crate::capture::CaptureError;
+use crate::capture::feed::hear::Wanted;
+use crate::capture::feed::{Feed, Inlet, Stopper};
+use crate::capture::file::{Coder, Mixer, NoSound};
+use crate::capture::source::SourceConfig;
+use crate::text::{visible, without_passwords};
+
+/// The sound in seconds that a camera may send at once.
+const BURST_S: u32 = 2;
+/// The longest sound that lost packets are believed to have held, in seconds.
+const LONGEST_LOSS_S: u32 = 2;
+/// The time that a camera has to answer that the session ends.
+const LEAVING: Duration = Duration::from_millis(300);
+
+/// Hears the camera at this address.
+pub(in crate::capture) fn open(config: &SourceConfig, address: &Address) -> Result<Feed, CaptureError> {
+    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let (name, address, password_file) = (config.name.clone(), address.clone(), config.password_file.clone());
+    Feed::start(&config.name, manner(BURST_S, false), move |inlet, stopper| {
+        hear(&name, &address, password_file.as_ref(), wanted, inlet, stopper)
+    })
+}
+
+fn hear(
+    name: &str,
+    address: &Address,
+    password_file: Option<&PathBuf>,
+    wanted: Wanted,
+    inlet: &mut Inlet,
+    stopper: Stopper,
+) -> Result<(), String> {
+    let login = address.login(name, password_file)?;
+    let task = Task::new(stopper)?;
+    let group = Arc::new(SessionGroup::default());
+    let told = |error: retina::Error| sentence(&error, address, login.is_some());
+    let creds = login.as_ref().map(|login| Credentials { username: login.user.clone(), password: login.password.clone() });
+    let options = SessionOptions::default()
+        .creds(creds)
+        .user_agent(super::USER_AGENT.to_owned())
+        .session_group(group.clone())
+        .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
+    let heard = (|| {
+        let describing = task.ask(Session::describe(address.url(), options));
+        let mut session = describing.map_err(|error| error.sentence("the camera"))?.map_err(told)?;
+        let (index, mut sound) = choose(session.streams(), wanted)?;
+        let transport = Transport::Tcp(TcpTransportOptions::default());
+        let setup = task.ask(session.setup(index, SetupOptions::default().transport(transport)));
+        setup.map_err(|error| error.sentence("the camera"))?.map_err(told)?;
+        let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+        let playing = task.ask(session.play(play)).map_err(|error| error.sentence("the camera"))?.map_err(told)?;
+        let mut frames = playing.demuxed().map_err(told)?;
+        loop {
+            let item = task.run(poll_fn(|context| Pin::new(&mut frames).poll_next(context)));
+            match item.map_err(|error| error.sentence("the camera"))? {
+                None => return Err("the camera ended the stream".to_owned()),
+                Some(Err(error)) => return Err(told(error)),
+                Some(Ok(CodecItem::AudioFrame(frame))) => sound.take(&frame, inlet)?,
+                Some(Ok(_)) => {}
+            }
+        }
+    })();
+    // A camera that is not told keeps the session for a minute, and may have few.
+    task.take_leave(
+        async {
+            let _ = group.await_teardown().await;
+        },
+        LEAVING,
+    );
+    heard
+}
+
+/// The sound of a track.
+struct Sound {
+    coder: Coder,
+    mixer: Mixer,
+    rate_hz: u32,
+    interleaved: Vec<f32>,
+    samples: Vec<f32>,
+    /// The stamp at which the next frame is expected.
+    next: Option<i64>,
+}
+
+impl Sound {
+    /// Decodes a frame. Lost ones before it are silence.
+    fn take(&mut self, frame: &AudioFrame, inlet: &mut Inlet) -> Result<(), String> {
+        let stamp = frame.timestamp().timestamp();
+        self.samples.clear();
+        if let Some(next) = self.next.filter(|_| frame.loss() > 0) {
+            let missing = u32::try_from(stamp.saturating_sub(next)).unwrap_or(0);
+            if missing <= LONGEST_LOSS_S * self.rate_hz {
+                self.samples.resize(missing as usize, 0.0);
+            }
+            self.coder.reset();
+        }
+        self.next = Some(stamp.saturating_add(i64::from(frame.frame_length().get())));
+        let n_frames = u64::from(frame.frame_length().get());
+        let packet = Packet::new(0, units::Timestamp::new(0), units::Duration::from(n_frames), frame.data().to_vec());
+        match self.coder.decode(&packet, &mut self.interleaved) {
+            Ok((channels, rate_hz)) => {
+                if self.rate_hz != rate_hz {
+                    // The header of the track and its frames differ, as with some encoders of AAC; the frames are right.
+                    self.rate_hz = rate_hz;
+                }
+                if let Some(wanted) = self.mixer.missing(channels) {
+                    return Err(no_channel(wanted, channels));
+                }
+                self.mixer.mix(&self.interleaved, channels, &mut self.samples);
+            }
+            Err(NoSound::Damaged) => self.samples.resize(self.samples.len() + n_frames as usize, 0.0),
+            Err(NoSound::Broken(sentence)) => return Err(sentence),
+        }
+        Ok(inlet.put(&self.samples, self.rate_hz)?)
+    }
+}
+
+fn no_channel(wanted: u16, available: usize) -> String {
+    format!(
+        "channel {wanted} was asked for, but the camera's sound has {available}; set channel to \"mix\" or to a number up to that"
+    )
+}
+
+/// The track of sound that can be decoded.
+fn choose(streams: &[Stream], wanted: Wanted) -> Result<(usize, Sound), String> {
+    let mut others = Vec::new();
+    let mut unknown = Vec::new();
+    for (index, stream) in streams.iter().enumerate() {
+        if stream.media() != "audio" {
+            others.push(shown(stream.encoding_name()));
+            continue;
+        }
+        let rate_hz = stream.clock_rate_hz();
+        let (codec, n_channels, header) = match (codec(stream.encoding_name()), stream.parameters()) {
+            (Some(CODEC_ID_AAC), Some(ParametersRef::Audio(audio))) => {
+                (CODEC_ID_AAC, audio.channels(), Some(audio.extra_data().to_vec()))
+            }
+            (Some(codec), _) if codec != CODEC_ID_AAC => (codec, stream.channels().unwrap_or(NonZeroU16::MIN), None),
+            _ => {
+                unknown.push(shown(stream.encoding_name()));
+                continue;
+            }
+        };
+        let mut parameters = AudioCodecParameters::new();
+        parameters.for_codec(codec).with_sample_rate(rate_hz).with_channels(match n_channels.get() {
+            1 => layouts::CHANNEL_LAYOUT_MONO,
+            2 => layouts::CHANNEL_LAYOUT_STEREO,
+            more => Channels::Discrete(more),
+        });
+        parameters.with_max_frames_per_packet(1 << 16).with_frames_per_block(1);
+        if let Some(header) = header {
+            parameters.with_extra_data(header.into_boxed_slice());
+        }
+        let mixer = Mixer::new(wanted.channel, wanted.gain_db);
+        if let Some(wanted) = mixer.missing(n_channels.get().into()) {
+            return Err(no_channel(wanted, n_channels.get().into()));
+        }
+        let coder = Coder::new(&parameters).map_err(|refusal| refusal.to_string())?;
+        let sound = Sound { coder, mixer, rate_hz, interleaved: Vec::new(), samples: Vec::new(), next: None };
+        return Ok((index, sound));
+    }
+    Err(match (unknown.is_empty(), others.is_empty()) {
+        (false, _) => format!(
+            "its sound is {}, which is not known here; choose AAC or G.711 in the camera's settings",
+            unknown.join(" and ")
+        ),
+        (true, false) => format!("no audio track: the stream has only {}; turn the camera's microphone on", others.join(" and ")),
+        (true, true) => "no audio track: the stream has none at all".to_owned(),
+    })
+}
+
+fn codec(encoding: &str) -> Option<AudioCodecId> {
+    match encoding {
+        "mpeg4-generic" => Some(CODEC_ID_AAC),
+        "pcmu" => Some(CODEC_ID_PCM_MULAW),
+        "pcma" => Some(CODEC_ID_PCM_ALAW),
+        "l16" => Some(CODEC_ID_PCM_S16BE),
+        "u8" | "l8" => Some(CODEC_ID_PCM_U8),
+        _ => None,
+    }
+}
+
+/// The common name of an encoding.
+fn shown(encoding: &str) -> String {
+    match encoding {
+        "h264" => "H.264".to_owned(),
+        "h265" => "H.265".to_owned(),
+        "mpeg4-generic" => "AAC in a form that is not known".to_owned(),
+        "mp4a-latm" => "AAC in LATM".to_owned(),
+        other => visible(&other.to_uppercase()),
+    }
+}
+
+/// What a failure means.
+fn sentence(error: &retina::Error, address: &Address, has_login: bool) -> String {
+    match error.status_code() {
+        Some(401 | 403) if has_login => return "the camera refused the password".to_owned(),
+        Some(401 | 403) => return "the camera asks for a password, which its address does not have".to_owned(),
+        Some(404) => return "the camera has no stream at this address (404)".to_owned(),
+        Some(453 | 503) => return "the camera has no room for another listener".to_owned(),
+        _ => {}
+    }
+    let text = error.to_string();
+    let line = without_passwords(&visible(text.lines().next().unwrap_or_default().trim_end_matches([':', ' ', '.'])));
+    match line.strip_prefix("Unable to connect to RTSP server: ") {
+        Some(why) => format!("no connection to {}: {}", address.host(), why.split(" (os error").next().unwrap_or(why)),
+        None => format!("the connection to the camera broke ({line})"),
+    }
+}
