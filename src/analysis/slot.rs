@@ -136,8 +136,8 @@ impl Slot {
         // Samples that a full ring dropped have arrived all the same, even where the reader has not reached their place yet.
         let end = self.arrived + self.reader.available() as u64 + self.reader.lost();
         let age_ns = i64::try_from(self.device_latency_ns.load(Relaxed)).unwrap_or(0);
-        if self.pace == Pace::AsWritten && self.is_held_up.load(Relaxed) {
-            // It is late because the analysis is.
+        if self.is_held_up.load(Relaxed) {
+            // It is late because it is held back, and nothing is missing.
             self.clock.disregard(now);
         }
         let missing = self.clock.arrive(end, age_ns, now);

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Daemon, Over, RINGTONE, SoundServer, VOICE, looped, until, voice_and_silence};
+use crate::support::network::{minute_of_voices, rtsp_server};
+use crate::support::{Client, Daemon, Over, RINGTONE, SoundServer, VOICE, free_port, looped, until, voice_and_silence};
 use serde_json::Value;
 
 /// `whole` if `MIMID_ENDURANCE` is set, else `some`.
@@ -295,4 +296,59 @@ fn hours_of_sound_at_full_speed_leave_the_memory_as_it_was_after_minutes() {
     assert!(source["events"].as_u64().unwrap() as usize >= minutes, "{source}");
     eprintln!("{minutes} minutes of sound: {at_first:.1} MiB became {resident:.1} MiB");
     assert!(resident < at_first + 2.0, "{at_first} MiB became {resident} MiB");
+}
+
+#[test]
+fn a_camera_with_a_fault_every_few_seconds_is_lost_and_heard_in_time_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, recording) = (free_port(), minute_of_voices(folder.path()));
+    let sources = format!(
+        "[[source]]\nname = \"camera\"\ninput = \"rtsp://127.0.0.1:{port}/sound\"\n\
+         [[source]]\nname = \"microphone\"\ninput = \"{}\"\n",
+        looped(&recording)
+    );
+    // The codec of the stream changes with each start of its server.
+    let codecs = ["sound=aac48", "sound=pcma", "sound=l16"];
+    let mut server = rtsp_server(port, &recording, &codecs[..1], None);
+    let daemon = Daemon::start(&sources, &[], &[]);
+    let mut client = daemon.connect();
+    client.send(r#"{"op":"subscribe","sources":["camera"],"types":["source"]}"#);
+    client.status_when("the camera to be live", |status| status["sources"][0]["state"] == "live");
+    let n_threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap().count();
+    let (mut at_first, mut longest) = (None, [Duration::ZERO; 2]);
+    let rounds = rounds(4, 200);
+    for round in 0..rounds {
+        let since = Instant::now();
+        let falls_silent = round % 2 == 0;
+        if falls_silent {
+            server.signal("-STOP")
+        } else {
+            server.kill()
+        }
+        client.wait_for("source.lost");
+        longest[0] = longest[0].max(since.elapsed());
+        if falls_silent {
+            server.signal("-CONT");
+        } else {
+            server = rtsp_server(port, &recording, &[codecs[round / 2 % codecs.len()]], None);
+        }
+        let since = Instant::now();
+        client.wait_for("source.restored");
+        longest[1] = longest[1].max(since.elapsed());
+        assert!(longest[0] < bound(3, 20) && longest[1] < bound(3, 60), "round {round}: {longest:?}");
+        if round == 2 {
+            at_first = Some((resources(&daemon), n_threads()));
+        }
+    }
+    let status = client.status();
+    let ((resident, files), threads) = at_first.unwrap();
+    let ((resident_now, files_now), threads_now) = (resources(&daemon), n_threads());
+    eprintln!(
+        "{rounds} faults: told after {:?}, heard after {:?}, {resident:.1} MiB became {resident_now:.1}",
+        longest[0], longest[1]
+    );
+    assert!(files_now <= files + 2 && threads_now <= threads + 1, "{files} {threads} became {files_now} {threads_now}");
+    assert!(resident_now < resident + 12.0, "{resident} MiB became {resident_now} MiB");
+    let microphone = &status["sources"][1];
+    assert_eq!((&microphone["losses"], &microphone["state"]), (&0.into(), &"live".into()), "{status}");
 }

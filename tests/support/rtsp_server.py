@@ -1,6 +1,6 @@
-"""An RTSP server: usage: rtsp_server.py PORT RECORDING CODEC… [--user USER --password PASSWORD]
+"""An RTSP server: usage: rtsp_server.py PORT RECORDING [NAME=]CODEC… [--user USER --password PASSWORD]
 
-Each codec is served under its own name, such as /aac48, and plays the recording from its beginning to each that comes.
+Each codec is served under its own name, such as /aac48, or under another one, and plays the recording from its beginning to each that comes.
 """
 import argparse
 
@@ -41,10 +41,11 @@ def main():
         token.set_string("media.factory.role", "user")
         auth.add_digest(arguments.user, arguments.password, token)
         server.set_auth(auth)
-    for name in arguments.codecs:
+    for word in arguments.codecs:
+        name, _, codec = word.rpartition("=")
         factory = GstRtspServer.RTSPMediaFactory()
-        sound = name.removeprefix("video+").removeprefix("video")
-        parts = [VIDEO] if name.startswith("video") else []
+        sound = codec.removeprefix("video+").removeprefix("video")
+        parts = [VIDEO] if codec.startswith("video") else []
         if sound:
             parts.append(SOUND.format(recording=arguments.recording) + CODECS[sound].format(n=len(parts)))
         factory.set_launch("( " + " ".join(parts) + " )")
@@ -53,7 +54,7 @@ def main():
             permissions.add_permission_for_role("user", "media.factory.access", True)
             permissions.add_permission_for_role("user", "media.factory.construct", True)
             factory.set_permissions(permissions)
-        server.get_mount_points().add_factory("/" + name, factory)
+        server.get_mount_points().add_factory("/" + (name or codec), factory)
     server.attach(None)
     print("listening", flush=True)
     GLib.MainLoop().run()

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::catch_panic::catch_panic;
 use super::{Capture, CaptureError, Notice, Pace, RING_S};
 use crate::limits;
 use crate::ring::{Writer, ring};
@@ -155,7 +156,9 @@ impl Feed {
         let mut inlet = Inlet::new(shared.clone());
         let builder = std::thread::Builder::new().name(format!("feed-{name}"));
         let run = move || {
-            let over = work(&mut inlet, stopper);
+            // A panic over bytes from outside is their fault, and ends no more than their feed.
+            let over = catch_panic(|| work(&mut inlet, stopper));
+            let over = over.unwrap_or_else(|what| Err(format!("what it sent could not be understood ({what})")));
             inlet.finish(over);
         };
         let thread = builder.spawn(run).map_err(|error| CaptureError::Thread { what: limits::explain(&error) })?;

@@ -60,6 +60,7 @@ fn hear(
 ) -> Result<(), String> {
     let login = address.login(name, password_file)?;
     let task = Task::new(stopper)?;
+    let _entered = task.enter();
     let group = Arc::new(SessionGroup::default());
     let told = |error: retina::Error| sentence(&error, address, login.is_some());
     let creds = login.as_ref().map(|login| Credentials { username: login.user.clone(), password: login.password.clone() });

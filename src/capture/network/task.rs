@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use crate::capture::feed::Stopper;
 use crate::limits;
@@ -78,6 +78,11 @@ impl Task {
         if let Some(runtime) = &self.runtime {
             let _ = runtime.block_on(async { tokio::time::timeout(time, future).await });
         }
+    }
+
+    /// Enters the runtime: a session that is dropped outside one panics.
+    pub fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.runtime.as_ref().map(Runtime::enter)
     }
 
     /// Lets a future run beside the others.
