@@ -1,10 +1,12 @@
 //! Messages to the service manager: ready, reloading, stopping, the watchdog, and a line of status.
 //!
-//! They do nothing where no service manager listens. The folder that it gives the daemon for its state is known here as well.
+//! They do nothing where no service manager listens. The folder that it gives the daemon for its state, and the machine's id, are
+//! known here as well.
 
 use std::path::PathBuf;
 
 use sd_notify::NotifyState;
+use sha2::{Digest, Sha256};
 
 /// Says that the start is complete: the daemon hears, or knows that it cannot.
 pub fn ready(status: &str) {
@@ -41,8 +43,37 @@ pub fn state_directory() -> Option<PathBuf> {
     std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
+/// Four hexadecimal digits that are this machine's own; `None` where the system has no `machine-id`, which is a secret and thus
+/// hashed.
+pub fn machine_part() -> Option<String> {
+    let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(|path| std::fs::read_to_string(path).ok());
+    part_of(id?.trim())
+}
+
+fn part_of(machine_id: &str) -> Option<String> {
+    let is_id = machine_id.len() == 32 && machine_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| {
+        let hash = Sha256::digest(format!("mimid {machine_id}"));
+        format!("{:02x}{:02x}", hash[0], hash[1])
+    })
+}
+
 fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager was not reached");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_four_digits_that_do_not_show_its_id() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let part = part_of(id).unwrap();
+        assert!(part.len() == 4 && !id.contains(&part), "{part}");
+        assert_ne!(part_of("0123456789abcdef0123456789abcdee").unwrap(), part);
+        assert_eq!(part_of("uninitialized"), None);
     }
 }

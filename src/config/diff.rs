@@ -16,6 +16,8 @@ pub enum Change {
     Log,
     /// The rules.
     Rules,
+    /// The places of the sources.
+    Areas,
     /// The sinks.
     Sinks,
     /// The quiet hours.
@@ -40,6 +42,7 @@ impl Change {
             Change::Model => "[model] changed".to_owned(),
             Change::Log => "[log] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Rules => "the labels, groups or thresholds changed".to_owned(),
+            Change::Areas => "the area of a source changed".to_owned(),
             Change::Sinks => "[sinks] changed".to_owned(),
             Change::QuietHours => "quiet_hours changed".to_owned(),
             Change::Watch(true) => "the configuration file is watched from now on".to_owned(),
@@ -60,6 +63,7 @@ impl Config {
         changes.extend((self.model != new.model).then_some(Change::Model));
         changes.extend((self.log != new.log).then_some(Change::Log));
         changes.extend((self.rules != new.rules).then_some(Change::Rules));
+        changes.extend((self.areas != new.areas).then_some(Change::Areas));
         changes.extend((self.sinks != new.sinks).then_some(Change::Sinks));
         changes.extend((self.quiet_hours != new.quiet_hours).then_some(Change::QuietHours));
         changes.extend((self.watch != new.watch).then_some(Change::Watch(new.watch)));

@@ -6,6 +6,7 @@
 //! editors. Nothing here starts or stops a stage. The settings of a stage are types of that stage.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::capture::source::SourceConfig;
 use crate::detect::rule::Rule;
@@ -43,6 +44,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// The sources; at least one.
     pub sources: Vec<SourceConfig>,
+    /// The places of the sources that have one, by the source's name.
+    pub areas: Vec<(Arc<str>, String)>,
     /// The rules, one for each label or group that is reported.
     pub rules: Vec<Rule>,
     /// The labels that `[report] ignore` names, by their indices among the model's outputs.

@@ -7,7 +7,7 @@ use crate::capture::source::{Channel, Coding, Input, Protocol, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{MqttVersion, SinksConfig};
+use crate::publish::settings::{Entities, MqttVersion, SinksConfig};
 use crate::text::without_passwords;
 
 /// The effective configuration as TOML: every rule, with the numbers that most of them share as `[defaults]`.
@@ -63,6 +63,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         if !source.allow.is_empty() {
             let allow: Vec<String> = source.allow.iter().map(|network| quoted(&network.to_string())).collect();
             writeln!(out, "allow = [{}]", allow.join(", "))?;
+        }
+        if let Some((_, area)) = config.areas.iter().find(|(name, _)| *name == source.name) {
+            writeln!(out, "area = {}", quoted(area))?;
         }
         match source.channel {
             Channel::Mix => writeln!(out, "channel = \"mix\"")?,
@@ -121,7 +124,7 @@ fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
         }
         out.push_str(&(path("password_file", &mqtt.password_file) + &path("ca_file", &mqtt.ca_file)));
         writeln!(out, "discovery = {}\ndiscovery_prefix = {}", mqtt.discovery, quoted(&mqtt.discovery_prefix))?;
-        writeln!(out, "queue = {}", mqtt.queue)?;
+        writeln!(out, "entities = {}\nqueue = {}", quoted(name_of(mqtt.entities, &Entities::NAMES)), mqtt.queue)?;
     }
     if let Some(http) = &sinks.http {
         writeln!(out, "\n[sinks.http]\nlisten = {}", quoted(&http.listen.to_string()))?;

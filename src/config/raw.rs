@@ -181,6 +181,9 @@ section! {
         password_file: Option<String> = None,
         /// The addresses and networks, such as `192.168.1.0/24`, from which satellites may push to `tcp://` and `udp://`.
         allow: Vec<String> = Vec::new(),
+        /// The room or place of the source, such as `Kitchen`, which Home Assistant suggests for its device.
+        #[schemars(length(min = 1))]
+        area: Option<String> = None,
         /// The time in seconds, at most a day, after which a source that delivers nothing but digital zeros is reported as
         /// silent; 0 is never.
         #[schemars(range(min = 0, max = MAX_SILENT_AFTER_S))]

@@ -23,5 +23,6 @@ pub(super) fn directory(model: &Model, raw: &Raw, config: &Config) -> Directory 
         rules: config.rules.clone(),
         ignored: config.ignored.clone(),
         sources: config.sources.iter().map(|source| source.name.clone()).collect(),
+        areas: config.areas.clone(),
     }
 }

@@ -128,6 +128,7 @@ impl Daemon {
                 | Change::Model
                 | Change::Log
                 | Change::Rules
+                | Change::Areas
                 | Change::Sinks
                 | Change::QuietHours
                 | Change::Watch(_) => Ok(()),

@@ -49,8 +49,28 @@ pub struct MqttConfig {
     pub discovery: bool,
     /// The first part of Home Assistant's own topics.
     pub discovery_prefix: String,
+    /// The entities of Home Assistant that are made, and those of them that are enabled from the beginning.
+    pub entities: Entities,
+    /// The address of the page for people, as other machines reach it; `None` where there is none.
+    pub page: Option<String>,
     /// The most events that wait while the broker is away.
     pub queue: usize,
+}
+
+/// The labels that have entities in Home Assistant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entities {
+    /// Every reported label has one. Those that people use are enabled from the beginning, the others are not.
+    Few,
+    /// Every reported label has one that is enabled from the beginning.
+    Reported,
+    /// No label has one; there are those of the source and of the daemon.
+    None,
+}
+
+impl Entities {
+    /// Every choice with its name in the configuration.
+    pub const NAMES: [(&str, Self); 3] = [("few", Self::Few), ("reported", Self::Reported), ("none", Self::None)];
 }
 
 /// The version of MQTT.

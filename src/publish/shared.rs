@@ -36,6 +36,8 @@ pub struct Directory {
     pub ignored: Vec<usize>,
     /// The names of the configured sources.
     pub sources: Vec<Arc<str>>,
+    /// The places of the sources that have one, by the source's name.
+    pub areas: Vec<(Arc<str>, String)>,
 }
 
 /// The most clients at a time. They leave the process enough file descriptors for its own files.

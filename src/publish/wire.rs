@@ -18,9 +18,9 @@ mod status;
 mod top;
 mod words;
 
-pub(in crate::publish) use format::score;
+use format::round;
 pub use format::time;
-use format::{level, round};
+pub(in crate::publish) use format::{level, milliseconds, score};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;

@@ -60,8 +60,9 @@ fn events_and_states_reach_a_subscriber_and_an_end_leaves_everything_off() {
         subscriber.wait_for_payload(&format!("mimid/pi/{source}/speech/state"), "ON");
         daemon.signal("-TERM");
         assert_eq!(daemon.wait(), 0);
-        subscriber.wait_for_payload(&format!("mimid/pi/{source}/speech/state"), "OFF");
+        // A sensor is unavailable before it is off.
         subscriber.wait_for_payload("mimid/pi/availability", "offline");
+        subscriber.wait_for_payload(&format!("mimid/pi/{source}/speech/state"), "OFF");
         broker.wait_until("three states, all off", &format!("mimid/pi/{source}/+/state"), |states| {
             states.len() == 3 && states.values().all(|state| state == "OFF")
         });

@@ -177,7 +177,7 @@ pub type Entities = BTreeMap<(String, String), Value>;
 pub fn n_entities(retained: &Retained) -> Option<usize> {
     let documents = retained.values().map(|payload| serde_json::from_str::<Value>(payload).unwrap());
     let counts = documents.map(|document| {
-        let components = document["components"].as_object().unwrap();
+        let Some(components) = document["components"].as_object() else { return Some(1) };
         // A component with nothing but its platform is one that is to be removed.
         components.values().all(|component| component.as_object().unwrap().len() > 1).then_some(components.len())
     });
@@ -191,9 +191,9 @@ pub fn entities(retained: &Retained) -> Entities {
     let is_id = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     for (topic, payload) in retained {
         let levels: Vec<&str> = topic.split('/').collect();
-        let ["homeassistant", "device", node, object, "config"] = levels[..] else { panic!("{topic}") };
+        let ["homeassistant", kind, node, object, "config"] = levels[..] else { panic!("{topic}") };
         assert!(is_id(node) && is_id(object), "{topic}");
-        let document: Value = serde_json::from_str(payload).unwrap();
+        let document = whole(kind, object, serde_json::from_str(payload).unwrap());
         holds(&document, &DOCUMENT, &["device", "origin", "components"]);
         holds(&document["device"], &DEVICE, &["identifiers", "name"]);
         holds(&document["origin"], &["name", "sw_version", "support_url"], &["name"]);
@@ -212,7 +212,10 @@ pub fn entities(retained: &Retained) -> Entities {
             let name = component["default_entity_id"].as_str().unwrap().strip_prefix(&format!("{platform}.")).unwrap();
             assert!(is_id(name) && name == name.to_lowercase(), "{name}");
             let mut entity = component.clone();
-            entity["availability_topic"] = document["availability_topic"].clone();
+            // A key of the component goes before that of the document.
+            let topics = component.get("availability").unwrap_or(&document["availability"]).as_array().unwrap();
+            assert!(topics.iter().all(|of| of["topic"].is_string()) && document["availability_mode"] == "all", "{document}");
+            entity["availability"] = Value::Array(topics.clone());
             entity["device"] = document["device"].clone();
             let id = component["unique_id"].as_str().unwrap().to_owned();
             assert!(entities.insert((platform, id), entity).is_none(), "{component} has the id of another");
@@ -220,6 +223,34 @@ pub fn entities(retained: &Retained) -> Entities {
     }
     assert!(hubs.is_subset(&known), "{hubs:?} are no devices");
     entities
+}
+
+/// The document of a device; that of a single entity is made into one with a single component.
+fn whole(kind: &str, object: &str, document: Value) -> Value {
+    if kind == "device" {
+        return document;
+    }
+    let Value::Object(mut component) = document else { panic!("{document}") };
+    let mut whole = serde_json::Map::new();
+    for key in ["device", "origin"] {
+        whole.insert(key.to_owned(), component.remove(key).unwrap());
+    }
+    for key in ["availability", "availability_mode"] {
+        whole.insert(key.to_owned(), component[key].clone());
+    }
+    component.insert("platform".to_owned(), kind.into());
+    whole.insert("components".to_owned(), serde_json::json!({ object: component }));
+    Value::Object(whole)
+}
+
+/// The state and the attributes that Home Assistant reads from a message to a label's sensor by its templates.
+pub fn label_state(entity: &Value, payload: &str) -> (&'static str, Value) {
+    // The templates in words, so that a change of one is a change here.
+    assert_eq!(entity["value_template"], "{{ 'ON' if (value_json | default({})).heard | default(false) else 'OFF' }}");
+    assert_eq!(entity["json_attributes_template"], "{{ value or '{}' }}");
+    assert_eq!(entity["state_topic"], entity["json_attributes_topic"]);
+    let attributes: Value = serde_json::from_str(if payload.is_empty() { "{}" } else { payload }).unwrap();
+    (if attributes["heard"] == true { "ON" } else { "OFF" }, attributes)
 }
 
 /// Requires that an object has all the keys that it must have, and only those that it may have.
@@ -242,7 +273,7 @@ fn check_values(platform: &str, component: &Value) {
         "binary_sensor" => one_of("device_class", &BINARY_SENSOR_CLASSES),
         "sensor" => {
             one_of("state_class", &["measurement", "measurement_angle", "total", "total_increasing"]);
-            assert!(component["expire_after"].is_u64() && component["suggested_display_precision"].is_u64(), "{component}");
+            assert!(component["suggested_display_precision"].is_u64(), "{component}");
         }
         "event" => assert!(component["event_types"].as_array().unwrap().iter().all(Value::is_string), "{component}"),
         "number" => {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use super::{At, Table};
+use crate::publish::settings::Entities;
 
 section! {
     /// `[sinks.mqtt]`
@@ -14,7 +15,8 @@ section! {
         /// The version of MQTT, `3.1.1` or `5`.
         #[schemars(extend("enum" = ["3.1.1", "5"]))]
         version: String = "3.1.1".to_owned(),
-        /// The name of this machine in the topics, a single level of them. Without it: the host name.
+        /// The name of this machine in the topics, a single level of them. Without it: the host name and
+        /// four digits that are this machine's own, such as `raspberrypi-3f2a`.
         #[schemars(length(min = 1))]
         node: Option<String> = None,
         /// The first level, or levels, of every topic.
@@ -35,6 +37,11 @@ section! {
         /// The first level, or levels, of Home Assistant's own topics.
         #[schemars(length(min = 1))]
         discovery_prefix: String = "homeassistant".to_owned(),
+        /// The labels that have a sensor in Home Assistant: `few`, every reported label, but only the groups and the labels that
+        /// most people use are enabled from the beginning, at most 32 of them; `reported`, every reported label, enabled; or
+        /// `none`.
+        #[schemars(extend("enum" = Entities::NAMES.map(|(name, _)| name)))]
+        entities: String = "few".to_owned(),
         /// The number of messages that are held while the broker is away, from 100 to 100000.
         #[schemars(range(min = 100, max = 100_000))]
         queue: i64 = 10_000,

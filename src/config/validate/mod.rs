@@ -41,6 +41,7 @@ impl Raw {
             socket: check.socket(),
             model: check.model(),
             sources: check.sources(),
+            areas: check.areas(),
             rules,
             ignored,
             sinks: check.sinks(),

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 
 use super::Check;
 use crate::config::table::At;
-use crate::publish::settings::{HttpConfig, Listen, MqttConfig, MqttVersion, SinksConfig};
+use crate::systemd;
+use crate::publish::settings::{Entities, HttpConfig, Listen, MqttConfig, MqttVersion, SinksConfig};
 
 impl Check<'_> {
     pub(super) fn sinks(&mut self) -> SinksConfig {
-        SinksConfig { mqtt: self.mqtt(), http: self.http() }
+        let http = self.http();
+        let mqtt = self.mqtt(http.as_ref().and_then(page));
+        SinksConfig { mqtt, http }
     }
 
-    fn mqtt(&mut self) -> Option<MqttConfig> {
+    fn mqtt(&mut self, page: Option<String>) -> Option<MqttConfig> {
         let raw = &self.raw.sinks.mqtt;
         let broker = raw.url.value.as_deref().and_then(broker);
         if raw.url.value.is_some() && broker.is_none() {
@@ -23,11 +26,11 @@ impl Check<'_> {
             );
         }
         let version = self.choice("sinks.mqtt.version", &raw.version, &MqttVersion::NAMES).unwrap_or(MqttVersion::V3_1_1);
-        let host_name = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        let node = raw.node.value.clone().or_else(host_name).unwrap_or_else(|| "mimid".to_owned());
+        let node = raw.node.value.clone().unwrap_or_else(own_node);
         self.topic("sinks.mqtt.node", &At { value: node.clone(), line: raw.node.line }, Levels::One);
         self.topic("sinks.mqtt.prefix", &raw.prefix, Levels::Several);
         self.topic("sinks.mqtt.discovery_prefix", &raw.discovery_prefix, Levels::Several);
+        let entities = self.choice("sinks.mqtt.entities", &raw.entities, &Entities::NAMES).unwrap_or(Entities::Few);
         let queue = usize::try_from(raw.queue.value).ok().filter(|queue| (100..=100_000).contains(queue));
         if queue.is_none() {
             let message = format!("{} is out of range; it must be from 100 to 100000", raw.queue.value);
@@ -52,6 +55,8 @@ impl Check<'_> {
             ca_file: raw.ca_file.value.as_ref().map(PathBuf::from),
             discovery: raw.discovery.value,
             discovery_prefix: raw.discovery_prefix.value.clone(),
+            entities,
+            page,
             queue: queue.unwrap_or(10_000),
         })
     }
@@ -98,6 +103,34 @@ impl Check<'_> {
             hosts: raw.hosts.value.iter().map(|host| host.to_ascii_lowercase()).collect(),
         })
     }
+}
+
+fn host_name() -> Option<String> {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
+}
+
+/// The name of this machine in topics where the file gives none. Host names are not unique, for every Raspberry Pi begins with the
+/// same, so that a part follows which is the machine's own.
+fn own_node() -> String {
+    let host = host_name().unwrap_or_else(|| "mimid".to_owned());
+    systemd::machine_part().map_or_else(|| host.clone(), |part| format!("{host}-{part}"))
+}
+
+/// The address of the page as other machines reach it; `None` where only this machine reaches it.
+fn page(http: &HttpConfig) -> Option<String> {
+    let address = match &http.listen {
+        Listen::Tcp(address) if !address.ip().is_loopback() => address,
+        // A proxy stands before it, or nothing does.
+        Listen::Tcp(_) | Listen::Unix(_) => return http.hosts.first().map(|host| format!("https://{host}/")),
+    };
+    let ip = address.ip();
+    let host = match http.hosts.first() {
+        Some(host) => host.clone(),
+        None if ip.is_unspecified() => host_name()?,
+        None if ip.is_ipv6() => format!("[{ip}]"),
+        None => ip.to_string(),
+    };
+    Some(format!("http://{host}:{}/", address.port()))
 }
 
 /// How many levels a part of a topic may have.
@@ -181,7 +214,7 @@ mod tests {
     #[test]
     fn every_fault_is_told_with_its_key() {
         let faults = sinks(
-            "[sinks.mqtt]\nurl = \"tcp://a\"\nversion = \"4\"\nnode = \"a/b\"\nprefix = \"a/\"\ndiscovery_prefix = \"#\"\nqueue = 1\n\
+            "[sinks.mqtt]\nurl = \"tcp://a\"\nentities = \"many\"\nversion = \"4\"\nnode = \"a/b\"\nprefix = \"a/\"\ndiscovery_prefix = \"#\"\nqueue = 1\n\
              [sinks.http]\nlisten = \"localhost\"\nhosts = [\"http://a\"]\n[sinks.mqt]\n",
         )
         .unwrap_err()
@@ -189,6 +222,7 @@ mod tests {
         for said in [
             "sinks.mqtt.url: write mqtt://HOST:PORT",
             "sinks.mqtt.version: \"4\" is not one of 3.1.1, 5",
+            "sinks.mqtt.entities: \"many\" is not one of few, reported, none",
             "sinks.mqtt.node: \"a/b\" is not one level",
             "sinks.mqtt.prefix: \"a/\" is not the beginning",
             "sinks.mqtt.discovery_prefix: \"#\"",
@@ -199,6 +233,21 @@ mod tests {
         ] {
             assert!(faults.contains(said), "{said:?} is missing in:\n{faults}");
         }
+    }
+
+    #[test]
+    fn the_page_has_an_address_where_other_machines_reach_it() {
+        let page = |listen: &str, hosts: &str| {
+            let text = format!("[sinks.mqtt]\nurl = \"mqtt://a\"\n[sinks.http]\nlisten = {listen:?}\nhosts = [{hosts}]");
+            sinks(&text).unwrap().mqtt.unwrap().page
+        };
+        assert_eq!(page("127.0.0.1:8787", ""), None);
+        assert_eq!(page("10.0.0.2:8787", "").as_deref(), Some("http://10.0.0.2:8787/"));
+        assert_eq!(page("[fd00::1]:80", "").as_deref(), Some("http://[fd00::1]:80/"));
+        assert_eq!(page("10.0.0.2:8787", "\"ears.lan\"").as_deref(), Some("http://ears.lan:8787/"));
+        assert_eq!(page("127.0.0.1:8787", "\"ears.lan\"").as_deref(), Some("https://ears.lan/"));
+        assert_eq!(page("unix:/run/a", "\"ears.lan\"").as_deref(), Some("https://ears.lan/"));
+        assert!(page("0.0.0.0:8787", "").is_some_and(|page| page.ends_with(":8787/") && !page.contains("0.0.0.0")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The settings of the sources.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Check;
 use crate::capture::network::Network;
@@ -82,6 +83,20 @@ impl Check<'_> {
             });
         }
         sources
+    }
+
+    /// The places of the sources that have one. Faults of names are told by [`Self::sources`].
+    pub(super) fn areas(&mut self) -> Vec<(Arc<str>, String)> {
+        let mut areas = Vec::new();
+        for (index, (_, source)) in self.raw.sources.iter().enumerate() {
+            let Some(area) = &source.area.value else { continue };
+            if area.trim().is_empty() || area.chars().any(char::is_control) {
+                let key = format!("source[{}].area", index + 1);
+                self.fault(source.area.line, &key, "an area must not be empty or hold control characters".to_owned());
+            }
+            areas.push((source.name.value.as_deref().unwrap_or("default").into(), area.clone()));
+        }
+        areas
     }
 
     fn input(&mut self, source: &RawSource, key: &impl Fn(&str) -> String) -> Input {

@@ -65,10 +65,10 @@ mod tests {
             ("OFF", Request::Resume {}),
             ("600", Request::Pause { seconds: Some(600.0) }),
         ] {
-            let expected = MqttCommand::Ask(request, "mimid/pi/pause/state".to_owned());
-            assert_eq!(command("mimid/pi/pause/set", payload), Some(expected));
+            let expected = MqttCommand::Ask(request, "mimid/kitchen-pi/pause/state".to_owned());
+            assert_eq!(command("mimid/kitchen-pi/pause/set", payload), Some(expected));
         }
-        assert!(matches!(command("mimid/pi/pause/set", "maybe"), Some(MqttCommand::Refuse(why, _)) if why.contains("maybe")));
+        assert!(matches!(command("mimid/kitchen-pi/pause/set", "maybe"), Some(MqttCommand::Refuse(why, _)) if why.contains("maybe")));
     }
 
     #[test]
@@ -79,12 +79,12 @@ mod tests {
             start_threshold: None,
             release: None,
         };
-        let state = "mimid/pi/threshold/baby_cry_infant_cry/state".to_owned();
-        assert_eq!(command("mimid/pi/threshold/baby_cry_infant_cry/set", "0.25"), Some(MqttCommand::Ask(request, state)));
+        let state = "mimid/kitchen-pi/threshold/baby_cry_infant_cry/state".to_owned();
+        assert_eq!(command("mimid/kitchen-pi/threshold/baby_cry_infant_cry/set", "0.25"), Some(MqttCommand::Ask(request, state)));
         for (key, payload) in
             [("cat", "0.5"), ("baby_cry_infant_cry", "0"), ("baby_cry_infant_cry", "NaN"), ("baby_cry_infant_cry", "2")]
         {
-            let told = command(&format!("mimid/pi/threshold/{key}/set"), payload);
+            let told = command(&format!("mimid/kitchen-pi/threshold/{key}/set"), payload);
             assert!(matches!(told, Some(MqttCommand::Refuse(..))), "{key} {payload}: {told:?}");
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     fn home_assistant_is_heard_when_it_comes_up_and_nothing_else_is_a_command() {
         assert_eq!(command("homeassistant/status", "online"), Some(MqttCommand::Announce));
         for (topic, payload) in
-            [("homeassistant/status", "offline"), ("mimid/pi/pause/state", "ON"), ("other/pi/pause/set", "ON")]
+            [("homeassistant/status", "offline"), ("mimid/kitchen-pi/pause/state", "ON"), ("other/kitchen-pi/pause/set", "ON")]
         {
             assert_eq!(command(topic, payload), None, "{topic}");
         }

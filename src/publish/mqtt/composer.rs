@@ -3,19 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::inventory::{Inventory, ReportedLabel};
+use super::inventory::Inventory;
+use super::levels::Levels;
 use super::outbox::Outbox;
-use super::sounding::{OpenSounds, sources_of};
-use super::topics::Topics;
-use super::{commands, discovery};
+use super::sounding::{Change, OpenSounds, sources_of};
+use super::topics::{Topics, key};
+use super::{commands, discovery, payloads};
 use crate::analysis::query::SourceTop;
-use crate::event::{Report, SoundEvent, Subject};
+use crate::event::{EndReason, Report, SoundEvent};
 use crate::publish::hub::{Delivery, Published};
 use crate::publish::settings::MqttConfig;
 use crate::publish::shared::Shared;
 use crate::publish::wire::{SourceState, SourceStatus};
+
+/// The bytes of a packet beside its topic and its payload, at most.
+const FRAME: usize = 32;
 
 /// Turns reports and health into messages, and knows what the broker retains.
 #[derive(Debug)]
@@ -29,9 +33,12 @@ pub struct Composer {
     /// The topics of the configuration before this one. Messages that are retained there are removed.
     former: Option<Topics>,
     shared: Arc<Shared>,
-    discovery: bool,
+    config: MqttConfig,
+    /// The longest document that the broker takes, in bytes; `None` where it has told no limit.
+    longest: Option<usize>,
     inventory: Inventory,
     open: OpenSounds,
+    levels: Levels,
     /// The last known health, as far as a change of it is worth a message.
     health: Option<Value>,
 }
@@ -45,14 +52,28 @@ impl Composer {
             is_unsure: true,
             former: former.map(Topics::new),
             shared,
-            discovery: config.discovery,
+            config: config.clone(),
+            longest: None,
             inventory: Inventory::default(),
             open: OpenSounds::default(),
+            levels: Levels::default(),
             health: None,
         };
         composer.outbox.retain(composer.topics.node("availability"), "online".to_owned());
         composer.refresh();
         composer
+    }
+
+    /// Begins with a new connection, on which the broker takes packets of so many bytes.
+    pub fn connected(&mut self, largest: Option<u32>) {
+        let longest = largest.map(|largest| (largest as usize).saturating_sub(FRAME + self.topics.discovery(None).len() + 128));
+        if longest != self.longest {
+            self.longest = longest;
+            self.apply_inventory();
+        }
+        self.levels.repeat();
+        // The last one that is told is that everything else is true.
+        self.outbox.connected(&self.topics.node("availability"));
     }
 
     /// Composes the messages that follow from a delivery of the hub.
@@ -61,11 +82,19 @@ impl Composer {
             self.is_unsure = true;
             return;
         };
-        let changed = self.open.take(&published.report);
+        // A sensor that cannot hear is unavailable before it is off.
         match &published.report {
-            Report::EventStart(event) => self.event(published, event, "start", &changed),
-            Report::EventUpdate(event) => self.event(published, event, "update", &changed),
-            Report::EventEnd(event, _) => self.event(published, event, "end", &changed),
+            Report::EventEnd(_, EndReason::SourceLost | EndReason::Paused) | Report::SourceLost { .. } | Report::Paused(_) => {
+                self.refresh();
+            }
+            Report::EventEnd(_, EndReason::Shutdown) => self.go_offline(),
+            _ => {}
+        }
+        let change = self.open.take(&published.report);
+        match &published.report {
+            Report::EventStart(event) => self.event(published, event, "start", &change),
+            Report::EventUpdate(event) => self.event(published, event, "update", &change),
+            Report::EventEnd(event, _) => self.event(published, event, "end", &change),
             _ => {
                 self.refresh();
                 self.compose_states();
@@ -82,7 +111,7 @@ impl Composer {
 
     /// Composes messages about changes of the sources, the labels, and the health.
     pub fn refresh(&mut self) {
-        let inventory = Inventory::of(&self.shared);
+        let inventory = Inventory::of(&self.shared, &self.config);
         if inventory != self.inventory {
             self.inventory = inventory;
             self.apply_inventory();
@@ -90,10 +119,11 @@ impl Composer {
         self.compose_health();
     }
 
-    /// Composes a message with the level of each live source.
+    /// Composes messages with the levels of the live sources, as far as they are worth one; to be called once a second.
     pub fn compose_levels(&mut self) {
         for source in self.shared.status().sources {
-            if let Some(level) = source.level_dbfs.filter(|_| source.state == SourceState::Live) {
+            let level = source.level_dbfs.filter(|_| source.state == SourceState::Live);
+            if let Some(level) = level.and_then(|level| self.levels.take(&source.name, level)) {
                 self.outbox.fleeting(self.topics.source(&source.name, "level"), format!("{level:.1}"));
             }
         }
@@ -106,13 +136,21 @@ impl Composer {
         for topic in topics {
             self.outbox.repeat(&topic);
         }
+        self.levels.repeat();
     }
 
-    /// Composes the last messages: no label is heard any more, and the daemon is offline.
+    /// Composes the last messages: the daemon is offline, and no label is heard any more.
     pub fn compose_goodbye(&mut self) {
+        self.go_offline();
         self.open.clear();
         self.compose_states();
+    }
+
+    fn go_offline(&mut self) {
         self.outbox.retain(self.topics.node("availability"), "offline".to_owned());
+        for source in &self.inventory.sources {
+            self.outbox.retain(self.topics.source(&source.name, "availability"), "offline".to_owned());
+        }
     }
 
     /// The command of a message from the broker; `None` where it is none.
@@ -129,7 +167,8 @@ impl Composer {
         std::iter::once(&self.topics).chain(&self.former)
     }
 
-    /// Takes a message that the broker retained from before, and removes it if it is obsolete.
+    /// Takes a message that the broker retained from before. One that is obsolete is removed, and the last event of a label is taken
+    /// over.
     pub fn take_retained(&mut self, topic: &str, payload: &str) {
         let is_own = self.names().any(|topics| topics.is_own(topic));
         if !is_own || payload.is_empty() || topic.ends_with("/set") {
@@ -139,37 +178,42 @@ impl Composer {
             self.outbox.clear(topic);
             return;
         };
-        if self.topics.is_discovery(topic)
-            && let Ok(ours) = serde_json::from_str(ours)
-            && let Some(removing) = discovery::removal(payload, &ours)
-        {
-            self.outbox.retain_once(topic.to_owned(), removing.to_string());
-            self.outbox.repeat(topic);
+        if self.topics.is_discovery(topic) {
+            if let Ok(ours) = serde_json::from_str(ours)
+                && let Some(removing) = discovery::removal(payload, &ours)
+            {
+                self.outbox.retain_once(topic.to_owned(), removing.to_string());
+                self.outbox.repeat(topic);
+            }
+        } else if topic.ends_with("/attributes") {
+            let (mut ours, mut theirs) = (object(ours), object(payload));
+            if !ours.contains_key("id") && theirs.contains_key("id") {
+                theirs.insert("heard".to_owned(), ours.remove("heard").unwrap_or(false.into()));
+                self.outbox.retain(topic.to_owned(), Value::Object(theirs).to_string());
+            }
         }
     }
 
     /// Has the broker retain the messages of the present sources and labels, and no others.
     fn apply_inventory(&mut self) {
         let (topics, inventory) = (&self.topics, &self.inventory);
-        let documents = if self.discovery { discovery::documents(topics, inventory) } else { BTreeMap::new() };
-        let pairs = || inventory.sources.iter().flat_map(|source| inventory.labels.iter().map(move |label| (source, label)));
+        let documents =
+            if self.config.discovery { discovery::documents(topics, inventory, self.longest) } else { BTreeMap::new() };
         let mut kept: Vec<String> = ["availability", "health", "problem", "pause/state"].map(|what| topics.node(what)).into();
         for source in &inventory.sources {
-            kept.extend(["connectivity", "health"].map(|what| topics.source(source, what)));
-        }
-        for (source, label) in pairs() {
-            kept.extend(["state", "attributes"].map(|what| topics.label(source, &label.key, what)));
+            kept.extend(["availability", "connectivity", "health"].map(|what| topics.source(&source.name, what)));
+            for label in &inventory.labels {
+                kept.extend(["state", "attributes"].map(|what| topics.label(&source.name, &label.key, what)));
+            }
         }
         kept.extend(inventory.labels.iter().map(|label| topics.threshold(&label.key, "state")));
         kept.extend(documents.keys().cloned());
         kept.sort_unstable();
-        let gone: Vec<String> = self
-            .outbox
-            .topics()
-            .filter(|topic| kept.binary_search_by(|kept| kept.as_str().cmp(topic)).is_err())
-            .map(str::to_owned)
-            .collect();
-        for topic in gone {
+        let is_gone = |topic: &&str| kept.binary_search_by(|kept| kept.as_str().cmp(topic)).is_err();
+        let gone = self.outbox.topics().filter(is_gone).map(str::to_owned);
+        // Entities go before their topics do.
+        let (documents_gone, gone): (Vec<_>, Vec<_>) = gone.partition(|topic| self.topics.is_discovery(topic));
+        for topic in documents_gone {
             self.outbox.clear(&topic);
         }
         for (topic, document) in documents {
@@ -177,6 +221,9 @@ impl Composer {
                 self.outbox.retain_once(topic.clone(), removing.to_string());
             }
             self.outbox.retain(topic, document.to_string());
+        }
+        for topic in gone {
+            self.outbox.clear(&topic);
         }
         for label in &self.inventory.labels {
             self.outbox.retain(self.topics.threshold(&label.key, "state"), label.threshold.to_string());
@@ -186,35 +233,52 @@ impl Composer {
         self.compose_states();
     }
 
-    /// Composes the messages of an event: itself, the attributes of its label, and the states of the labels that change with it.
-    fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str, changed: &[Arc<Subject>]) {
-        let (payload, attributes) = payload_and_attributes(published, event_type);
-        let key = self.inventory.named(&event.subject.name).map(|label| label.key.clone());
+    /// Composes the messages of an event: itself, and the states of the labels that change with it.
+    fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str, change: &Change) {
+        let (line, flat) = (payloads::line(published, event_type), payloads::flat(event));
+        let is_news = change.is_news || event_type == "end";
         let sources: Vec<String> = sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
         for source in sources {
-            self.outbox.event(self.topics.source(&source, "event"), payload.clone());
-            let is_known = self.inventory.sources.contains(&source);
-            if let Some(key) = key.as_ref().filter(|_| is_known && event_type != "update") {
-                self.outbox.retain(self.topics.label(&source, key, "attributes"), attributes.clone());
+            self.outbox.event(self.topics.source(&source, "event"), line.clone());
+            if !self.inventory.has_source(&source) {
+                continue;
             }
-            if is_known {
-                let is_changed = |label: &ReportedLabel| changed.iter().any(|subject| subject.name == label.name);
-                self.compose_states_of(&source, is_changed);
+            if change.is_news && self.inventory.named(&event.subject.name).is_some() {
+                let mut heard = flat.clone();
+                heard.insert("event_type".to_owned(), key(&event.subject).into());
+                self.outbox.event(self.topics.source(&source, "heard"), Value::Object(heard).to_string());
             }
+            let names: BTreeSet<&str> = change.subjects.iter().map(|subject| subject.name.as_str()).collect();
+            self.compose_states_of(&source, Some(&names), is_news.then_some(&flat));
         }
     }
 
     fn compose_states(&mut self) {
         for source in self.inventory.sources.clone() {
-            self.compose_states_of(&source, |_| true);
+            self.compose_states_of(&source.name, None, None);
         }
     }
 
-    fn compose_states_of(&mut self, source: &str, is_wanted: impl Fn(&ReportedLabel) -> bool) {
+    /// Composes the states of the labels of these names, or of all, with the event that changed them.
+    fn compose_states_of(&mut self, source: &str, names: Option<&BTreeSet<&str>>, event: Option<&Map<String, Value>>) {
         let heard = self.open.names(source, &self.inventory);
-        for label in self.inventory.labels.iter().filter(|label| is_wanted(label)) {
-            let state = if heard.contains(label.name.as_str()) { "ON" } else { "OFF" };
-            self.outbox.retain(self.topics.label(source, &label.key, "state"), state.to_owned());
+        for label in &self.inventory.labels {
+            if names.is_some_and(|names| !names.contains(label.name.as_str())) {
+                continue;
+            }
+            let is_heard = heard.contains(label.name.as_str());
+            let state = if is_heard { "ON" } else { "OFF" };
+            let [topic, attributes] = ["state", "attributes"].map(|what| self.topics.label(source, &label.key, what));
+            if event.is_none() && self.outbox.retained(&topic) == Some(state) {
+                continue;
+            }
+            let mut last = match event {
+                Some(event) => event.clone(),
+                None => self.outbox.retained(&attributes).map(object).unwrap_or_default(),
+            };
+            last.insert("heard".to_owned(), is_heard.into());
+            self.outbox.retain(attributes, Value::Object(last).to_string());
+            self.outbox.retain(topic, state.to_owned());
         }
     }
 
@@ -228,6 +292,13 @@ impl Composer {
         if self.health.replace(health.clone()).is_some_and(|known| known == health) {
             return;
         }
+        let on = |is: bool| if is { "ON" } else { "OFF" }.to_owned();
+        let online = |is: bool| if is { "online" } else { "offline" }.to_owned();
+        for known in &self.inventory.sources {
+            let state = status.sources.iter().find(|source| source.name == known.name).map(|source| &source.state);
+            let is_hearing = state == Some(&SourceState::Live) && status.paused.is_none();
+            self.outbox.retain(self.topics.source(&known.name, "availability"), online(is_hearing));
+        }
         let own = |source: &SourceStatus| json!({ "name": source.name, "state": source.state, "reason": source.reason });
         let message = json!({
             "version": status.version,
@@ -237,7 +308,6 @@ impl Composer {
             "hop_ms": status.hop_ms,
             "dropped_reports": status.dropped_reports,
         });
-        let on = |is: bool| if is { "ON" } else { "OFF" }.to_owned();
         let is_amiss = |source: &SourceStatus| match source.state {
             SourceState::Lost => true,
             SourceState::Live => source.reason.is_some(),
@@ -246,7 +316,7 @@ impl Composer {
         self.outbox.retain(self.topics.node("health"), message.to_string());
         self.outbox.retain(self.topics.node("problem"), on(status.sources.iter().any(is_amiss)));
         self.outbox.retain(self.topics.node("pause/state"), on(status.paused.is_some()));
-        for source in status.sources.iter().filter(|source| self.inventory.sources.contains(&source.name)) {
+        for source in status.sources.iter().filter(|source| self.inventory.has_source(&source.name)) {
             let is_there = matches!(source.state, SourceState::Live | SourceState::Paused);
             self.outbox.retain(self.topics.source(&source.name, "connectivity"), on(is_there));
             self.outbox.retain(self.topics.source(&source.name, "health"), own(source).to_string());
@@ -254,32 +324,7 @@ impl Composer {
     }
 }
 
-/// An event's payload, which is its line and `event_type`, and the attributes of its label, which are the line's `event`.
-fn payload_and_attributes(published: &Published, event_type: &str) -> (String, String) {
-    let mut line = json!(published.to_wire());
-    let attributes = line["event"].to_string();
-    line["event_type"] = event_type.into();
-    (line.to_string(), attributes)
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::publish::hub::Hub;
-
-    #[test]
-    fn an_events_payload_is_its_line_and_the_type_that_home_assistant_reads() {
-        let hub = Hub::new(Arc::default());
-        let (mut subscription, _) = hub.connect();
-        let event = SoundEvent { score: 0.123_45, level_dbfs: f32::NEG_INFINITY, ..SoundEvent::example(7, "Dog", "hall") };
-        hub.publish(Report::EventStart(event), Timestamp::UNIX_EPOCH);
-        let Some(Delivery::Published(published)) = subscription.try_next() else { panic!("it was published") };
-        let (payload, attributes) = payload_and_attributes(&published, "start");
-        let mut line: Value = serde_json::from_str(published.line()).unwrap();
-        assert_eq!(attributes, line["event"].to_string());
-        line["event_type"] = "start".into();
-        assert_eq!(payload, line.to_string());
-    }
+/// The object in the text; an empty one where it is none.
+fn object(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap_or_default()
 }

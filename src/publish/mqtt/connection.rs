@@ -30,8 +30,8 @@ const REQUESTS: usize = 64;
 /// A change on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// The broker has accepted the connection.
-    Connected,
+    /// The broker has accepted the connection. It takes packets of so many bytes, where it says that.
+    Connected(Option<u32>),
     /// The next message was sent with this packet number.
     Sent(u16),
     /// The broker has acknowledged the message with this packet number.
@@ -194,7 +194,7 @@ async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkE
         let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 was_up = true;
-                LinkEvent::Connected
+                LinkEvent::Connected(None)
             }
             Ok(Event::Incoming(Packet::PubAck(ack))) => LinkEvent::Acknowledged(ack.pkid),
             Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {
@@ -221,9 +221,9 @@ async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>
     let mut was_up = false;
     loop {
         let event = match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+            Ok(Event::Incoming(Packet::ConnAck(accepted))) => {
                 was_up = true;
-                LinkEvent::Connected
+                LinkEvent::Connected(accepted.properties.and_then(|properties| properties.max_packet_size))
             }
             Ok(Event::Incoming(Packet::PubAck(ack))) => LinkEvent::Acknowledged(ack.pkid),
             Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {

@@ -1,7 +1,8 @@
 //! The MQTT sink: publishes events, states and health to a broker, with discovery for Home Assistant.
 //!
 //! `composer` turns the hub's deliveries into messages: `topics` names their topics, `sounding` knows the open events,
-//! `inventory` the sources and labels, and `discovery` writes the documents for Home Assistant. `outbox` holds the messages,
+//! `inventory` the sources and labels, `payloads` writes events and `discovery` the documents for Home Assistant, and `levels` says when
+//! a level is worth a message. `outbox` holds the messages,
 //! `connection` carries them, and `commands` parses messages from the broker. The loop in this file joins them, and reconnects to
 //! a broker that was away.
 //!
@@ -34,7 +35,9 @@ mod composer;
 mod connection;
 mod discovery;
 mod inventory;
+mod levels;
 mod outbox;
+mod payloads;
 mod sounding;
 mod topics;
 
@@ -47,8 +50,6 @@ const LAST_RETRY: Duration = Duration::from_secs(3);
 const STEADY: Duration = Duration::from_secs(2);
 /// The interval at which the sources, labels and health are checked for changes.
 const CHECK: Duration = Duration::from_secs(1);
-/// The number of checks between two messages about the level.
-const LEVEL_CHECKS: u64 = 5;
 /// The time after connecting in which the broker's retained messages are looked through.
 const FINDING: Duration = Duration::from_secs(3);
 /// The time in which the pipeline must answer which events are open.
@@ -99,16 +100,12 @@ impl MqttSink {
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut checks = interval(CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut n_checks = 0;
         loop {
             tokio::select! {
                 Some(delivery) = self.subscription.next() => self.composer.take(&delivery),
                 event = self.link.next() => self.take(event),
                 Some(topic) = self.refused.recv() => self.composer.outbox.repeat(&topic),
-                _ = checks.tick() => {
-                    self.check(n_checks).await;
-                    n_checks += 1;
-                }
+                _ = checks.tick() => self.check().await,
                 () = down(&mut stop) => break,
             }
             self.hand_over();
@@ -119,12 +116,12 @@ impl MqttSink {
     /// Takes a change on the way to the broker.
     fn take(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Connected => {
+            LinkEvent::Connected(largest) => {
                 if self.stats.rise() {
                     tracing::info!(broker = self.link.config.host, "connected to the MQTT broker");
                 }
                 self.link.is_up(&self.composer);
-                self.composer.outbox.connected();
+                self.composer.connected(largest);
             }
             LinkEvent::Sent(number) => self.composer.outbox.sent(number),
             LinkEvent::Acknowledged(number) => {
@@ -158,7 +155,7 @@ impl MqttSink {
     }
 
     /// Takes changes into account that no report announces.
-    async fn check(&mut self, n_checks: u64) {
+    async fn check(&mut self) {
         if let Some(missed) = self.subscription.missed() {
             self.composer.take(&missed);
         }
@@ -170,9 +167,7 @@ impl MqttSink {
         }
         self.composer.refresh();
         self.link.end_finding(&self.composer);
-        if n_checks.is_multiple_of(LEVEL_CHECKS) {
-            self.composer.compose_levels();
-        }
+        self.composer.compose_levels();
     }
 
     fn hand_over(&mut self) {

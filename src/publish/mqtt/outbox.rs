@@ -113,12 +113,13 @@ impl Outbox {
         self.retain_once(topic.to_owned(), String::new());
     }
 
-    /// Begins with a new connection: all retained messages go first, then the events that waited.
-    pub fn connected(&mut self) {
+    /// Begins with a new connection: all retained messages go first, that of the topic `last` after the others, then the events that
+    /// waited.
+    pub fn connected(&mut self, last: &str) {
         self.lost();
         self.is_connected = true;
-        let retained = self.retained.iter();
-        let again = retained.map(|(topic, payload)| BrokerMessage {
+        let (before, after): (Vec<_>, Vec<_>) = self.retained.iter().partition(|(topic, _)| *topic != last);
+        let again = before.into_iter().chain(after).map(|(topic, payload)| BrokerMessage {
             topic: topic.clone(),
             payload: payload.clone(),
             retention: Retention::Retained,
@@ -210,14 +211,14 @@ mod tests {
         outbox.fleeting("l".to_owned(), "1".to_owned());
         outbox.retain("z".to_owned(), "1".to_owned());
         assert!(outbox.hand_over().is_none());
-        outbox.connected();
-        assert_eq!(drain(&mut outbox), ["s 2", "z 1", "e 0", "e 1", "e 2"]);
+        outbox.connected("s");
+        assert_eq!(drain(&mut outbox), ["z 1", "s 2", "e 0", "e 1", "e 2"]);
     }
 
     #[test]
     fn while_it_is_there_everything_goes_in_its_order() {
         let mut outbox = Outbox::new(10);
-        outbox.connected();
+        outbox.connected("");
         outbox.retain("s".to_owned(), "ON".to_owned());
         outbox.event("e".to_owned(), "1".to_owned());
         outbox.retain("s".to_owned(), "OFF".to_owned());
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn what_was_not_acknowledged_is_sent_again_and_nothing_else() {
         let mut outbox = Outbox::new(10);
-        outbox.connected();
+        outbox.connected("");
         for n in 0..3 {
             outbox.event("e".to_owned(), n.to_string());
         }
@@ -240,7 +241,7 @@ mod tests {
         outbox.sent(8);
         assert!(outbox.acknowledged(7));
         outbox.lost();
-        outbox.connected();
+        outbox.connected("");
         assert_eq!(drain(&mut outbox), ["e 1", "e 2"]);
     }
 
@@ -251,7 +252,7 @@ mod tests {
             outbox.event("e".to_owned(), n.to_string());
         }
         assert_eq!((outbox.len(), outbox.given_up), (2, 3));
-        outbox.connected();
+        outbox.connected("");
         assert_eq!(drain(&mut outbox), ["e 3", "e 4"]);
     }
 
@@ -300,7 +301,7 @@ mod tests {
                     Step::Retain(topic, value) => outbox.retain(format!("t{topic}"), format!("v{value}")),
                     Step::Clear(topic) => outbox.clear(&format!("t{topic}")),
                     // The broker forgets everything with the connection.
-                    Step::Connect => { broker.clear(); flying.clear(); outbox.connected(); }
+                    Step::Connect => { broker.clear(); flying.clear(); outbox.connected(""); }
                     Step::Lose => { flying.clear(); outbox.lost(); }
                     Step::HandOver => if let Some(message) = outbox.hand_over() {
                         number = number.wrapping_add(1).max(1);

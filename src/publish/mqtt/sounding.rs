@@ -9,8 +9,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::inventory::Inventory;
-use crate::analysis::query::SourceTop;
-use crate::event::{Report, Subject};
+use crate::analysis::query::{OpenEvent, SourceTop};
+use crate::event::{Report, SoundEvent, Subject};
 
 /// The source of made-up events. They count for every source, so that a user can try an automation.
 const MADE_UP: &str = "test";
@@ -26,24 +26,40 @@ struct OpenSound {
     source: Arc<str>,
     /// The event's own label and the others that the sound is heard as.
     subjects: Vec<Arc<Subject>>,
+    is_confirmed: bool,
+}
+
+/// The effect of a report on the open events.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// The labels whose state it may have changed.
+    pub subjects: Vec<Arc<Subject>>,
+    /// Whether an event began, was confirmed, or has another name, which is more than a new peak.
+    pub is_news: bool,
 }
 
 impl OpenSound {
-    fn new(source: &Arc<str>, subject: &Arc<Subject>, also: &[Arc<Subject>]) -> Self {
-        Self { source: source.clone(), subjects: [subject].into_iter().chain(also).cloned().collect() }
+    fn new(event: &SoundEvent) -> Self {
+        let subjects = [&event.subject].into_iter().chain(&event.also).cloned().collect();
+        Self { source: event.source.clone(), subjects, is_confirmed: event.is_confirmed }
     }
 }
 
 impl OpenSounds {
-    /// Takes a report into account. Returns the labels whose state an event may have changed. Any other report may have changed
-    /// the states of all labels.
-    pub fn take(&mut self, report: &Report) -> Vec<Arc<Subject>> {
-        let mut changed = Vec::new();
+    /// Takes a report into account. A report that is none of an event may have changed the states of all labels.
+    pub fn take(&mut self, report: &Report) -> Change {
+        let mut change = Change::default();
         let before = match report {
             Report::EventStart(event) | Report::EventUpdate(event) => {
-                let sound = OpenSound::new(&event.source, &event.subject, &event.also);
-                changed.clone_from(&sound.subjects);
-                self.sounds.insert(event.id, sound)
+                let sound = OpenSound::new(event);
+                change.subjects.clone_from(&sound.subjects);
+                let name = sound.subjects.first().cloned();
+                let before = self.sounds.insert(event.id, sound);
+                let is_same = |before: &OpenSound| {
+                    before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed
+                };
+                change.is_news = matches!(report, Report::EventStart(_)) || !before.as_ref().is_some_and(is_same);
+                before
             }
             Report::EventEnd(event, _) => self.sounds.remove(&event.id),
             Report::SourceLost { source, .. } => {
@@ -56,14 +72,19 @@ impl OpenSounds {
             }
             _ => None,
         };
-        changed.extend(before.into_iter().flat_map(|sound| sound.subjects));
-        changed
+        change.subjects.extend(before.into_iter().flat_map(|sound| sound.subjects));
+        change
     }
 
     /// Replaces all open events by those that the analysis says are open now.
     pub fn replace(&mut self, tops: &[SourceTop]) {
         let open = tops.iter().flat_map(|top| top.open.iter().map(move |event| (top, event)));
-        self.sounds = open.map(|(top, event)| (event.id, OpenSound::new(&top.source, &event.subject, &event.also))).collect();
+        let sound = |source: &Arc<str>, event: &OpenEvent| OpenSound {
+            source: source.clone(),
+            subjects: [&event.subject].into_iter().chain(&event.also).cloned().collect(),
+            is_confirmed: event.is_confirmed,
+        };
+        self.sounds = open.map(|(top, event)| (event.id, sound(&top.source, event))).collect();
     }
 
     /// Forgets all open events.
@@ -80,14 +101,17 @@ impl OpenSounds {
 
 /// The sources that an event of `source` counts for.
 pub fn sources_of<'i>(source: &'i str, inventory: &'i Inventory) -> Vec<&'i str> {
-    let is_known = inventory.sources.iter().any(|known| known == source);
-    if source == MADE_UP && !is_known { inventory.sources.iter().map(String::as_str).collect() } else { vec![source] }
+    if source != MADE_UP || inventory.has_source(source) {
+        return vec![source];
+    }
+    inventory.sources.iter().map(|source| source.name.as_str()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EndReason, Pause, PauseReason, SoundEvent};
+    use crate::event::{EndReason, Pause, PauseReason};
+    use crate::publish::mqtt::inventory::KnownSource;
 
     fn event(id: u128, source: &str, label: &str, also: &[&str]) -> SoundEvent {
         let also = also.iter().map(|name| Subject::example(name)).collect();
@@ -95,7 +119,8 @@ mod tests {
     }
 
     fn inventory() -> Inventory {
-        Inventory { sources: vec!["kitchen".to_owned(), "porch".to_owned()], ..Inventory::default() }
+        let sources = ["kitchen", "porch"].map(|name| KnownSource { name: name.to_owned(), area: None });
+        Inventory { sources: sources.into(), ..Inventory::default() }
     }
 
     fn heard(open: &OpenSounds, source: &str) -> Vec<String> {
@@ -121,7 +146,18 @@ mod tests {
         open.take(&Report::EventStart(event(1, "kitchen", "Animal", &[])));
         let changed = open.take(&Report::EventUpdate(event(1, "kitchen", "Cat", &[])));
         assert_eq!(heard(&open, "kitchen"), ["Cat"]);
-        assert_eq!(changed.iter().map(|subject| &*subject.name).collect::<Vec<_>>(), ["Cat", "Animal"]);
+        assert!(changed.is_news);
+        assert_eq!(changed.subjects.iter().map(|subject| &*subject.name).collect::<Vec<_>>(), ["Cat", "Animal"]);
+    }
+
+    #[test]
+    fn a_start_and_a_confirmation_are_news_and_a_higher_peak_is_none() {
+        let mut open = OpenSounds::default();
+        let dog = || event(1, "kitchen", "Dog", &[]);
+        assert!(open.take(&Report::EventStart(dog())).is_news);
+        assert!(!open.take(&Report::EventUpdate(SoundEvent { peak_score: 0.9, ..dog() })).is_news);
+        assert!(open.take(&Report::EventUpdate(SoundEvent { is_confirmed: true, ..dog() })).is_news);
+        assert!(!open.take(&Report::EventUpdate(SoundEvent { is_confirmed: true, ..dog() })).is_news);
     }
 
     #[test]

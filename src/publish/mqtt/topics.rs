@@ -55,8 +55,20 @@ impl Topics {
 
     /// The topic of a device's discovery document: the device of a source, or with `None` that of the daemon.
     pub fn discovery(&self, source: Option<&str>) -> String {
-        let device = source.map_or_else(|| "node".to_owned(), |source| format!("source_{}", id(source)));
-        format!("{}/device/{}/{device}/config", self.discovery_prefix, self.node_id)
+        self.single("device", &Self::device(source))
+    }
+
+    /// The topic of the discovery document of one entity, where that of its device is too large for the broker.
+    pub fn discovery_of(&self, platform: &str, source: Option<&str>, what: &str) -> String {
+        self.single(platform, &format!("{}_{what}", Self::device(source)))
+    }
+
+    fn device(source: Option<&str>) -> String {
+        source.map_or_else(|| "node".to_owned(), |source| format!("source_{}", id(source)))
+    }
+
+    fn single(&self, platform: &str, object: &str) -> String {
+        format!("{}/{platform}/{}/{object}/config", self.discovery_prefix, self.node_id)
     }
 
     /// The topic of Home Assistant's birth message.
@@ -71,7 +83,7 @@ impl Topics {
 
     /// The filters to subscribe to for a while, to find messages that an earlier run left retained.
     pub fn own_filters(&self) -> Vec<String> {
-        vec![self.node("#"), format!("{}/device/{}/+/config", self.discovery_prefix, self.node_id)]
+        vec![self.node("#"), format!("{}/+/{}/+/config", self.discovery_prefix, self.node_id)]
     }
 
     /// Whether [`Self::own_filters`] match this topic.
@@ -86,8 +98,9 @@ impl Topics {
 
     /// Whether it is the topic of one of this daemon's discovery documents.
     pub fn is_discovery(&self, topic: &str) -> bool {
-        let rest = topic.strip_prefix(&self.discovery_prefix).and_then(|rest| rest.strip_prefix("/device/"));
-        rest.and_then(|rest| rest.strip_prefix(&self.node_id)).is_some_and(|rest| rest.starts_with('/'))
+        let rest = topic.strip_prefix(&self.discovery_prefix).and_then(|rest| rest.strip_prefix('/'));
+        let levels: Vec<&str> = rest.unwrap_or_default().split('/').collect();
+        matches!(levels[..], [_, node, _, "config"] if node == self.node_id)
     }
 }
 
@@ -105,14 +118,29 @@ fn level(name: &str) -> String {
     format!("{}_{}", name.replace(|letter| is_bad(letter) || letter == '$', "_"), fingerprint(name))
 }
 
-/// A name as part of an id of Home Assistant: letters, digits and `_`. Different names stay different.
+/// A name as part of an id of Home Assistant: letters, digits, `_` and `-`. Different names stay different.
 pub fn id(name: &str) -> String {
-    let slug = slug(name);
-    if slug == name && !slug.is_empty() {
-        slug
-    } else {
-        format!("{slug}_{}", fingerprint(name)).trim_start_matches('_').to_owned()
+    if !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')) {
+        return name.to_owned();
     }
+    format!("{}_{}", slug(name), fingerprint(name)).trim_start_matches('_').to_owned()
+}
+
+/// A name as part of the id of an entity: small letters, digits and `_`. Home Assistant tells names apart that become the same.
+pub fn entity(name: &str) -> String {
+    let slug = slug(name);
+    if slug.is_empty() { fingerprint(name) } else { slug }
+}
+
+/// A name of a machine as people write it: `Kitchen Pi` for `kitchen-pi`.
+pub fn words(name: &str) -> String {
+    let words = name.split(|letter: char| letter.is_whitespace() || "-_.".contains(letter)).filter(|word| !word.is_empty());
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    };
+    let words: Vec<String> = words.map(capital).collect();
+    if words.is_empty() { name.to_owned() } else { words.join(" ") }
 }
 
 /// Six hexadecimal digits of the name's hash.
@@ -132,6 +160,8 @@ mod tests {
     #[test]
     fn a_plain_name_stays_as_it_is() {
         assert_eq!((level("kitchen"), id("kitchen")), ("kitchen".to_owned(), "kitchen".to_owned()));
+        assert_eq!((id("kitchen-pi").as_str(), entity("kitchen-pi").as_str()), ("kitchen-pi", "kitchen_pi"));
+        assert_eq!((words("kitchen-pi").as_str(), words("..").as_str()), ("Kitchen Pi", ".."));
         assert_eq!(level("台所"), "台所");
     }
 
@@ -155,7 +185,8 @@ mod tests {
         fn every_name_is_one_level_and_an_id(name in "\\PC{0,12}") {
             let (level, id) = (level(&name), id(&name));
             prop_assert!(!level.is_empty() && !level.contains(['/', '+', '#']));
-            prop_assert!(!id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+            prop_assert!(!id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')));
+            prop_assert!(entity(&name).chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
         }
 
         #[test]

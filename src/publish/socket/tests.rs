@@ -74,6 +74,7 @@ impl Server {
             rules: config.rules,
             ignored: Vec::new(),
             sources: Vec::new(),
+            areas: Vec::new(),
         };
         let (asked, control) = crossbeam_channel::bounded(8);
         let shared = Arc::new(Shared {

@@ -12,7 +12,7 @@ pub fn time(time: Timestamp) -> String {
 
 /// The difference of two times in milliseconds, as a reader of both times on the wire computes it. It is never negative, for a
 /// source that is read faster than real time is ahead of the clock.
-pub(super) fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
+pub fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }
 
@@ -23,7 +23,7 @@ pub fn score(score: f32) -> f64 {
 }
 
 /// A level with one decimal, always finite.
-pub(super) fn level(dbfs: f32) -> f64 {
+pub fn level(dbfs: f32) -> f64 {
     let dbfs = f64::from(dbfs);
     if dbfs.is_finite() { round(dbfs.max(SILENCE_DBFS), 1) } else { SILENCE_DBFS }
 }
