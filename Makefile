@@ -51,7 +51,7 @@ test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client ffmpeg icecast2 python3-gi gir1.2-gst-rtsp-server-1.0 \
 		gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-	@.ci/packages --optional systemd procps sndfile-programs
+	@.ci/packages --optional systemd procps sndfile-programs prometheus
 	$(call tests,--no-run,--lib --bins --tests --no-run)
 	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
 	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \

@@ -1,6 +1,7 @@
 //! The HTTP sink of the real daemon, over plain sockets.
 
 mod operation;
+mod prometheus;
 mod refusals;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,5 @@
-//! `GET /metrics`: the daemon's counters as OpenMetrics text, which Prometheus reads. Nothing is counted for it: each scrape
-//! reads the counters that the daemon keeps anyway.
+//! `GET /metrics`: the daemon's counters as OpenMetrics text, which Prometheus reads, or in its older format for those who ask for
+//! that. Nothing is counted for it: each scrape reads the counters that the daemon keeps anyway.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::UNIX_EPOCH;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
@@ -16,19 +16,26 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::api::Api;
 use super::problem::Problem;
+use super::tally::Outcome;
 use crate::publish::shared::Shared;
 use crate::stats::sink::SinkState;
 use crate::stats::{SourceState, SourceStats};
 
 /// The content type that Prometheus asks for, and that other readers of its format understand.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The content type of the older format.
+const PLAIN_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`
-pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+pub async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Counters(api)));
     let mut out = String::new();
     match text::encode(&mut out, &registry) {
+        Ok(()) if plain::is_wanted(accepted) => {
+            Ok(([(header::CONTENT_TYPE, PLAIN_TYPE)], plain::from_open_metrics(&out)).into_response())
+        }
         Ok(()) => Ok(([(header::CONTENT_TYPE, TYPE)], out).into_response()),
         Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the metrics could not be written")),
     }
@@ -44,10 +51,30 @@ impl Collector for Counters {
         daemon(&mut to, &self.0)?;
         sources(&mut to, &self.0.shared)?;
         sinks(&mut to, &self.0.shared)?;
-        let events: Vec<_> =
-            self.0.tally.all().into_iter().map(|((label, source), n)| ([("label", label), ("source", source)], n)).collect();
-        to.counters("mimid_events", "Events that began since the start of the sink, by the label's slug", None, &events)
+        events(&mut to, &self.0)
     }
+}
+
+/// The events that were confirmed or ended, by label, source and outcome. The series of every reported label is there from the
+/// beginning, since the increase of a series that begins at 1 is none.
+fn events(to: &mut MetricsWriter, api: &Api) -> fmt::Result {
+    let directory = api.shared.directory();
+    let mut events = api.tally.all();
+    for rule in &directory.rules {
+        for source in api.shared.stats.all() {
+            for outcome in Outcome::ALL {
+                events.entry((rule.subject.slug.clone(), source.name.to_string(), outcome)).or_default();
+            }
+        }
+    }
+    let labels = |label, source, outcome: Outcome| [("label", label), ("outcome", outcome.word().to_owned()), ("source", source)];
+    let events: Vec<_> = events.into_iter().map(|((label, source, outcome), n)| (labels(label, source, outcome), n)).collect();
+    to.counters(
+        "mimid_events",
+        "Events that were confirmed, or ended unconfirmed, since the start of the sink, by the label's slug",
+        None,
+        &events,
+    )
 }
 
 fn daemon(to: &mut MetricsWriter, api: &Api) -> fmt::Result {
@@ -99,6 +126,8 @@ fn sources(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     };
     let up = all.iter().map(|source| (named(source), f64::from(u8::from(source.state() == SourceState::Live))));
     to.gauges("mimid_source_up", "Whether the source delivers", None, &up.collect::<Vec<_>>())?;
+    let silence = all.iter().map(|source| (named(source), source.silence_ms().unwrap_or(0) as f64 / 1e3)).collect::<Vec<_>>();
+    to.gauges("mimid_source_silence", "How long the source has delivered digital silence", Some(&Unit::Seconds), &silence)?;
     to.counters("mimid_windows", "Windows scored", None, &counted(|source| &source.windows))?;
     to.counters("mimid_samples", "Samples heard, at the source's rate", None, &counted(|source| &source.samples))?;
     to.counters("mimid_overrun_samples", "Samples lost to overruns", None, &counted(|source| &source.overrun_samples))?;
@@ -136,6 +165,8 @@ fn sinks(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     to.counters("mimid_sink_sent", "Messages sent by the sink", None, &counted(|sink| &sink.sent))?;
     to.counters("mimid_sink_dropped", "Messages that the sink gave up", None, &counted(|sink| &sink.dropped))
 }
+
+mod plain;
 
 /// Encodes metrics, each with its description.
 struct MetricsWriter<'a>(DescriptorEncoder<'a>);

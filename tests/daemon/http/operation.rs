@@ -21,8 +21,11 @@ fn the_metrics_are_what_prometheus_reads_and_what_the_dashboard_shows() {
         assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", answer.head);
         samples(&answer.body)
     };
-    until("the event to be counted", || metrics().contains_key("mimid_events_total{label=\"dog\",source=\"test\"}"));
+    until("the event to be counted", || metrics().contains_key("mimid_events_total{label=\"dog\",outcome=\"confirmed\",source=\"test\"}"));
     let (before, after) = (metrics(), metrics());
+    // A label that was never heard has its series already.
+    let cat = after.iter().filter(|(key, _)| key.starts_with("mimid_events_total{label=\"cat\","));
+    assert_eq!(cat.map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 0.0]);
     let source = server.get("/api/v1/status").json()["sources"][0]["name"].as_str().unwrap().to_owned();
     let of = |name: &str| format!("{name}{{source=\"{source}\"}}");
     assert!(after[&of("mimid_windows_total")] > 0.0 && after[&of("mimid_source_up")] == 1.0);
