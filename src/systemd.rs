@@ -43,9 +43,16 @@ pub fn state_directory() -> Option<PathBuf> {
     std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
+/// The host name and four digits that are this machine's own, such as `raspberrypi-3f2a`: host names are not unique, for every
+/// Raspberry Pi begins with the same.
+pub fn machine_name() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "mimid".to_owned());
+    machine_part().map_or_else(|| host.clone(), |part| format!("{host}-{part}"))
+}
+
 /// Four hexadecimal digits that are this machine's own; `None` where the system has no `machine-id`, which is a secret and thus
 /// hashed.
-pub fn machine_part() -> Option<String> {
+fn machine_part() -> Option<String> {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(|path| std::fs::read_to_string(path).ok());
     part_of(id?.trim())
 }

@@ -8,6 +8,7 @@
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
+//! | `mqtt` | clears up at the broker after a daemon that is gone |
 //! | `schema`, `man` | the JSON Schemas, for editors and other programs; the manual pages, for packagers |
 //!
 //! A failure is one plain sentence and an exit code; a command never prints a backtrace. Sounds are judged in the layers below,
@@ -33,6 +34,7 @@ mod labels;
 mod listen;
 mod logging;
 mod man;
+mod mqtt;
 pub mod pretty;
 mod progress;
 mod run;
@@ -154,6 +156,9 @@ pub enum Command {
     Labels(labels::Args),
     /// Check a configuration and report all its faults at once.
     Check(check::Args),
+    /// Clear up after a daemon at the MQTT broker.
+    #[command(subcommand)]
+    Mqtt(mqtt::Command),
     /// Print the JSON Schema of the configuration or of the protocol.
     Schema(schema::Args),
     /// Print a completion script for a shell.
@@ -230,6 +235,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Mqtt(command) => mqtt::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

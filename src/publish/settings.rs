@@ -57,6 +57,37 @@ pub struct MqttConfig {
     pub queue: usize,
 }
 
+impl MqttConfig {
+    /// The settings of a broker of which only the place is known.
+    pub fn plain(host: String, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            tls: false,
+            version: MqttVersion::V3_1_1,
+            node: "mimid".to_owned(),
+            prefix: "mimid".to_owned(),
+            username: None,
+            password_file: None,
+            ca_file: None,
+            discovery: true,
+            discovery_prefix: "homeassistant".to_owned(),
+            entities: Entities::Few,
+            page: None,
+            queue: 10_000,
+        }
+    }
+
+    /// Whether messages that were retained for this configuration are those of `other` as well.
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        let names = |config: &Self| {
+            let Self { host, port, node, prefix, discovery_prefix, .. } = config.clone();
+            (host, port, node, prefix, discovery_prefix)
+        };
+        names(self) == names(other)
+    }
+}
+
 /// The labels that have entities in Home Assistant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entities {

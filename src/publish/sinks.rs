@@ -5,15 +5,16 @@
 //! its requests. Invariant: a sink that fails or stalls disturbs neither the other sink, nor the clients, nor the engine.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::shared::{Shared, down};
 use super::{http, mqtt};
-use crate::publish::settings::SinksConfig;
+use crate::publish::settings::{MqttConfig, SinksConfig};
 use crate::stats::sink::SinkStats;
 
 /// The time that a sink has for its last messages.
@@ -28,17 +29,26 @@ pub struct Context {
     pub stats: Arc<SinkStats>,
     /// Becomes true when the sink is to end.
     pub stop: watch::Receiver<bool>,
+    /// Whether, when it ends, nothing of what it has told is to stay: the next configuration has other names, or no such sink.
+    pub leaves: Arc<AtomicBool>,
 }
 
 /// Runs the sinks of `config`, and those of each later configuration, until `shutdown` is true.
 pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, mut shutdown: watch::Receiver<bool>) {
     let mut mqtt = Sink::new("mqtt");
     let mut http = Sink::new("http");
+    // Drops what it runs at the end.
+    let mut cleaning = JoinSet::new();
     loop {
         let wanted = config.borrow_and_update().clone();
-        let former = mqtt.config.clone();
-        mqtt.apply(wanted.mqtt, &shared, |config, context| mqtt::run(config, former, context)).await;
-        http.apply(wanted.http, &shared, http::run).await;
+        let leaves = |from: &MqttConfig, to: Option<&MqttConfig>| !to.is_some_and(|to| to.has_names_of(from));
+        if wanted.mqtt != mqtt.config || cleaning.is_empty() {
+            let to = wanted.mqtt.clone();
+            mqtt.apply(wanted.mqtt, &shared, leaves, mqtt::run).await;
+            cleaning.abort_all();
+            cleaning.spawn(mqtt::clean::leftovers(to));
+        }
+        http.apply(wanted.http, &shared, |_, _| false, http::run).await;
         tokio::select! {
             // The daemon drops the sender only at its end.
             changed = config.changed() => if changed.is_err() { break },
@@ -53,7 +63,13 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
 struct Sink<C> {
     name: &'static str,
     config: Option<C>,
-    running: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    leaves: Arc<AtomicBool>,
+    task: JoinHandle<()>,
 }
 
 impl<C: Clone + PartialEq> Sink<C> {
@@ -62,12 +78,21 @@ impl<C: Clone + PartialEq> Sink<C> {
     }
 
     /// Runs the sink with the section `wanted`. A sink with the same section as before goes on undisturbed.
-    async fn apply<F>(&mut self, wanted: Option<C>, shared: &Arc<Shared>, run: impl FnOnce(C, Context) -> F)
-    where
+    /// `leaves` says whether one with the section before has to take away what it has told.
+    async fn apply<F>(
+        &mut self,
+        wanted: Option<C>,
+        shared: &Arc<Shared>,
+        leaves: impl FnOnce(&C, Option<&C>) -> bool,
+        run: impl FnOnce(C, Context) -> F,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         if wanted == self.config {
             return;
+        }
+        if let (Some(config), Some(running)) = (&self.config, &self.running) {
+            running.leaves.store(leaves(config, wanted.as_ref()), Relaxed);
         }
         self.stop(shared).await;
         self.config.clone_from(&wanted);
@@ -75,13 +100,14 @@ impl<C: Clone + PartialEq> Sink<C> {
             let stats = Arc::new(SinkStats::new(self.name));
             shared.stats.sinks.write().unwrap_or_else(PoisonError::into_inner).push(stats.clone());
             let (stop, stopped) = watch::channel(false);
-            let context = Context { shared: shared.clone(), stats, stop: stopped };
-            self.running = Some((stop, tokio::spawn(run(config, context))));
+            let leaves = Arc::new(AtomicBool::new(false));
+            let context = Context { shared: shared.clone(), stats, stop: stopped, leaves: leaves.clone() };
+            self.running = Some(Running { stop, leaves, task: tokio::spawn(run(config, context)) });
         }
     }
 
     async fn stop(&mut self, shared: &Arc<Shared>) {
-        if let Some((stop, mut task)) = self.running.take() {
+        if let Some(Running { stop, mut task, .. }) = self.running.take() {
             let _ = stop.send(true);
             if tokio::time::timeout(CLOSING, &mut task).await.is_err() {
                 task.abort();

@@ -2,6 +2,7 @@
 
 mod connection;
 mod home_assistant;
+mod names;
 
 use crate::support::mqtt::{Broker, Subscriber};
 use crate::support::{Daemon, voice_and_seconds_of_silence};

@@ -31,8 +31,13 @@ impl Broker {
     /// A broker that accepts every client.
     pub fn start() -> Self {
         let mut broker = Self::with("allow_anonymous true\n", |_| ());
-        broker.mirror = Some(Mirror::of(broker.port));
+        broker.watch();
         broker
+    }
+
+    /// Follows its retained messages from now on, as [`Broker::start`] does; it must accept every client.
+    pub fn watch(&mut self) {
+        self.mirror = Some(Mirror::of(self.port));
     }
 
     /// A broker with these lines in its configuration. `DIR` in them stands for its folder, into which `prepare` writes files.

@@ -50,7 +50,11 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut mimid = Cli::command().disable_help_subcommand(true);
     // A subcommand knows its whole name, `mimid-run`, only when its parent is built.
     mimid.build();
-    let subcommands = mimid.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).cloned();
+    let shown = |command: &clap::Command| command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect::<Vec<_>>();
+    let subcommands = shown(&mimid).into_iter().flat_map(|command| {
+        let own = shown(&command);
+        std::iter::once(command).chain(own)
+    });
     let mut pages: Vec<(String, Vec<u8>)> = Vec::new();
     for command in std::iter::once(mimid.clone()).chain(subcommands) {
         let man = Man::new(command).source(SOURCE).manual(MANUAL);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::Check;
 use crate::config::table::At;
-use crate::systemd;
 use crate::publish::settings::{Entities, HttpConfig, Listen, MqttConfig, MqttVersion, SinksConfig};
+use crate::systemd;
 
 impl Check<'_> {
     pub(super) fn sinks(&mut self) -> SinksConfig {
@@ -26,7 +26,7 @@ impl Check<'_> {
             );
         }
         let version = self.choice("sinks.mqtt.version", &raw.version, &MqttVersion::NAMES).unwrap_or(MqttVersion::V3_1_1);
-        let node = raw.node.value.clone().unwrap_or_else(own_node);
+        let node = raw.node.value.clone().unwrap_or_else(systemd::machine_name);
         self.topic("sinks.mqtt.node", &At { value: node.clone(), line: raw.node.line }, Levels::One);
         self.topic("sinks.mqtt.prefix", &raw.prefix, Levels::Several);
         self.topic("sinks.mqtt.discovery_prefix", &raw.discovery_prefix, Levels::Several);
@@ -105,17 +105,6 @@ impl Check<'_> {
     }
 }
 
-fn host_name() -> Option<String> {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
-}
-
-/// The name of this machine in topics where the file gives none. Host names are not unique, for every Raspberry Pi begins with the
-/// same, so that a part follows which is the machine's own.
-fn own_node() -> String {
-    let host = host_name().unwrap_or_else(|| "mimid".to_owned());
-    systemd::machine_part().map_or_else(|| host.clone(), |part| format!("{host}-{part}"))
-}
-
 /// The address of the page as other machines reach it; `None` where only this machine reaches it.
 fn page(http: &HttpConfig) -> Option<String> {
     let address = match &http.listen {
@@ -126,7 +115,7 @@ fn page(http: &HttpConfig) -> Option<String> {
     let ip = address.ip();
     let host = match http.hosts.first() {
         Some(host) => host.clone(),
-        None if ip.is_unspecified() => host_name()?,
+        None if ip.is_unspecified() => nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())?,
         None if ip.is_ipv6() => format!("[{ip}]"),
         None => ip.to_string(),
     };

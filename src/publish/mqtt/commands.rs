@@ -68,7 +68,9 @@ mod tests {
             let expected = MqttCommand::Ask(request, "mimid/kitchen-pi/pause/state".to_owned());
             assert_eq!(command("mimid/kitchen-pi/pause/set", payload), Some(expected));
         }
-        assert!(matches!(command("mimid/kitchen-pi/pause/set", "maybe"), Some(MqttCommand::Refuse(why, _)) if why.contains("maybe")));
+        assert!(
+            matches!(command("mimid/kitchen-pi/pause/set", "maybe"), Some(MqttCommand::Refuse(why, _)) if why.contains("maybe"))
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::found::Found;
 use super::inventory::Inventory;
 use super::levels::Levels;
 use super::outbox::Outbox;
@@ -17,9 +18,12 @@ use crate::publish::hub::{Delivery, Published};
 use crate::publish::settings::MqttConfig;
 use crate::publish::shared::Shared;
 use crate::publish::wire::{SourceState, SourceStatus};
+use crate::systemd::machine_name;
 
 /// The bytes of a packet beside its topic and its payload, at most.
 const FRAME: usize = 32;
+/// The bytes of the topic of a discovery document, at most.
+const TOPIC: usize = 256;
 
 /// Turns reports and health into messages, and knows what the broker retains.
 #[derive(Debug)]
@@ -30,8 +34,10 @@ pub struct Composer {
     pub outbox: Outbox,
     /// Whether reports were missed, so that the analysis must be asked for the open events.
     pub is_unsure: bool,
-    /// The topics of the configuration before this one. Messages that are retained there are removed.
-    former: Option<Topics>,
+    /// What the broker retained under the names of this daemon before.
+    pub found: Found,
+    /// The topics that an earlier configuration or an earlier run had retained here, until they are removed.
+    pub leftovers: BTreeSet<String>,
     shared: Arc<Shared>,
     config: MqttConfig,
     /// The longest document that the broker takes, in bytes; `None` where it has told no limit.
@@ -44,13 +50,14 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// A composer that has sent nothing yet. `former` is the configuration that was in force before.
-    pub fn new(config: &MqttConfig, former: Option<&MqttConfig>, shared: Arc<Shared>) -> Self {
+    /// A composer that has sent nothing yet. `remembered` are the topics that this daemon had the broker retain before.
+    pub fn new(config: &MqttConfig, remembered: BTreeSet<String>, shared: Arc<Shared>) -> Self {
         let mut composer = Self {
             topics: Topics::new(config),
             outbox: Outbox::new(config.queue),
             is_unsure: true,
-            former: former.map(Topics::new),
+            found: Found::new(shared.hub.instance.to_string()),
+            leftovers: remembered,
             shared,
             config: config.clone(),
             longest: None,
@@ -66,7 +73,9 @@ impl Composer {
 
     /// Begins with a new connection, on which the broker takes packets of so many bytes.
     pub fn connected(&mut self, largest: Option<u32>) {
-        let longest = largest.map(|largest| (largest as usize).saturating_sub(FRAME + self.topics.discovery(None).len() + 128));
+        let largest = largest.map(|largest| (largest as usize).saturating_sub(FRAME));
+        self.outbox.largest = largest;
+        let longest = largest.map(|largest| largest.saturating_sub(TOPIC));
         if longest != self.longest {
             self.longest = longest;
             self.apply_inventory();
@@ -74,6 +83,8 @@ impl Composer {
         self.levels.repeat();
         // The last one that is told is that everything else is true.
         self.outbox.connected(&self.topics.node("availability"));
+        self.leftovers.retain(|topic| self.outbox.retained(topic).is_none());
+        clear(&mut self.outbox, self.leftovers.iter().cloned());
     }
 
     /// Composes the messages that follow from a delivery of the hub.
@@ -146,6 +157,18 @@ impl Composer {
         self.compose_states();
     }
 
+    /// Removes everything that this daemon had the broker retain: another configuration follows, which has other names or no MQTT.
+    pub fn compose_farewell(&mut self) {
+        self.go_offline();
+        let topics: Vec<String> = self.outbox.topics().map(str::to_owned).collect();
+        clear(&mut self.outbox, topics.into_iter());
+    }
+
+    /// The topics at which the broker retains something, or will, or has not yet removed it.
+    pub fn announced(&self) -> BTreeSet<String> {
+        self.outbox.topics().map(str::to_owned).chain(self.leftovers.iter().cloned()).collect()
+    }
+
     fn go_offline(&mut self) {
         self.outbox.retain(self.topics.node("availability"), "offline".to_owned());
         for source in &self.inventory.sources {
@@ -158,40 +181,43 @@ impl Composer {
         commands::parse(topic, payload, &self.topics, &self.inventory)
     }
 
-    /// The filters to subscribe to for a while after connecting, to find messages that were retained before.
-    pub fn own_filters(&self) -> BTreeSet<String> {
-        self.names().flat_map(Topics::own_filters).collect()
-    }
-
-    fn names(&self) -> impl Iterator<Item = &Topics> {
-        std::iter::once(&self.topics).chain(&self.former)
-    }
-
-    /// Takes a message that the broker retained from before. One that is obsolete is removed, and the last event of a label is taken
-    /// over.
+    /// Takes a message that the broker retained from before. The last event of a label is taken over.
     pub fn take_retained(&mut self, topic: &str, payload: &str) {
-        let is_own = self.names().any(|topics| topics.is_own(topic));
-        if !is_own || payload.is_empty() || topic.ends_with("/set") {
+        if !self.topics.is_own(topic) || payload.is_empty() || topic.ends_with("/set") {
             return;
         }
-        let Some(ours) = self.outbox.retained(topic) else {
-            self.outbox.clear(topic);
-            return;
-        };
-        if self.topics.is_discovery(topic) {
-            if let Ok(ours) = serde_json::from_str(ours)
-                && let Some(removing) = discovery::removal(payload, &ours)
-            {
-                self.outbox.retain_once(topic.to_owned(), removing.to_string());
-                self.outbox.repeat(topic);
+        if topic == self.topics.node("health") {
+            self.found.take_health(&object(payload));
+        }
+        match self.outbox.retained(topic) {
+            Some(ours) if topic.ends_with("/attributes") => {
+                let (mut ours, mut theirs) = (object(ours), object(payload));
+                if !ours.contains_key("id") && theirs.contains_key("id") {
+                    theirs.insert("heard".to_owned(), ours.remove("heard").unwrap_or(false.into()));
+                    self.outbox.retain(topic.to_owned(), Value::Object(theirs).to_string());
+                }
             }
-        } else if topic.ends_with("/attributes") {
-            let (mut ours, mut theirs) = (object(ours), object(payload));
-            if !ours.contains_key("id") && theirs.contains_key("id") {
-                theirs.insert("heard".to_owned(), ours.remove("heard").unwrap_or(false.into()));
-                self.outbox.retain(topic.to_owned(), Value::Object(theirs).to_string());
+            Some(_) if !self.topics.is_discovery(topic) => {}
+            _ => self.found.messages.push((topic.to_owned(), payload.to_owned())),
+        }
+    }
+
+    /// Removes what was found and is obsolete, if this machine wrote it.
+    pub fn remove_found(&mut self) {
+        let messages = std::mem::take(&mut self.found.messages);
+        if !self.found.is_by_this_machine {
+            return;
+        }
+        let (present, gone): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|(topic, _)| self.outbox.retained(topic).is_some());
+        for (topic, payload) in present {
+            let ours: Option<Value> = self.outbox.retained(&topic).and_then(|ours| serde_json::from_str(ours).ok());
+            if let Some(removing) = ours.and_then(|ours| discovery::removal(&payload, &ours)) {
+                self.outbox.retain_once(topic.clone(), removing.to_string());
+                self.outbox.repeat(&topic);
             }
         }
+        clear(&mut self.outbox, gone.into_iter().map(|(topic, _)| topic));
     }
 
     /// Has the broker retain the messages of the present sources and labels, and no others.
@@ -301,6 +327,8 @@ impl Composer {
         }
         let own = |source: &SourceStatus| json!({ "name": source.name, "state": source.state, "reason": source.reason });
         let message = json!({
+            "instance": status.instance,
+            "machine": machine_name(),
             "version": status.version,
             "model": status.model.name,
             "paused": status.paused,
@@ -321,6 +349,14 @@ impl Composer {
             self.outbox.retain(self.topics.source(&source.name, "connectivity"), on(is_there));
             self.outbox.retain(self.topics.source(&source.name, "health"), own(source).to_string());
         }
+    }
+}
+
+/// Removes retained messages: the entities of Home Assistant before their topics.
+fn clear(outbox: &mut Outbox, topics: impl Iterator<Item = String>) {
+    let (documents, others): (Vec<_>, Vec<_>) = topics.partition(|topic| topic.ends_with("/config"));
+    for topic in documents.into_iter().chain(others) {
+        outbox.clear(&topic);
     }
 }
 

@@ -1,4 +1,5 @@
-//! One connection to the broker, MQTT 3.1.1 or 5. No other file names the client library.
+//! One connection to the broker, MQTT 3.1.1 or 5. No file but this and `reasons` names the client
+//! library.
 //!
 //! A connection is never opened again, so the library cannot send a message twice without the outbox. The library's loop runs in
 //! a task of its own, because it must not be interrupted in the middle of a packet.
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::outbox::{BrokerMessage, Retention};
+use super::reasons::{refusal, why_v3, why_v5};
 use crate::publish::settings::{MqttConfig, MqttVersion};
 
 /// The interval of keep-alive packets. After one and a half times this, the broker takes a silent daemon for gone.
@@ -36,6 +38,8 @@ pub enum LinkEvent {
     Sent(u16),
     /// The broker has acknowledged the message with this packet number.
     Acknowledged(u16),
+    /// The broker has refused the message with this packet number, for the reason in the words.
+    Refused(u16, &'static str),
     /// A message of a subscription.
     Received(Received),
     /// The connection has ended, for the reason in the sentence.
@@ -68,11 +72,16 @@ enum LibraryClient {
 }
 
 impl BrokerConnection {
-    /// Begins to open a connection. If it breaks, the broker publishes `will`.
+    /// Begins to open a connection. If it breaks, the broker publishes `will`, where there is one.
     ///
     /// # Errors
     /// One sentence, where certificates cannot be read.
-    pub fn open(config: &MqttConfig, client_id: &str, password: Option<String>, will: &BrokerMessage) -> Result<Self, String> {
+    pub fn open(
+        config: &MqttConfig,
+        client_id: &str,
+        password: Option<String>,
+        will: Option<&BrokerMessage>,
+    ) -> Result<Self, String> {
         let transport = if config.tls {
             let tls = tls(config.ca_file.as_deref())?;
             Transport::tls_with_config(TlsConfiguration::Rustls(tls))
@@ -85,8 +94,11 @@ impl BrokerConnection {
         let (client, task) = match config.version {
             MqttVersion::V3_1_1 => {
                 let mut options = MqttOptions::new(client_id, &config.host, config.port);
-                let last = rumqttc::LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, true);
-                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_last_will(last);
+                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_session(true);
+                if let Some(will) = will {
+                    let last = rumqttc::LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, true);
+                    options.set_last_will(last);
+                }
                 options.set_max_packet_size(LARGEST as usize, LARGEST as usize);
                 if let Some((user, password)) = credentials {
                     options.set_credentials(user, password);
@@ -97,9 +109,11 @@ impl BrokerConnection {
             }
             MqttVersion::V5 => {
                 let mut options = v5::MqttOptions::new(client_id, &config.host, config.port);
-                let payload = will.payload.clone();
-                let last = v5::mqttbytes::v5::LastWill::new(&will.topic, payload, v5::mqttbytes::QoS::AtLeastOnce, true, None);
-                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_start(true).set_last_will(last);
+                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_start(true);
+                if let Some(will) = will {
+                    let (payload, qos) = (will.payload.clone(), v5::mqttbytes::QoS::AtLeastOnce);
+                    options.set_last_will(v5::mqttbytes::v5::LastWill::new(&will.topic, payload, qos, true, None));
+                }
                 options.set_max_packet_size(Some(LARGEST)).set_connection_timeout(ANSWER_S);
                 if let Some((user, password)) = credentials {
                     options.set_credentials(user, password);
@@ -225,7 +239,10 @@ async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>
                 was_up = true;
                 LinkEvent::Connected(accepted.properties.and_then(|properties| properties.max_packet_size))
             }
-            Ok(Event::Incoming(Packet::PubAck(ack))) => LinkEvent::Acknowledged(ack.pkid),
+            Ok(Event::Incoming(Packet::PubAck(ack))) => match refusal(ack.reason) {
+                Some(why) => LinkEvent::Refused(ack.pkid, why),
+                None => LinkEvent::Acknowledged(ack.pkid),
+            },
             Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {
                 topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                 payload: String::from_utf8_lossy(&publish.payload).into_owned(),
@@ -240,55 +257,5 @@ async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>
         if events.send(event).await.is_err() || is_over {
             return;
         }
-    }
-}
-
-fn why_v3(error: rumqttc::ConnectionError, was_up: bool, place: &str) -> String {
-    use rumqttc::ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
-    use rumqttc::ConnectionError as Error;
-    match error {
-        Error::ConnectionRefused(BadUserNamePassword | NotAuthorized) => refused(place),
-        Error::ConnectionRefused(code) => format!("the broker {place} refuses the connection: {code:?}"),
-        Error::NetworkTimeout | Error::FlushTimeout => silent(place),
-        Error::Tls(rumqttc::TlsError::Io(error)) | Error::Io(error) if !was_up => unreachable_because(place, &error),
-        error => broken(place, &error.to_string(), was_up),
-    }
-}
-
-fn why_v5(error: v5::ConnectionError, was_up: bool, place: &str) -> String {
-    use v5::ConnectionError as Error;
-    use v5::mqttbytes::v5::ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
-    match error {
-        Error::ConnectionRefused(BadUserNamePassword | NotAuthorized) => refused(place),
-        Error::MqttState(v5::StateError::ConnFail { reason: BadUserNamePassword | NotAuthorized }) => refused(place),
-        Error::ConnectionRefused(code) => format!("the broker {place} refuses the connection: {code:?}"),
-        Error::Timeout(_) => silent(place),
-        Error::Tls(rumqttc::TlsError::Io(error)) | Error::Io(error) if !was_up => unreachable_because(place, &error),
-        error => broken(place, &error.to_string(), was_up),
-    }
-}
-
-fn refused(place: &str) -> String {
-    format!("the broker {place} refuses the user or the password; set username and password_file under [sinks.mqtt]")
-}
-
-fn silent(place: &str) -> String {
-    format!("the broker {place} does not answer")
-}
-
-fn unreachable_because(place: &str, error: &std::io::Error) -> String {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if is_tls {
-        format!("the broker {place} is not who it should be, or speaks no TLS: {error}")
-    } else {
-        format!("the broker {place} cannot be reached: {error}")
-    }
-}
-
-fn broken(place: &str, error: &str, was_up: bool) -> String {
-    if was_up {
-        format!("the connection to the broker {place} broke")
-    } else {
-        format!("the broker {place} cannot be used: {error}")
     }
 }

@@ -246,24 +246,13 @@ fn class(key: &str) -> &'static str {
 pub(super) mod tests {
     use super::*;
     use crate::publish::mqtt::inventory::tests::label;
-    use crate::publish::settings::{Entities, MqttConfig, MqttVersion};
+    use crate::publish::settings::MqttConfig;
 
     pub fn config() -> MqttConfig {
         MqttConfig {
-            host: "broker".to_owned(),
-            port: 1883,
-            tls: false,
-            version: MqttVersion::V5,
             node: "kitchen-pi".to_owned(),
-            prefix: "mimid".to_owned(),
-            username: None,
-            password_file: None,
-            ca_file: None,
-            discovery: true,
-            discovery_prefix: "homeassistant".to_owned(),
-            entities: Entities::Few,
             page: Some("http://kitchen-pi:8787/".to_owned()),
-            queue: 100,
+            ..MqttConfig::plain("broker".to_owned(), 1883)
         }
     }
 

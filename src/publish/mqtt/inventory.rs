@@ -153,8 +153,7 @@ fn enable_few(labels: &mut [ReportedLabel]) {
         true => Some(0),
         false => FEW.iter().position(|key| *key == label.key).map(|place| place + 1),
     };
-    let mut order: Vec<(usize, usize)> =
-        labels.iter().enumerate().filter_map(|(at, label)| Some((place(label)?, at))).collect();
+    let mut order: Vec<(usize, usize)> = labels.iter().enumerate().filter_map(|(at, label)| Some((place(label)?, at))).collect();
     order.sort_unstable();
     labels.iter_mut().for_each(|label| label.is_enabled = false);
     for (_, at) in order.into_iter().take(MOST_ENABLED) {

@@ -37,9 +37,7 @@ impl Levels {
         let mean_db = (100.0 * (meter.power / f64::from(meter.n)).log10()).round() / 10.0;
         let is_due = match meter.told_db {
             None => true,
-            Some(told_db) => {
-                meter.since_s >= LONGEST_S || (meter.since_s >= LEAST_S && (mean_db - told_db).abs() >= MOVE_DB)
-            }
+            Some(told_db) => meter.since_s >= LONGEST_S || (meter.since_s >= LEAST_S && (mean_db - told_db).abs() >= MOVE_DB),
         };
         if !is_due {
             return None;

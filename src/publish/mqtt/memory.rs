@@ -61,23 +61,16 @@ impl KeptBroker {
         self.host == config.host && self.port == config.port
     }
 
-    /// `config` with this broker in place of its own.
-    pub fn reach(&self, config: MqttConfig) -> MqttConfig {
+    /// A configuration of this broker alone.
+    pub fn config(&self) -> MqttConfig {
         MqttConfig {
-            host: self.host.clone(),
-            port: self.port,
             tls: self.tls,
             version: if self.is_v5 { MqttVersion::V5 } else { MqttVersion::V3_1_1 },
             username: self.username.clone(),
             password_file: self.password_file.clone(),
             ca_file: self.ca_file.clone(),
-            ..config
+            ..MqttConfig::plain(self.host.clone(), self.port)
         }
-    }
-
-    /// A configuration of this broker alone.
-    pub fn config(&self) -> MqttConfig {
-        self.reach(MqttConfig::plain(self.host.clone(), self.port))
     }
 }
 
@@ -146,7 +139,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let topics = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        let other = MqttConfig { host: "other".to_owned(), username: Some("me".to_owned()), ..config() };
+        let (host, username) = ("other".to_owned(), Some("me".to_owned()));
+        let other = MqttConfig { host, username, version: MqttVersion::V5, ..config() };
         replace(&path, KeptBroker::new(&config(), topics(&["a"]))).unwrap();
         replace(&path, KeptBroker::new(&other, topics(&["b"]))).unwrap();
         replace(&path, KeptBroker::new(&config(), topics(&["a", "c"]))).unwrap();

@@ -3,12 +3,14 @@
 //! `composer` turns the hub's deliveries into messages: `topics` names their topics, `sounding` knows the open events,
 //! `inventory` the sources and labels, `payloads` writes events and `discovery` the documents for Home Assistant, and `levels` says when
 //! a level is worth a message. `outbox` holds the messages,
-//! `connection` carries them, and `commands` parses messages from the broker. The loop in this file joins them, and reconnects to
-//! a broker that was away.
+//! `connection` carries them, `link` opens it again and again, `reasons` says why a broker refuses, and `commands` parses messages
+//! from the broker. `found` judges what it retained before, `memory` remembers what it was told to retain, and `clean` removes that.
+//! The loop in this file joins them.
 //!
 //! Invariant: a broker that is away or slow costs no more than the bound of the outbox, and nothing outside the sink waits for
 //! it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -24,34 +26,31 @@ use super::sinks::Context;
 use super::wire::Request;
 use crate::publish::settings::MqttConfig;
 use crate::secret;
-use crate::stats::sink::SinkStats;
+use crate::stats::sink::{SinkState, SinkStats};
 use commands::MqttCommand;
 use composer::Composer;
-use connection::{BrokerConnection, LinkEvent, Received};
-use outbox::{BrokerMessage, Retention};
+use connection::{LinkEvent, Received};
+use found::Rival;
+use link::BrokerLink;
 
+pub mod clean;
 mod commands;
 mod composer;
 mod connection;
 mod discovery;
+mod found;
 mod inventory;
 mod levels;
+mod link;
+mod memory;
 mod outbox;
 mod payloads;
+mod reasons;
 mod sounding;
 mod topics;
 
-/// The pause after the first failure to connect. It doubles with each further one in a row, up to [`LAST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// The longest pause between two attempts to connect: however long the broker was away, its states are true soon after it is
-/// back.
-const LAST_RETRY: Duration = Duration::from_secs(3);
-/// The least duration of a connection after which the pauses begin anew.
-const STEADY: Duration = Duration::from_secs(2);
 /// The interval at which the sources, labels and health are checked for changes.
 const CHECK: Duration = Duration::from_secs(1);
-/// The time after connecting in which the broker's retained messages are looked through.
-const FINDING: Duration = Duration::from_secs(3);
 /// The time in which the pipeline must answer which events are open.
 const ANSWER: Duration = Duration::from_millis(500);
 /// The time for the last messages to arrive.
@@ -59,18 +58,23 @@ const GOODBYE: Duration = Duration::from_millis(700);
 /// The length of the queue of requests to the pipeline.
 const REQUESTS: usize = 64;
 
-/// Runs the sink until it is to stop. `former` is the configuration that was in force before.
-pub async fn run(config: MqttConfig, former: Option<MqttConfig>, context: Context) {
-    let Context { shared, stats, stop } = context;
+/// Runs the sink until it is to stop.
+pub async fn run(config: MqttConfig, context: Context) {
+    let Context { shared, stats, stop, leaves } = context;
     // From here on no report is missed. The first check asks the analysis for the events that are open already.
     let (subscription, _) = shared.hub.connect();
     let (asked, requests) = mpsc::channel(REQUESTS);
     let (refuse, refused) = mpsc::channel(REQUESTS);
     let mut obeying = JoinSet::new();
     obeying.spawn(obey(shared.clone(), requests, refuse));
-    let composer = Composer::new(&config, former.as_ref(), shared.clone());
+    let remembered = memory::of(&config).await;
+    let composer = Composer::new(&config, remembered.clone(), shared.clone());
     let link = BrokerLink::new(config, &composer);
-    MqttSink { shared, stats, subscription, composer, link, asked, refused }.run(stop).await;
+    let told_refusals = BTreeSet::new();
+    let sink = MqttSink { shared, stats, subscription, composer, link, asked, refused, remembered, told_refusals };
+    if sink.run(stop).await.end(leaves.load(Relaxed)).await {
+        tracing::info!("what was announced over MQTT is removed");
+    }
 }
 
 /// Has requests done, one after the other. After a refusal, the unchanged state is sent again to its topic. After a success, the
@@ -94,10 +98,14 @@ struct MqttSink {
     link: BrokerLink,
     asked: mpsc::Sender<(Request, String)>,
     refused: mpsc::Receiver<String>,
+    /// The topics that are remembered.
+    remembered: BTreeSet<String>,
+    /// The refusals of the broker that were told already.
+    told_refusals: BTreeSet<String>,
 }
 
 impl MqttSink {
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self, mut stop: watch::Receiver<bool>) -> Self {
         let mut checks = interval(CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -110,11 +118,14 @@ impl MqttSink {
             }
             self.hand_over();
         }
-        self.end().await;
+        self
     }
 
     /// Takes a change on the way to the broker.
     fn take(&mut self, event: LinkEvent) {
+        if self.link.is_waiting() {
+            return self.link.take_waiting(event);
+        }
         match event {
             LinkEvent::Connected(largest) => {
                 if self.stats.rise() {
@@ -125,10 +136,21 @@ impl MqttSink {
             }
             LinkEvent::Sent(number) => self.composer.outbox.sent(number),
             LinkEvent::Acknowledged(number) => {
-                self.stats.sent.fetch_add(u64::from(self.composer.outbox.acknowledged(number)), Relaxed);
+                let is_sent = self.composer.outbox.acknowledged(number).is_some();
+                self.stats.sent.fetch_add(u64::from(is_sent), Relaxed);
+            }
+            LinkEvent::Refused(number, why) => {
+                if let Some(message) = self.composer.outbox.acknowledged(number) {
+                    self.tell_refusal(why, &message.topic);
+                }
             }
             // A retained message is no command, even at a topic of commands: it may be long out of date.
-            LinkEvent::Received(Received { topic, payload, is_retained: true }) => self.composer.take_retained(&topic, &payload),
+            LinkEvent::Received(Received { topic, payload, is_retained: true }) => {
+                self.composer.take_retained(&topic, &payload);
+                if let Some(rival) = self.composer.found.rival.take() {
+                    self.face(&rival);
+                }
+            }
             LinkEvent::Received(Received { topic, payload, .. }) => match self.composer.command(&topic, &payload) {
                 Some(MqttCommand::Announce) => self.composer.announce(),
                 Some(MqttCommand::Ask(request, topic)) => self.ask(request, topic),
@@ -145,6 +167,32 @@ impl MqttSink {
                     tracing::warn!(why, "MQTT is down, and is tried again");
                 }
             }
+        }
+    }
+
+    /// Takes that another daemon is connected under the same name: the one that was started later gives way.
+    fn face(&mut self, rival: &Rival) {
+        let Self { link, composer, .. } = self;
+        let other = format!(
+            "another mimid, on the machine {}, is connected to the broker as the node {:?}: give one of them another node under \
+             [sinks.mqtt]",
+            rival.machine, link.config.node
+        );
+        if rival.is_older {
+            composer.outbox.lost();
+            link.give_way(&self.shared.hub.instance.to_string());
+            if self.stats.fall(other.clone()) {
+                tracing::error!(why = other, "MQTT is down, and is tried again when the other one is gone");
+            }
+        } else if self.told_refusals.insert(rival.machine.clone()) {
+            tracing::warn!("{other}; it was started later and gives way");
+        }
+    }
+
+    /// Tells once why the broker takes no messages of a kind.
+    fn tell_refusal(&mut self, why: &str, topic: &str) {
+        if self.told_refusals.insert(why.to_owned()) {
+            tracing::error!(topic, why, "the broker refuses messages");
         }
     }
 
@@ -166,121 +214,72 @@ impl MqttSink {
             }
         }
         self.composer.refresh();
-        self.link.end_finding(&self.composer);
+        self.link.end_waiting();
+        if self.link.end_finding(&self.composer) {
+            self.composer.remove_found();
+        }
         self.composer.compose_levels();
+        if self.stats.state().0 == SinkState::Up && self.composer.outbox.is_empty() {
+            self.composer.found.has_told();
+            self.composer.leftovers.clear();
+        }
+        self.remember().await;
+    }
+
+    async fn remember(&mut self) {
+        let announced = self.composer.announced();
+        if announced != self.remembered {
+            self.remembered.clone_from(&announced);
+            memory::remember(&self.link.config, announced).await;
+        }
     }
 
     fn hand_over(&mut self) {
         let outbox = &mut self.composer.outbox;
-        if let Some(connection) = &self.link.connection {
+        if let Some(connection) = self.link.connection.as_ref().filter(|_| !self.link.is_waiting()) {
             while let Some(message) = outbox.hand_over() {
                 connection.send(message);
             }
         }
+        if let Some(topic) = outbox.too_large.take() {
+            self.tell_refusal("a message is larger than the broker's limit for packets", &topic);
+        }
+        let outbox = &mut self.composer.outbox;
         self.stats.set_queued(outbox.len());
         self.stats.dropped.store(outbox.given_up, Relaxed);
     }
 
-    /// Sends the last messages, as far as the broker acknowledges them in time.
-    async fn end(mut self) {
+    /// Sends the last messages, as far as the broker acknowledges them in time. One that leaves for good takes everything away with
+    /// it; returns whether all of that is gone.
+    async fn end(mut self, leaves: bool) -> bool {
         while let Some(delivery) = self.subscription.try_next() {
             self.composer.take(&delivery);
         }
-        self.composer.compose_goodbye();
+        if self.link.is_waiting() {
+            return false;
+        }
+        if leaves {
+            self.composer.compose_farewell();
+        } else {
+            self.composer.compose_goodbye();
+        }
         let deadline = Instant::now() + GOODBYE;
         self.hand_over();
-        while self.stats.state().0 == crate::stats::sink::SinkState::Up && !self.composer.outbox.is_empty() {
+        let is_up = |stats: &SinkStats| stats.state().0 == SinkState::Up;
+        while is_up(&self.stats) && !self.composer.outbox.is_empty() {
             tokio::select! {
                 event = self.link.next() => self.take(event),
                 () = sleep_until(deadline) => break,
             }
             self.hand_over();
         }
+        let is_gone = leaves && is_up(&self.stats) && self.composer.outbox.is_empty();
+        if is_gone {
+            memory::remember(&self.link.config, BTreeSet::new()).await;
+        }
         if let Some(connection) = self.link.connection.take() {
             let _ = timeout(GOODBYE / 4, connection.close()).await;
         }
-    }
-}
-
-/// The way to the broker: a connection, or the time of the next attempt.
-struct BrokerLink {
-    config: MqttConfig,
-    client_id: String,
-    will: BrokerMessage,
-    connection: Option<BrokerConnection>,
-    connected_at: Option<Instant>,
-    /// The time until which the broker's retained messages are looked through.
-    finding: Option<Instant>,
-    retry_at: Instant,
-    retry: Duration,
-}
-
-impl BrokerLink {
-    fn new(config: MqttConfig, composer: &Composer) -> Self {
-        let will = BrokerMessage {
-            topic: composer.topics.node("availability"),
-            payload: "offline".to_owned(),
-            retention: Retention::Retained,
-        };
-        Self {
-            client_id: composer.topics.node_id.clone(),
-            config,
-            will,
-            connection: None,
-            connected_at: None,
-            finding: None,
-            retry_at: Instant::now(),
-            retry: FIRST_RETRY,
-        }
-    }
-
-    /// The next change; waits for it. Opens a connection when there is none and the time for an attempt has come.
-    async fn next(&mut self) -> LinkEvent {
-        loop {
-            match &mut self.connection {
-                Some(connection) => return connection.next().await,
-                None => {
-                    sleep_until(self.retry_at).await;
-                    // The password may have been corrected meanwhile.
-                    let opened = secret::read(self.config.password_file.as_deref(), "MIMID_MQTT_PASSWORD", "mqtt_password")
-                        .and_then(|password| BrokerConnection::open(&self.config, &self.client_id, password, &self.will));
-                    match opened {
-                        Ok(connection) => self.connection = Some(connection),
-                        Err(why) => return LinkEvent::Lost(why),
-                    }
-                }
-            }
-        }
-    }
-
-    fn is_up(&mut self, composer: &Composer) {
-        let now = Instant::now();
-        (self.connected_at, self.finding) = (Some(now), Some(now + FINDING));
-        if let Some(connection) = &self.connection {
-            for filter in composer.topics.command_filters().into_iter().chain(composer.own_filters()) {
-                connection.subscribe(filter);
-            }
-        }
-    }
-
-    fn is_down(&mut self) {
-        if self.connected_at.take().is_some_and(|at| at.elapsed() >= STEADY) {
-            self.retry = FIRST_RETRY;
-        }
-        (self.connection, self.finding) = (None, None);
-        self.retry_at = Instant::now() + self.retry;
-        self.retry = (self.retry * 2).min(LAST_RETRY);
-    }
-
-    /// Unsubscribes from the daemon's own topics once the retained messages have been looked through.
-    fn end_finding(&mut self, composer: &Composer) {
-        if self.finding.is_some_and(|until| Instant::now() >= until) {
-            self.finding = None;
-            if let Some(connection) = &self.connection {
-                for filter in composer.own_filters() {
-                    connection.unsubscribe(filter);
-                }
-            }
-        }
+        is_gone
     }
 }

@@ -44,13 +44,25 @@ pub struct Outbox {
     retained: BTreeMap<String, String>,
     /// The number of events that were given up.
     pub given_up: u64,
+    /// The most bytes of a message's topic and payload that the broker takes; `None` where it has told no limit.
+    pub largest: Option<usize>,
+    /// The topic of a message that was larger than that, and has been left out.
+    pub too_large: Option<String>,
 }
 
 impl Outbox {
     /// An empty outbox in which at most `bound` messages wait.
     pub fn new(bound: usize) -> Self {
-        let (waiting, in_flight) = (VecDeque::new(), VecDeque::new());
-        Self { bound: bound.max(1), is_connected: false, waiting, in_flight, retained: BTreeMap::new(), given_up: 0 }
+        Self {
+            bound: bound.max(1),
+            is_connected: false,
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            retained: BTreeMap::new(),
+            given_up: 0,
+            largest: None,
+            too_large: None,
+        }
     }
 
     /// The number of messages that are not acknowledged.
@@ -144,7 +156,14 @@ impl Outbox {
         if !self.is_connected || self.in_flight.len() >= IN_FLIGHT {
             return None;
         }
-        let message = self.waiting.pop_front()?;
+        let message = loop {
+            let message = self.waiting.pop_front()?;
+            if self.largest.is_none_or(|largest| message.topic.len() + message.payload.len() <= largest) {
+                break message;
+            }
+            self.given_up += u64::from(message.retention == Retention::Event);
+            self.too_large = Some(message.topic);
+        };
         self.in_flight.push_back((None, message.clone()));
         Some(message)
     }
@@ -156,10 +175,10 @@ impl Outbox {
         }
     }
 
-    /// Takes the acknowledgement of this packet number, and returns whether a message had it.
-    pub fn acknowledged(&mut self, number: u16) -> bool {
+    /// Takes the acknowledgement of this packet number, and returns the message that had it.
+    pub fn acknowledged(&mut self, number: u16) -> Option<BrokerMessage> {
         let found = self.in_flight.iter().position(|(known, _)| *known == Some(number));
-        found.and_then(|at| self.in_flight.remove(at)).is_some()
+        found.and_then(|at| self.in_flight.remove(at)).map(|(_, message)| message)
     }
 
     fn push(&mut self, message: BrokerMessage) {
@@ -195,7 +214,7 @@ mod tests {
         while let Some(message) = outbox.hand_over() {
             number += 1;
             outbox.sent(number);
-            assert!(outbox.acknowledged(number) && !outbox.acknowledged(number));
+            assert!(outbox.acknowledged(number).is_some() && outbox.acknowledged(number).is_none());
             sent.push(format!("{} {}", message.topic, message.payload));
         }
         sent
@@ -213,6 +232,17 @@ mod tests {
         assert!(outbox.hand_over().is_none());
         outbox.connected("s");
         assert_eq!(drain(&mut outbox), ["z 1", "s 2", "e 0", "e 1", "e 2"]);
+    }
+
+    #[test]
+    fn a_message_that_the_broker_does_not_take_is_left_out_and_told() {
+        let mut outbox = Outbox::new(10);
+        outbox.largest = Some(5);
+        outbox.connected("");
+        outbox.event("e".to_owned(), "12345".to_owned());
+        outbox.event("e".to_owned(), "1234".to_owned());
+        assert_eq!(drain(&mut outbox), ["e 1234"]);
+        assert_eq!((outbox.given_up, outbox.too_large.as_deref()), (1, Some("e")));
     }
 
     #[test]
@@ -239,7 +269,7 @@ mod tests {
         assert_eq!(handed.len(), 3);
         outbox.sent(7);
         outbox.sent(8);
-        assert!(outbox.acknowledged(7));
+        assert!(outbox.acknowledged(7).is_some());
         outbox.lost();
         outbox.connected("");
         assert_eq!(drain(&mut outbox), ["e 1", "e 2"]);
@@ -309,7 +339,7 @@ mod tests {
                         flying.push_back((number, message));
                     },
                     Step::Acknowledge => if let Some((number, message)) = flying.pop_front() {
-                        prop_assert!(outbox.acknowledged(number));
+                        prop_assert!(outbox.acknowledged(number).is_some());
                         take(message, &mut arrived, &mut broker);
                     },
                 }

@@ -55,9 +55,8 @@ impl OpenSounds {
                 change.subjects.clone_from(&sound.subjects);
                 let name = sound.subjects.first().cloned();
                 let before = self.sounds.insert(event.id, sound);
-                let is_same = |before: &OpenSound| {
-                    before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed
-                };
+                let is_same =
+                    |before: &OpenSound| before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed;
                 change.is_news = matches!(report, Report::EventStart(_)) || !before.as_ref().is_some_and(is_same);
                 before
             }

@@ -11,13 +11,13 @@ use crate::support::mqtt::{Broker, Subscriber};
 use crate::support::{Client, Daemon, run, until};
 
 /// Waits until `status` says that the sink is in this state, and returns the sink.
-fn wait_for_state(daemon: &Daemon, state: &str) -> Value {
+pub fn wait_for_state(daemon: &Daemon, state: &str) -> Value {
     let what = format!("a sink that is {state}");
     daemon.connect().status_when(&what, |status| status["sinks"][0]["state"] == state)["sinks"][0].clone()
 }
 
 /// A daemon whose log goes to a file.
-fn start_logged(config: &str, voice: &Voice, log: &Path) -> Daemon {
+pub fn start_logged(config: &str, voice: &Voice, log: &Path) -> Daemon {
     let log = std::fs::File::create(log).unwrap();
     Daemon::start_as(config, &["--source", &voice.argument], |mut command| {
         command.stderr(log);

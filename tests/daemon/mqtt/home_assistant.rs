@@ -12,7 +12,7 @@ use crate::support::mqtt::{Broker, Message, Retained, Subscriber};
 use crate::support::{Daemon, SoundServer};
 
 /// The entities, once there are `count` and none is being removed.
-fn entities_when(broker: &Broker, count: usize) -> Entities {
+pub fn entities_when(broker: &Broker, count: usize) -> Entities {
     let what = format!("{count} entities");
     entities(&broker.wait_until(&what, "homeassistant/#", |retained| n_entities(retained) == Some(count)))
 }
