@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::stamp::Stamp;
 use super::{Config, Fault, Faults, ModelConfig, Origin, Raw, Validated};
-use crate::model::{Model, ModelError};
+use crate::model::{Labels, Model, ModelError};
 
 /// The longest configuration, in bytes: a hundred times one that names every label.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -72,7 +72,8 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
         Err(_) if !raw.faults.is_empty() => return Err(raw.faults.into()),
         model => model?,
     };
-    let Validated { config, mut warnings, origins } = raw.validate(&model.labels)?;
+    let validated = raw.validate(&model.labels)?;
+    let (raw, Validated { config, mut warnings, origins }) = with_kept(raw, validated, &model.labels);
     if !is_reused {
         model.override_detection(&settings.detection).map_err(|message| Faults::from(raw.detection_fault(message)))?;
     }
@@ -80,6 +81,22 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
     warnings.extend(raw.unknown_zone());
     warnings.sort_by_key(|warning| warning.line);
     Ok(Loaded { raw, config, warnings, origins, model })
+}
+
+/// The configuration with the thresholds that are kept for it. It stays as it is, with a warning, where those are not valid, for
+/// they are in no file that a user wrote.
+fn with_kept(raw: Raw, mut validated: Validated, labels: &Labels) -> (Raw, Validated) {
+    let reason = match raw.with_kept(labels) {
+        Ok(None) => return (raw, validated),
+        Ok(Some(kept)) => match kept.validate(labels) {
+            Ok(validated) => return (kept, validated),
+            Err(faults) => format!("the kept thresholds are not valid and are left out: {}", faults.sentences().join("; ")),
+        },
+        Err(reason) => reason,
+    };
+    let (path, line) = (raw.path.clone(), raw.sinks.mqtt.keep_thresholds.line);
+    validated.warnings.push(Fault { path, line, key: "sinks.mqtt.keep_thresholds".to_owned(), message: reason });
+    (raw, validated)
 }
 
 /// Reads the configuration file: `explicit`, which must exist, else the first that exists of `/etc/mimid/config.toml` and the

@@ -16,6 +16,7 @@ use crate::publish::settings::{SinksConfig, SocketConfig};
 pub(crate) mod diff;
 pub mod edit;
 mod fault;
+mod kept;
 mod load;
 pub(crate) mod origin;
 pub mod preset;
@@ -50,6 +51,10 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// The labels that `[report] ignore` names, by their indices among the model's outputs.
     pub ignored: Vec<usize>,
+    /// The labels and groups with thresholds that are not from the file, because a client has set them.
+    pub set_by_clients: Vec<String>,
+    /// Whether thresholds that clients set are kept.
+    pub keep_thresholds: bool,
     /// The sinks, which events are sent to beside the socket.
     pub sinks: SinksConfig,
     /// The times at which nothing is heard.

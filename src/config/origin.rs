@@ -44,6 +44,8 @@ pub enum ThresholdFrom {
     Group(String),
     /// The label's own table.
     Label,
+    /// A client, whose number is kept over the file.
+    Kept,
 }
 
 impl ThresholdFrom {
@@ -55,6 +57,7 @@ impl ThresholdFrom {
             ThresholdFrom::Defaults => "defaults",
             ThresholdFrom::Group(_) => "group",
             ThresholdFrom::Label => "label",
+            ThresholdFrom::Kept => "kept",
         }
     }
 }

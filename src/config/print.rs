@@ -83,15 +83,17 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     let merge = config.rules.first().is_some_and(|rule| rule.merge);
     writeln!(out, "\n[report]\nmerge = {merge}\nlabels = [\n{}]", names.concat())?;
     for rule in singles.iter().filter(|rule| Some(rule.gate) != common) {
-        writeln!(out, "\n[labels.{}]", quoted(&rule.subject.name))?;
+        let remark = remark(config, &rule.subject.name);
+        writeln!(out, "\n{remark}[labels.{}]", quoted(&rule.subject.name))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
     for rule in groups {
         let members: Vec<String> = rule.members.iter().map(|index| quoted(&labels.subjects()[*index].name)).collect();
-        writeln!(out, "\n[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
+        let remark = remark(config, &rule.subject.name);
+        writeln!(out, "\n{remark}[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
-    write_sinks(&config.sinks, out)?;
+    write_sinks(&config.sinks, config.keep_thresholds, out)?;
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
     let quiet: Vec<String> = config.quiet_hours.texts().map(|text| quoted(&text)).collect();
@@ -109,7 +111,7 @@ fn printed(coding: &Coding) -> String {
     format!("rate_hz = {}\nformat = \"{word}\"\nchannels = {}\n", pcm.rate_hz, pcm.channels)
 }
 
-fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
+fn write_sinks(sinks: &SinksConfig, keep_thresholds: bool, out: &mut String) -> std::fmt::Result {
     let path = |key: &str, path: &Option<std::path::PathBuf>| {
         path.as_ref().map(|path| format!("{key} = {}\n", quoted(&path.to_string_lossy()))).unwrap_or_default()
     };
@@ -124,7 +126,8 @@ fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
         }
         out.push_str(&(path("password_file", &mqtt.password_file) + &path("ca_file", &mqtt.ca_file)));
         writeln!(out, "discovery = {}\ndiscovery_prefix = {}", mqtt.discovery, quoted(&mqtt.discovery_prefix))?;
-        writeln!(out, "entities = {}\nqueue = {}", quoted(name_of(mqtt.entities, &Entities::NAMES)), mqtt.queue)?;
+        writeln!(out, "entities = {}", quoted(name_of(mqtt.entities, &Entities::NAMES)))?;
+        writeln!(out, "keep_thresholds = {keep_thresholds}\nqueue = {}", mqtt.queue)?;
     }
     if let Some(http) = &sinks.http {
         writeln!(out, "\n[sinks.http]\nlisten = {}", quoted(&http.listen.to_string()))?;
@@ -133,6 +136,12 @@ fn write_sinks(sinks: &SinksConfig, out: &mut String) -> std::fmt::Result {
         writeln!(out, "hosts = [{}]", hosts.join(", "))?;
     }
     Ok(())
+}
+
+/// A comment where the thresholds of a label or a group are not from the file.
+fn remark(config: &Config, name: &str) -> &'static str {
+    let is_set = config.set_by_clients.iter().any(|set| set == name);
+    if is_set { "# a client has set thresholds of this, which are not in the configuration file\n" } else { "" }
 }
 
 /// Writes the numbers that take the place of the model's own.

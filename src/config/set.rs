@@ -33,6 +33,17 @@ impl Raw {
         sure.value.unwrap_or(if is_all { SURE_OF_ALL } else { SURE })
     }
 
+    /// The labels and groups with thresholds that stand in no line of the file.
+    pub(super) fn set_by_clients(&self) -> Vec<String> {
+        let is_set = |gate: &RawGate| {
+            let thresholds = [&gate.threshold, &gate.start_threshold, &gate.release];
+            thresholds.iter().any(|threshold| threshold.value.is_some() && threshold.line.is_none())
+        };
+        let labels = self.labels.iter().filter(|entry| is_set(&entry.body)).map(|entry| entry.name.clone());
+        let groups = self.groups.iter().filter(|entry| is_set(&entry.body.gate)).map(|entry| entry.name.clone());
+        labels.chain(groups).collect()
+    }
+
     /// Sets thresholds of a label or a group, as if they stood in the file.
     pub fn set(&mut self, subject: &Subject, change: &ThresholdChange, labels: &Labels) {
         let is_meant = |name: &str| labels.find(name).is_some_and(|index| *labels.subjects()[index] == *subject);

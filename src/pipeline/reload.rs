@@ -69,10 +69,18 @@ impl Daemon {
         let rule = new.rules.iter().find(|rule| rule.subject == subject).ok_or_else(unreported)?;
         let thresholds = Thresholds::from(&rule.gate);
         raw.path = path;
+        let kept = raw.keep(&subject.name, change);
+        let until = match &kept {
+            Some(Ok(_)) => "kept",
+            Some(Err(_)) | None => "until the configuration is loaded again",
+        };
+        if let Some(Err(error)) = kept {
+            tracing::warn!(%error, "the thresholds that were set cannot be kept");
+        }
         if !self.apply(raw, new, None)?.is_empty() {
             let Thresholds { threshold, start_threshold, release } = thresholds;
             let change = format!(
-                "{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}, until the configuration is loaded again",
+                "{}: threshold {threshold:.3}, start threshold {start_threshold:.3}, release {release:.3}, {until}",
                 subject.name
             );
             tracing::info!(change, "thresholds were set");

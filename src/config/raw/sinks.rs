@@ -42,6 +42,9 @@ section! {
         /// `none`.
         #[schemars(extend("enum" = Entities::NAMES.map(|(name, _)| name)))]
         entities: String = "few".to_owned(),
+        /// Whether thresholds that clients set, over MQTT, HTTP or the socket, are kept: in the state directory, in force over this
+        /// file. `mimid check --print` and `mimid labels` show them.
+        keep_thresholds: bool = false,
         /// The number of messages that are held while the broker is away, from 100 to 100000.
         #[schemars(range(min = 100, max = 100_000))]
         queue: i64 = 10_000,

@@ -44,6 +44,8 @@ impl Raw {
             areas: check.areas(),
             rules,
             ignored,
+            set_by_clients: self.set_by_clients(),
+            keep_thresholds: self.sinks.mqtt.keep_thresholds.value,
             sinks: check.sinks(),
             quiet_hours: check.quiet_hours(),
             watch: self.reload.watch.value,

@@ -39,6 +39,8 @@ impl Check<'_> {
             }
         };
         let (threshold_from, threshold_line) = match (own, &raw.defaults.threshold, suited) {
+            // Only a client sets what stands in no line.
+            (At { value: Some(_), line: None }, _, _) => (ThresholdFrom::Kept, None),
             (At { value: Some(_), line }, _, _) => (named, *line),
             (_, At { value: Some(_), line }, _) => (ThresholdFrom::Defaults, *line),
             (_, _, Some(_)) => (ThresholdFrom::Manifest, None),
