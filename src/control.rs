@@ -55,8 +55,8 @@ pub enum Control {
     Test {
         /// A label's name, slug or id, or a group's name.
         label: String,
-        /// Takes nothing, or the sentence that says why there is no such label.
-        reply: oneshot::Sender<Result<(), String>>,
+        /// Takes a remark where there is one, or the sentence that says why there is no such label.
+        reply: oneshot::Sender<Result<Option<String>, String>>,
     },
 }
 

@@ -27,6 +27,9 @@ pub struct Args {
     /// Only lines of this type, such as event.start, or of all types below it, such as event; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
+    /// Only confirmed events; each begins when it is confirmed
+    #[arg(long)]
+    confirmed: bool,
     /// First replay the lines after the one with this sequence number, as far as the daemon holds them
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
@@ -57,10 +60,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for unknown in daemon.unknown_sources(&args.sources) {
         say(format_args!("warning: {unknown}"));
     }
-    let Args { labels, sources, types, since, instance, .. } = args.clone();
+    let Args { labels, sources, types, confirmed, since, instance, .. } = args.clone();
     // Lines that are published between the greeting and the request are replayed under the filter.
     let since = since.or(daemon.hello.seq);
-    let replay = daemon.subscribe(&Request::Subscribe { labels, sources, types, min_score: 0.0, since, instance })?;
+    let request = Request::Subscribe { labels, sources, types, min_score: 0.0, confirmed, since, instance };
+    let replay = daemon.subscribe(&request)?;
     if let Replay::AfterRestart = replay {
         say("warning: the daemon was restarted; the lines before that are lost");
     }

@@ -33,6 +33,7 @@ mod directory;
 mod editor;
 mod error;
 mod liveness;
+mod made_up;
 mod pause;
 mod publisher;
 mod reload;
@@ -44,6 +45,7 @@ use directory::directory;
 use editor::Editor;
 pub use error::DaemonError;
 use liveness::Liveness;
+use made_up::MadeUpEvents;
 use pause::{PauseChange, Pauses};
 use publisher::Publisher;
 pub use publisher::Signal;
@@ -109,6 +111,7 @@ pub struct Daemon {
     publisher: Publisher,
     socket: PathBuf,
     pauses: Pauses,
+    made_up: MadeUpEvents,
     watch: Watch,
     editor: Editor,
     /// The sources that have not ended.
@@ -166,6 +169,7 @@ impl Daemon {
             publisher,
             socket,
             pauses: Pauses::default(),
+            made_up: MadeUpEvents::default(),
             watch,
             editor: Editor::default(),
             unfinished: Vec::new(),
@@ -196,7 +200,8 @@ impl Daemon {
         let looks = tick(Duration::from_secs(liveness::EVERY_S));
         loop {
             let settling = if self.status.is_none() { crossbeam_channel::after(SETTLING) } else { never() };
-            let wake = self.pauses.left(Now::read()).map_or_else(never, crossbeam_channel::after);
+            let wakes = [self.pauses.left(Now::read()), self.made_up.left(Instant::now())];
+            let wake = wakes.into_iter().flatten().min().map_or_else(never, crossbeam_channel::after);
             select! {
                 recv(self.publisher.signals) -> signal => match signal {
                     Ok(Signal::Reload) => { let _ = self.reload(); }
@@ -225,7 +230,10 @@ impl Daemon {
                 }
                 recv(settling) -> _ => self.settle(),
                 recv(looks) -> _ => self.look()?,
-                recv(wake) -> _ => self.keep_quiet(),
+                recv(wake) -> _ => {
+                    self.keep_quiet();
+                    self.end_made_up(EndReason::Decay, false);
+                }
             }
         }
     }
@@ -357,7 +365,8 @@ impl Daemon {
     }
 
     /// Shutdown follows the data: capture, analysis, hub, clients, socket.
-    fn shut_down(self) {
+    fn shut_down(mut self) {
+        self.end_made_up(EndReason::Shutdown, true);
         let deadline = Instant::now() + CLOSING;
         self.sources.values().for_each(|source| source.order(Order::Stop(EndReason::Shutdown)));
         self.sources.into_values().for_each(|source| source.join(deadline));

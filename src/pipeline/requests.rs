@@ -3,7 +3,7 @@
 //! The publishing stage has checked who asks. The analysis answers queries by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -15,11 +15,9 @@ use super::editor::Edit;
 use crate::analysis::{Command, Now};
 use crate::config::edit::{Assignment, Key};
 use crate::control::{Control, ThresholdChange};
-use crate::detect::rule;
+use crate::detect::rule::{self, Rule};
 use crate::event::{EndReason, Report, SoundEvent, Subject};
-
-/// How long a made-up event lasts.
-const TEST_EVENT: Duration = Duration::from_secs(1);
+use crate::model::hierarchy::LabelHierarchy;
 
 impl Daemon {
     /// Does what a client asks, and answers.
@@ -70,16 +68,18 @@ impl Daemon {
         }
     }
 
-    /// Publishes a made-up event, so that a user can see an automation work.
-    fn test(&self, label: &str) -> Result<(), String> {
+    /// Publishes a made-up event, so that a user can see an automation work. Returns a remark where no sound makes such an event.
+    fn test(&mut self, label: &str) -> Result<Option<String>, String> {
         let subject = self.subject(label)?;
         let rule = self.config.rules.iter().find(|rule| rule.subject == subject);
-        let now = Timestamp::now();
+        let note =
+            rule.is_none().then(|| format!("[report] leaves {:?} out, so that no sound is told under this name", subject.name));
         let event = SoundEvent {
             id: Uuid::now_v7(),
+            also: self.reported_above(&subject),
             subject,
             source: "test".into(),
-            onset: now,
+            onset: Timestamp::now(),
             offset: None,
             score: 1.0,
             peak_score: 1.0,
@@ -87,14 +87,31 @@ impl Daemon {
             level_dbfs: 0.0,
             onset_uncertainty_ms: 0,
             offset_uncertainty_ms: None,
-            also: Vec::new(),
             // An automation that waits for the confirmation is tried as well.
             is_confirmed: true,
         };
-        let ended = SoundEvent { offset: now.checked_add(TEST_EVENT).ok(), ..event.clone() };
         let full = |_| "the daemon has too much to publish just now; try again".to_owned();
-        self.reports.try_send(Report::EventStart(event)).map_err(full)?;
-        self.reports.send(Report::EventEnd(ended, EndReason::Decay)).map_err(|_| "the daemon is shutting down".to_owned())
+        self.reports.try_send(Report::EventStart(event.clone())).map_err(full)?;
+        if let Some(early) = self.made_up.begin(event, Instant::now()) {
+            let _ = self.reports.send(Report::EventEnd(early, EndReason::Decay));
+        }
+        Ok(note)
+    }
+
+    /// Ends the made-up events whose time is over, or all.
+    pub(super) fn end_made_up(&mut self, reason: EndReason, all: bool) {
+        while let Some(event) = self.made_up.end(Instant::now(), all) {
+            let _ = self.reports.send(Report::EventEnd(event, reason));
+        }
+    }
+
+    /// The labels above a label, and the groups with it, that are reported: a sound of it is heard as them, too.
+    fn reported_above(&self, subject: &Arc<Subject>) -> Vec<Arc<Subject>> {
+        let labels = &self.model.labels;
+        let Some(index) = labels.subjects().iter().position(|label| label == subject) else { return Vec::new() };
+        let hierarchy = LabelHierarchy::new(labels);
+        let is_above = |rule: &&Rule| rule.merge && rule.subject != *subject && hierarchy.covers(&rule.members, &[index]);
+        self.config.rules.iter().filter(is_above).map(|rule| rule.subject.clone()).collect()
     }
 
     /// The group or the label of this name; a group comes first.

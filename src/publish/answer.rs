@@ -61,14 +61,14 @@ impl Shared {
                     return Err(Refusal("bad_request", "seconds must be above 0 and at most a year".to_owned()));
                 }
                 self.ask(|reply| Control::Pause { seconds, reply }).await?;
-                Ok(Body::Done { op: "pause".to_owned() })
+                Ok(Body::Done { op: "pause".to_owned(), note: None })
             }
             Request::Resume {} => {
                 self.ask(|reply| Control::Resume { reply }).await?;
-                Ok(Body::Done { op: "resume".to_owned() })
+                Ok(Body::Done { op: "resume".to_owned(), note: None })
             }
             Request::Test { label } => match self.ask(|reply| Control::Test { label, reply }).await? {
-                Ok(()) => Ok(Body::Done { op: "test".to_owned() }),
+                Ok(note) => Ok(Body::Done { op: "test".to_owned(), note }),
                 Err(message) => Err(Refusal("unknown_label", message)),
             },
             Request::Status {} => Ok(Body::Status(Box::new(self.status()))),

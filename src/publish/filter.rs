@@ -1,6 +1,6 @@
-//! A subscriber's filter: the reports that it gets, by label, source, type and score.
+//! A subscriber's filter: the reports that it gets, by label, source, type, score and confirmation. `follow` applies it to events.
 
-use crate::event::Report;
+use crate::event::{Report, SoundEvent};
 use crate::model::Labels;
 use crate::model::labels::slug;
 use crate::text::{did_you_mean, nearest, shown};
@@ -18,6 +18,8 @@ pub struct Filter {
     pub types: Vec<String>,
     /// The lowest peak score of an event, 0…1.
     pub min_score: f64,
+    /// Whether only events pass that are confirmed.
+    pub confirmed: bool,
 }
 
 /// Every `type` that a published report can have.
@@ -50,7 +52,9 @@ pub struct BadFilter {
 impl Filter {
     /// The filter of a `subscribe`. `groups` are the names of the configured groups.
     pub fn new(request: &Request, labels: &Labels, groups: &[String]) -> Result<Self, BadFilter> {
-        let Request::Subscribe { labels: wanted, sources, types, min_score, .. } = request else { return Ok(Self::default()) };
+        let Request::Subscribe { labels: wanted, sources, types, min_score, confirmed, .. } = request else {
+            return Ok(Self::default());
+        };
         let mut names = Vec::new();
         for key in wanted {
             let group = groups.iter().find(|group| group.eq_ignore_ascii_case(key) || slug(group) == key.to_lowercase());
@@ -76,31 +80,35 @@ impl Filter {
                 message: format!("min_score is {min_score}, but it must be from 0 to 1"),
             });
         }
-        Ok(Self { labels: names, sources: sources.clone(), types: types.clone(), min_score: *min_score })
+        let (sources, types) = (sources.clone(), types.clone());
+        Ok(Self { labels: names, sources, types, min_score: *min_score, confirmed: *confirmed })
     }
 
-    /// Whether the report passes. Labels and scores filter events only; reports about health pass them.
-    pub fn passes(&self, report: &Report) -> bool {
-        let kind = wire::kind(report);
-        if !self.types.is_empty() && !self.types.iter().any(|wanted| is_type(kind, wanted)) {
-            return false;
-        }
-        if let Some(source) = report.source()
-            && !self.sources.is_empty()
-            && !self.sources.iter().any(|wanted| **wanted == **source)
-        {
-            return false;
-        }
-        match report {
-            Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
-                // A filter for Dog passes a bark as well. It also passes the end of an event that began as Dog and is now called
-                // Bark.
-                let mut names = std::iter::once(&event.subject).chain(&event.also).map(|subject| &subject.name);
-                let named = self.labels.is_empty() || names.any(|name| self.labels.contains(name));
-                named && f64::from(event.peak_score) >= self.min_score
-            }
-            _ => true,
-        }
+    /// Whether the report passes by its type and its source.
+    pub fn passes_kind(&self, report: &Report) -> bool {
+        self.passes_type(wire::kind(report)) && self.passes_source(report)
+    }
+
+    /// Whether reports of this type pass.
+    pub fn passes_type(&self, kind: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|wanted| is_type(kind, wanted))
+    }
+
+    /// Whether reports about the source of this one pass.
+    pub fn passes_source(&self, report: &Report) -> bool {
+        self.sources.is_empty() || report.source().is_none_or(|source| self.sources.iter().any(|wanted| **wanted == **source))
+    }
+
+    /// Whether some events pass and others do not, for what they are.
+    pub fn judges_events(&self) -> bool {
+        !self.labels.is_empty() || self.min_score > 0.0 || self.confirmed
+    }
+
+    /// Whether an event passes by what it is now. A filter for Dog passes a bark as well.
+    pub fn passes_event(&self, event: &SoundEvent) -> bool {
+        let mut names = std::iter::once(&event.subject).chain(&event.also).map(|subject| &subject.name);
+        let is_named = self.labels.is_empty() || names.any(|name| self.labels.contains(name));
+        is_named && f64::from(event.peak_score) >= self.min_score && (event.is_confirmed || !self.confirmed)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::filter::Filter;
+use super::follow::{Follower, Passage};
 use crate::event::Report;
 use crate::stats::Stats;
 
@@ -55,7 +56,7 @@ struct Backlog {
 
 #[derive(Debug)]
 struct Subscriber {
-    filter: Filter,
+    follower: Follower,
     queue: mpsc::Sender<Delivery>,
     backlog: Arc<Backlog>,
 }
@@ -105,8 +106,10 @@ impl Hub {
         let mut ledger = self.lock();
         ledger.seq += 1;
         let published = Arc::new(Published::new(ledger.seq, now, report));
-        for subscriber in ledger.subscribers.values().filter(|subscriber| subscriber.filter.passes(&published.report)) {
-            subscriber.offer(&published, &self.stats);
+        for subscriber in ledger.subscribers.values_mut() {
+            for published in passing(&mut subscriber.follower, &published) {
+                subscriber.offer(&published, &self.stats);
+            }
         }
         if ledger.held.len() == REPLAY {
             ledger.held.pop_front();
@@ -121,7 +124,8 @@ impl Hub {
         let mut ledger = self.lock();
         let id = ledger.next_subscriber;
         ledger.next_subscriber += 1;
-        ledger.subscribers.insert(id, Subscriber { filter: Filter::default(), queue: sender, backlog: backlog.clone() });
+        let follower = Follower::default();
+        ledger.subscribers.insert(id, Subscriber { follower, queue: sender, backlog: backlog.clone() });
         (Subscription { hub: self.clone(), id, queue, backlog }, ledger.seq)
     }
 
@@ -134,6 +138,14 @@ impl Hub {
             self.publish(report, Timestamp::now());
         }
     }
+}
+
+/// A report as it passes a filter: not, as it is, or with the start of an event that passes for the first time.
+fn passing(follower: &mut Follower, published: &Arc<Published>) -> impl Iterator<Item = Arc<Published>> + use<> {
+    let passage = follower.pass(&published.report);
+    let start = matches!(passage, Passage::AsStart | Passage::AsStartAndItself).then(|| published.as_start());
+    let itself = matches!(passage, Passage::AsItIs | Passage::AsStartAndItself).then(|| published.clone());
+    start.into_iter().chain(itself)
 }
 
 impl Subscriber {
@@ -207,11 +219,17 @@ impl Subscription {
         if let Some(since) = since {
             let oldest = ledger.held.front().map_or(seq + 1, |held| held.seq);
             replay.gone = (oldest - 1).saturating_sub(since);
-            let wanted = ledger.held.iter().filter(|held| held.seq > since && filter.passes(&held.report));
-            replay.reports = wanted.cloned().collect();
+        }
+        // The starts before `since` are known to the subscriber.
+        let mut follower = Follower::new(filter);
+        for held in &ledger.held {
+            let passing = passing(&mut follower, held);
+            if since.is_some_and(|since| held.seq > since) {
+                replay.reports.extend(passing);
+            }
         }
         if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
-            subscriber.filter = filter;
+            subscriber.follower = follower;
         }
         replay
     }

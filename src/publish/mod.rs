@@ -1,7 +1,7 @@
 //! Publishing: reports in, lines on a local socket out; requests in, answers out.
 //!
 //! `hub` numbers the reports, remembers the newest, and hands them to its subscribers. `wire` holds the only types that are serialised.
-//! `subscribe` puts a client's `filter` in force, `answer` has requests done, `access` decides who may change the daemon. `shared` is the
+//! `subscribe` puts a client's `filter` in force, `follow` keeps to the events that it has passed, `answer` has requests done, `access` decides who may change the daemon. `shared` is the
 //! state that all of them share.
 //!
 //! `socket` serves the clients of the socket. `sinks` runs `mqtt` and `http` where the configuration turns them on: `settings` are their
@@ -12,6 +12,7 @@
 pub(crate) mod access;
 pub(crate) mod answer;
 pub mod filter;
+pub(crate) mod follow;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod mqtt;

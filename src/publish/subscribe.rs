@@ -33,9 +33,9 @@ impl Shared {
             Request::Subscribe { since, instance, .. } => (*since, instance.as_deref()),
             _ => (None, None),
         };
-        let Filter { labels, sources, types, min_score } = filter.clone();
+        let Filter { labels, sources, types, min_score, confirmed } = filter.clone();
         let start = subscription.subscribe(filter, since, instance);
-        let subscribed = Body::Subscribed { labels, sources, types, min_score, restarted: start.restarted };
+        let subscribed = Body::Subscribed { labels, sources, types, min_score, confirmed, restarted: start.restarted };
         let gone = (start.gone > 0).then_some(Delivery::Dropped(start.gone));
         Ok(StreamStart {
             before: start.before,

@@ -79,6 +79,9 @@ pub enum Body {
         types: Vec<String>,
         /// The lowest peak score of an event's line, 0…1.
         min_score: f64,
+        /// Whether only confirmed events come.
+        #[serde(default)]
+        confirmed: bool,
         /// Whether `since` belonged to another start of the daemon, whose reports are gone.
         #[serde(default)]
         restarted: bool,
@@ -227,6 +230,9 @@ pub enum Body {
     Done {
         /// The request that is done.
         op: String,
+        /// A remark, as a sentence, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     /// A request that cannot be taken.
     #[serde(rename = "error")]

@@ -184,8 +184,8 @@ fn every_line_has_just_the_declared_fields() {
     let text = |text: &str| text.to_owned();
     check::<Hello>(&with_seq(hello()));
     let (labels, sources) = (vec![text("Dog")], vec![text("kitchen")]);
-    let (types, restarted) = (vec![text("event")], true);
-    check::<Subscribed>(&with_seq(Body::Subscribed { labels, sources, types, min_score: 0.3, restarted }));
+    let (types, confirmed, restarted) = (vec![text("event")], true, true);
+    check::<Subscribed>(&with_seq(Body::Subscribed { labels, sources, types, min_score: 0.3, confirmed, restarted }));
     check::<Event>(&published(&Report::EventStart(bark())));
     check::<Event>(&published(&Report::EventUpdate(bark())));
     for (reason, expected) in [
@@ -222,7 +222,7 @@ fn every_line_has_just_the_declared_fields() {
     for (kind, expected) in [(CurveKind::Confirmed, PeakKind::TwoSided), (CurveKind::Causal, PeakKind::Causal)] {
         assert_eq!(check::<Peaks>(&said(Body::Peaks(peaks(kind).into()))).peaks[0].kind, expected);
     }
-    check::<Done>(&said(Body::Done { op: text("pause") }));
+    check::<Done>(&said(Body::Done { op: text("test"), note: Some(text("It is left out.")) }));
     check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
 }
 
@@ -238,6 +238,7 @@ fn lines() -> Vec<String> {
             sources: vec![],
             types: vec![text("event")],
             min_score: 0.3,
+            confirmed: false,
             restarted: false,
         }),
         published(&Report::EventStart(bark())),
@@ -262,7 +263,7 @@ fn lines() -> Vec<String> {
         said(Body::Top { sources: vec![top().into()] }),
         said(set()),
         said(Body::Peaks(peaks(CurveKind::Confirmed).into())),
-        said(Body::Done { op: text("pause") }),
+        said(Body::Done { op: text("pause"), note: None }),
         said(Body::Error { code: text("bad_request"), message: text("no") }),
     ]
 }

@@ -163,9 +163,7 @@ impl TopState {
             self.say("the daemon is back", now);
         }
         let types = TYPES.map(str::to_owned).to_vec();
-        let subscribe =
-            Request::Subscribe { labels: vec![], sources: vec![], types, min_score: 0.0, since: None, instance: None };
-        self.ask(subscribe, Pending::Subscribe);
+        self.ask(Request::of_types(types), Pending::Subscribe);
         // A restarted daemon has none of the thresholds that were set in the one before.
         for (request, asked) in self.changes.again() {
             self.ask(request, Pending::Set(asked));

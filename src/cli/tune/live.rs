@@ -140,9 +140,7 @@ impl Link {
         }
         // A reload may bring another model. No other report matters.
         let types = vec!["config.reloaded".to_owned()];
-        let request =
-            Request::Subscribe { labels: Vec::new(), sources: Vec::new(), types, min_score: 0.0, since: None, instance: None };
-        daemon.subscribe(&request).map_err(away)?;
+        daemon.subscribe(&Request::of_types(types)).map_err(away)?;
         let mut link = Self { daemon, next: 0, heard_s: 0.0 };
         let first = link.request(None)?;
         (link.next, link.heard_s) = (first.next, first.heard_s);

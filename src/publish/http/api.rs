@@ -155,5 +155,5 @@ pub async fn log_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Respons
 }
 
 fn done(op: &str) -> Json<Value> {
-    Json(json!(Line::new(Timestamp::now(), Body::Done { op: op.to_owned() })))
+    Json(json!(Line::new(Timestamp::now(), Body::Done { op: op.to_owned(), note: None })))
 }

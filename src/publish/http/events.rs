@@ -45,7 +45,7 @@ pub fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
 /// than the query and overrides its `since`.
 fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> {
     let (mut labels, mut sources, mut types) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut min_score, mut since, mut instance) = (0.0, None, None);
+    let (mut min_score, mut confirmed, mut since, mut instance) = (0.0, false, None, None);
     let bad =
         |key: &str, expected: &str, value: &str| Problem::bad_request(format!("{key} must be {expected}, but it is {value:?}"));
     for (key, value) in pairs(query)? {
@@ -54,10 +54,13 @@ fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> 
             "source" => sources.push(value),
             "type" => types.push(value),
             "min_score" => min_score = value.parse().map_err(|_| bad("min_score", "a number from 0 to 1", &value))?,
+            "confirmed" => confirmed = value.parse().map_err(|_| bad("confirmed", "true or false", &value))?,
             "since" => since = Some(value.parse().map_err(|_| bad("since", "a whole number", &value))?),
             "instance" => instance = Some(value),
             _ => {
-                let message = format!("there is no parameter {key:?}; there are label, source, type, min_score, since, instance");
+                let message = format!(
+                    "there is no parameter {key:?}; there are label, source, type, min_score, confirmed, since, instance"
+                );
                 return Err(Problem::bad_request(message));
             }
         }
@@ -68,7 +71,7 @@ fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> 
         since = Some(number.parse().map_err(|_| bad("Last-Event-ID", "the id of an event", last))?);
         instance = of.or(instance);
     }
-    Ok(Request::Subscribe { labels, sources, types, min_score, since, instance })
+    Ok(Request::Subscribe { labels, sources, types, min_score, confirmed, since, instance })
 }
 
 /// `GET /api/v1/events`
@@ -179,13 +182,16 @@ mod tests {
 
     #[test]
     fn a_query_is_a_subscription() {
-        let request =
-            of("label=Dog&label=Smoke+detector%2C%20smoke%20alarm&type=event&source=a&min_score=0.5&since=7&instance=i", None);
+        let request = of(
+            "label=Dog&label=Smoke+detector%2C%20smoke%20alarm&type=event&source=a&min_score=0.5&confirmed=true&since=7&instance=i",
+            None,
+        );
         let expected = Request::Subscribe {
             labels: vec!["Dog".into(), "Smoke detector, smoke alarm".into()],
             sources: vec!["a".into()],
             types: vec!["event".into()],
             min_score: 0.5,
+            confirmed: true,
             since: Some(7),
             instance: Some("i".into()),
         };

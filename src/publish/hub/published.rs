@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
-use crate::event::Report;
+use crate::event::{Report, SoundEvent};
 use crate::publish::wire::{self, Body, Line};
 
 /// The size of a report without its sentences, in bytes: rather more than the line of an event has.
@@ -21,12 +21,26 @@ pub struct Published {
     /// The report itself.
     pub report: Report,
     line: OnceLock<Box<str>>,
+    start: OnceLock<Arc<Published>>,
 }
 
 impl Published {
     /// A numbered report whose line is not yet made.
     pub(super) fn new(seq: u64, at: Timestamp, report: Report) -> Self {
-        Self { seq, at, report, line: OnceLock::new() }
+        Self { seq, at, report, line: OnceLock::new(), start: OnceLock::new() }
+    }
+
+    /// The same event as its start, with the same number, for subscribers whom it reaches only now. They share it.
+    pub(super) fn as_start(&self) -> Arc<Self> {
+        let start = || match &self.report {
+            Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => {
+                // An event that has ended had no offset when it began.
+                let event = SoundEvent { offset: None, offset_uncertainty_ms: None, ..event.clone() };
+                Report::EventStart(event)
+            }
+            other => other.clone(),
+        };
+        self.start.get_or_init(|| Arc::new(Self::new(self.seq, self.at, start()))).clone()
     }
 
     /// The report's line of the protocol with its newline. The first caller makes it, and all others share it.

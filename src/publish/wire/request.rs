@@ -15,7 +15,7 @@ const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
 const OPS: [(&str, &[&str]); 9] = [
-    ("subscribe", &["labels", "sources", "types", "min_score", "since", "instance"]),
+    ("subscribe", &["labels", "sources", "types", "min_score", "confirmed", "since", "instance"]),
     ("status", &[]),
     ("top", &["k"]),
     ("set", &["label", "threshold", "start_threshold", "release"]),
@@ -48,6 +48,9 @@ pub enum Request {
         #[serde(default)]
         #[schemars(range(min = 0.0, max = 1.0))]
         min_score: f64,
+        /// Whether only events come that are confirmed: each begins when it is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        confirmed: bool,
         /// The number after which held reports are replayed; without it none are.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<u64>,
@@ -177,6 +180,12 @@ pub enum BadRequest {
 }
 
 impl Request {
+    /// A subscription to all reports of these types from now on.
+    pub fn of_types(types: Vec<String>) -> Self {
+        let (labels, sources) = (Vec::new(), Vec::new());
+        Self::Subscribe { labels, sources, types, min_score: 0.0, confirmed: false, since: None, instance: None }
+    }
+
     /// Reads a line without its end.
     pub fn parse(line: &[u8]) -> Result<Self, BadRequest> {
         let text = std::str::from_utf8(line).map_err(BadRequest::NotUtf8)?;
@@ -199,6 +208,7 @@ impl Request {
                 sources: fields.list("sources")?,
                 types: fields.list("types")?,
                 min_score: fields.take("min_score", "a number from 0 to 1")?.unwrap_or(0.0),
+                confirmed: fields.take("confirmed", "true or false")?.unwrap_or(false),
                 since: fields.take("since", "a whole number")?,
                 instance: fields.take("instance", "the instance that hello named")?,
             },
@@ -290,8 +300,15 @@ mod tests {
 
     #[test]
     fn what_a_client_sends_is_what_the_server_reads() {
-        let (labels, instance) = (vec!["Dog".into()], Some("a".into()));
-        let subscribe = Request::Subscribe { labels, sources: vec![], types: vec![], min_score: 0.3, since: Some(7), instance };
+        let subscribe = Request::Subscribe {
+            labels: vec!["Dog".into()],
+            sources: vec![],
+            types: vec![],
+            min_score: 0.3,
+            confirmed: true,
+            since: Some(7),
+            instance: Some("a".into()),
+        };
         let pause = Request::Pause { seconds: Some(0.5) };
         let test = Request::Test { label: "Dog".into() };
         let set = Request::Set { label: "Dog".into(), threshold: Some(0.25), start_threshold: None, release: Some(0.0) };

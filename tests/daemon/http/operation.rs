@@ -21,7 +21,9 @@ fn the_metrics_are_what_prometheus_reads_and_what_the_dashboard_shows() {
         assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", answer.head);
         samples(&answer.body)
     };
-    until("the event to be counted", || metrics().contains_key("mimid_events_total{label=\"dog\",outcome=\"confirmed\",source=\"test\"}"));
+    until("the event to be counted", || {
+        metrics().contains_key("mimid_events_total{label=\"dog\",outcome=\"confirmed\",source=\"test\"}")
+    });
     let (before, after) = (metrics(), metrics());
     // A label that was never heard has its series already.
     let cat = after.iter().filter(|(key, _)| key.starts_with("mimid_events_total{label=\"cat\","));

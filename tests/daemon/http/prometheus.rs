@@ -51,10 +51,11 @@ fn check_alert(series: &str, alert: &str, is_expected: bool, labels: &str) {
     let file = folder.path().join("t.yml");
     let expected = if is_expected { format!("[{{exp_labels: {{{labels}}}, exp_annotations: {{}}}}]") } else { "[]".to_owned() };
     // promtool compares annotations too, which are no part of this test.
-    let rules: String = std::fs::read_to_string(RULES).unwrap().lines().filter(|line| !is_annotation(line)).fold(
-        String::new(),
-        |text, line| text + line + "\n",
-    );
+    let rules: String = std::fs::read_to_string(RULES)
+        .unwrap()
+        .lines()
+        .filter(|line| !is_annotation(line))
+        .fold(String::new(), |text, line| text + line + "\n");
     std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
     let text = format!(
         "rule_files: [rules.yml]\nevaluation_interval: 15s\ntests:\n- interval: 15s\n  input_series:\n{series}\n  \
@@ -79,9 +80,8 @@ fn the_alerts_fire_where_something_is_amiss_and_not_in_a_pause() {
     let of = |name: &str, labels: &str, values: &str| {
         format!("  - series: '{name}{{instance=\"a\",job=\"m\"{labels}}}'\n    values: '{values}'")
     };
-    let up = |up: &str, paused: &str| {
-        [of("mimid_source_up", ",source=\"kitchen\"", up), of("mimid_paused", "", paused)].join("\n")
-    };
+    let up =
+        |up: &str, paused: &str| [of("mimid_source_up", ",source=\"kitchen\"", up), of("mimid_paused", "", paused)].join("\n");
     let kitchen = |severity: &str| format!("severity: {severity}, instance: a, job: m, source: kitchen");
     check_alert(&up("0x30", "0x30"), "MimidDeaf", true, &kitchen("critical"));
     check_alert(&up("0x30", "1x30"), "MimidDeaf", false, "");

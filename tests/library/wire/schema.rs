@@ -25,7 +25,7 @@ lines! {
     Model { name: String, sha256: String, labels: u64 }
     Subscribed {
         v: u8, seq: u64, ts: String, r#type: String,
-        labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64, restarted: bool,
+        labels: Vec<String>, sources: Vec<String>, types: Vec<String>, min_score: f64, confirmed: bool, restarted: bool,
     }
     Event { v: u8, seq: u64, ts: String, r#type: String, event: Sound, latency_ms: u64 }
     Sound {
@@ -101,7 +101,7 @@ lines! {
         next: u64, lost: u64, more: bool, heard_s: f64, sources: Vec<String>, peaks: Vec<Peak>,
     }
     Peak { source: String, label: String, kind: PeakKind, score: f64, at: String }
-    Done { v: u8, ts: String, r#type: String, op: String }
+    Done { v: u8, ts: String, r#type: String, op: String, note: String }
     Error { v: u8, ts: String, r#type: String, code: String, message: String }
 }
 
