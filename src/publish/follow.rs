@@ -47,7 +47,7 @@ impl Follower {
             return if self.filter.passes_kind(report) { Passage::AsItIs } else { Passage::No };
         }
         let is_known = if is_end { self.open.remove(&event.id) } else { self.open.contains(&event.id) };
-        if !is_known && !(self.filter.passes_source(report) && self.filter.passes_event(event)) {
+        if !(is_known || self.filter.passes_source(report) && self.filter.passes_event(event)) {
             return Passage::No;
         }
         if !is_known && !is_end {

@@ -10,8 +10,8 @@ use super::connection::{BrokerConnection, LinkEvent, Received};
 use super::memory;
 use super::outbox::Outbox;
 use super::topics::Topics;
-use crate::publish::secret;
 use crate::publish::settings::MqttConfig;
+use crate::secret;
 
 /// The time for the broker to accept the connection.
 const CONNECTING: Duration = Duration::from_secs(10);

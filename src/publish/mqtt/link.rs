@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use super::composer::Composer;
 use super::connection::{BrokerConnection, LinkEvent, Received};
 use super::outbox::{BrokerMessage, Retention};
-use crate::publish::secret;
 use crate::publish::settings::MqttConfig;
+use crate::secret;
 
 /// The pause after the first failure to connect. It doubles with each further one in a row, up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(200);

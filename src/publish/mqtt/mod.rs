@@ -25,7 +25,6 @@ use super::shared::{Shared, down};
 use super::sinks::Context;
 use super::wire::Request;
 use crate::publish::settings::MqttConfig;
-use crate::secret;
 use crate::stats::sink::{SinkState, SinkStats};
 use commands::MqttCommand;
 use composer::Composer;
