@@ -103,7 +103,7 @@ mod tests {
         let mut bytes = Vec::new();
         bytes.extend(b"{\"type\":\"audio-start\",\"data\":{\"rate\":16000,\"width\":2,\"channels\":1}}\n");
         bytes.extend(b"{\"type\":\"audio-chunk\",\"data\":{\"rate\":16000,\"width\":2,\"channels\":1},\"payload_length\":4}\n\x01\x02\x03\x04");
-        bytes.extend(b"{\"type\":\"audio-chunk\",\"data_length\":38,\"payload_length\":3}\n{\"rate\":48000,\"width\":3,\"channels\":1}  abc");
+        bytes.extend(b"{\"type\":\"audio-chunk\",\"data_length\":39,\"payload_length\":3}\n{\"rate\":48000,\"width\":3,\"channels\":1}  abc");
         bytes.extend(b"{\"type\":\"audio-stop\"}\n");
         for piece in [1, 7, 1_000] {
             let (mut framing, mut chunks) = (Framing::default(), Vec::new());

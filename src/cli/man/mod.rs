@@ -164,7 +164,11 @@ mod tests {
         let commands: Vec<String> = Cli::command()
             .get_subcommands()
             .filter(|command| !command.is_hide_set())
-            .map(|command| format!("mimid-{}.1", command.get_name()))
+            .flat_map(|command| {
+                let own = format!("mimid-{}.1", command.get_name());
+                let below = command.get_subcommands().map(|below| format!("mimid-{}-{}.1", command.get_name(), below.get_name()));
+                std::iter::once(own).chain(below).collect::<Vec<_>>()
+            })
             .collect();
         assert!(commands.len() >= 10 && !commands.iter().any(|name| name == "mimid-man.1"));
         let (of_commands, others) = names[1..].split_at(commands.len());
