@@ -13,7 +13,7 @@
 //!
 //! The thread may wait, allocate and log; the device callback is elsewhere.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -196,6 +196,8 @@ impl Feed {
         }
         // The rest of what waits follows with what comes next.
         self.shared.push_waiting(&mut state);
+        // The writer is held up only while it waits itself: one that falls silent now is lost as any other.
+        self.shared.is_held_up.store(false, Relaxed);
         self.shared.changed.notify_all();
         Capture {
             rate_hz,
