@@ -10,7 +10,7 @@ use super::{Outlet, Over, Shared, State};
 use crate::capture::Notice;
 
 /// The pause between two looks for room in the ring.
-const WAIT: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The longest sound that is pushed at a time.
 const BLOCK_S: f64 = 0.02;
 /// The part of a paced ring that is filled: an analysis that finds more waiting would count as slow.
@@ -82,7 +82,11 @@ impl Inlet {
             match wait {
                 None if rest.is_empty() && state.waiting.is_empty() => return Ok(()),
                 None => {}
-                Some(wait) => state = shared.wait(state, Some(wait)),
+                Some(wait) => {
+                    shared.is_held_up.store(wait == Wait::Room, Relaxed);
+                    state = shared.wait(state, Some(wait.time()));
+                    shared.is_held_up.store(false, Relaxed);
+                }
             }
         }
     }
@@ -112,7 +116,7 @@ impl Inlet {
                 if state.waiting.is_empty() {
                     break;
                 }
-                state = self.shared.wait(state, wait);
+                state = self.shared.wait(state, wait.map(Wait::time));
             }
         }
         let mut state = self.shared.lock();
@@ -152,8 +156,8 @@ impl Shared {
         }
     }
 
-    /// Pushes some of what waits. Returns how long to wait before there is room for more; `None` where it is worth trying at once.
-    pub(super) fn push_waiting(&self, state: &mut State) -> Option<Duration> {
+    /// Pushes some of what waits. Returns what to wait for before more can be pushed; `None` where there is no need.
+    pub(super) fn push_waiting(&self, state: &mut State) -> Option<Wait> {
         let mut waiting = std::mem::take(&mut state.waiting);
         let mut rest = &waiting[..];
         let wait = self.push(state, &mut rest);
@@ -164,38 +168,56 @@ impl Shared {
     }
 
     /// Pushes as much as is due and has room.
-    fn push(&self, state: &mut State, rest: &mut &[f32]) -> Option<Duration> {
+    fn push(&self, state: &mut State, rest: &mut &[f32]) -> Option<Wait> {
         let behind = state.waiting.len();
         let outlet = state.outlet.as_mut()?;
         while !rest.is_empty() {
             let block = rest.len().min(((f64::from(outlet.rate_hz) * BLOCK_S) as usize).max(1));
-            let wait = outlet.time_until_room(block, self.manner.ahead);
-            if !wait.is_zero() {
-                self.is_held_up.store(true, Relaxed);
+            if let Some(wait) = outlet.wait(block, self.manner.ahead) {
                 return Some(wait);
             }
             let behind = behind + rest.len() - block;
-            outlet.age_ns.store((behind as u64).saturating_mul(1_000_000_000) / u64::from(outlet.rate_hz), Relaxed);
+            // What waits came just now, unless its writer is ahead of real time: that is yet to be heard.
+            let age = Duration::from_secs_f64(behind as f64 / f64::from(outlet.rate_hz));
+            let age = self.manner.ahead.map_or(Duration::ZERO, |ahead| age.min(ahead));
+            outlet.age_ns.store(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX), Relaxed);
             outlet.writer.push(&rest[..block]);
             outlet.writer.record_piece(block);
             outlet.pushed += block as u64;
             *rest = &rest[block..];
         }
-        self.is_held_up.store(false, Relaxed);
         None
     }
 }
 
+/// What sound waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The analysis, to take some out of the ring.
+    Room,
+    /// Its own time, for so long.
+    Turn(Duration),
+}
+
+impl Wait {
+    fn time(self) -> Duration {
+        match self {
+            Wait::Room => LOOK_EVERY,
+            Wait::Turn(time) => time,
+        }
+    }
+}
+
 impl Outlet {
-    /// How long to wait before so many samples may be pushed; zero where they may now.
-    fn time_until_room(&self, block: usize, ahead: Option<Duration>) -> Duration {
+    /// What so many samples have to wait for.
+    fn wait(&self, block: usize, ahead: Option<Duration>) -> Option<Wait> {
         let most = if ahead.is_some() { self.capacity / FILLED } else { self.capacity };
         if self.capacity - self.writer.vacant() + block > most {
-            return WAIT;
+            return Some(Wait::Room);
         }
-        let Some(ahead) = ahead else { return Duration::ZERO };
         // A block is due when its last sample would have been heard.
         let due = Duration::from_secs_f64((self.pushed + block as u64) as f64 / f64::from(self.rate_hz));
-        due.saturating_sub(self.started.elapsed() + ahead)
+        let early = due.saturating_sub(self.started.elapsed() + ahead?);
+        (!early.is_zero()).then_some(Wait::Turn(early))
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! The thread may wait, allocate and log; the device callback is elsewhere.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ struct Shared {
     changed: Condvar,
     /// Wakes the source, which waits for sound or for the end.
     wake: Sender<()>,
-    /// Whether sound has found no room of late, so that its lateness says nothing.
+    /// Whether sound waits for room in the ring, so that its lateness says nothing.
     is_held_up: Arc<AtomicBool>,
 }
 
@@ -196,8 +196,6 @@ impl Feed {
         }
         // The rest of what waits follows with what comes next.
         self.shared.push_waiting(&mut state);
-        // The writer is held up only while it waits itself: one that falls silent now is lost as any other.
-        self.shared.is_held_up.store(false, Relaxed);
         self.shared.changed.notify_all();
         Capture {
             rate_hz,
@@ -245,5 +243,65 @@ impl Drop for Attached {
     fn drop(&mut self) {
         self.0.lock().outlet = None;
         self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use nix::poll::PollTimeout;
+
+    use super::*;
+
+    #[test]
+    fn a_feed_that_stalls_while_sound_waits_is_not_held_up() {
+        let manner = Manner {
+            pace: Pace::RealTime,
+            ahead: Some(Duration::from_secs(2)),
+            settle: Duration::ZERO,
+            waiting_s: 2,
+            goes_on: false,
+        };
+        let feed = Feed::start("x", manner, |inlet, stopper| {
+            inlet.put(&[0.1; 16_000], 16_000)?;
+            // Nothing more comes until it is closed.
+            let _ = stopper.wait(&[], PollTimeout::NONE);
+            Ok(())
+        });
+        let feed = feed.unwrap();
+        feed.wake().recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(matches!(feed.look(), Look::Sound));
+        let capture = feed.attach();
+        // A part of the second is in the ring, and the rest waits; all of it came just now.
+        let age_ns = capture.device_latency_ns.load(Relaxed);
+        assert!((500_000_000..1_000_000_000).contains(&age_ns), "{age_ns}");
+        assert!((1..16_000).contains(&capture.reader.available()));
+        assert!(!capture.is_held_up.load(Relaxed));
+    }
+
+    #[test]
+    fn another_rate_ends_the_capture_and_begins_another() {
+        let manner = Manner { pace: Pace::AsWritten, ahead: None, settle: Duration::ZERO, waiting_s: 1, goes_on: true };
+        let feed = Feed::start("x", manner, |inlet, stopper| {
+            inlet.put(&[0.1; 1_000], 16_000)?;
+            let _ = stopper.wait(&[], PollTimeout::from(300u16));
+            inlet.put(&[0.1; 1_000], 8_000)?;
+            let _ = stopper.wait(&[], PollTimeout::NONE);
+            Ok(())
+        });
+        let feed = feed.unwrap();
+        for (rate_hz, reason) in [(16_000, Some("its sample rate changed from 16000 to 8000 Hz")), (8_000, None)] {
+            feed.wake().recv_timeout(Duration::from_secs(20)).unwrap();
+            while !matches!(feed.look(), Look::Sound) {
+                std::thread::yield_now();
+            }
+            let capture = feed.attach();
+            assert_eq!((capture.rate_hz, capture.reader.available()), (rate_hz, 1_000));
+            if let Some(reason) = reason {
+                let told = capture.notices.recv_timeout(Duration::from_secs(20)).unwrap();
+                assert_eq!(told, Notice::Lost(reason.to_owned()));
+            }
+        }
     }
 }

@@ -27,7 +27,9 @@ impl Window {
             self.held.drain(..self.from);
             self.from = 0;
             let before = self.held.len();
-            self.held.resize(before + READ.max(n), 0);
+            // A read lasts until all is there that was asked for, which in a live stream is to come yet.
+            let wanted = if self.bytes.is_seekable() { READ.max(n) } else { n - before };
+            self.held.resize(before + wanted, 0);
             let read = self.bytes.read_buf(&mut self.held[before..]);
             let count = match read {
                 Ok(count) => count,

@@ -7,8 +7,6 @@ use super::super::window::Window;
 
 /// The bytes of a page's header before the table of its segments.
 const HEADER: usize = 27;
-/// The most bytes of a page.
-const LONGEST: usize = HEADER + 255 + 255 * 255;
 
 /// A page.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +51,15 @@ impl Pages {
     /// The next page; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<Page>, String> {
         loop {
-            let bytes = self.window.peek(LONGEST)?;
+            // No more is waited for than the page needs: the one after it may be seconds away in a live stream.
+            let mut wanted = HEADER;
+            loop {
+                match needed(self.window.peek(wanted)?) {
+                    more if more > wanted => wanted = more,
+                    _ => break,
+                }
+            }
+            let bytes = self.window.peek(wanted)?;
             if bytes.is_empty() {
                 return Ok(None);
             }
@@ -77,6 +83,14 @@ impl Pages {
             }
         }
     }
+}
+
+/// The bytes that are needed for the page at the beginning of these, as far as they tell it.
+fn needed(bytes: &[u8]) -> usize {
+    let Some(header) = bytes.get(..HEADER).filter(|header| header.starts_with(b"OggS")) else { return HEADER };
+    let table = HEADER + usize::from(header[26]);
+    let lengths = bytes.get(HEADER..table).unwrap_or_default();
+    table + lengths.iter().map(|length| usize::from(*length)).sum::<usize>()
 }
 
 /// The page at the beginning of these bytes, and its length; `None` for a damaged one.
@@ -150,6 +164,23 @@ pub(super) mod tests {
         checksum.process_buf_bytes(&bytes);
         bytes[22..26].copy_from_slice(&checksum.crc().to_le_bytes());
         bytes
+    }
+
+    #[test]
+    fn a_page_is_told_before_the_next_one_has_come() {
+        /// Gives one page, and fails where more is asked for.
+        struct Live(Cursor<Vec<u8>>);
+        impl std::io::Read for Live {
+            fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+                match self.0.read(out)? {
+                    0 => panic!("more is read than there is"),
+                    n => Ok(n),
+                }
+            }
+        }
+        let live = symphonia::core::io::ReadOnlySource::new(Live(Cursor::new(page(2, 960, 7, 0, &[9; 600]))));
+        let mut pages = Pages::new(Window::new(MediaSourceStream::new(Box::new(live), Default::default())));
+        assert_eq!(pages.next().unwrap().unwrap().granule, Some(960));
     }
 
     #[test]
