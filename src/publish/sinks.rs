@@ -19,6 +19,8 @@ use crate::stats::sink::SinkStats;
 
 /// The time that a sink has for its last messages.
 const CLOSING: Duration = Duration::from_secs(1);
+/// The time of a sink that takes away what it has told: whatever it leaves stays at the broker.
+const LEAVING: Duration = Duration::from_secs(8);
 
 /// The things that a sink needs beside its section of the configuration.
 #[derive(Debug)]
@@ -107,9 +109,10 @@ impl<C: Clone + PartialEq> Sink<C> {
     }
 
     async fn stop(&mut self, shared: &Arc<Shared>) {
-        if let Some(Running { stop, mut task, .. }) = self.running.take() {
+        if let Some(Running { stop, leaves, mut task }) = self.running.take() {
             let _ = stop.send(true);
-            if tokio::time::timeout(CLOSING, &mut task).await.is_err() {
+            let time = if leaves.load(Relaxed) { LEAVING } else { CLOSING };
+            if tokio::time::timeout(time, &mut task).await.is_err() {
                 task.abort();
             }
             shared.stats.sinks.write().unwrap_or_else(PoisonError::into_inner).retain(|stats| stats.name != self.name);

@@ -54,6 +54,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_millis(500);
 /// The time for the last messages to arrive.
 const GOODBYE: Duration = Duration::from_millis(700);
+/// The same where everything is taken away.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// The length of the queue of requests to the pipeline.
 const REQUESTS: usize = 64;
 
@@ -257,12 +259,13 @@ impl MqttSink {
         if self.link.is_waiting() {
             return false;
         }
+        let time = if leaves { FAREWELL } else { GOODBYE };
         if leaves {
             self.composer.compose_farewell();
         } else {
             self.composer.compose_goodbye();
         }
-        let deadline = Instant::now() + GOODBYE;
+        let deadline = Instant::now() + time;
         self.hand_over();
         let is_up = |stats: &SinkStats| stats.state().0 == SinkState::Up;
         while is_up(&self.stats) && !self.composer.outbox.is_empty() {
@@ -276,8 +279,9 @@ impl MqttSink {
         if is_gone {
             memory::remember(&self.link.config, BTreeSet::new()).await;
         }
+        // A connection that is cut instead has the broker publish the last will, and retain it.
         if let Some(connection) = self.link.connection.take() {
-            let _ = timeout(GOODBYE / 4, connection.close()).await;
+            let _ = timeout(time / 4, connection.close()).await;
         }
         is_gone
     }
