@@ -31,7 +31,7 @@
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
 //! resample ring stats                          the sample rate, the ring buffer, the counters
-//! event files limits secret systemd text       reports of what was heard; files that are whole; what the system allows; passwords; the service manager; names in messages
+//! event files limits secret systemd text tls   reports of what was heard; files that are whole; what the system allows; passwords; the service manager; names in messages; whom to trust
 //! ```
 //!
 //! # Glossary
@@ -105,6 +105,7 @@ pub(crate) mod secret;
 pub mod stats;
 pub(crate) mod systemd;
 pub(crate) mod text;
+pub(crate) mod tls;
 pub mod tune;
 
 /// The Rust programs in the pages compile.

@@ -166,7 +166,7 @@ pub(crate) fn parse_input(text: &str, coding: Coding) -> Result<Input, String> {
     if let Some((scheme, rest)) = text.split_once("://") {
         match scheme {
             "http" | "https" => return Address::parse(text).map(|address| Input::Http { address }),
-            "rtsp" => return Address::parse(text).map(|address| Input::Rtsp { address }),
+            "rtsp" | "rtsps" => return Address::parse(text).map(|address| Input::Rtsp { address }),
             "tcp" | "udp" => {
                 let protocol = if scheme == "tcp" { Protocol::Tcp } else { Protocol::Udp };
                 let wrong =
@@ -174,7 +174,7 @@ pub(crate) fn parse_input(text: &str, coding: Coding) -> Result<Input, String> {
                 let listen = rest.trim_end_matches('/').parse().map_err(|_| wrong())?;
                 return Ok(Input::Push { protocol, listen, coding });
             }
-            "srt" | "rtmp" | "rtmps" | "rtp" | "mms" | "rtsps" => {
+            "srt" | "rtmp" | "rtmps" | "rtp" | "mms" => {
                 return Err(format!(
                     "{scheme}:// is heard through a program, such as exec:ffmpeg -v error -i URL -vn -f wav pipe:1"
                 ));

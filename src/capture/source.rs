@@ -19,6 +19,8 @@ pub struct SourceConfig {
     pub gain_db: f32,
     /// The file with the password for its address.
     pub password_file: Option<PathBuf>,
+    /// The file with the certificates that its server is trusted by, instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// The addresses that may push.
     pub allow: Vec<Network>,
     /// The duration of digital silence after which the source is reported as silent, in milliseconds; 0 never reports it.
@@ -29,7 +31,7 @@ impl SourceConfig {
     /// A source of this name and input, with nothing else set.
     pub fn new(name: Arc<str>, input: Input) -> Self {
         let (channel, gain_db, silent_after_ms) = (Channel::Mix, 0.0, 0);
-        Self { name, input, channel, gain_db, password_file: None, allow: Vec::new(), silent_after_ms }
+        Self { name, input, channel, gain_db, password_file: None, ca_file: None, allow: Vec::new(), silent_after_ms }
     }
 }
 

@@ -28,9 +28,12 @@ pub fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Other crates log from warnings on. ONNX Runtime logs errors only. The PulseAudio client logs nothing: its errors are
+    // Other crates log from warnings on. ONNX Runtime and the MQTT client log errors only: mimid tells a broker's refusal itself. The PulseAudio client logs nothing: its errors are
     // streams that were closed, and mimid itself reports a source that is lost.
-    let standard = Targets::new().with_default(LevelFilter::WARN).with_target("ort", LevelFilter::ERROR);
+    let standard = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("ort", LevelFilter::ERROR)
+        .with_target("rumqttc", LevelFilter::ERROR);
     let standard = standard.with_target("pulseaudio", LevelFilter::OFF).with_target("mimid", level);
     let asked = std::env::var("MIMID_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let records = tracing_subscriber::registry().with(asked.unwrap_or(standard));

@@ -60,6 +60,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         if let Some(file) = &source.password_file {
             writeln!(out, "password_file = {}", quoted(&file.to_string_lossy()))?;
         }
+        if let Some(file) = &source.ca_file {
+            writeln!(out, "ca_file = {}", quoted(&file.to_string_lossy()))?;
+        }
         if !source.allow.is_empty() {
             let allow: Vec<String> = source.allow.iter().map(|network| quoted(&network.to_string())).collect();
             writeln!(out, "allow = [{}]", allow.join(", "))?;

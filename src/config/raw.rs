@@ -179,6 +179,10 @@ section! {
         /// the value of that variable, or systemd's credential `source_NAME` of the source `NAME`.
         #[schemars(length(min = 1))]
         password_file: Option<String> = None,
+        /// A file with the certificates by which the server of `rtsps://` and `https://` is trusted, instead of the system's: those
+        /// of an authority, or the server's own.
+        #[schemars(length(min = 1))]
+        ca_file: Option<String> = None,
         /// The addresses and networks, such as `192.168.1.0/24`, from which satellites may push to `tcp://` and `udp://`.
         allow: Vec<String> = Vec::new(),
         /// The room or place of the source, such as `Kitchen`, which Home Assistant suggests for its device.

@@ -195,6 +195,7 @@ fn a_program_and_the_form_of_its_samples_are_printed_as_they_were_read_but_for_p
         "input = \"udp://0.0.0.0:5000\"\nallow = [\"192.168.1.0/24\", \"fd00::7\"]\nformat = \"s16le\"",
         "input = \"https://radio.example/live\"\npassword_file = \"/etc/mimid/radio\"",
         "input = \"rtsp://anna:$CAMERA@cam/1\"",
+        "input = \"rtsps://cam/1\"\nca_file = \"/etc/mimid/cam.pem\"",
     ] {
         let first = config(&format!("[[source]]\n{input}"));
         assert_eq!(config(&effective(&first, &labels())), first);

@@ -1,12 +1,12 @@
 //! Addresses: URLs of which the user and the password are shown nowhere, and networks that may push.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::capture::source::SourceConfig;
 use crate::secret;
 use crate::text::without_passwords;
 
@@ -57,6 +57,11 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whether its connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.url.scheme(), "rtsps" | "https")
+    }
+
     /// The URL without its user and password.
     pub(super) fn url(&self) -> Url {
         let mut url = self.url.clone();
@@ -66,17 +71,17 @@ impl Address {
         url
     }
 
-    /// The user and the password of the source `name`: from the address, a file, a variable or a credential.
+    /// The user and the password of a source: from the address, a file, a variable or a credential.
     ///
     /// # Errors
     /// One sentence that says which of them cannot be read.
-    pub(super) fn login(&self, name: &str, password_file: Option<&PathBuf>) -> Result<Option<Login>, String> {
+    pub(super) fn login(&self, config: &SourceConfig) -> Result<Option<Login>, String> {
         let user = said(self.url.username())?;
         let password = match self.url.password() {
             Some(password) => said(password)?,
             None => {
-                let credential = format!("source_{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
-                secret::read(password_file.map(PathBuf::as_path), "", &credential)?.unwrap_or_default()
+                let credential = format!("source_{}", config.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+                secret::read(config.password_file.as_deref(), "", &credential)?.unwrap_or_default()
             }
         };
         let is_none = user.is_empty() && password.is_empty();
@@ -136,7 +141,20 @@ impl std::fmt::Display for Network {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::capture::source::Input;
+
+    /// A source of this address.
+    fn source(address: &Address, password_file: Option<&Path>) -> SourceConfig {
+        let password_file = password_file.map(Path::to_owned);
+        SourceConfig { password_file, ..SourceConfig::new("cam".into(), Input::Rtsp { address: address.clone() }) }
+    }
+
+    fn login(address: &Address) -> Result<Option<Login>, String> {
+        address.login(&source(address, None))
+    }
 
     #[test]
     fn networks_have_the_addresses_that_begin_like_them() {
@@ -158,21 +176,22 @@ mod tests {
             format!("{address:?} {}", address.shown()),
             "rtsp://anna:***@cam.lan:8554/1?x=2 rtsp://anna:***@cam.lan:8554/1?x=2"
         );
-        let login = address.login("cam", None).unwrap().unwrap();
-        assert_eq!((login.user.as_str(), login.password.as_str()), ("anna", "p@ss/w"));
+        let known = login(&address).unwrap().unwrap();
+        assert_eq!((known.user.as_str(), known.password.as_str()), ("anna", "p@ss/w"));
         assert_eq!(address.url().as_str(), "rtsp://cam.lan:8554/1?x=2");
-        assert!(Address::parse("rtsp://cam/").unwrap().login("cam", None).unwrap().is_none());
+        assert!(login(&Address::parse("rtsp://cam/").unwrap()).unwrap().is_none());
         assert!(Address::parse("rtsp://a:b/c@cam/").unwrap_err().contains("%XX"));
         let named = Address::parse("rtsp://anna:$MIMID_NO_SUCH@cam/").unwrap();
         assert_eq!(named.shown(), "rtsp://anna:$MIMID_NO_SUCH@cam/");
-        assert!(named.login("cam", None).err().unwrap().contains("$MIMID_NO_SUCH"));
+        assert!(login(&named).err().unwrap().contains("$MIMID_NO_SUCH"));
     }
 
     #[test]
     fn a_password_file_holds_the_password_of_the_user_in_the_address() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "geheim\n").unwrap();
-        let login = Address::parse("http://anna@radio/").unwrap().login("x", Some(&file.path().to_owned())).unwrap().unwrap();
+        let address = Address::parse("http://anna@radio/").unwrap();
+        let login = address.login(&source(&address, Some(file.path()))).unwrap().unwrap();
         assert_eq!((login.user.as_str(), login.password.as_str()), ("anna", "geheim"));
     }
 }

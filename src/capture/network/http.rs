@@ -1,7 +1,7 @@
 //! `http://` and `https://`: stations and recordings. Redirects and playlists are followed; titles between the sound are not asked for.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,6 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AG
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use url::Url;
 
 use super::address::{Address, Login};
@@ -32,29 +31,21 @@ const LONGEST_PLAYLIST: usize = 1 << 16;
 
 /// Hears what this address gives.
 pub(in crate::capture) fn open(config: &SourceConfig, address: &Address) -> Result<Feed, CaptureError> {
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
-    let (name, address, password_file) = (config.name.clone(), address.clone(), config.password_file.clone());
-    Feed::start(&config.name, manner(BURST_S, false), move |inlet, stopper| {
-        hear(&name, &address, password_file.as_ref(), wanted, inlet, stopper)
-    })
+    let (config, address) = (config.clone(), address.clone());
+    Feed::start(&config.name.clone(), manner(BURST_S, false), move |inlet, stopper| hear(&config, &address, inlet, stopper))
 }
 
-fn hear(
-    name: &str,
-    address: &Address,
-    password_file: Option<&PathBuf>,
-    wanted: Wanted,
-    inlet: &mut Inlet,
-    stopper: Stopper,
-) -> Result<(), String> {
-    let login = address.login(name, password_file)?;
+fn hear(config: &SourceConfig, address: &Address, inlet: &mut Inlet, stopper: Stopper) -> Result<(), String> {
+    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let login = address.login(config)?;
     let task = Task::new(stopper)?;
     let first = address.url();
     let mut url = first.clone();
     for _ in 0..MOST_STEPS {
         // A password is for the server that it was given for.
         let login = login.as_ref().filter(|_| url.origin() == first.origin());
-        let answer = task.ask(ask(&url, login, &task)).map_err(|error| error.sentence("the server"))??;
+        let answer =
+            task.ask(ask(&url, login, config.ca_file.as_deref(), &task)).map_err(|error| error.sentence("the server"))??;
         match judge(&url, login, answer, &task)? {
             Step::Next(next) => url = next,
             Step::Sound(body) => {
@@ -75,14 +66,12 @@ enum Step {
 }
 
 /// Asks for a URL.
-async fn ask(url: &Url, login: Option<&Login>, task: &Task) -> Result<Response<Incoming>, String> {
+async fn ask(url: &Url, login: Option<&Login>, ca_file: Option<&Path>, task: &Task) -> Result<Response<Incoming>, String> {
     let host = url.host_str().ok_or("its address names no host")?;
     let port = url.port_or_known_default().unwrap_or(80);
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
-    let stream = stream.map_err(|error| format!("no connection to {host}:{port}: {}", crate::limits::explain(&error)))?;
     match url.scheme() {
-        "https" => send(tls::encrypt(stream, host).await?, url, login, task).await,
-        "http" => send(stream, url, login, task).await,
+        "https" => send(tls::connect(host, port, ca_file).await?, url, login, task).await,
+        "http" => send(tls::dial(host, port).await?, url, login, task).await,
         scheme => Err(format!("its address leads to {scheme}:, which is not followed")),
     }
 }

@@ -1,11 +1,11 @@
-//! `rtsp://`: cameras. Only the sound is asked for, over the connection's own TCP.
+//! `rtsp://` and `rtsps://`: cameras. Only the sound is asked for, over the connection's own TCP.
 //!
 //! The camera's clock is not trusted: its stamps only tell how much is missing where packets were lost, and the arrival of the
 //! sound tells the rest.
 
 use std::future::poll_fn;
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,11 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
 use symphonia::core::packet::Packet;
 use symphonia::core::units;
+use url::Url;
 
 use super::address::Address;
-use super::manner;
 use super::task::Task;
+use super::{manner, tls};
 use crate::capture::CaptureError;
 use crate::capture::feed::hear::Wanted;
 use crate::capture::feed::{Feed, Inlet, Stopper};
@@ -38,27 +39,20 @@ use crate::text::{visible, without_passwords};
 const BURST_S: u32 = 2;
 /// The longest sound that lost packets are believed to have held, in seconds.
 const LONGEST_LOSS_S: u32 = 2;
+/// The port of `rtsps://` where the address names none.
+const ENCRYPTED_PORT: u16 = 322;
 /// The time that a camera has to answer that the session ends.
 const LEAVING: Duration = Duration::from_millis(300);
 
 /// Hears the camera at this address.
 pub(in crate::capture) fn open(config: &SourceConfig, address: &Address) -> Result<Feed, CaptureError> {
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
-    let (name, address, password_file) = (config.name.clone(), address.clone(), config.password_file.clone());
-    Feed::start(&config.name, manner(BURST_S, false), move |inlet, stopper| {
-        hear(&name, &address, password_file.as_ref(), wanted, inlet, stopper)
-    })
+    let (config, address) = (config.clone(), address.clone());
+    Feed::start(&config.name.clone(), manner(BURST_S, false), move |inlet, stopper| hear(&config, &address, inlet, stopper))
 }
 
-fn hear(
-    name: &str,
-    address: &Address,
-    password_file: Option<&PathBuf>,
-    wanted: Wanted,
-    inlet: &mut Inlet,
-    stopper: Stopper,
-) -> Result<(), String> {
-    let login = address.login(name, password_file)?;
+fn hear(config: &SourceConfig, address: &Address, inlet: &mut Inlet, stopper: Stopper) -> Result<(), String> {
+    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let login = address.login(config)?;
     let task = Task::new(stopper)?;
     let _entered = task.enter();
     let group = Arc::new(SessionGroup::default());
@@ -70,7 +64,8 @@ fn hear(
         .session_group(group.clone())
         .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
     let heard = (|| {
-        let describing = task.ask(Session::describe(address.url(), options));
+        let url = if address.is_encrypted() { tunnelled(address, config.ca_file.as_deref(), &task)? } else { address.url() };
+        let describing = task.ask(Session::describe(url, options));
         let mut session = describing.map_err(|error| error.sentence("the camera"))?.map_err(told)?;
         let (index, mut sound) = choose(session.streams(), wanted)?;
         let transport = Transport::Tcp(TcpTransportOptions::default());
@@ -97,6 +92,16 @@ fn hear(
         LEAVING,
     );
     heard
+}
+
+/// The address of a tunnel to the camera: the library speaks no TLS.
+fn tunnelled(address: &Address, ca_file: Option<&Path>, task: &Task) -> Result<Url, String> {
+    let mut url = address.url();
+    let port = url.port().unwrap_or(ENCRYPTED_PORT);
+    let opening = task.ask(async { tls::tunnel(task, tls::connect(address.host(), port, ca_file).await?).await });
+    let port = opening.map_err(|error| error.sentence("the camera"))??;
+    let is_set = url.set_scheme("rtsp").is_ok() && url.set_host(Some("127.0.0.1")).is_ok() && url.set_port(Some(port)).is_ok();
+    if is_set { Ok(url) } else { Err("its address has no encrypted form".to_owned()) }
 }
 
 /// The sound of a track.

@@ -78,6 +78,7 @@ impl Check<'_> {
                 channel,
                 gain_db: gain as f32,
                 password_file,
+                ca_file: source.ca_file.value.as_ref().map(Into::into),
                 allow,
                 silent_after_ms,
             });
@@ -137,6 +138,7 @@ impl Check<'_> {
                 source.password_file.value.is_some() && !has_address,
                 "rtsp:// and http://",
             ),
+            ("ca_file", source.ca_file.line, source.ca_file.value.is_some() && !is_encrypted(&input), "rtsps:// and https://"),
         ] {
             if is_misplaced {
                 self.warn(line, &key(name), format!("{name} is used with {place} only"));
@@ -195,5 +197,14 @@ impl Check<'_> {
                 Coding::Auto(pcm(SampleFormat::S16Le))
             }
         }
+    }
+}
+
+/// Whether the connection of this input is encrypted, or may be after a redirect.
+fn is_encrypted(input: &Input) -> bool {
+    match input {
+        Input::Rtsp { address } => address.is_encrypted(),
+        Input::Http { .. } => true,
+        _ => false,
     }
 }

@@ -4,21 +4,17 @@
 //! A connection is never opened again, so the library cannot send a message twice without the outbox. The library's loop runs in
 //! a task of its own, because it must not be interrupted in the middle of a packet.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::v5;
 use rumqttc::{AsyncClient, MqttOptions, Outgoing, QoS, TlsConfiguration, Transport};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::outbox::{BrokerMessage, Retention};
 use super::reasons::{refusal, why_v3, why_v5};
 use crate::publish::settings::{MqttConfig, MqttVersion};
+use crate::tls;
 
 /// The interval of keep-alive packets. After one and a half times this, the broker takes a silent daemon for gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -83,8 +79,7 @@ impl BrokerConnection {
         will: Option<&BrokerMessage>,
     ) -> Result<Self, String> {
         let transport = if config.tls {
-            let tls = tls(config.ca_file.as_deref())?;
-            Transport::tls_with_config(TlsConfiguration::Rustls(tls))
+            Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(config.ca_file.as_deref())?))
         } else {
             Transport::Tcp
         };
@@ -155,7 +150,8 @@ impl BrokerConnection {
         };
     }
 
-    /// Disconnects, and waits until the packet is sent, so that the broker does not publish the will.
+    /// Disconnects, and waits until the broker has closed the connection: one that finds the next connection of the same client
+    /// before it has read the farewell publishes the will.
     pub async fn close(mut self) {
         let _ = match &self.client {
             LibraryClient::V3(client) => client.try_disconnect().is_ok(),
@@ -171,39 +167,10 @@ impl Drop for BrokerConnection {
     }
 }
 
-/// The TLS configuration, which trusts the certificates in the file, or else those of the system.
-fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            let unreadable = |error| format!("the certificates in {} cannot be read: {error}", file.display());
-            let certificates = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(unreadable)?;
-                let bad = |error| format!("a certificate in {} is not valid: {error}", file.display());
-                roots.add(certificate).map_err(bad)?;
-            }
-            if roots.is_empty() {
-                return Err(format!("there is no certificate in {}", file.display()));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err("the system has no certificates to judge the broker's by; name a ca_file".to_owned());
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| format!("TLS cannot be used: {error}"))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
-}
-
 /// Runs the library's loop and passes its events on, until the connection ends or the receiver is gone.
 async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkEvent>, place: String) {
     use rumqttc::{Event, Packet};
-    let mut was_up = false;
+    let (mut was_up, mut is_closing) = (false, false);
     loop {
         let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -217,8 +184,12 @@ async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkE
                 is_retained: publish.retain,
             }),
             Ok(Event::Outgoing(Outgoing::Publish(number))) => LinkEvent::Sent(number),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Lost("the connection was closed".to_owned()),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
+                is_closing = true;
+                continue;
+            }
             Ok(_) => continue,
+            Err(_) if is_closing => LinkEvent::Lost("the connection was closed".to_owned()),
             Err(error) => LinkEvent::Lost(why_v3(error, was_up, &place)),
         };
         let is_over = matches!(event, LinkEvent::Lost(_));
@@ -232,7 +203,7 @@ async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkE
 async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>, place: String) {
     use v5::Event;
     use v5::mqttbytes::v5::Packet;
-    let mut was_up = false;
+    let (mut was_up, mut is_closing) = (false, false);
     loop {
         let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(accepted))) => {
@@ -249,8 +220,12 @@ async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>
                 is_retained: publish.retain,
             }),
             Ok(Event::Outgoing(Outgoing::Publish(number))) => LinkEvent::Sent(number),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Lost("the connection was closed".to_owned()),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
+                is_closing = true;
+                continue;
+            }
             Ok(_) => continue,
+            Err(_) if is_closing => LinkEvent::Lost("the connection was closed".to_owned()),
             Err(error) => LinkEvent::Lost(why_v5(error, was_up, &place)),
         };
         let is_over = matches!(event, LinkEvent::Lost(_));

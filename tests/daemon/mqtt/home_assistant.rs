@@ -219,7 +219,6 @@ fn a_label_that_is_reported_no_longer_disappears_and_so_does_all_without_discove
 }
 
 #[test]
-#[ignore = "fails: two renames at once leave the offline availability of the name between them"]
 fn a_daemon_that_is_called_otherwise_leaves_nothing_under_its_old_name() {
     let (broker, voice) = (Broker::start(), voice());
     let text = config(&broker.url(), "");

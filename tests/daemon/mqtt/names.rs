@@ -41,22 +41,23 @@ fn of_two_daemons_of_one_name_the_later_one_gives_way_and_takes_over_when_the_ot
 }
 
 #[test]
-#[ignore = "fails: the switch to single documents does not come with mosquitto's limit"]
 fn a_broker_of_small_packets_gets_a_document_for_each_entity() {
     let mut broker = Broker::with("allow_anonymous true\nmax_packet_size 4000\n", |_| ());
     broker.watch();
     let (voice, url) = (voice(), broker.url());
-    // Of the whole preset, so that no device fits into a packet.
-    let daemon = start(&format!("[sinks.mqtt]\nurl = {url:?}\nnode = \"pi\"\nversion = \"5\"\nentities = \"none\"\n"), &voice);
-    let entities = entities_when(&broker, 5);
-    let is_single = |retained: &Retained| retained.keys().any(|topic| topic.starts_with("homeassistant/sensor/mimid_pi/"));
-    broker.wait_until("single documents", "homeassistant/#", is_single);
-    assert_eq!(entities.len(), 5);
+    // Of the whole preset, so that the document of the source does not fit into a packet, and each of its entities does.
+    let daemon = start(&format!("[sinks.mqtt]\nurl = {url:?}\nnode = \"pi\"\nversion = \"5\"\n"), &voice);
+    let retained = broker.wait_until("single documents", "homeassistant/#", |retained| {
+        ["sensor", "event", "binary_sensor"]
+            .iter()
+            .all(|platform| under(retained, &format!("homeassistant/{platform}/mimid_pi/")) > 0)
+    });
+    assert_eq!(under(&retained, "homeassistant/device/mimid_pi/source_"), 0, "{retained:?}");
+    assert!(under(&retained, "homeassistant/binary_sensor/mimid_pi/") > 5, "{retained:?}");
     assert_eq!(wait_for_state(&daemon, "up")["reason"], serde_json::Value::Null);
 }
 
 #[test]
-#[ignore = "fails: the refusal is not told within two minutes"]
 fn a_broker_that_lets_nothing_be_published_is_told_by_what_it_says() {
     let lines = "allow_anonymous true\nacl_file DIR/acl\n";
     let broker = Broker::with(lines, |folder| std::fs::write(folder.join("acl"), "topic read #\n").unwrap());
