@@ -12,6 +12,8 @@ FEATURES := $(shell pkg-config --exists 'libpipewire-0.3 >= 0.3.53' 2>/dev/null 
 PYTHON_PACKAGES := $(shell python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv)
 # Ubuntu has other names for the browser and its driver than Debian.
 BROWSER := $(shell . /etc/os-release 2>/dev/null; [ "$$ID" = ubuntu ] && echo chromium-browser chromium-chromedriver || echo chromium chromium-driver)
+RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+	gstreamer1.0-plugins-ugly gstreamer1.0-libav glib-networking
 SOUNDS := /usr/share/sounds/alsa/Front_Center.wav $(addprefix /usr/share/sounds/freedesktop/stereo/,phone-incoming-call.oga \
 	phone-outgoing-busy.oga camera-shutter.oga complete.oga alarm-clock-elapsed.oga)
 
@@ -49,8 +51,7 @@ tests = if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --loc
 # Most tests wait most of the time, so that the lints and the pages, made beside them, add little to the time of the tests alone.
 test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
-		mosquitto-clients openssl $(BROWSER) python3-prometheus-client ffmpeg icecast2 python3-gi gir1.2-gst-rtsp-server-1.0 \
-		gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+		mosquitto-clients openssl $(BROWSER) python3-prometheus-client ffmpeg icecast2 $(RTSP_SERVER)
 	@.ci/packages --optional systemd procps sndfile-programs prometheus
 	$(call tests,--no-run,--lib --bins --tests --no-run)
 	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
@@ -86,7 +87,7 @@ fuzz:
 
 # The whole of it, or with PART=subscribers one part; ARGS=--quick takes a fifth of the time.
 bench: build
-	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils mosquitto
+	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils mosquitto ffmpeg $(RTSP_SERVER)
 	@cmp -s benches/cost/.venv/ready benches/cost/requirements.txt || { \
 		rm -rf benches/cost/.venv && python3 -m venv benches/cost/.venv >/dev/null \
 		&& benches/cost/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \

@@ -22,6 +22,7 @@ PARTS = {
     "start": ("cold_start", "measure"),
     "sources": ("sources", "one_in_ten"),
     "sources-loud": ("sources", "all_at_once"),
+    "network": ("network", "measure"),
     "scan": ("scan", "measure"),
     "hop": ("hop", "measure"),
     "subscribers": ("subscribers", "measure"),

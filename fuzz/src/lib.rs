@@ -8,12 +8,14 @@ mod memory;
 mod model;
 mod recording;
 mod request;
+mod satellite;
 mod tuning;
 
 pub use configuration::configuration;
 pub use model::model;
 pub use recording::recording;
 pub use request::request;
+pub use satellite::satellite;
 pub use tuning::tuning;
 
 /// A file with these bytes, for those that read nothing but files.

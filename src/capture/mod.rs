@@ -24,7 +24,7 @@ pub(crate) mod device;
 mod exec;
 pub(crate) mod feed;
 pub mod file;
-pub(crate) mod network;
+pub mod network;
 mod pipe;
 pub mod source;
 

@@ -31,6 +31,33 @@ fn a_voice_and_a_telephone_are_heard() {
 }
 
 #[test]
+fn a_voice_with_pauses_of_four_seconds_is_an_event_each_time_wherever_windows_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = fs::read(VOICE).unwrap();
+    let voice: Vec<i16> = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let (config, length_s) = (folder.path().join("c.toml"), voice.len() as f64 / 48_000.0);
+    fs::write(&config, "[report]\nlabels = [\"Speech\"]\n").unwrap();
+    for lead_ms in [0, 100, 230, 350] {
+        let mut samples = vec![0; lead_ms * 48];
+        for _ in 0..6 {
+            samples.extend(&voice);
+            samples.extend([0; 4 * 48_000]);
+        }
+        let path = folder.path().join("voices.wav");
+        fs::write(&path, wav(&samples, 48_000, 1)).unwrap();
+        let (code, out, _) = scan(&["--format", "tsv", "--config", config.to_str().unwrap()], &[&path]);
+        assert_eq!(code, 0);
+        let events: Vec<Vec<&str>> = out.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+        assert_eq!(events.len(), 6, "{lead_ms} ms: {out}");
+        for (n, event) in events.iter().enumerate() {
+            let (onset, offset) = (event[1].parse::<f64>().unwrap(), event[2].parse::<f64>().unwrap());
+            let began = lead_ms as f64 / 1e3 + n as f64 * (length_s + 4.0);
+            assert!((onset - began).abs() < 0.2 && (offset - began - length_s).abs() < 0.3, "{lead_ms} ms: {out}");
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_recording_is_one_sentence_and_the_others_are_scanned() {
     let folder = tempfile::tempdir().unwrap();
     let make = |name: &str, bytes: &[u8]| {

@@ -55,6 +55,11 @@ fn no_file_of_another_kind_brings_it_down() {
 }
 
 #[test]
+fn no_satellite_brings_it_down() {
+    each("satellite", targets::satellite);
+}
+
+#[test]
 fn no_line_of_the_socket_brings_it_down() {
     each("request", targets::request);
 }

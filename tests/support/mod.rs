@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
 
 pub mod browser;
+pub mod camera_proxy;
 mod client;
 mod clock;
 mod command;

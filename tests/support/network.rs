@@ -1,5 +1,6 @@
 //! Real servers of sound for the tests: GStreamer's RTSP server, Icecast with ffmpeg as its station, and a small HTTP server.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -40,13 +41,28 @@ impl Drop for Running {
 
 /// GStreamer's RTSP server on a port, with these codecs, each under its own name.
 pub fn rtsp_server(port: u16, recording: &Path, codecs: &[&str], login: Option<(&str, &str)>) -> Running {
+    let login = login.map(|(user, password)| ["--user", user, "--password", password].map(OsStr::new));
+    start_rtsp_server(port, recording, codecs, login.as_ref().map_or(&[], |login| login))
+}
+
+/// The same server behind TLS, with a certificate that it has signed itself, for another name than its own.
+pub fn encrypted_rtsp_server(port: u16, recording: &Path, codecs: &[&str], certificate: &Path) -> Running {
+    let key = certificate.with_extension("key");
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera", "-keyout"]).arg(&key);
+    let made = command.arg("-out").arg(certificate).output().expect("openssl is needed; `make test` installs it");
+    assert!(made.status.success(), "{made:?}");
+    let both = certificate.with_extension("both.pem");
+    let text = [certificate, &key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    std::fs::write(&both, text).unwrap();
+    start_rtsp_server(port, recording, codecs, &[OsStr::new("--certificate"), both.as_os_str()])
+}
+
+fn start_rtsp_server(port: u16, recording: &Path, codecs: &[&str], options: &[&OsStr]) -> Running {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/rtsp_server.py");
     // The bindings are those of the system's own Python.
     let mut command = Command::new("/usr/bin/python3");
-    command.arg(script).arg(port.to_string()).arg(recording).args(codecs);
-    if let Some((user, password)) = login {
-        command.args(["--user", user, "--password", password]);
-    }
+    command.arg(script).arg(port.to_string()).arg(recording).args(codecs).args(options);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("python3 is needed; `make test` installs it");
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -1,6 +1,7 @@
-"""An RTSP server: usage: rtsp_server.py PORT RECORDING [NAME=]CODEC… [--user USER --password PASSWORD]
+"""An RTSP server: usage: rtsp_server.py PORT RECORDING [NAME=]CODEC… [--user USER --password PASSWORD] [--certificate FILE]
 
 Each codec is served under its own name, such as /aac48, or under another one, and plays the recording from its beginning to each that comes.
+The file of a certificate holds its key as well; with it the server speaks TLS.
 """
 import argparse
 
@@ -9,7 +10,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer
 
 CODECS = {
     "aac16": "audio/x-raw,rate=16000,channels=1 ! avenc_aac ! rtpmp4gpay name=pay{n} pt=97",
@@ -31,15 +32,21 @@ def main():
     parser.add_argument("codecs", nargs="+")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--certificate")
     arguments = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer(service=arguments.port, address="127.0.0.1")
-    if arguments.user:
+    if arguments.user or arguments.certificate:
         auth = GstRtspServer.RTSPAuth()
-        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "user")
-        auth.add_digest(arguments.user, arguments.password, token)
+        if arguments.certificate:
+            auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(arguments.certificate))
+        if arguments.user:
+            auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+            auth.add_digest(arguments.user, arguments.password, token)
+        else:
+            auth.set_default_token(token)
         server.set_auth(auth)
     for word in arguments.codecs:
         name, _, codec = word.rpartition("=")
@@ -49,7 +56,7 @@ def main():
         if sound:
             parts.append(SOUND.format(recording=arguments.recording) + CODECS[sound].format(n=len(parts)))
         factory.set_launch("( " + " ".join(parts) + " )")
-        if arguments.user:
+        if server.get_auth():
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("user", "media.factory.access", True)
             permissions.add_permission_for_role("user", "media.factory.construct", True)

@@ -4,10 +4,10 @@
 //! | --- | --- |
 //! | `address` | a URL with its user and password, which are shown nowhere |
 //! | `task` | a connection's futures, which end with their feed and with their deadlines |
-//! | `tls` | encrypted connections |
+//! | `tls` | plain and encrypted connections |
 //! | `http` | stations and recordings over HTTP |
-//! | `rtsp` | cameras over RTSP |
-//! | `push` | satellites that push their sound over TCP or UDP; `wyoming` is the framing that some use |
+//! | `rtsp` | cameras over RTSP; `relay` encrypts, and puts packets into order |
+//! | `push` | satellites that push their sound over TCP or UDP; `satellite` decodes it, and `wyoming` is the framing that some use |
 //!
 //! A connection is made by the thread of its feed, which decodes as well. The source's thread waits for it and decides when it is
 //! made anew. What comes faster than real time, as stations do at first, is heard at once up to a bound, then held back.
@@ -20,7 +20,9 @@ use super::feed::Manner;
 pub(super) mod address;
 pub(super) mod http;
 pub(super) mod push;
+mod relay;
 pub(super) mod rtsp;
+pub mod satellite;
 mod task;
 mod tls;
 mod wyoming;

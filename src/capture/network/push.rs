@@ -14,12 +14,12 @@ use nix::poll::PollTimeout;
 
 use super::address::Network;
 use super::manner;
-use super::wyoming::Framing;
+use super::satellite::SatelliteDecoder;
 use crate::capture::CaptureError;
 use crate::capture::feed::hear::Wanted;
 use crate::capture::feed::raw::RawDecoder;
 use crate::capture::feed::{Feed, Inlet, Stopper, Woken};
-use crate::capture::source::{Coding, Pcm, Protocol, SourceConfig};
+use crate::capture::source::{Coding, Protocol, SourceConfig};
 use crate::limits;
 
 /// The sound in seconds that a satellite may send at once.
@@ -81,7 +81,7 @@ impl Guests {
 struct Satellite {
     stream: TcpStream,
     address: IpAddr,
-    decoding: Decoding,
+    decoder: SatelliteDecoder,
 }
 
 fn hear_tcp(
@@ -92,6 +92,7 @@ fn hear_tcp(
     inlet: &mut Inlet,
     stopper: &Stopper,
 ) -> Result<(), String> {
+    let new_decoder = || SatelliteDecoder::new(coding, wanted.channel, wanted.gain_db);
     let mut present: Option<Satellite> = None;
     let mut bytes = vec![0; READ];
     loop {
@@ -107,14 +108,14 @@ fn hear_tcp(
                     inlet.lose(format!("another connection came, from {}", peer.ip()));
                 }
                 tracing::info!(source = %guests.source, address = %peer.ip(), "a satellite is connected");
-                present = Some(Satellite { stream, address: peer.ip(), decoding: Decoding::new(coding, wanted)? });
+                present = Some(Satellite { stream, address: peer.ip(), decoder: new_decoder()? });
             }
             Woken::Readable(_) => {
                 let Some(satellite) = &mut present else { continue };
                 let address = satellite.address;
                 let over = match satellite.stream.read(&mut bytes) {
                     Ok(0) => Some(format!("the satellite {address} closed the connection")),
-                    Ok(n) => satellite.decoding.take(&bytes[..n], wanted, inlet)?.err(),
+                    Ok(n) => satellite.decoder.take(&bytes[..n], |samples, rate_hz| inlet.put(samples, rate_hz))?.err(),
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => None,
                     Err(error) => Some(format!("the connection of the satellite {address} broke: {}", limits::explain(&error))),
                 };
@@ -161,62 +162,5 @@ fn hear_udp(
         decoder.begin();
         decoder.decode(&bytes[..n], &mut samples)?;
         inlet.put(&samples, pcm.rate_hz)?;
-    }
-}
-
-/// The decoding of one connection.
-enum Decoding {
-    /// The first byte will tell Wyoming's framing from raw PCM.
-    Undecided(Pcm),
-    Raw(Pcm, RawDecoder),
-    Wyoming(Framing, Option<(Pcm, RawDecoder)>),
-}
-
-impl Decoding {
-    fn new(coding: Coding, wanted: Wanted) -> Result<Self, String> {
-        match coding {
-            Coding::Auto(pcm) => Ok(Self::Undecided(pcm)),
-            Coding::Raw(pcm) => Ok(Self::Raw(pcm, RawDecoder::new(pcm, wanted.channel, wanted.gain_db)?)),
-            Coding::Container => Err("a container cannot be pushed; leave format out".to_owned()),
-        }
-    }
-
-    /// Takes bytes. The inner error ends the connection, the outer one the feed.
-    fn take(&mut self, bytes: &[u8], wanted: Wanted, inlet: &mut Inlet) -> Result<Result<(), String>, String> {
-        if let Self::Undecided(pcm) = self {
-            *self = match bytes.first() {
-                Some(b'{') => Self::Wyoming(Framing::default(), None),
-                _ => Self::Raw(*pcm, RawDecoder::new(*pcm, wanted.channel, wanted.gain_db)?),
-            };
-        }
-        let mut samples = Vec::new();
-        match self {
-            Self::Undecided(_) => {}
-            Self::Raw(pcm, decoder) => {
-                decoder.decode(bytes, &mut samples)?;
-                inlet.put(&samples, pcm.rate_hz)?;
-            }
-            Self::Wyoming(framing, decoder) => {
-                framing.take(bytes);
-                loop {
-                    let chunk = match framing.next() {
-                        Ok(Some(chunk)) => chunk,
-                        Ok(None) => break,
-                        Err(reason) => return Ok(Err(reason)),
-                    };
-                    if decoder.as_ref().is_none_or(|(pcm, _)| *pcm != chunk.pcm) {
-                        match RawDecoder::new(chunk.pcm, wanted.channel, wanted.gain_db) {
-                            Ok(new) => *decoder = Some((chunk.pcm, new)),
-                            Err(reason) => return Ok(Err(reason)),
-                        }
-                    }
-                    if let Some((pcm, decoder)) = decoder {
-                        decoder.decode(&chunk.payload, &mut samples)?;
-                        inlet.put(&samples, pcm.rate_hz)?;
-                    }
-                }
-            }
-        }
-        Ok(Ok(()))
     }
 }

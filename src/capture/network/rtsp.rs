@@ -5,7 +5,6 @@
 
 use std::future::poll_fn;
 use std::num::NonZeroU16;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +24,9 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units;
 use url::Url;
 
-use super::address::Address;
-use super::task::Task;
-use super::{manner, tls};
+use super::address::{Address, Login};
+use super::task::{Task, Unfinished};
+use super::{manner, relay, tls};
 use crate::capture::CaptureError;
 use crate::capture::feed::hear::Wanted;
 use crate::capture::feed::{Feed, Inlet, Stopper};
@@ -39,7 +38,8 @@ use crate::text::{visible, without_passwords};
 const BURST_S: u32 = 2;
 /// The longest sound that lost packets are believed to have held, in seconds.
 const LONGEST_LOSS_S: u32 = 2;
-/// The port of `rtsps://` where the address names none.
+/// The ports of `rtsp://` and `rtsps://` where the address names none.
+const PLAIN_PORT: u16 = 554;
 const ENCRYPTED_PORT: u16 = 322;
 /// The time that a camera has to answer that the session ends.
 const LEAVING: Duration = Duration::from_millis(300);
@@ -51,57 +51,119 @@ pub(in crate::capture) fn open(config: &SourceConfig, address: &Address) -> Resu
 }
 
 fn hear(config: &SourceConfig, address: &Address, inlet: &mut Inlet, stopper: Stopper) -> Result<(), String> {
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
     let login = address.login(config)?;
     let task = Task::new(stopper)?;
     let _entered = task.enter();
-    let group = Arc::new(SessionGroup::default());
-    let told = |error: retina::Error| sentence(&error, address, login.is_some());
-    let creds = login.as_ref().map(|login| Credentials { username: login.user.clone(), password: login.password.clone() });
-    let options = SessionOptions::default()
-        .creds(creds)
-        .user_agent(super::USER_AGENT.to_owned())
-        .session_group(group.clone())
-        .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
-    let heard = (|| {
-        let url = if address.is_encrypted() { tunnelled(address, config.ca_file.as_deref(), &task)? } else { address.url() };
-        let describing = task.ask(Session::describe(url, options));
-        let mut session = describing.map_err(|error| error.sentence("the camera"))?.map_err(told)?;
+    let camera = Camera { config, address, login, task: &task };
+    let way = if address.is_encrypted() { Way::Relayed } else { Way::Direct };
+    match camera.hear(way, inlet) {
+        // Some relays in the network pass packets on in the order in which they came.
+        Err(Failure::Disorder) => camera.hear(Way::Relayed, inlet).map_err(|failure| failure.sentence()),
+        heard => heard.map_err(|failure| failure.sentence()),
+    }
+}
+
+/// The way to a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    /// Through a relay of our own, which encrypts and puts packets into order.
+    Relayed,
+}
+
+/// The reason why a camera is heard no longer.
+enum Failure {
+    /// A packet came after a later one.
+    Disorder,
+    Told(String),
+}
+
+impl Failure {
+    fn sentence(self) -> String {
+        match self {
+            Failure::Disorder => "the camera's packets come in no order".to_owned(),
+            Failure::Told(sentence) => sentence,
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self::Told(sentence)
+    }
+}
+
+/// A camera, and whatever is needed to reach it.
+struct Camera<'a> {
+    config: &'a SourceConfig,
+    address: &'a Address,
+    login: Option<Login>,
+    task: &'a Task,
+}
+
+impl Camera<'_> {
+    fn hear(&self, way: Way, inlet: &mut Inlet) -> Result<(), Failure> {
+        let group = Arc::new(SessionGroup::default());
+        let creds =
+            self.login.as_ref().map(|login| Credentials { username: login.user.clone(), password: login.password.clone() });
+        let options = SessionOptions::default()
+            .creds(creds)
+            .user_agent(super::USER_AGENT.to_owned())
+            .session_group(group.clone())
+            .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
+        let heard = self.follow(way, options, inlet);
+        // A camera that is not told keeps the session for a minute, and may have few.
+        self.task.take_leave(
+            async {
+                let _ = group.await_teardown().await;
+            },
+            LEAVING,
+        );
+        heard
+    }
+
+    fn follow(&self, way: Way, options: SessionOptions, inlet: &mut Inlet) -> Result<(), Failure> {
+        let task = self.task;
+        let late = |unfinished: Unfinished| unfinished.sentence("the camera");
+        let told = |error: retina::Error| failure(&error, self.address, self.login.is_some());
+        let wanted = Wanted { channel: self.config.channel, gain_db: self.config.gain_db };
+        let url = self.url(way)?;
+        let mut session = task.ask(Session::describe(url, options)).map_err(late)?.map_err(told)?;
         let (index, mut sound) = choose(session.streams(), wanted)?;
         let transport = Transport::Tcp(TcpTransportOptions::default());
-        let setup = task.ask(session.setup(index, SetupOptions::default().transport(transport)));
-        setup.map_err(|error| error.sentence("the camera"))?.map_err(told)?;
+        task.ask(session.setup(index, SetupOptions::default().transport(transport))).map_err(late)?.map_err(told)?;
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
-        let playing = task.ask(session.play(play)).map_err(|error| error.sentence("the camera"))?.map_err(told)?;
-        let mut frames = playing.demuxed().map_err(told)?;
+        let mut frames = task.ask(session.play(play)).map_err(late)?.map_err(told)?.demuxed().map_err(told)?;
         loop {
-            let item = task.run(poll_fn(|context| Pin::new(&mut frames).poll_next(context)));
-            match item.map_err(|error| error.sentence("the camera"))? {
-                None => return Err("the camera ended the stream".to_owned()),
+            match task.run(poll_fn(|context| Pin::new(&mut frames).poll_next(context))).map_err(late)? {
+                None => return Err("the camera ended the stream".to_owned().into()),
                 Some(Err(error)) => return Err(told(error)),
                 Some(Ok(CodecItem::AudioFrame(frame))) => sound.take(&frame, inlet)?,
                 Some(Ok(_)) => {}
             }
         }
-    })();
-    // A camera that is not told keeps the session for a minute, and may have few.
-    task.take_leave(
-        async {
-            let _ = group.await_teardown().await;
-        },
-        LEAVING,
-    );
-    heard
-}
+    }
 
-/// The address of a tunnel to the camera: the library speaks no TLS.
-fn tunnelled(address: &Address, ca_file: Option<&Path>, task: &Task) -> Result<Url, String> {
-    let mut url = address.url();
-    let port = url.port().unwrap_or(ENCRYPTED_PORT);
-    let opening = task.ask(async { tls::tunnel(task, tls::connect(address.host(), port, ca_file).await?).await });
-    let port = opening.map_err(|error| error.sentence("the camera"))??;
-    let is_set = url.set_scheme("rtsp").is_ok() && url.set_host(Some("127.0.0.1")).is_ok() && url.set_port(Some(port)).is_ok();
-    if is_set { Ok(url) } else { Err("its address has no encrypted form".to_owned()) }
+    /// The address at which the library finds it.
+    fn url(&self, way: Way) -> Result<Url, String> {
+        let mut url = self.address.url();
+        if way == Way::Direct {
+            return Ok(url);
+        }
+        let host = self.address.host();
+        let opening = self.task.ask(async {
+            if self.address.is_encrypted() {
+                let port = url.port().unwrap_or(ENCRYPTED_PORT);
+                relay::start(self.task, tls::connect(host, port, self.config.ca_file.as_deref()).await?).await
+            } else {
+                relay::start(self.task, tls::dial(host, url.port().unwrap_or(PLAIN_PORT)).await?).await
+            }
+        });
+        let port = opening.map_err(|unfinished| unfinished.sentence("the camera"))??;
+        let is_set =
+            url.set_scheme("rtsp").is_ok() && url.set_host(Some("127.0.0.1")).is_ok() && url.set_port(Some(port)).is_ok();
+        if is_set { Ok(url) } else { Err("its address cannot be relayed".to_owned()) }
+    }
 }
 
 /// The sound of a track.
@@ -221,6 +283,14 @@ fn shown(encoding: &str) -> String {
         "mpeg4-generic" => "AAC in a form that is not known".to_owned(),
         "mp4a-latm" => "AAC in LATM".to_owned(),
         other => visible(&other.to_uppercase()),
+    }
+}
+
+fn failure(error: &retina::Error, address: &Address, has_login: bool) -> Failure {
+    // The library has no other sign of it.
+    match error.to_string().contains("Out-of-order packet") {
+        true => Failure::Disorder,
+        false => Failure::Told(sentence(error, address, has_login)),
     }
 }
 

@@ -1,15 +1,12 @@
-//! Encrypted connections.
+//! Plain and encrypted connections.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use rustls::pki_types::ServerName;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::task::Task;
 use crate::{limits, tls};
 
 /// Opens an encrypted connection to this host, which the certificates in `ca_file` prove, or else those of the system.
@@ -39,23 +36,4 @@ async fn encrypt(stream: TcpStream, host: &str, ca_file: Option<&Path>) -> Resul
         ),
         false => format!("no encrypted connection to {host}: {error}"),
     })
-}
-
-/// Leads a client that speaks no TLS to an encrypted connection: through a port of this machine that takes one connection. Returns the port.
-///
-/// # Errors
-/// One sentence.
-pub(super) async fn tunnel(task: &Task, encrypted: TlsStream<TcpStream>) -> Result<u16, String> {
-    let failed = |error: std::io::Error| format!("an encrypted connection cannot be passed on: {}", limits::explain(&error));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
-    let port = listener.local_addr().map_err(failed)?.port();
-    task.spawn(async move {
-        let mut encrypted = encrypted;
-        if let Ok((mut plain, _)) = listener.accept().await {
-            drop(listener);
-            // Its end is the end of both connections, which both sides see.
-            let _ = copy_bidirectional(&mut plain, &mut encrypted).await;
-        }
-    });
-    Ok(port)
 }

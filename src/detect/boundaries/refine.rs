@@ -13,8 +13,9 @@ const PAUSE_S: f64 = 0.3;
 const NEAR_S: f64 = 0.7;
 /// The greatest distance of an accepted boundary inside the segment, in seconds.
 const INSIDE_S: f64 = 1.0;
-/// The same where the sound is clear. A segment outlasts a short sound by as much as the long window holds it.
-const CLEAR_INSIDE_S: f64 = 2.6;
+/// The same where the sound is clear. A segment outlasts a short sound by as long as a window holds it: by the longest window and the
+/// distance of two of them.
+const CLEAR_INSIDE_S: f64 = 3.3;
 /// A sound is clear that exceeds the noise floor by this at least, in dB.
 const CLEAR_DB: f32 = 12.0;
 /// The greatest distance of an accepted boundary outside the segment, in seconds; the curve must not have vanished on the way.
