@@ -15,7 +15,7 @@ pub use configuration::configuration;
 pub use model::model;
 pub use recording::recording;
 pub use request::request;
-pub use satellite::satellite;
+pub use satellite::{discovery, satellite};
 pub use tuning::tuning;
 
 /// A file with these bytes, for those that read nothing but files.

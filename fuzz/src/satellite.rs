@@ -1,12 +1,23 @@
-//! The bytes that a satellite pushes: Wyoming's messages, or raw PCM in any form.
+//! What comes from the network by itself: the bytes that a satellite pushes, Wyoming's messages or raw PCM in any form, and the answers of
+//! cameras to a question for them.
 
 use std::convert::Infallible;
 
+use mimid::capture::network::discovery::answer;
 use mimid::capture::network::satellite::SatelliteDecoder;
 use mimid::capture::source::{Channel, Coding, Pcm, SampleFormat};
 use mimid::resample::check_rate;
 
 use super::memory;
+
+/// Reads the bytes as the answer of a camera: its addresses are those of a web server.
+pub fn discovery(bytes: &[u8]) {
+    memory::within(16, || {
+        if let Some(camera) = answer(bytes) {
+            assert!(camera.services.iter().all(|service| service.starts_with("http")));
+        }
+    });
+}
 
 /// Decodes the bytes, of which the first two choose the form of raw PCM and the pieces they come in: in bounded memory, at a rate that can be
 /// heard.

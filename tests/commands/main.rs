@@ -1,5 +1,6 @@
 //! The commands that do their work and end, from the outside: the real binary with recordings, models and configurations.
 
+mod devices;
 mod errors;
 mod explain;
 mod formats;

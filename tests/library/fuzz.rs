@@ -60,6 +60,11 @@ fn no_satellite_brings_it_down() {
 }
 
 #[test]
+fn no_answer_of_a_camera_brings_it_down() {
+    each("discovery", targets::discovery);
+}
+
+#[test]
 fn no_line_of_the_socket_brings_it_down() {
     each("request", targets::request);
 }

@@ -70,6 +70,18 @@ fn start_rtsp_server(port: u16, recording: &Path, codecs: &[&str], options: &[&O
     Running(child)
 }
 
+/// A camera that answers the question for cameras on the loopback interface.
+pub fn onvif_camera(name: &str) -> Running {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/onvif_camera.py");
+    let mut command = Command::new("python3");
+    let mut child =
+        command.arg(script).arg(name).stdout(Stdio::piped()).spawn().expect("python3 is needed; `make test` installs it");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "listening");
+    Running(child)
+}
+
 /// Icecast on a port, with its folder.
 pub fn icecast(port: u16, folder: &Path) -> Running {
     use std::os::unix::fs::PermissionsExt;

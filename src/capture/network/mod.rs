@@ -7,6 +7,7 @@
 //! | `tls` | plain and encrypted connections |
 //! | `http` | stations and recordings over HTTP |
 //! | `rtsp` | cameras over RTSP; `relay` encrypts, and puts packets into order |
+//! | `discovery` | asks the local network for cameras |
 //! | `push` | satellites that push their sound over TCP or UDP; `satellite` decodes it, and `wyoming` is the framing that some use |
 //!
 //! A connection is made by the thread of its feed, which decodes as well. The source's thread waits for it and decides when it is
@@ -18,6 +19,7 @@ use super::Pace;
 use super::feed::Manner;
 
 pub(super) mod address;
+pub mod discovery;
 pub(super) mod http;
 pub(super) mod push;
 mod relay;
