@@ -110,6 +110,12 @@ fn a_fifo_without_a_writer_keeps_nobody_waiting_and_is_heard_when_one_comes() {
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     let status = client.status_when("the FIFO to be lost", |status| source(status, "fifo")["state"] == "lost");
     assert_eq!(source(&status, "fifo")["reason"], "nothing has come for 2 s");
+    // A writer of something else is told, and waited after.
+    File::options().write(true).open(&fifo).unwrap().write_all(&[0x5a; 5_000]).unwrap();
+    client.status_when("the FIFO to be understood", |status| {
+        let reason = source(status, "fifo")["reason"].as_str().unwrap_or_default();
+        reason.contains("no recording in a format that is known")
+    });
     client.send(r#"{"op":"subscribe","sources":["fifo"]}"#);
     // One writer after the other, which the FIFO holds back to real time.
     for _ in 0..2 {

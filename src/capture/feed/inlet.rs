@@ -94,6 +94,7 @@ impl Inlet {
     /// Tells that the sound is lost for this reason, while the feed goes on: a satellite is gone, and another may come.
     pub fn lose(&mut self, reason: String) {
         self.shared.lock().lose(reason);
+        self.shared.wake();
     }
 
     /// Sets the rate before there is sound.
@@ -141,8 +142,11 @@ impl State {
     }
 
     fn lose(&mut self, reason: String) {
-        if let Some(outlet) = self.outlet.take() {
-            let _ = outlet.notices.try_send(Notice::Lost(reason));
+        match self.outlet.take() {
+            Some(outlet) => {
+                let _ = outlet.notices.try_send(Notice::Lost(reason));
+            }
+            None => self.trouble = Some(reason),
         }
     }
 }

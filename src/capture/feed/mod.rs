@@ -85,6 +85,8 @@ struct State {
     since: Option<Instant>,
     outlet: Option<Outlet>,
     over: Option<Over>,
+    /// The reason why a writer was heard no further, before there was a capture to tell it.
+    trouble: Option<String>,
     is_closed: bool,
     /// Whether what comes is thrown away, as in a pause.
     is_discarding: bool,
@@ -116,6 +118,8 @@ enum Look {
     Sound,
     /// Nothing yet.
     Nothing,
+    /// Nothing, and the last writer was not understood.
+    Trouble(String),
     /// It ended without any sound that waits.
     Over(Over),
 }
@@ -171,17 +175,18 @@ impl Feed {
     }
 
     fn look(&self) -> Look {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         match &state.over {
             _ if self.shared.is_ready(&state) => Look::Sound,
             Some(over) => Look::Over(over.clone()),
-            None => Look::Nothing,
+            None => state.trouble.take().map_or(Look::Nothing, Look::Trouble),
         }
     }
 
     /// Begins a capture of what waits and comes.
     fn attach(&self) -> Capture {
         let mut state = self.shared.lock();
+        state.trouble = None;
         // A feed that ended without sound has no rate.
         let rate_hz = if state.rate_hz == 0 { NO_RATE_HZ } else { state.rate_hz };
         let capacity = (rate_hz * RING_S) as usize;

@@ -70,6 +70,7 @@ impl Opener {
                 let patience = if goes_on { PATIENCE } else { FIRST_SOUND };
                 Ok(Opening::Later(Later { wake: feed.wake(), patience, goes_on }))
             }
+            Look::Trouble(what) => Err(CaptureError::Feed { what }),
             Look::Sound => {
                 let capture = feed.attach();
                 self.was_attached = true;
