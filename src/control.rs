@@ -34,6 +34,15 @@ pub enum Control {
         /// Takes nothing once the file is written, or the sentence that says why it is not.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Write into the configuration file that a label is reported, or is not.
+    Choose {
+        /// A label's name, slug or id.
+        label: String,
+        /// What is wanted.
+        wanted: Reporting,
+        /// Takes nothing once the file is written, or the sentence that says why it is not.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Load the configuration again.
     Reload {
         /// Takes the sentences that say what changed, or those that say what is wrong.
@@ -58,6 +67,15 @@ pub enum Control {
         /// Takes a remark where there is one, or the sentence that says why there is no such label.
         reply: oneshot::Sender<Result<Option<String>, String>>,
     },
+}
+
+/// Whether a label is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    /// It is.
+    Reported,
+    /// It is not.
+    LeftOut,
 }
 
 /// A label or a group with its thresholds in force.

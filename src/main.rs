@@ -1,11 +1,14 @@
 //! The `mimid` binary: parses the command line, runs the library, and ends with an exit code. Nothing else is decided here.
 
+use std::path::Path;
+
 use clap::Parser;
 use clap::error::ErrorKind;
 use mimid::cli::{self, Cli, Failure};
 
 fn main() -> ! {
     leave_no_telemetry();
+    find_cookie();
     let (failure, code) = match Cli::try_parse() {
         Ok(cli) => match cli::run(cli) {
             Ok(()) => (None, 0),
@@ -30,6 +33,16 @@ fn main() -> ! {
 fn leave_no_telemetry() {
     // SAFETY: this is the first statement of the process, so no other thread can read the environment at the same time.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}
+
+/// Names the cookie of PulseAudio in `$XDG_CONFIG_HOME`, where PulseAudio itself keeps it and its client here does not look.
+#[allow(unsafe_code, reason = "the client reads the environment, which only this function can change")]
+fn find_cookie() {
+    let folder = std::env::var_os("XDG_CONFIG_HOME").filter(|_| std::env::var_os("PULSE_COOKIE").is_none());
+    if let Some(cookie) = folder.map(|folder| Path::new(&folder).join("pulse/cookie")).filter(|cookie| cookie.is_file()) {
+        // SAFETY: this is among the first statements of the process, so no other thread can read the environment at the same time.
+        unsafe { std::env::set_var("PULSE_COOKIE", cookie) };
+    }
 }
 
 /// Ends the process at once, without the exit handlers of libraries. A thread may still be inside ONNX Runtime, even in an

@@ -59,13 +59,19 @@ fn hosts() -> Vec<HostId> {
     hosts
 }
 
-/// All capture devices of all hosts that answer.
-pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
+/// All capture devices of all hosts that answer, and a sentence for each sound server that refuses.
+pub fn devices() -> Result<(Vec<DeviceInfo>, Vec<String>), CaptureError> {
     on_a_thread("devices", || {
-        let mut found = Vec::new();
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
         for id in hosts() {
             let _quiet = Quiet::around(id);
-            let Ok(host) = cpal::host_from_id(id) else { continue };
+            let host = match cpal::host_from_id(id) {
+                Ok(host) => host,
+                Err(error) => {
+                    refused.extend(refusal(id, &error));
+                    continue;
+                }
+            };
             let default = host.default_input_device().and_then(|device| device.id().ok());
             let Ok(devices) = host.devices() else { continue };
             for device in devices.filter(|device| device.supports_input()) {
@@ -92,7 +98,7 @@ pub fn devices() -> Result<Vec<DeviceInfo>, CaptureError> {
                 });
             }
         }
-        Ok(found)
+        Ok((found, refused))
     })
 }
 
@@ -127,26 +133,53 @@ pub fn look_for(id: &str) -> Result<(), CaptureError> {
 
 /// The default device of the first host that has one.
 fn default() -> Result<cpal::Device, CaptureError> {
-    let mut tried = Vec::new();
+    let (mut tried, mut refused) = (Vec::new(), None);
     for id in hosts() {
-        let _quiet = Quiet::around(id);
+        let quiet = Quiet::around(id);
         match cpal::host_from_id(id).map(|host| host.default_input_device()) {
             // A host may name a default that does not exist: ALSA does on a machine without a sound card.
-            Ok(Some(device)) if device.default_input_config().is_ok() => return Ok(device),
+            Ok(Some(device)) if device.default_input_config().is_ok() => {
+                drop(quiet);
+                if let Some(refused) = refused {
+                    tracing::warn!("{refused}; {} is taken instead", id.name());
+                }
+                return Ok(device);
+            }
             Ok(_) => tried.push(format!("{id:?} has none")),
-            Err(_) => tried.push(format!("{id:?} is not there")),
+            Err(error) => match refusal(id, &error) {
+                Some(sentence) => {
+                    tried.push(sentence.clone());
+                    refused = Some(sentence);
+                }
+                None => tried.push(format!("{id:?} is not there")),
+            },
         }
     }
     Err(CaptureError::NoDevice { tried: tried.join(", ") })
+}
+
+/// The sentence about a sound server that is there and refuses; `None` where it is not there.
+fn refusal(host: HostId, error: &cpal::Error) -> Option<String> {
+    let what = one_line(error);
+    let is_refusal = error.kind() == ErrorKind::PermissionDenied || what.contains("Permission denied");
+    let remedy = "run as its user, or name its cookie in $PULSE_COOKIE, which is pulse/cookie in that user's ~/.config";
+    is_refusal.then(|| format!("{host:?} refuses this user ({what}): {remedy}"))
 }
 
 /// The device with this id, or the only one with this name.
 fn find(wanted: &str) -> Result<cpal::Device, CaptureError> {
     let mut named = Vec::new();
     let mut known = Vec::new();
+    let mut refused = Vec::new();
     for id in hosts() {
         let _quiet = Quiet::around(id);
-        let Ok(host) = cpal::host_from_id(id) else { continue };
+        let host = match cpal::host_from_id(id) {
+            Ok(host) => host,
+            Err(error) => {
+                refused.extend(refusal(id, &error));
+                continue;
+            }
+        };
         let Ok(devices) = host.devices() else { continue };
         for device in devices.filter(|device| device.supports_input()) {
             let Ok(device_id) = device.id().map(|id| id.to_string()) else { continue };
@@ -163,6 +196,9 @@ fn find(wanted: &str) -> Result<cpal::Device, CaptureError> {
     }
     if named.len() == 1 {
         return named.pop().ok_or_else(|| CaptureError::NoDevice { tried: wanted.to_owned() });
+    }
+    if !refused.is_empty() {
+        return Err(CaptureError::Unusable { device: wanted.to_owned(), what: refused.join("; ") });
     }
     let suggestion = nearest(wanted, known.iter().map(String::as_str)).map(str::to_owned);
     Err(CaptureError::UnknownDevice { wanted: wanted.to_owned(), suggestion })

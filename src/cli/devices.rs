@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Failure, exit};
+use super::{Failure, exit, say};
 use crate::capture::device::{self, DeviceInfo};
 use crate::capture::network::discovery::{FoundCamera, cameras};
 use crate::limits;
@@ -42,7 +42,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.network {
         return list_cameras(args.json);
     }
-    let devices = device::devices().map_err(|error| Failure::new(&error, error.exit_code()))?;
+    let (devices, refused) = device::devices().map_err(|error| Failure::new(&error, error.exit_code()))?;
+    for sentence in &refused {
+        say(format_args!("warning: {sentence}"));
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
         json(&devices, &mut out)?;

@@ -136,7 +136,7 @@ fn write_sinks(sinks: &SinksConfig, keep_thresholds: bool, out: &mut String) -> 
         writeln!(out, "\n[sinks.http]\nlisten = {}", quoted(&http.listen.to_string()))?;
         out.push_str(&path("token_file", &http.token_file));
         let hosts: Vec<String> = http.hosts.iter().map(|host| quoted(host)).collect();
-        writeln!(out, "hosts = [{}]", hosts.join(", "))?;
+        writeln!(out, "hosts = [{}]\npublic_health = {}", hosts.join(", "), http.public_health)?;
     }
     Ok(())
 }

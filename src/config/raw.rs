@@ -279,6 +279,8 @@ section! {
         /// Whether the labels of one sound make one event: a label and its ancestors in the label hierarchy, and labels that the
         /// model hears in the same sounds. The event carries the surest name, and the others in its field `also`.
         merge: bool = true,
+        /// The labels that are reported beside those of the preset, by display name, slug or id.
+        include: Vec<String> = Vec::new(),
         /// The labels that are not reported, by display name, slug or id.
         ignore: Vec<String> = Vec::new(),
     }

@@ -14,7 +14,7 @@ use super::directory::file;
 use super::editor::Edit;
 use crate::analysis::{Command, Now};
 use crate::config::edit::{Assignment, Key};
-use crate::control::{Control, ThresholdChange};
+use crate::control::{Control, Reporting, ThresholdChange};
 use crate::detect::rule::{self, Rule};
 use crate::event::{EndReason, Report, SoundEvent, Subject};
 use crate::model::hierarchy::LabelHierarchy;
@@ -31,6 +31,7 @@ impl Daemon {
                 let _ = reply.send(self.set(&label, &change));
             }
             Control::Save { label, change, reply } => self.save(&label, &change, reply),
+            Control::Choose { label, wanted, reply } => self.choose(&label, wanted, reply),
             Control::Reload { reply } => {
                 let _ = reply.send(self.reload());
             }
@@ -52,16 +53,40 @@ impl Daemon {
 
     /// Has the editor write thresholds into the configuration file, and answer.
     fn save(&mut self, label: &str, change: &ThresholdChange, reply: oneshot::Sender<Result<(), String>>) {
-        let no_file = || "the daemon has no configuration file; make one, and start it with that".to_owned();
-        let target = self.subject(label).and_then(|subject| Ok((subject, file(&self.raw).ok_or_else(no_file)?)));
-        match target {
-            Ok((subject, path)) => {
-                let ThresholdChange { threshold, start_threshold, release } = *change;
-                let numbers = [(Key::Threshold, threshold), (Key::StartThreshold, start_threshold), (Key::Release, release)];
-                let set = numbers.into_iter().filter_map(|(key, value)| Some((key, value?)));
-                let assignments = set.map(|(key, value)| Assignment::number(&subject, key, value)).collect();
-                self.editor.edit(Edit { path, assignments, labels: self.model.labels.clone(), reply });
+        let ThresholdChange { threshold, start_threshold, release } = *change;
+        let numbers = [(Key::Threshold, threshold), (Key::StartThreshold, start_threshold), (Key::Release, release)];
+        let set = numbers.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let assignments =
+            self.subject(label).map(|subject| set.map(|(key, value)| Assignment::number(&subject, key, value)).collect());
+        self.edit(assignments, reply);
+    }
+
+    /// Has the editor write into the configuration file that a label is reported, or is not, and answer.
+    fn choose(&mut self, label: &str, wanted: Reporting, reply: oneshot::Sender<Result<(), String>>) {
+        let assignments = self.subject(label).and_then(|subject| {
+            let label = subject.name.clone();
+            let in_group = |rule: &&Rule| {
+                rule.subject.is_group() && rule.members.iter().any(|member| self.model.labels.subjects()[*member] == subject)
+            };
+            if subject.is_group() {
+                return Err(format!("{label:?} is a group, which is reported always; take it out of the configuration"));
             }
+            if let Some(group) = self.config.rules.iter().find(in_group) {
+                return Err(format!("{label:?} is reported as {:?}; take it out of that group first", group.subject.name));
+            }
+            Ok(vec![match wanted {
+                Reporting::Reported => Assignment::Report { label },
+                Reporting::LeftOut => Assignment::LeaveOut { label },
+            }])
+        });
+        self.edit(assignments, reply);
+    }
+
+    /// Has the editor make assignments in the configuration file, and answer.
+    fn edit(&mut self, assignments: Result<Vec<Assignment>, String>, reply: oneshot::Sender<Result<(), String>>) {
+        let no_file = || "the daemon has no configuration file; make one, and start it with that".to_owned();
+        match assignments.and_then(|assignments| Ok((assignments, file(&self.raw).ok_or_else(no_file)?))) {
+            Ok((assignments, path)) => self.editor.edit(Edit { path, assignments, labels: self.model.labels.clone(), reply }),
             Err(sentence) => {
                 let _ = reply.send(Err(sentence));
             }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::shared::Shared;
 use super::wire::{Body, Request};
 use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
-use crate::control::{Control, InForce, ThresholdChange};
+use crate::control::{Control, InForce, Reporting, ThresholdChange};
 use crate::detect::rule;
 use crate::event::Subject;
 
@@ -103,6 +103,17 @@ impl Shared {
             Ok(written) => written,
             Err(Refusal(_, sentence)) => Err(sentence),
         }
+    }
+
+    /// Writes into the configuration file whether a label is reported, and loads that.
+    ///
+    /// # Errors
+    /// The reason why it is not so, as a sentence.
+    pub async fn choose(&self, label: String, wanted: Reporting) -> Result<(), String> {
+        let sentence = |Refusal(_, sentence)| sentence;
+        self.ask(|reply| Control::Choose { label, wanted, reply }).await.map_err(sentence)??;
+        let loaded = self.ask(|reply| Control::Reload { reply }).await.map_err(sentence)?;
+        loaded.map(drop).map_err(|faults| faults.join("; "))
     }
 
     /// A view of a source, with the columns of its spectrogram from `since` on.

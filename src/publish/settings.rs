@@ -128,6 +128,8 @@ pub struct HttpConfig {
     pub token_file: Option<PathBuf>,
     /// Further host names in lower case under which browsers may reach the server.
     pub hosts: Vec<String>,
+    /// Whether `/healthz` answers without the access token.
+    pub public_health: bool,
 }
 
 /// Where connections are accepted.

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crossbeam_channel::Sender;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::access::Access;
 use super::hub::Hub;
-use super::wire::{ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
+use super::wire::{Body, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
 use crate::control::Control;
 use crate::detect::rule::{self, Rule};
 use crate::limits;
@@ -78,6 +79,18 @@ impl Shared {
     /// Replaces the directory.
     pub fn set_directory(&self, directory: Directory) {
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+    }
+
+    /// The first line of a stream; `seq` is the number of the newest report.
+    pub fn hello(&self, seq: u64) -> Line {
+        let sources = self.stats.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let hello = Body::Hello {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.hub.instance.to_string(),
+            model: self.directory().model.clone(),
+            sources: sources.iter().map(|source| source.name.to_string()).collect(),
+        };
+        Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }
     }
 
     /// The daemon's present health.

@@ -75,6 +75,54 @@ fn a_check_names_the_devices_that_are_not_there() {
 }
 
 #[test]
+fn a_check_judges_tokens_and_passwords_as_the_daemon_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let check = |text: &str| {
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        let output = run(mimid().args(["check", "--config"]).arg(&path).env_remove("MIMID_HTTP_TOKEN"));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = check("[sinks.http]\nlisten = \"0.0.0.0:8787\"\n");
+    assert!(code == Some(2) && told.contains(":2: sinks.http.listen: 0.0.0.0:8787 can be reached from other machines"), "{told}");
+    let with_file = format!("[sinks.http]\nlisten = \"0.0.0.0:8787\"\ntoken_file = \"{}\"\n", token.display());
+    let (code, told) = check(&with_file);
+    assert!(code == Some(2) && told.contains(":3: sinks.http.token_file: the secret in"), "{told}");
+    std::fs::write(&token, "short").unwrap();
+    assert!(check(&with_file).1.contains("the access token is too short"));
+    std::fs::write(&token, "a token of the tests").unwrap();
+    assert_eq!(check(&with_file), (Some(0), String::new()));
+    let (code, told) = check("[sinks.mqtt]\nurl = \"mqtt://127.0.0.1\"\nusername = \"a\"\npassword_file = \"/nonexistent\"\n");
+    assert!(code == Some(2) && told.contains(":4: sinks.mqtt.password_file: the secret in /nonexistent"), "{told}");
+}
+
+/// Only root can start a server for another user.
+#[test]
+fn a_sound_server_of_another_user_lets_in_who_has_its_cookie_and_else_it_is_told() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let server = SoundServer::start_as(65_534);
+    let home = tempfile::tempdir().unwrap();
+    let devices = |config_home: &Path| {
+        let mut command = mimid();
+        command
+            .args(["devices", "--json"])
+            .envs(server.environment())
+            .env("HOME", home.path())
+            .env("XDG_CONFIG_HOME", config_home);
+        let output = run(command.env_remove("PULSE_COOKIE"));
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (listed, told) = devices(&server.folder.path().join(".config"));
+    assert!(listed.contains("pulseaudio:mic.monitor"), "{listed}{told}");
+    let (listed, told) = devices(home.path());
+    assert!(!listed.contains("pulseaudio:mic.monitor"), "{listed}");
+    assert!(told.contains("PulseAudio refuses this user") && told.contains("$PULSE_COOKIE"), "{told}");
+}
+
+#[test]
 fn a_model_that_is_named_wrongly() {
     let (code, message) = fail("[model]\ndir = \"ced-tyni\"", &[]);
     assert_eq!(code, 4, "{message}");

@@ -67,6 +67,11 @@ impl Server {
             assert!(stream.0.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream"), "{head}");
+        let hello = stream.next();
+        assert_eq!(
+            (&*hello.kind, &hello.data["type"], hello.data["model"]["labels"].as_u64()),
+            ("hello", &json!("hello"), Some(527))
+        );
         let first = stream.next();
         assert_eq!(first.kind, "subscribed");
         (stream, first)
@@ -92,6 +97,7 @@ fn what_is_answered_is_what_is_described() {
         ("get", "/api/v1/status", "", 200),
         ("get", "/api/v1/top?k=3", "", 200),
         ("get", "/api/v1/top?k=x", "", 400),
+        ("get", "/api/v1/top?k=10001", "", 400),
         ("get", "/api/v1/labels", "", 200),
         ("get", "/api/v1/counts", "", 200),
         ("get", "/api/v1/live", "", 426),
@@ -101,11 +107,15 @@ fn what_is_answered_is_what_is_described() {
         ("patch", "/api/v1/labels/speach", r#"{"threshold":0.25}"#, 404),
         ("patch", "/api/v1/labels/speech", r#"{"treshold":0.25}"#, 400),
         ("patch", "/api/v1/labels/speech", r#"{"threshold":2}"#, 400),
+        ("put", "/api/v1/labels/zing/reported", r#"{"reported":true}"#, 200),
+        ("put", "/api/v1/labels/zing/reported", r#"{"reported":null}"#, 400),
+        ("put", "/api/v1/labels/zign/reported", r#"{"reported":true}"#, 404),
         ("post", "/api/v1/test", r#"{"label":"Dog"}"#, 200),
         ("post", "/api/v1/test", r#"{"label":"Dgo"}"#, 404),
         ("post", "/api/v1/reload", "", 200),
         ("get", "/healthz", "", 200),
         ("post", "/api/v1/pause", r#"{"seconds":60}"#, 200),
+        ("post", "/api/v1/pause", r#"{"seconds":null}"#, 200),
         ("post", "/api/v1/pause", r#"{"seconds":-1}"#, 400),
         ("post", "/api/v1/resume", "{}", 200),
         ("post", "/api/v1/login", r#"{"token":"x"}"#, 409),
@@ -169,6 +179,30 @@ fn a_threshold_acts_at_once_and_is_saved_if_so_asked() {
 }
 
 #[test]
+fn a_label_is_reported_because_a_client_chose_it_and_the_file_says_so() {
+    let server = Server::start("\n[report]\nignore = [\"Dog\"] # he is old\n");
+    let file = server.daemon.folder.path().join("mimid.toml");
+    let json = "Content-Type: application/json\r\n";
+    let choose = |slug: &str, body: &str| server.ask("PUT", &format!("/api/v1/labels/{slug}/reported"), json, body);
+    let (mut stream, _) = server.stream("?type=config", "");
+    let dog = choose("dog", r#"{"reported":true}"#);
+    assert_eq!((dog.status, &dog.json()["reported"], dog.json()["threshold"].is_number()), (200, &json!("yes"), true), "{dog:?}");
+    stream.wait_for("config.reloaded");
+    let after = std::fs::read_to_string(&file).unwrap();
+    assert!(after.contains("ignore = [] # he is old"), "{after}");
+    let zing = choose("zing", r#"{"reported":true}"#);
+    assert_eq!((zing.status, &zing.json()["reported"]), (200, &json!("yes")), "{zing:?}");
+    assert_eq!(choose("zing", r#"{"reported":false}"#).json()["reported"], "left_out");
+    assert_eq!(choose("speech", r#"{"reported":false}"#).json()["reported"], "ignored");
+    let after = std::fs::read_to_string(&file).unwrap();
+    assert!(after.contains("include = []") && after.contains("ignore = [\"Speech\"] # he is old"), "{after}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let unsaved = choose("dog", r#"{"reported":false}"#);
+    assert_eq!((unsaved.status, &unsaved.json()["code"]), (409, &json!("not_saved")), "{unsaved:?}");
+}
+
+#[test]
 fn what_is_missed_between_two_connections_is_replayed_and_a_restart_is_told() {
     let mut server = Server::start("");
     let test = || assert_eq!(server.post("/api/v1/test", r#"{"label":"Dog"}"#).status, 200);
@@ -221,6 +255,7 @@ fn a_websocket_gets_lines_and_takes_a_subscribe() {
             return (line, stream.try_clone().unwrap());
         }
     };
+    assert_eq!(next("hello").0["sources"].as_array().unwrap().len(), 1);
     let (subscribed, mut writer) = next("subscribed");
     assert_eq!(subscribed["types"], json!(["paused"]));
     let mut send = |text: &str| {

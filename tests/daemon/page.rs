@@ -147,6 +147,13 @@ fn a_slider_acts_at_once_and_is_saved() {
     );
     browser.press(Key::Tab, 1);
     assert_eq!(browser.value("document.activeElement.getAttribute('aria-label')"), "Threshold of Speech");
+    // Right and Up raise it, Left and Down lower it, by a step each.
+    let value = "Number(document.activeElement.value)";
+    let placed = browser.value(value).as_i64().unwrap();
+    for (key, place) in [(Key::Right, 1), (Key::Up, 2), (Key::Left, 1), (Key::Down, 0), (Key::Left, -1), (Key::Right, 0)] {
+        browser.press(key, 1);
+        assert_eq!(browser.value(value), placed + place);
+    }
     browser.press(Key::End, 1);
     browser.press(Key::Tab, 1);
     assert_eq!(browser.value("document.activeElement.getAttribute('aria-label')"), "Start threshold of Speech");
@@ -183,6 +190,80 @@ fn a_slider_acts_at_once_and_is_saved() {
     assert!(saved[0].as_f64() < before[0].as_f64() && saved[0].as_f64() > Some(0.1), "{saved}");
     assert!(file.contains(&format!("threshold = {}", saved[0])) && !file.contains("start_threshold"), "{file}");
     assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn which_sounds_are_reported_and_notified_is_chosen_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::playing(&voice_and_silence(folder.path()), "");
+    let browser = Browser::start("en-US", &[]);
+    served.open(&browser);
+    browser.allow_notifications(&served.url());
+    browser.wait_for(&row("Speech"));
+    let open = |sound: &str, slug: &str| {
+        browser.value("(document.getElementById('sound-which').value = 'all')");
+        browser.type_into("#sound-filter", sound);
+        browser.wait_for(&format!("document.querySelector('li[data-slug={slug}] button')"));
+        browser.value(&format!("document.querySelector('li[data-slug={slug}] button').click()"));
+    };
+    let file = || std::fs::read_to_string(served.daemon.folder.path().join("mimid.toml")).unwrap();
+
+    // Its user is told of a dog, and of nothing else; the notifications are the browser's own.
+    browser.value("(() => { window.shown = []; window.Notification = class extends Notification { constructor(title, options) { super(title, options); shown.push(title); } }; })()");
+    open("dog", "dog");
+    browser.click("li[data-slug=dog] .notify input");
+    browser.wait_for("document.querySelector('li[data-slug=dog] .notify input').checked && localStorage.getItem('mimid.notify')");
+    browser.value("[...document.querySelectorAll('li[data-slug=dog] button')].find((button) => button.textContent === 'Send a test event').click()");
+    browser.wait_for("window.shown.length > 0");
+    assert_eq!(browser.value("window.shown"), json!(["Dog"]));
+
+    // A sound that the preset leaves out gets thresholds as it is reported.
+    open("zing", "zing");
+    assert_eq!(browser.value("document.querySelectorAll('li[data-slug=zing] .slider').length"), 0);
+    browser.click("li[data-slug=zing] .report input");
+    browser.wait_for("document.querySelectorAll('li[data-slug=zing] .slider').length === 2");
+    assert!(file().contains("include = [\"Zing\"]"), "{}", file());
+    browser.click("li[data-slug=zing] .report input");
+    browser.wait_for("document.querySelectorAll('li[data-slug=zing] .slider').length === 0");
+    assert!(file().contains("include = []"), "{}", file());
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+/// The texts that are cut off: by their own element, or by the window.
+const CUT_OFF: &str = "(() => {
+    const isText = (element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim() !== '');
+    const isHidden = (element) => element.closest('.hidden, [hidden], .skip, option') !== null || element.getClientRects().length === 0;
+    const isShortened = (element) => element.matches('.row[aria-expanded=false] .name');
+    const isCut = (element) => {
+        const { left, right } = element.getBoundingClientRect();
+        const hides = getComputedStyle(element).overflowX !== 'visible';
+        return (hides && element.scrollWidth > element.clientWidth + 1) || left < -1 || right > innerWidth + 1;
+    };
+    const all = [...document.body.querySelectorAll('*')].filter((element) => isText(element) && !isHidden(element) && !isShortened(element));
+    return all.filter(isCut).map((element) => `${element.className} ${element.textContent}`);
+})()";
+
+#[test]
+fn nothing_is_cut_off_and_what_is_opened_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::playing(&voice_and_silence(folder.path()), "");
+    let browser = Browser::start("en-US", &[]);
+    for language in ["en", "ja"] {
+        served.open(&browser);
+        browser.value(&format!("(() => {{ const select = document.getElementById('language'); select.value = '{language}'; select.dispatchEvent(new Event('change')); }})()"));
+        browser.wait_for(&format!("document.documentElement.lang === '{language}'"));
+        browser.type_into("#sound-filter", "smoke detector");
+        browser.wait_for("document.querySelectorAll('#sound-rows li').length === 1");
+        browser.value("document.querySelector('#sound-rows button').click()");
+        browser.wait_for("document.querySelector('.inspector .legend').children.length === 8 && document.querySelectorAll('#event-rows li').length > 0");
+        for width in [360, 768, 1_920] {
+            browser.resize(width, 800);
+            assert_eq!(browser.value(CUT_OFF), json!([]), "{language} {width}");
+            // The choice of the time span stands on a ground of its own, and its words differ from it.
+            let colours = "(() => { const span = document.querySelector('.picture .span'); const style = getComputedStyle(span); return [style.opacity, style.backgroundColor.startsWith('rgb('), style.backgroundColor !== getComputedStyle(span.querySelector('span')).color]; })()";
+            assert_eq!(browser.value(colours), json!(["1", true, true]));
+        }
+    }
 }
 
 #[test]
@@ -264,6 +345,20 @@ fn who_has_no_token_sees_nothing() {
 }
 
 #[test]
+fn the_program_of_the_readme_prints_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::playing(&voice_and_silence(folder.path()), "");
+    let browser = Browser::start("en-US", &[]);
+    browser.open(&served.url());
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let program = readme.split("```js\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(program.lines().count(), 5);
+    let program = program.replace("127.0.0.1:8787", &served.address);
+    browser.value(&format!("(() => {{ window.printed = []; console.log = (...said) => printed.push(said.join(' ')); {program} }})()"));
+    browser.wait_for("window.printed.some((line) => line.includes(' Speech 0.'))");
+}
+
+#[test]
 fn what_is_paused_says_so_and_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let served = Served::playing(&voice_and_silence(folder.path()), "");
@@ -274,8 +369,21 @@ fn what_is_paused_says_so_and_is_resumed() {
     browser.click("#pause-menu [data-seconds='3600']");
     browser.wait_for("document.getElementById('state-text').textContent.startsWith('Paused until ')");
     browser.wait_for("document.getElementById('live-empty').textContent === 'Nothing is heard during a pause.'");
+    // Nothing alarms meanwhile: neither the words beside the name, nor the notice, nor the words in the picture.
+    browser.value("(() => {
+        window.alarms = [];
+        const look = () => {
+            for (const id of ['state-text', 'notice', 'live-empty']) {
+                const { hidden, textContent } = document.getElementById(id);
+                if (!hidden && /not heard/.test(textContent)) alarms.push(textContent);
+            }
+        };
+        new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    })()");
     browser.click("#resume");
     browser.wait_for("document.getElementById('state-text').textContent === 'Listening'");
     browser.wait_for("document.getElementById('live-empty').hidden");
+    browser.wait_for("document.querySelector('#meter output').textContent.startsWith('-')");
+    assert_eq!(browser.value("window.alarms"), json!([]));
     assert_eq!(browser.console(), Vec::<String>::new());
 }

@@ -86,6 +86,12 @@ impl Browser {
         self.command("goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}));
     }
 
+    /// Lets a site show notifications, as its user would.
+    pub fn allow_notifications(&self, origin: &str) {
+        let permission = json!({"origin": origin.trim_end_matches('/'), "permissions": ["notifications"]});
+        self.command("goog/cdp/execute", &json!({"cmd": "Browser.grantPermissions", "params": permission}));
+    }
+
     /// Sets a preference of the user's system, such as `prefers-color-scheme` `dark`.
     pub fn prefer(&self, name: &str, value: &str) {
         let features = json!([{"name": name, "value": value}]);

@@ -1,11 +1,14 @@
 //! A sound server of the tests' own, with a microphone into which recordings are played.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
 
 use super::until;
+
+const NEEDED: &str = "pulseaudio is needed; `make test` installs it";
 
 /// The times at which the player was started and had ended. The recording sounded between them; on a busy machine they are
 /// farther apart.
@@ -34,18 +37,28 @@ pub struct SoundServer {
 impl SoundServer {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Self::spawn(folder.path());
+        let server = Self::command(folder.path()).spawn().expect(NEEDED);
         let server = Self { server, folder };
         server.wait_until_up();
         server
     }
 
-    fn spawn(folder: &Path) -> Child {
+    /// A server of another user, in whose folder its cookie lies.
+    pub fn start_as(uid: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(uid), Some(uid)).unwrap();
+        let server = Self::command(folder.path()).uid(uid).gid(uid).spawn().expect(NEEDED);
+        let server = Self { server, folder };
+        server.wait_until_up();
+        server
+    }
+
+    fn command(folder: &Path) -> Command {
         let arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", "module-native-protocol-unix"];
         let mut command = Command::new("pulseaudio");
         command.args(arguments).args(["-L", "module-null-sink sink_name=mic rate=48000 channels=2"]);
         command.env("XDG_RUNTIME_DIR", folder).env("HOME", folder).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("pulseaudio is needed; `make test` installs it")
+        command
     }
 
     fn wait_until_up(&self) {
@@ -88,7 +101,7 @@ impl SoundServer {
 
     /// Starts the server again, with its microphone.
     pub fn restart(&mut self) {
-        self.server = Self::spawn(self.folder.path());
+        self.server = Self::command(self.folder.path()).spawn().expect(NEEDED);
         self.wait_until_up();
     }
 }

@@ -5,6 +5,8 @@
 //! byte.
 
 use super::print::quoted;
+use super::raw::STANDARD_PRESET;
+use super::{Raw, preset};
 use crate::event::Subject;
 use crate::model::Labels;
 use crate::text::did_you_mean;
@@ -38,6 +40,16 @@ pub enum Assignment {
     },
     /// A label to add to `[report] ignore`.
     Ignore {
+        /// The label's display name.
+        label: String,
+    },
+    /// A label to report: beside the preset where that does not have it.
+    Report {
+        /// The label's display name.
+        label: String,
+    },
+    /// A label to report no longer.
+    LeaveOut {
         /// The label's display name.
         label: String,
     },
@@ -132,23 +144,51 @@ pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result
             Assignment::Group { group, key, value } => splice::set_in_group(&text, group, key.name(), &number(*value)?)?,
             Assignment::Ignore { label } => {
                 let index = labels.find(label).ok_or_else(|| AssignError::UnknownLabel(labels.unknown(label)))?;
-                splice::ignore(&text, label, |name| labels.find(name) == Some(index))?
+                splice::enlist(&text, "ignore", label, |name| labels.find(name) == Some(index))?
             }
+            Assignment::Report { label } => choose(&text, label, labels, true)?,
+            Assignment::LeaveOut { label } => choose(&text, label, labels, false)?,
         };
     }
     Ok(text)
 }
 
+/// `text` with a label reported, or no longer.
+fn choose(text: &str, label: &str, labels: &Labels, is_wanted: bool) -> Result<String, AssignError> {
+    let index = labels.find(label).ok_or_else(|| AssignError::UnknownLabel(labels.unknown(label)))?;
+    let is_it = |name: &str| labels.find(name) == Some(index);
+    let report = Raw::parse(text, None).report;
+    let preset = report.preset.value.as_deref().unwrap_or(STANDARD_PRESET);
+    let is_in_preset = || preset::labels(preset, labels).is_some_and(|labels| labels.contains(&index));
+    if is_wanted {
+        let text = splice::delist(text, "ignore", is_it)?;
+        return match report.labels.value {
+            Some(_) => splice::enlist(&text, "labels", label, is_it),
+            None if is_in_preset() => Ok(text),
+            None => splice::enlist(&text, "include", label, is_it),
+        };
+    }
+    let text = splice::delist(&splice::delist(text, "include", is_it)?, "labels", is_it)?;
+    match report.labels.value {
+        None if is_in_preset() => splice::enlist(&text, "ignore", label, is_it),
+        Some(_) | None => Ok(text),
+    }
+}
+
 /// The assignments alone as TOML, to be pasted into a file.
 pub(crate) fn fragment(assignments: &[Assignment]) -> String {
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
-    let mut ignored: Vec<String> = Vec::new();
+    let (mut ignored, mut included): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for assignment in assignments {
         let (header, key, value) = match assignment {
             Assignment::Label { label, key, value } => (format!("[labels.{}]\n", quoted(label)), key, value),
             Assignment::Group { group, key, value } => (format!("[groups.{}]\n", quoted(group)), key, value),
-            Assignment::Ignore { label } => {
+            Assignment::Ignore { label } | Assignment::LeaveOut { label } => {
                 ignored.push(quoted(label));
+                continue;
+            }
+            Assignment::Report { label } => {
+                included.push(quoted(label));
                 continue;
             }
         };
@@ -159,7 +199,9 @@ pub(crate) fn fragment(assignments: &[Assignment]) -> String {
         }
     }
     let mut blocks: Vec<String> = tables.into_iter().map(|(header, lines)| header + &lines.concat()).collect();
-    blocks.extend((!ignored.is_empty()).then(|| format!("[report]\nignore = [{}]\n", ignored.join(", "))));
+    let lists = [("ignore", ignored), ("include", included)].into_iter().filter(|(_, list)| !list.is_empty());
+    let lists: String = lists.map(|(key, list)| format!("{key} = [{}]\n", list.join(", "))).collect();
+    blocks.extend((!lists.is_empty()).then(|| format!("[report]\n{lists}")));
     blocks.join("\n")
 }
 

@@ -45,22 +45,36 @@ pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<S
     Err(AssignError::UnknownGroup { name: group.to_owned(), suggestion: nearest(group, names).map(str::to_owned) })
 }
 
-/// Adds a label to `[report] ignore`, unless `is_it` holds for an entry of the list.
-pub fn ignore(text: &str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, AssignError> {
+/// Adds a label to a list of `[report]`, unless `is_it` holds for an entry of the list.
+pub fn enlist(text: &str, list: &'static str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, AssignError> {
     let document = parse(text)?;
     let edit = Edit { text };
-    let list = format!("[{}]", quoted(label));
+    let only = format!("[{}]", quoted(label));
     let Some(report) = edit.find(document.as_table(), "report")? else {
-        return Ok(edit.append("[report]", &format!("ignore = {list}")));
+        return Ok(edit.append("[report]", &format!("{list} = {only}")));
     };
-    let Some((key, ignored)) = report.table.get_key_value("ignore") else {
-        return Ok(edit.insert(&[&report], "ignore", &list));
+    let Some((key, listed)) = report.table.get_key_value(list) else {
+        return Ok(edit.insert(&[&report], list, &only));
     };
-    let Some(ignored) = ignored.as_array() else { return Err(edit.wrong_type("report.ignore", key, "a list of labels")) };
-    if ignored.iter().filter_map(Value::as_str).any(is_it) {
+    let Some(listed) = listed.as_array() else { return Err(edit.no_list(list, key)) };
+    if listed.iter().filter_map(Value::as_str).any(is_it) {
         return Ok(text.to_owned());
     }
-    Ok(edit.push(ignored, &quoted(label)))
+    Ok(edit.push(listed, &quoted(label)))
+}
+
+/// Takes every entry for which `is_it` holds out of a list of `[report]`.
+pub fn delist(text: &str, list: &'static str, is_it: impl Fn(&str) -> bool) -> Result<String, AssignError> {
+    let document = parse(text)?;
+    let edit = Edit { text };
+    let Some(report) = edit.find(document.as_table(), "report")? else { return Ok(text.to_owned()) };
+    let Some((key, listed)) = report.table.get_key_value(list) else { return Ok(text.to_owned()) };
+    let Some(listed) = listed.as_array() else { return Err(edit.no_list(list, key)) };
+    match listed.iter().position(|entry| entry.as_str().is_some_and(&is_it)) {
+        // The next one is found in the text without this one.
+        Some(at) => delist(&edit.pull(listed, at), list, is_it),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn parse(text: &str) -> Result<Document<&str>, AssignError> {
@@ -161,6 +175,29 @@ impl Edit<'_> {
         let (before, after) = if comma { ("", ",") } else { (",", "") };
         let (line, newline) = (&self.text[last.end..next], self.newline());
         format!("{}{before}{line}{indent}{element}{after}{newline}{}", &self.text[..last.end], &self.text[next..])
+    }
+
+    /// Takes an element out of a list, with its comma, and with its line where it has one of its own.
+    fn pull(&self, list: &Array, at: usize) -> String {
+        let spans: Vec<Range<usize>> = list.iter().filter_map(Value::span).collect();
+        let (own, before) = (spans[at].clone(), at.checked_sub(1).map(|before| spans[before].end));
+        let (start, next) = (self.text[..own.start].rfind('\n').map_or(0, |end| end + 1), self.next_line(own.end));
+        let end = list.span().unwrap_or_default().end;
+        // A comma at the beginning of a later line would be one too many.
+        let is_within = |next: usize| next < end && !self.text[next..end].trim_start().starts_with(',');
+        match (before, spans.get(at + 1)) {
+            (_, Some(after)) => self.replaced(own.start..after.start, ""),
+            (None, None) => self.replaced(list.span().unwrap_or_default(), "[]"),
+            // A comma after the one before may stay, and so may the comments behind it.
+            (Some(before), None) if start > before && self.text[start..own.start].trim().is_empty() && is_within(next) => {
+                self.replaced(start..next, "")
+            }
+            (Some(before), None) => self.replaced(before..own.end, ""),
+        }
+    }
+
+    fn no_list(&self, list: &'static str, key: &Key) -> AssignError {
+        self.wrong_type(&format!("report.{list}"), key, "a list of labels")
     }
 
     /// The end of the text under the last header of a section: the header of the section or of one of its tables.

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Raw;
 
 const NAMES: [&str; 5] = ["Dog", "Smoke detector, smoke alarm", "Fire alarm", "Cat", "Zing"];
 
@@ -106,6 +105,42 @@ fn a_label_without_a_table_gets_one_after_the_last() {
     "#);
     insta::assert_snapshot!(dog("labels = { Cat = { release = 0.1 } }"), @r#"labels = { Cat = { release = 0.1 }, "Dog" = { threshold = 0.05, release = 0.01 } }"#);
     insta::assert_snapshot!(dog("labels = {}\n"), @r#"labels = { "Dog" = { threshold = 0.05, release = 0.01 } }"#);
+}
+
+#[test]
+fn a_label_is_reported_or_left_out_by_the_list_that_decides() {
+    let report = |label: &str| Assignment::Report { label: label.to_owned() };
+    let leave = |label: &str| Assignment::LeaveOut { label: label.to_owned() };
+    // The preset `home` has Dog, and not Zing.
+    assert_eq!(assigned("", leave("Dog")), "[report]\nignore = [\"Dog\"]\n");
+    assert_eq!(assigned("[report]\nignore = [\"dog\", \"Cat\"]\n", report("Dog")), "[report]\nignore = [\"Cat\"]\n");
+    assert_eq!(assigned("", report("Dog")), "");
+    assert_eq!(assigned("", report("Zing")), "[report]\ninclude = [\"Zing\"]\n");
+    assert_eq!(assigned("[report]\ninclude = [\"Zing\"]\n", leave("Zing")), "[report]\ninclude = []\n");
+    assert_eq!(assigned("", leave("Zing")), "");
+    // A list of labels decides alone.
+    let list = "[report]\nlabels = [\"Dog\", \"Cat\"]\n";
+    assert_eq!(assigned(list, report("Zing")), "[report]\nlabels = [\"Dog\", \"Cat\", \"Zing\"]\n");
+    assert_eq!(assigned(list, leave("Cat")), "[report]\nlabels = [\"Dog\"]\n");
+    assert_eq!(assigned(list, leave("Zing")), list);
+    assert_eq!(assigned("[report]\npreset = \"all\"\n", leave("Zing")), "[report]\npreset = \"all\"\nignore = [\"Zing\"]\n");
+}
+
+#[test]
+fn an_entry_goes_with_its_comma_and_its_line() {
+    let taken = |text: &str| {
+        let text = assigned(&format!("[report]\nignore = {text}\n"), Assignment::Report { label: "Cat".to_owned() });
+        assert!(Raw::parse(&text, None).validate(&labels()).is_ok(), "{text}");
+        text.trim_start_matches("[report]\nignore = ").trim_end().to_owned()
+    };
+    assert_eq!(taken("[\"cat\"]"), "[]");
+    assert_eq!(taken("[\"Cat\", \"/m/3\", \"Dog\"] # mine"), "[\"Dog\"] # mine");
+    assert_eq!(taken("[\"Dog\", \"Cat\",]"), "[\"Dog\",]");
+    assert_eq!(taken("[\n  \"Dog\", # all day\n  \"Cat\" # too\n]"), "[\n  \"Dog\", # all day\n]");
+    assert_eq!(taken("[\n  \"Dog\", # all day\n  \"Cat\", # too\n  # end\n]"), "[\n  \"Dog\", # all day\n  # end\n]");
+    assert_eq!(taken("[\n  \"Cat\", # too\n  \"Dog\"\n]"), "[\n  \"Dog\"\n]");
+    assert_eq!(taken("[\n  \"Dog\"\n  , \"Cat\"\n]"), "[\n  \"Dog\"\n]");
+    assert_eq!(taken("[\n  \"Dog\",\n  \"Cat\"\n  , # odd\n]"), "[\n  \"Dog\"\n  , # odd\n]");
 }
 
 #[test]

@@ -61,9 +61,11 @@ section! {
         /// `http_token`. An address that other machines can reach requires a token.
         #[schemars(length(min = 1))]
         token_file: Option<String> = None,
-        /// Host names under which browsers may reach it beside `localhost` and the address itself, such as that of a proxy before
-        /// it.
+        /// Host names under which browsers may reach it beside `localhost`, the machine's own names and the address itself, such
+        /// as that of a proxy before it.
         hosts: Vec<String> = Vec::new(),
+        /// Whether `/healthz` answers without the access token: whether every source is heard, but not which sources there are.
+        public_health: bool = false,
     }
 }
 

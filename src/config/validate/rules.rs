@@ -33,8 +33,14 @@ impl Check<'_> {
     /// The rules, the labels that are ignored, and where each label's threshold comes from.
     pub(super) fn rules(&mut self) -> (Vec<Rule>, Vec<usize>, Vec<Origin>) {
         let raw = self.raw;
-        let reported = self.reported();
+        let mut reported = self.reported();
+        let included = self.label_list("report.include", &raw.report.include.value, raw.report.include.line);
         let ignored = self.label_list("report.ignore", &raw.report.ignore.value, raw.report.ignore.line);
+        for label in &included {
+            if !reported.contains(label) {
+                reported.push(*label);
+            }
+        }
         let named = raw.report.labels.value.is_some();
         let merge = raw.report.merge.value;
         if let Some(sure) = raw.report.sure.value.filter(|sure| !SURE_RANGE.contains(sure)) {
@@ -73,7 +79,7 @@ impl Check<'_> {
         let mut rules = Vec::new();
         for label in reported.iter().copied() {
             // A label in a group is reported under the group's name, and under its own only if the report names it.
-            if ignored.contains(&label) || (grouped.contains(&label) && !named) {
+            if ignored.contains(&label) || (grouped.contains(&label) && !named && !included.contains(&label)) {
                 continue;
             }
             let gate = self.label_gate(label, &by_label);

@@ -101,6 +101,7 @@ impl Check<'_> {
             listen: listen?,
             token_file: raw.token_file.value.as_ref().map(PathBuf::from),
             hosts: raw.hosts.value.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            public_health: raw.public_health.value,
         })
     }
 }

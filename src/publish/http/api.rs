@@ -24,6 +24,9 @@ use crate::publish::shared::Shared;
 use crate::publish::wire::{Body, Line, Request};
 use crate::stats::sink::SinkStats;
 
+/// The most labels a source that `top` tells.
+const MAX_K: u64 = 10_000;
+
 /// The state that all handlers share.
 #[derive(Debug)]
 pub struct Api {
@@ -107,8 +110,13 @@ pub async fn status(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 pub async fn top(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let mut fields = Map::new();
     for (key, value) in pairs(query.as_deref())? {
-        let number = value.parse::<u64>().map_or(Value::String(value), Value::from);
-        fields.insert(key, number);
+        let number = value.parse::<u64>().ok();
+        if key == "k" && number.is_none_or(|number| number > MAX_K) {
+            return Err(Problem::bad_request(format!("k must be a whole number from 0 to {MAX_K}, but it is {value:?}")));
+        }
+        if fields.insert(key.clone(), number.map_or(Value::String(value), Value::from)).is_some() {
+            return Err(Problem::bad_request(format!("{key} is given twice")));
+        }
     }
     api.answer(request("top", fields)?).await
 }

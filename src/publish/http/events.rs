@@ -26,7 +26,7 @@ use super::websocket;
 use crate::publish::hub::{Delivery, Subscription};
 use crate::publish::shared::down;
 use crate::publish::subscribe::StreamStart;
-use crate::publish::wire::Request;
+use crate::publish::wire::{Line, Request};
 
 /// The longest time without a message, so that no proxy takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -53,7 +53,10 @@ fn wanted(query: Option<&str>, headers: &HeaderMap) -> Result<Request, Problem> 
             "label" => labels.push(value),
             "source" => sources.push(value),
             "type" => types.push(value),
-            "min_score" => min_score = value.parse().map_err(|_| bad("min_score", "a number from 0 to 1", &value))?,
+            "min_score" => {
+                let number = value.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+                min_score = number.ok_or_else(|| bad("min_score", "a number from 0 to 1", &value))?;
+            }
             "confirmed" => confirmed = value.parse().map_err(|_| bad("confirmed", "true or false", &value))?,
             "since" => since = Some(value.parse().map_err(|_| bad("since", "a whole number", &value))?),
             "instance" => instance = Some(value),
@@ -87,10 +90,11 @@ pub async fn events(
         let upgrade = upgrade.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
         return websocket::accept(api, place, &request, upgrade);
     }
-    let (mut subscription, _) = api.shared.hub.connect();
+    let (mut subscription, seq) = api.shared.hub.connect();
+    let hello = api.shared.hello(seq);
     let start = api.shared.subscribe(&mut subscription, &request)?;
     let (chunks, body) = mpsc::channel(1);
-    tokio::spawn(feed(api, subscription, start, chunks));
+    tokio::spawn(feed(api, subscription, (hello, start), chunks));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         // A proxy that buffers the answer would hold events back.
@@ -100,10 +104,13 @@ pub async fn events(
 }
 
 /// Hands one stream its events, until the client goes, or until the sink is to stop and all that waits has been handed over.
-async fn feed(api: Arc<Api>, mut subscription: Subscription, start: StreamStart, chunks: mpsc::Sender<Bytes>) {
+async fn feed(api: Arc<Api>, mut subscription: Subscription, start: (Line, StreamStart), chunks: mpsc::Sender<Bytes>) {
     let mut stop = api.stop.clone();
     let mut chunk = String::from("retry: 2000\n\n");
-    push_start(&mut chunk, &api, &start);
+    // Its number is no id: a client that is cut off before the replay must not ask from there on.
+    push_event(&mut chunk, &api, None, "hello", &start.0.to_line());
+    api.count_sent();
+    push_start(&mut chunk, &api, &start.1);
     loop {
         if chunks.send(chunk.into()).await.is_err() {
             return;
@@ -211,6 +218,8 @@ mod tests {
         for (query, last, said) in [
             ("lable=Dog", None, "there is no parameter \"lable\""),
             ("min_score=high", None, "min_score must be a number from 0 to 1"),
+            ("min_score=NaN", None, "min_score must be a number from 0 to 1"),
+            ("min_score=1.1", None, "min_score must be a number from 0 to 1"),
             ("since=-1", None, "since must be a whole number"),
             ("", Some("x@y"), "Last-Event-ID must be the id of an event"),
         ] {

@@ -20,6 +20,12 @@ use super::sessions::{self, COOKIE, Hash, Sessions, hash};
 use crate::publish::access::Access;
 use crate::publish::settings::{HttpConfig, Listen};
 
+mod host;
+
+/// Marks a request for the health that brought no access token: it may know whether all is well, and no names.
+#[derive(Debug, Clone, Copy)]
+pub struct Nameless;
+
 /// The least length of an access token, in characters.
 const MIN_TOKEN: usize = 16;
 
@@ -32,31 +38,44 @@ pub struct Guard {
     token: Option<Hash>,
     /// Which peers of a Unix socket may change the daemon where there is no token.
     access: Access,
+    /// Whether `/healthz` needs no token.
+    is_health_public: bool,
     sessions: Sessions,
+}
+
+/// Judges an access token for the address of a configuration.
+///
+/// # Errors
+/// One sentence, where the token is too short or its lack would let other machines in.
+pub fn judge(config: &HttpConfig, token: Option<&str>) -> Result<(), String> {
+    if token.is_some_and(|token| token.chars().count() < MIN_TOKEN) {
+        return Err(format!("the access token is too short; it must have at least {MIN_TOKEN} characters"));
+    }
+    match &config.listen {
+        Listen::Tcp(address) if !address.ip().is_loopback() && token.is_none() => Err(format!(
+            "{address} can be reached from other machines, and there is no access token; set token_file under [sinks.http], or listen on 127.0.0.1"
+        )),
+        Listen::Tcp(_) | Listen::Unix(_) => Ok(()),
+    }
 }
 
 impl Guard {
     /// The rules of a configuration with its access token.
     ///
     /// # Errors
-    /// One sentence, where the token is too short or its lack would let other machines in.
+    /// Those of [`judge`].
     pub fn new(config: &HttpConfig, token: Option<&str>, access: Access) -> Result<Self, String> {
-        if token.is_some_and(|token| token.chars().count() < MIN_TOKEN) {
-            return Err(format!("the access token is too short; it must have at least {MIN_TOKEN} characters"));
-        }
+        judge(config, token)?;
         let hosts = match &config.listen {
             Listen::Tcp(address) => {
-                if !address.ip().is_loopback() && token.is_none() {
-                    return Err(format!(
-                        "{address} can be reached from other machines, and there is no access token; set token_file under [sinks.http], or listen on 127.0.0.1"
-                    ));
-                }
                 let own = if address.ip().is_unspecified() { None } else { Some(address.ip().to_string()) };
-                Some(["localhost".to_owned()].into_iter().chain(own).chain(config.hosts.iter().cloned()).collect())
+                let all = ["localhost".to_owned()].into_iter().chain(own).chain(host::machine_names());
+                Some(all.chain(config.hosts.iter().cloned()).collect())
             }
             Listen::Unix(_) => None,
         };
-        Ok(Self { hosts, token: token.map(hash), access, sessions: Sessions::default() })
+        let (token, is_health_public) = (token.map(hash), config.public_health);
+        Ok(Self { hosts, token, access, is_health_public, sessions: Sessions::default() })
     }
 
     /// The refusal of a request by its host and its origin; `None` where it may go on.
@@ -67,11 +86,7 @@ impl Guard {
         if let Some(hosts) = &self.hosts
             && !host.is_some_and(|host| is_own(hosts, host, self.token.is_some()))
         {
-            return Some(Problem::new(
-                StatusCode::MISDIRECTED_REQUEST,
-                "unknown_host",
-                "this host's name is not served here; name it in hosts under [sinks.http]",
-            ));
+            return Some(host::unknown(host));
         }
         // A page of another site may neither read nor change anything. It may open no WebSocket either, which browsers allow any
         // page to do.
@@ -156,11 +171,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
 /// Whether a `Host` header names one of these hosts. With a token any IP address passes, because DNS rebinding does not bring the
 /// token.
 fn is_own(hosts: &[String], header: &str, with_token: bool) -> bool {
-    let name = match header.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => header,
-    };
-    let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name).to_ascii_lowercase();
+    let name = host::name_in(header);
     let is_address = || name.parse::<IpAddr>().is_ok_and(|address| with_token || address.is_loopback());
     hosts.contains(&name) || is_address()
 }
@@ -189,6 +200,9 @@ fn set_cookie(value: &str, seconds: u64, headers: &HeaderMap) -> String {
 /// the type of the answer, to frame it, to cache it, or to load anything for it.
 pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.refuse_site(request.method(), request.headers()) {
+        Some(problem) if problem.code() == host::UNKNOWN && host::wants_page(request.headers()) => {
+            host::page(single(request.headers(), header::HOST).ok().flatten())
+        }
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };
@@ -206,8 +220,12 @@ pub async fn check_site(State(guard): State<Arc<Guard>>, request: Request, next:
 }
 
 /// Middleware that refuses requests without the access token, and changes by peers that may not make them.
-pub async fn check_token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub async fn check_token(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     if !guard.is_authorized(request.headers(), Instant::now()) {
+        if guard.is_health_public && request.uri().path() == "/healthz" {
+            request.extensions_mut().insert(Nameless);
+            return next.run(request).await;
+        }
         let message = "an access token is needed: Authorization: Bearer TOKEN";
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
         return ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response();

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::api::Api;
+use super::guard::Nameless;
 use crate::stats::{SourceState, SourceStats, Stats};
 
 /// The interval at which the counters are read.
@@ -42,7 +43,7 @@ struct SourceProgress {
 pub struct Healthz {
     /// Whether there is a source and every source is healthy.
     healthy: bool,
-    /// The health of each source.
+    /// The health of each source; empty for those who bring no access token where one is needed (`public_health`).
     sources: Vec<SourceHealth>,
 }
 
@@ -107,8 +108,11 @@ pub async fn watch(api: &Api) {
 }
 
 /// `GET /healthz`
-pub async fn healthz(State(api): State<Arc<Api>>) -> Response {
-    let health = api.health.read(&api.shared.stats, Instant::now());
+pub async fn healthz(State(api): State<Arc<Api>>, nameless: Option<Extension<Nameless>>) -> Response {
+    let mut health = api.health.read(&api.shared.stats, Instant::now());
+    if nameless.is_some() {
+        health.sources.clear();
+    }
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()
 }

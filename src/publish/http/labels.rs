@@ -1,5 +1,5 @@
 //! The labels and their thresholds. `GET` lists all labels with their effective thresholds, and `PATCH` changes the thresholds of
-//! one, on request also in the configuration file.
+//! one, on request also in the configuration file. `PUT` says in the configuration file whether one is reported.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::api::{Api, fields, request};
 use super::problem::Problem;
-use crate::control::ThresholdChange;
+use crate::control::{Reporting, ThresholdChange};
 use crate::detect::rule;
 use crate::event::Subject;
 use crate::publish::shared::Directory;
@@ -79,6 +79,27 @@ fn all(directory: &Directory) -> Labels {
 /// `GET /api/v1/labels`
 pub async fn list(State(api): State<Arc<Api>>) -> Json<Labels> {
     Json(all(&api.shared.directory()))
+}
+
+/// `PUT /api/v1/labels/{slug}/reported`
+pub async fn choose(
+    State(api): State<Arc<Api>>,
+    slug: Result<UrlPath<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Label>, Problem> {
+    let UrlPath(slug) = slug.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let mut fields = fields(&headers, &body)?;
+    let wanted = match (fields.remove("reported"), fields.is_empty()) {
+        (Some(Value::Bool(true)), true) => Reporting::Reported,
+        (Some(Value::Bool(false)), true) => Reporting::LeftOut,
+        _ => return Err(Problem::bad_request("this takes the field \"reported\", true or false, and no other")),
+    };
+    let name = api.shared.subject(&slug)?.name.clone();
+    let not_saved = |sentence| Problem::new(StatusCode::CONFLICT, "not_saved", sentence);
+    api.shared.choose(name.clone(), wanted).await.map_err(not_saved)?;
+    let chosen = all(&api.shared.directory()).labels.into_iter().find(|label| label.label == name);
+    chosen.map(Json).ok_or_else(|| not_saved(format!("{name:?} is gone from the configuration that was loaded")))
 }
 
 /// `PATCH /api/v1/labels/{slug}`

@@ -40,8 +40,19 @@ mod tally;
 mod websocket;
 mod write_timeout;
 
+/// The environment variable with the access token, and systemd's credential.
+const TOKEN_VARIABLE: &str = "MIMID_HTTP_TOKEN";
+const TOKEN_CREDENTIAL: &str = "http_token";
 /// The pause before the next attempt to listen.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Judges what a start of the sink would: the access token for the address.
+///
+/// # Errors
+/// The reason why nothing would be served, as one sentence.
+pub(crate) fn judge(config: &HttpConfig) -> Result<(), String> {
+    guard::judge(config, secret::read(config.token_file.as_deref(), TOKEN_VARIABLE, TOKEN_CREDENTIAL)?.as_deref())
+}
 
 /// Serves until the sink is to stop. A failure is shown in the log and in `status`, and the next attempt follows after a pause.
 pub async fn run(config: HttpConfig, mut context: Context) {
@@ -65,7 +76,7 @@ pub async fn run(config: HttpConfig, mut context: Context) {
 /// # Errors
 /// The reason why nothing can be served, as one sentence.
 async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
-    let token = secret::read(config.token_file.as_deref(), "MIMID_HTTP_TOKEN", "http_token")?;
+    let token = secret::read(config.token_file.as_deref(), TOKEN_VARIABLE, TOKEN_CREDENTIAL)?;
     let guard = Arc::new(guard::Guard::new(config, token.as_deref(), context.shared.access)?);
     let listener = server::HttpListener::bind(&config.listen).await?;
     if context.stats.rise() {

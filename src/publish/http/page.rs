@@ -48,6 +48,7 @@ const FILES: &[PageFile] = files![
     "events.js" SCRIPT "events.js",
     "memory.js" SCRIPT "memory.js",
     "meter.js" SCRIPT "meter.js",
+    "notify.js" SCRIPT "notify.js",
     "scale.js" SCRIPT "scale.js",
     "sounds.js" SCRIPT "sounds.js",
     "spectrogram.js" SCRIPT "spectrogram.js",
@@ -55,6 +56,22 @@ const FILES: &[PageFile] = files![
     "en.json" TABLE "languages/en.json",
     "ja.json" TABLE "languages/ja.json",
 ];
+
+/// The documentation that the page leads to, as it is in `docs/`.
+const DOCUMENTS: [(&str, &str); 4] = [
+    ("configuration.md", include_str!("../../../docs/configuration.md")),
+    ("hearing.md", include_str!("../../../docs/hearing.md")),
+    ("http.md", include_str!("../../../docs/http.md")),
+    ("tuning.md", include_str!("../../../docs/tuning.md")),
+];
+
+/// `GET /docs/{document}`
+pub async fn document(Path(name): Path<String>) -> Response {
+    match DOCUMENTS.iter().find(|(document, _)| *document == name) {
+        Some((_, text)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], *text).into_response(),
+        None => Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such document").into_response(),
+    }
+}
 
 /// `GET /`
 pub async fn page(headers: HeaderMap) -> Response {
@@ -149,8 +166,9 @@ mod tests {
         let english = languages().find(|(name, _)| *name == "en.json").unwrap().1;
         let text: String = FILES.iter().filter(|file| [HTML, SCRIPT].contains(&file.kind)).map(|file| file.text).collect();
         // Some keys are composed.
-        let made =
-            |key: &str| ["why_", "legend_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")));
+        let made = |key: &str| {
+            ["why_", "legend_", "choose_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")))
+        };
         let of_a_slider = |key: &str| key.strip_suffix("_of").is_some_and(|name| text.contains(&format!("\"{name}\"")));
         for key in keys(&english["interface"]) {
             assert!(text.contains(&format!("\"{key}\"")) || made(&key) || of_a_slider(&key), "nothing uses {key}");

@@ -37,6 +37,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// The code for programs.
+    pub fn code(&self) -> &'static str {
+        self.body.code
+    }
+
     /// The sentence for people.
     #[cfg(test)]
     pub fn message(&self) -> &str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post, put};
 
 use super::api::{self, Api};
 use super::problem::Problem;
@@ -19,6 +19,7 @@ pub fn open() -> Vec<Route> {
     vec![
         ("/", "get", get(page::page)),
         ("/page/{part}", "get", get(page::part)),
+        ("/docs/{document}", "get", get(page::document)),
         ("/api/v1/login", "post", post(api::log_in)),
         ("/api/v1/logout", "post", post(api::log_out)),
     ]
@@ -35,6 +36,7 @@ pub fn closed() -> Vec<Route> {
         ("/api/v1/config", "get", get(api::config)),
         ("/api/v1/labels", "get", get(labels::list)),
         ("/api/v1/labels/{slug}", "patch", patch(labels::change)),
+        ("/api/v1/labels/{slug}/reported", "put", put(labels::choose)),
         ("/api/v1/pause", "post", post(api::pause)),
         ("/api/v1/resume", "post", post(api::resume)),
         ("/api/v1/reload", "post", post(api::reload)),

@@ -30,11 +30,12 @@ pub fn accept(
     request: &Request,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let (mut subscription, _) = api.shared.hub.connect();
+    let (mut subscription, seq) = api.shared.hub.connect();
+    let hello = api.shared.hello(seq);
     let start = api.shared.subscribe(&mut subscription, request)?;
     let upgrade = upgrade.max_message_size(MAX_LINE).max_frame_size(MAX_LINE);
     Ok(upgrade.on_upgrade(async move |socket| {
-        hold(&api, place, talk(&api, socket, subscription, start)).await;
+        hold(&api, place, talk(&api, socket, subscription, (hello, start))).await;
     }))
 }
 
@@ -53,8 +54,14 @@ pub async fn hold(api: &Api, place: Arc<ConnectionPlace>, talk: impl Future<Outp
     drop(place);
 }
 
-async fn talk(api: &Api, mut socket: WebSocket, mut subscription: Subscription, start: StreamStart) -> Result<(), axum::Error> {
+async fn talk(
+    api: &Api,
+    mut socket: WebSocket,
+    mut subscription: Subscription,
+    (hello, start): (Line, StreamStart),
+) -> Result<(), axum::Error> {
     let mut stop = api.stop.clone();
+    send_line(api, &mut socket, &hello).await?;
     send_start(api, &mut socket, start).await?;
     let mut may_ask_at = tokio::time::Instant::now();
     loop {

@@ -75,18 +75,7 @@ impl Connection {
 
     async fn talk(&mut self, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
         let (mut subscription, seq) = self.shared.hub.connect();
-        let directory = self.shared.directory();
-        let names = {
-            let sources = self.shared.stats.sources.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            sources.iter().map(|source| source.name.to_string()).collect()
-        };
-        let hello = Body::Hello {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            instance: self.shared.hub.instance.to_string(),
-            model: directory.model.clone(),
-            sources: names,
-        };
-        self.send_line(Line { seq: Some(seq), ..Line::new(Timestamp::now(), hello) }).await?;
+        self.send_line(self.shared.hello(seq)).await?;
         let mut open = true;
         loop {
             let may_ask = self.asked.1 < RATE;

@@ -305,7 +305,9 @@ async fn requests_reach_the_pipeline_and_its_answers_the_client() {
                     }
                 })),
                 Control::Query(Query::Top { reply, .. }) => drop(reply.send(Vec::new())),
-                Control::Query(Query::View { .. }) | Control::Save { .. } => panic!("no request of the socket asks for it"),
+                Control::Query(Query::View { .. }) | Control::Save { .. } | Control::Choose { .. } => {
+                    panic!("no request of the socket asks for it")
+                }
                 Control::Query(Query::Peaks { since, floor, reply }) => {
                     assert_eq!((since, floor), (Some(7), 0.5));
                     let (sources, peaks) = (vec![], vec![]);

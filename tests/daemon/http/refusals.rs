@@ -108,6 +108,40 @@ fn other_hosts_other_sites_and_tricks_are_refused() {
 }
 
 #[test]
+fn the_machine_s_own_names_are_served_and_another_is_told_the_setting() {
+    let server = Server::start("");
+    let host = |host: &str, more: &str| server.raw(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"));
+    let own = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let short = own.split('.').next().unwrap();
+    for own in [own.clone(), short.to_uppercase(), format!("{short}.local:8787")] {
+        assert_eq!(host(&own, "").status, 200, "{own}");
+    }
+    let page = host("ears.example:8787", "Accept: text/html,application/xhtml+xml;q=0.9\r\n");
+    assert_eq!(page.status, 421);
+    assert!(page.head.contains("content-type: text/html") && page.head.contains("default-src 'none'"), "{}", page.head);
+    assert!(page.body.contains("<pre>[sinks.http]\nhosts = [\"ears.example\"]</pre>"), "{}", page.body);
+    let odd = host("<script>", "Accept: text/html\r\n");
+    assert!(odd.status == 421 && !odd.body.contains("<script>"), "{odd:?}");
+    let told = host("ears.example", "").json();
+    assert!(told["message"].as_str().unwrap().contains("hosts = [\"ears.example\"]"), "{told}");
+}
+
+#[test]
+fn the_health_may_be_asked_without_a_token_and_names_no_source_then() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "a token of the tests").unwrap();
+    let token = format!("token_file = \"{}\"\n", folder.path().join("token").display());
+    let closed = Server::start(&token);
+    assert_eq!(closed.get("/healthz").status, 401);
+    let server = Server::start(&format!("{token}public_health = true\n"));
+    let health = server.get("/healthz");
+    assert_eq!((health.status, health.json()), (200, json!({"healthy": true, "sources": []})));
+    assert_eq!(server.get("/api/v1/status").status, 401);
+    let known = server.ask("GET", "/healthz", "Authorization: Bearer a token of the tests\r\n", "").json();
+    assert_eq!(known["sources"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn who_asks_slowly_is_not_waited_for() {
     let server = Server::start("");
     let open = |text: &str| {

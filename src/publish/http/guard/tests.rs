@@ -11,7 +11,7 @@ fn guard(listen: &str, token: Option<&str>) -> Result<Guard, String> {
         Some(path) => Listen::Unix(PathBuf::from(path)),
         None => Listen::Tcp(listen.parse().unwrap()),
     };
-    let config = HttpConfig { listen, token_file: None, hosts: vec!["mimid.example".to_owned()] };
+    let config = HttpConfig { listen, token_file: None, hosts: vec!["mimid.example".to_owned()], public_health: false };
     Guard::new(&config, token, Access::new(None))
 }
 

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { daemon } from "./daemon.js";
 import { css, el, fit, say } from "./dom.js";
+import * as notify from "./notify.js";
 import { MARKS, place, scoreAt } from "./scale.js";
 import { nameOf, score, t } from "./words.js";
 
@@ -13,6 +14,8 @@ const GAP_MS = 700;
 const MARGIN = 9;
 /** The number of steps of a slider. */
 const STEPS = 200;
+/** How far a key moves a slider. Browsers disagree about the arrows of a vertical one: here Right is up everywhere. */
+const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: STEPS / 10, PageDown: -STEPS / 10, Home: -STEPS, End: STEPS };
 /** The least time between two requests while a slider is dragged. */
 const SET_EVERY_MS = 80;
 
@@ -31,6 +34,8 @@ export class Curve {
   #save = el("button", { type: "button", class: "button strong", onclick: () => this.#keep() });
   #undo = el("button", { type: "button", class: "button", onclick: () => this.#takeBack() });
   #test = el("button", { type: "button", class: "button", onclick: () => this.#sendTest() });
+  #report = el("input", { type: "checkbox", onchange: () => this.#choose() });
+  #notify = el("input", { type: "checkbox", onchange: () => this.#askToNotify() });
   #why = el("p", { class: "why" });
   #legend = el("dl", { class: "legend" });
 
@@ -38,7 +43,7 @@ export class Curve {
     this.#slug = slug;
     const label = daemon.labels.get(slug);
     const slider = (key) => {
-      const input = el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-orientation": "vertical", class: key, oninput: () => this.#move(key) });
+      const input = el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-orientation": "vertical", class: key, oninput: () => this.#move(key), onkeydown: (pressed) => this.#press(pressed, key) });
       const output = el("output");
       return { key, input, output, column: el("label", { class: "slider" }, el("span", { class: "title" }), el("span", { class: "track" }, input), output) };
     };
@@ -46,7 +51,10 @@ export class Curve {
     this.#before = this.#inForce();
     const plot = el("div", { class: "plot" }, this.#canvas, ...this.#sliders.map(({ column }) => column));
     const buttons = this.#sliders.length > 0 ? [this.#save, this.#undo, this.#test] : [];
-    this.element = el("div", { class: "inspector" }, this.#why, plot, this.#legend, el("div", { class: "actions" }, ...buttons, this.#note));
+    const choice = (name, input) => el("label", { class: `check ${name}` }, input, el("span"));
+    // A group, and a label in one, is reported as the configuration says.
+    const choices = [...(label.mid !== null && label.group === null ? [choice("report", this.#report)] : []), choice("notify", this.#notify)];
+    this.element = el("div", { class: "inspector" }, this.#why, plot, this.#legend, el("div", { class: "choices" }, ...choices), el("div", { class: "actions" }, ...buttons, this.#note));
     this.speak();
     this.follow();
   }
@@ -60,8 +68,12 @@ export class Curve {
     }
     const seconds = Math.round((daemon.shape?.two_sided_lag_ms ?? 3_000) / 1_000);
     this.#legend.replaceChildren(
-      ...["causal", "confirmed"].flatMap((curve) => [el("dt", { class: curve }), el("dd", {}, t(`legend_${curve}`, { seconds }))]),
+      ...["causal", "confirmed", ...this.#sliders.map(({ key }) => key)].flatMap((curve) => [el("dt", { class: curve }), el("dd", {}, t(`legend_${curve}`, { seconds }))]),
     );
+    for (const name of ["report", "notify"]) {
+      const text = this.element.querySelector(`.${name} span`);
+      if (text !== null) say(text, t(`choose_${name}`));
+    }
     for (const [button, key] of [[this.#save, "save"], [this.#undo, "undo"], [this.#test, "test"]]) say(button, t(key));
     this.follow();
   }
@@ -77,6 +89,8 @@ export class Curve {
     }
     this.#save.hidden = this.#undo.hidden = this.#moved.size === 0;
     this.#test.hidden = this.#moved.size > 0;
+    this.#report.checked = daemon.labels.get(this.#slug)?.reported === "yes";
+    this.#notify.checked = notify.isWanted(this.#slug);
     this.draw();
   }
 
@@ -175,6 +189,34 @@ export class Curve {
 
   #isMoving() {
     return this.#sending !== null || this.#waiting !== null;
+  }
+
+  /** Moves a slider by a key. */
+  #press(pressed, key) {
+    const by = KEYS[pressed.key];
+    if (by === undefined || pressed.ctrlKey || pressed.altKey || pressed.metaKey) return;
+    pressed.preventDefault();
+    const { input } = this.#sliders.find((slider) => slider.key === key);
+    const before = input.value;
+    input.value = Number(before) + by;
+    if (input.value !== before) this.#move(key);
+  }
+
+  /** Has the daemon report the label, or not; the configuration file says so from then on. */
+  async #choose() {
+    try {
+      await daemon.report(this.#slug, this.#report.checked);
+      say(this.#note, t("saved", { file: daemon.status.config }));
+    } catch (error) {
+      say(this.#note, error.message);
+    }
+    this.follow();
+  }
+
+  async #askToNotify() {
+    const refusal = await notify.want(this.#slug, this.#notify.checked);
+    say(this.#note, refusal === null ? "" : t(refusal));
+    this.follow();
   }
 
   /** Takes a slider's new value, which is set at once. While an answer is outstanding, only the last value is kept. */

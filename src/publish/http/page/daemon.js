@@ -86,6 +86,12 @@ class Daemon extends EventTarget {
     this.#tell("thresholds", slug);
   }
 
+  /** Has a label reported, or not, and the configuration file say so. */
+  async report(slug, reported) {
+    await ask("PUT", `/api/v1/labels/${encodeURIComponent(slug)}/reported`, { reported });
+    await this.loadLabels();
+  }
+
   /** The newest scores of a label: `{score, two_sided, why}`, where `score` is the causal and `two_sided` the confirmed one. */
   scoreOf(slug) {
     return this.minute.at(-1)?.bySlug.get(slug);
@@ -106,8 +112,8 @@ class Daemon extends EventTarget {
 
   #take(line) {
     this.#back();
-    // `subscribed` comes before the replayed lines and has a higher number than they have.
-    if (line.seq !== undefined && line.type !== "subscribed") this.#seq = line.seq;
+    // `hello` and `subscribed` come before the replayed lines and have a higher number than they have.
+    if (line.seq !== undefined && !["hello", "subscribed"].includes(line.type)) this.#seq = line.seq;
     const [family, part] = line.type.split(".");
     if (line.type === "subscribed") this.#subscribed(line);
     else if (line.type === "heartbeat") this.#setClock(line.ts);

@@ -7,12 +7,15 @@ import { byId, el, restyle, say } from "./dom.js";
 import * as events from "./events.js";
 import { recall, remember } from "./memory.js";
 import * as meter from "./meter.js";
+import * as notify from "./notify.js";
 import * as sounds from "./sounds.js";
 import { Spectrogram } from "./spectrogram.js";
 import { LANGUAGES, nameOf, onLanguage, speak, spoken, t, time } from "./words.js";
 
 /** The time between two descriptions of the spectrogram for screen readers. */
 const DESCRIBE_EVERY_MS = 5_000;
+/** The time that a source has for its first sound after it was opened. */
+const FIRST_SOUND_MS = 3_000;
 /** The time between two drawings for users who prefer reduced motion. */
 const STILL_MS = 1_000;
 
@@ -22,6 +25,7 @@ const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 let described = -Infinity;
 let drawn = 0;
 let heardAt = 0;
+let stateBefore = null;
 
 /** The events of the chosen source that are shown. */
 const ownEvents = () => [...daemon.events.values()].filter((event) => event.source === daemon.source && events.isWanted(event));
@@ -50,15 +54,28 @@ function tellNoSound() {
   if (source === undefined || !daemon.answers) empty.hidden = true;
   else {
     empty.hidden = false;
-    say(empty, daemon.status.paused ? t("no_sound_paused") : source.reason ?? t("no_sound_lost", { source: source.name }));
+    if (daemon.status.paused) say(empty, t("no_sound_paused"));
+    else if (isOpening(source)) say(empty, t("state_opening"));
+    else say(empty, source.reason ?? t("no_sound_lost", { source: source.name }));
   }
   meter.rest();
+}
+
+/** Whether a source is about to be heard: it is being opened, or was paused until just now. */
+const isOpening = ({ state }) => state === "opening" || state === "paused";
+
+/** Gives a source that was opened just now the time for its first sound. */
+function awaitSound() {
+  const state = daemon.status?.sources.find(({ name }) => name === daemon.source)?.state;
+  if (state === "live" && stateBefore !== "live") heardAt = performance.now() + FIRST_SOUND_MS;
+  stateBefore = state;
 }
 
 /** Shows the state of the daemon in the header. */
 function tellState() {
   const [pill, status] = [byId("state"), daemon.status];
-  const trouble = status?.sources.filter(({ state }) => state !== "live" && state !== "ended") ?? [];
+  const sources = status?.sources ?? [];
+  const trouble = sources.filter((source) => !["live", "ended"].includes(source.state) && !isOpening(source));
   const paused = status?.paused;
   const until = paused?.until ? { time: time(paused.until, daemon.now(), false) } : null;
   let [kind, words] = ["well", t("state_listening")];
@@ -66,6 +83,7 @@ function tellState() {
   else if (!daemon.answers) [kind, words] = ["away", t("state_away")];
   else if (paused) [kind, words] = ["paused", until === null ? t("state_paused") : t(paused.reason === "quiet_hours" ? "state_quiet" : "state_paused_until", until)];
   else if (trouble.length > 0) [kind, words] = ["trouble", t("state_trouble")];
+  else if (sources.some(isOpening)) [kind, words] = ["away", t("state_opening")];
   pill.dataset.kind = kind;
   say(byId("state-text"), words);
   const notice = byId("notice");
@@ -155,8 +173,10 @@ function follow() {
   sounds.follow();
   events.follow((id) => (spectrogram.marked = id));
   day.follow();
+  notify.follow(sounds.reveal);
   for (const type of ["status", "answers", "source"]) {
     daemon.addEventListener(type, () => {
+      awaitSound();
       tellState();
       offerSources();
     });

@@ -3,7 +3,7 @@
 import { Curve } from "./curve.js";
 import { daemon } from "./daemon.js";
 import { byId, el, say } from "./dom.js";
-import { place } from "./scale.js";
+import { MARKS, place } from "./scale.js";
 import { goesBy, nameOf, score, t } from "./words.js";
 
 /** The least time between two changes of the order, so that rows can be read. */
@@ -64,8 +64,14 @@ class SoundRow {
 
   /** Takes the label's new settings. */
   renew(label) {
+    const hadThresholds = this.#label.threshold !== null;
     this.#label = label;
-    this.curve?.follow();
+    // A label that is reported has sliders, and another has none.
+    if (this.curve && hadThresholds !== (label.threshold !== null)) {
+      const isFocused = this.curve.element.contains(document.activeElement);
+      this.toggle(true);
+      if (isFocused) this.curve.element.querySelector(".report input")?.focus({ preventScroll: true });
+    } else this.curve?.follow();
   }
 
   toggle(isOpen) {
@@ -155,8 +161,19 @@ export function speak() {
   order();
 }
 
+/** Writes the scores under the bars. */
+function drawScale() {
+  const mark = (score) => {
+    const element = el("span", {}, String(score));
+    element.style.insetInlineStart = `${place(score) * 100}%`;
+    return element;
+  };
+  byId("sound-scale").replaceChildren(...MARKS.map(mark));
+}
+
 /** Follows the daemon's state. */
 export function follow() {
+  drawScale();
   filter.addEventListener("input", order);
   which.addEventListener("change", order);
   daemon.addEventListener("labels", renew);

@@ -272,7 +272,8 @@ export class Spectrogram {
         context.fillStyle = css("--on-event");
         context.fillText(label, visible + 7, middle);
       } else {
-        this.#write(context, label, isBefore ? left - wide + 8 : Math.max(right, 0) + 6, middle);
+        // A name begins within the picture, also where it is wider than the room before its bar.
+        this.#write(context, label, isBefore ? Math.max(left - wide, 0) + 8 : Math.max(right, 0) + 6, middle);
       }
       context.globalAlpha = 1;
     }
