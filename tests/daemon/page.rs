@@ -201,7 +201,7 @@ fn which_sounds_are_reported_and_notified_is_chosen_on_the_page() {
     browser.allow_notifications(&served.url());
     browser.wait_for(&row("Speech"));
     let open = |sound: &str, slug: &str| {
-        browser.value("(document.getElementById('sound-which').value = 'all')");
+        browser.value("(document.getElementById('sound-which').value = 'all', document.getElementById('sound-filter').value = '')");
         browser.type_into("#sound-filter", sound);
         browser.wait_for(&format!("document.querySelector('li[data-slug={slug}] button')"));
         browser.value(&format!("document.querySelector('li[data-slug={slug}] button').click()"));
