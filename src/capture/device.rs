@@ -161,9 +161,11 @@ fn default() -> Result<cpal::Device, CaptureError> {
 /// The sentence about a sound server that is there and refuses; `None` where it is not there.
 fn refusal(host: HostId, error: &cpal::Error) -> Option<String> {
     let what = one_line(error);
-    let is_refusal = error.kind() == ErrorKind::PermissionDenied || what.contains("Permission denied");
+    // A server hangs up on who brings no cookie at all. The socket of one that has gone refuses connections.
+    let is_away = matches!(error.kind(), ErrorKind::HostUnavailable | ErrorKind::DeviceNotAvailable)
+        || ["Connection refused", "No such file"].iter().any(|what_for| what.contains(what_for));
     let remedy = "run as its user, or name its cookie in $PULSE_COOKIE, which is pulse/cookie in that user's ~/.config";
-    is_refusal.then(|| format!("{host:?} refuses this user ({what}): {remedy}"))
+    (!is_away && host.name().eq_ignore_ascii_case("pulseaudio")).then(|| format!("{host:?} refuses this user ({what}): {remedy}"))
 }
 
 /// The device with this id, or the only one with this name.

@@ -123,7 +123,10 @@ fn what_is_answered_is_what_is_described() {
     ] {
         let answer = server.ask(&method.to_uppercase(), path, json, body);
         assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
-        let route = path.split('?').next().unwrap().replace("/speech", "/{slug}").replace("/speach", "/{slug}");
+        let route = path.split('?').next().unwrap();
+        let route = ["speech", "speach", "zing", "zign"]
+            .iter()
+            .fold(route.to_owned(), |route, slug| route.replace(&format!("/{slug}"), "/{slug}"));
         let mut response = &described["paths"][&route][method]["responses"][status.to_string()];
         if let Some(reference) = response["$ref"].as_str() {
             response = described.pointer(&reference[1..]).unwrap();

@@ -201,7 +201,8 @@ fn which_sounds_are_reported_and_notified_is_chosen_on_the_page() {
     browser.allow_notifications(&served.url());
     browser.wait_for(&row("Speech"));
     let open = |sound: &str, slug: &str| {
-        browser.value("(document.getElementById('sound-which').value = 'all', document.getElementById('sound-filter').value = '')");
+        browser
+            .value("(document.getElementById('sound-which').value = 'all', document.getElementById('sound-filter').value = '')");
         browser.type_into("#sound-filter", sound);
         browser.wait_for(&format!("document.querySelector('li[data-slug={slug}] button')"));
         browser.value(&format!("document.querySelector('li[data-slug={slug}] button').click()"));
@@ -354,7 +355,9 @@ fn the_program_of_the_readme_prints_events() {
     let program = readme.split("```js\n").nth(1).unwrap().split("```").next().unwrap();
     assert_eq!(program.lines().count(), 5);
     let program = program.replace("127.0.0.1:8787", &served.address);
-    browser.value(&format!("(() => {{ window.printed = []; console.log = (...said) => printed.push(said.join(' ')); {program} }})()"));
+    browser.value(&format!(
+        "(() => {{ window.printed = []; console.log = (...said) => printed.push(said.join(' ')); {program} }})()"
+    ));
     browser.wait_for("window.printed.some((line) => line.includes(' Speech 0.'))");
 }
 

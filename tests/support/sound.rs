@@ -31,6 +31,8 @@ impl Played {
 /// A PulseAudio server with a null sink as its microphone.
 pub struct SoundServer {
     server: Child,
+    /// The user whose server it is; `None` for the tests' own.
+    uid: Option<u32>,
     pub folder: tempfile::TempDir,
 }
 
@@ -38,7 +40,7 @@ impl SoundServer {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Self::command(folder.path()).spawn().expect(NEEDED);
-        let server = Self { server, folder };
+        let server = Self { server, folder, uid: None };
         server.wait_until_up();
         server
     }
@@ -48,7 +50,7 @@ impl SoundServer {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(uid)).unwrap();
         let server = Self::command(folder.path()).uid(uid).gid(uid).spawn().expect(NEEDED);
-        let server = Self { server, folder };
+        let server = Self { server, folder, uid: Some(uid) };
         server.wait_until_up();
         server
     }
@@ -69,6 +71,9 @@ impl SoundServer {
         let mut command = Command::new(name);
         command.env("XDG_RUNTIME_DIR", self.folder.path()).env("HOME", self.folder.path());
         command.stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid);
+        }
         command
     }
 

@@ -82,6 +82,8 @@ export class Curve {
   follow() {
     const inForce = this.#inForce();
     for (const { key, input, output } of this.#sliders) {
+      // A label that is no longer reported has no thresholds.
+      if (typeof inForce[key] !== "number") continue;
       // A slider that is being dragged keeps its place.
       if (!this.#isMoving()) input.value = Math.round(place(inForce[key]) * STEPS);
       say(output, score(inForce[key]));
