@@ -1,7 +1,7 @@
-# make build | run | test | quick | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
+# make build | run | test | quick | api-test | test-home-assistant | deny | endurance | fuzz | bench | lint | deb | deb-test | setup | clean. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test quick deny endurance fuzz bench lint deb deb-test setup packages clean help
+.PHONY: build run test quick api-test test-home-assistant deny endurance fuzz bench lint deb deb-test setup packages clean help
 
 # ONNX Runtime leaves a device id in the home of whoever loads it, the tests' processes among them, if it is not told otherwise.
 export ORT_DISABLE_TELEMETRY := 1
@@ -63,6 +63,23 @@ test: setup
 quick: setup lint
 	$(call tests,--profile quick,--lib --bins --test library --test commands --test allocations)
 
+# Asks the HTTP interface for whatever its description allows and does not, for five minutes: SECONDS=60 is one.
+api-test: SECONDS := 300
+api-test: build
+	@.ci/packages alsa-utils curl
+	@cmp -s tests/api/.venv/ready tests/api/requirements.txt || { \
+		rm -rf tests/api/.venv && python3 -m venv tests/api/.venv >/dev/null \
+		&& tests/api/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \
+			--only-binary :all: --requirement tests/api/requirements.txt \
+		&& cp tests/api/requirements.txt tests/api/.venv/ready; }
+	tests/api/run $(TARGET)/release/mimid $(SECONDS)
+
+# mimid in a real Home Assistant, in a root of Debian's that is made once (some 2 GB, some minutes); as root.
+test-home-assistant: build
+	@.ci/packages mmdebstrap mosquitto mosquitto-clients pulseaudio pulseaudio-utils sound-theme-freedesktop
+	tests/home_assistant/root $(abspath $(TARGET))/home-assistant
+	python3 tests/home_assistant $(abspath $(TARGET))/home-assistant $(abspath $(TARGET))/release/mimid
+
 # The licences, sources and known faults of the dependencies (.deny.toml).
 deny:
 	@.ci/deny
@@ -107,4 +124,4 @@ deb-test: deb
 	systemd/debian/test $(TARGET)/debian/mimid_*_$$(dpkg --print-architecture).deb
 
 clean:
-	rm -rf $(TARGET) benches/cost/.venv models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}
+	rm -rf $(TARGET) benches/cost/.venv tests/api/.venv models/.venv models/runtime models/ced-tiny/{model.onnx,labels.tsv,ontology.tsv}

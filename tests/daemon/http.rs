@@ -107,6 +107,8 @@ fn what_is_answered_is_what_is_described() {
         ("patch", "/api/v1/labels/speach", r#"{"threshold":0.25}"#, 404),
         ("patch", "/api/v1/labels/speech", r#"{"treshold":0.25}"#, 400),
         ("patch", "/api/v1/labels/speech", r#"{"threshold":2}"#, 400),
+        ("patch", "/api/v1/labels/speech", r#"{"threshold":0}"#, 400),
+        ("patch", "/api/v1/labels/speech", r#"{"threshold":0.2,"release":0.3}"#, 409),
         ("put", "/api/v1/labels/zing/reported", r#"{"reported":true}"#, 200),
         ("put", "/api/v1/labels/zing/reported", r#"{"reported":null}"#, 400),
         ("put", "/api/v1/labels/zign/reported", r#"{"reported":true}"#, 404),

@@ -124,7 +124,16 @@ pub async fn change(
     let Request::Set { threshold, start_threshold, release, .. } = request else {
         return Err(Problem::bad_request("this sets thresholds and nothing else"));
     };
-    let response = api.answer(request).await?;
+    for (key, value, least) in
+        [("threshold", threshold, 0.0), ("start_threshold", start_threshold, 0.0), ("release", release, -1.0)]
+    {
+        if let Some(value) = value.filter(|value| !(*value > least && (0.0..=1.0).contains(value))) {
+            let above = if least < 0.0 { "from 0 to 1" } else { "above 0 and at most 1" };
+            return Err(Problem::bad_request(format!("{key} must be {above}, but it is {value}")));
+        }
+    }
+    // What is left can only contradict the other settings.
+    let response = api.answer(request).await.map_err(Problem::or_conflict)?;
     if is_saved {
         let change = ThresholdChange { threshold, start_threshold, release };
         api.shared.save(subject.name.clone(), change).await.map_err(|sentence| {

@@ -37,6 +37,14 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// The same refusal as a conflict with the present state, where the request itself is right.
+    pub fn or_conflict(self) -> Self {
+        match self.body.code {
+            "bad_request" => Self::new(StatusCode::CONFLICT, "conflict", self.body.message),
+            _ => self,
+        }
+    }
+
     /// The code for programs.
     pub fn code(&self) -> &'static str {
         self.body.code
