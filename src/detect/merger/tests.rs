@@ -330,6 +330,30 @@ fn a_part_that_has_begun_is_announced_as_its_rule_said_it_then() {
     assert_eq!(starts_at("confirmed", "at once"), [4_000, 20_100]);
 }
 
+#[test]
+fn a_second_sound_of_a_label_that_is_open_is_an_update_of_its_event() {
+    let steps = [
+        (1_100, 1, 0, Step::Start(so_far(1_000))),
+        // The event waits for its parent, which is not confirmed yet, when the next bark begins.
+        (1_200, 0, 1, Step::Start(pending(1_000))),
+        (1_900, 1, 0, end(1_000, 1_500, EndReason::Decay)),
+        (2_600, 1, 2, Step::Start(pending(2_500))),
+        (4_000, 0, 1, end(1_000, 1_600, EndReason::Decay)),
+        (5_500, 1, 2, Step::Update(so_far(2_500))),
+        (5_600, 1, 2, end(2_500, 2_900, EndReason::Decay)),
+    ];
+    let told = tell(&mut merger(ALL), &steps);
+    assert_eq!(
+        told,
+        ["0 Dog start []", "0 Dog update [\"Animal\"]", "0 Dog update [\"Animal\"]", "0 Dog end 2900 Decay [\"Animal\"]"]
+    );
+    // One that is taken back changes nothing of the first.
+    let refused = Step::End { so_far: pending(2_500), offset: so_far(2_900).onset, reason: EndReason::Unconfirmed };
+    let steps = [steps[0], steps[1], steps[2], steps[3], steps[4], (5_600, 1, 2, refused)];
+    let told = tell(&mut merger(ALL), &steps);
+    assert_eq!(told, ["0 Dog start []", "0 Dog update [\"Animal\"]", "0 Dog end 1500 Decay [\"Animal\"]"]);
+}
+
 proptest! {
     #[test]
     fn whatever_the_parts_starts_and_ends_pair_and_what_waits_is_never_taken_back(
@@ -358,6 +382,7 @@ proptest! {
         let meter = LevelMeter::new(1_000);
         let (mut found, mut seen) = (Vec::new(), 0);
         let mut open: Vec<u64> = Vec::new();
+        let mut names: Vec<(u64, usize)> = Vec::new();
         for (now, rule, number, step) in steps {
             merger.push(now, std::iter::once((rule, number, step)), std::iter::empty(), |_, _| None, &meter, &mut found);
             for Detection { rule, event, step, also, .. } in &found[seen..] {
@@ -374,6 +399,12 @@ proptest! {
                     }
                 }
                 prop_assert!(!also.contains(rule));
+                // Of one name one event is open at a time.
+                names.retain(|(other, _)| other != event);
+                prop_assert!(matches!(step, Step::End { .. }) || names.iter().all(|(_, name)| name != rule), "{}", NAMES[*rule]);
+                if !matches!(step, Step::End { .. }) {
+                    names.push((*event, *rule));
+                }
                 let so_far = step.so_far();
                 let is_refused = matches!(step, Step::End { reason: EndReason::Unconfirmed, .. });
                 prop_assert!(!waits.contains(&NAMES[*rule]) || (so_far.is_confirmed && !is_refused), "{} {:?}", NAMES[*rule], step);
