@@ -7,7 +7,7 @@
 //! not taken back, or of a more specific part below that one. A parent that goes on long after its child becomes an event of its
 //! own. Without a hierarchy all events are told under their own names.
 //!
-//! Of one label one event is open at a time: a sound of it that begins meanwhile is a part of the event that is open, and ends with it.
+//! No event begins under a name that another one has: one whose sound is over, and which waits for other labels only, ends first.
 //!
 //! An event of a label that is announced when confirmed is kept back until then. A part of such a label joins an event at once, and
 //! neither names it nor is named beside it before it is confirmed. An event of which nothing may be told ends in silence.
@@ -177,6 +177,7 @@ impl EventMerger {
         heard_until: &impl Fn(usize, u64) -> Option<u64>,
         reporter: &mut Reporter,
     ) {
+        self.make_way(rule, reporter);
         let part = Part { rule, number, so_far, at_once: self.relations.at_once[rule], end: None };
         let pause = PAUSE_S * self.rate_hz;
         let is_related = |event: &MergedEvent| {
@@ -193,9 +194,7 @@ impl EventMerger {
             self.open[at].parts.push(part);
             return;
         }
-        // An event may wait for other parts when the next sound of the same label begins.
-        let is_same = |event: &MergedEvent| event.reported.is_some() && event.parts.iter().any(|part| part.rule == rule);
-        let Some(at) = self.open.iter().position(is_same).or_else(|| self.open.iter().position(is_related)) else {
+        let Some(at) = self.open.iter().position(is_related) else {
             let event = self.spare.pop().map_or_else(|| MergedEvent::new(part), |spare| spare.renewed(part));
             self.open.push(event);
             self.tell(self.open.len() - 1, reporter);
@@ -203,9 +202,6 @@ impl EventMerger {
         };
         let event = &mut self.open[at];
         event.parts.push(part);
-        if event.told.is_some() && event.reported == Some(rule) && part.may_be_told() {
-            reporter.report(rule, event.number, Step::Update(event.together(&part)), event.others(&part));
-        }
         let is_more_specific = event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported));
         if is_more_specific && (event.told.is_none() || part.may_be_told()) {
             event.rename(&part, reporter);
@@ -221,7 +217,7 @@ impl EventMerger {
         event.parts[place].so_far = so_far;
         let part = event.parts[place];
         if event.told.is_some() && event.reported == Some(rule) {
-            reporter.report(rule, event.number, Step::Update(event.together(&part)), event.others(&part));
+            reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
         } else if event.told.is_some() && was_kept_back && part.may_be_told() {
             // It could not name the event before.
             let names_better = |reported: usize| self.relations.above[rule].contains(&reported) || event.is_refused(reported);
@@ -249,7 +245,7 @@ impl EventMerger {
                 Some(_) => event.surest(above).filter(|part| !part.is_refused()),
                 None => event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| above[part.rule].len()).copied(),
             };
-            if let Some(part) = other.filter(|part| part.rule != rule) {
+            if let Some(part) = other {
                 event.rename(&part, reporter);
             }
         }
@@ -265,8 +261,20 @@ impl EventMerger {
         event.told = Some(reporter.now);
         event.reported = Some(part.rule);
         event.name = part.rule;
-        let step = Step::Start(EventSoFar { announced: reporter.now, ..event.together(&part) });
+        let step = Step::Start(EventSoFar { announced: reporter.now, ..part.so_far });
         reporter.report(part.rule, event.number, step, event.others(&part));
+    }
+
+    /// Ends the event of an earlier sound of this rule, if the sound is over and the event waits for other labels only.
+    fn make_way(&mut self, rule: usize, reporter: &mut Reporter) {
+        let is_of_rule = |part: &&Part| part.rule == rule;
+        let is_over = |event: &MergedEvent| event.parts.iter().filter(is_of_rule).all(|part| part.end.is_some());
+        let at = self.open.iter().position(|event| event.told.is_some() && event.reported == Some(rule) && is_over(event));
+        let Some(at) = at else { return };
+        let parts = || self.open[at].parts.iter().filter(is_of_rule);
+        if let Some(part) = parts().rfind(|part| !part.is_refused()).or(parts().next_back()).copied() {
+            self.close(at, &part, reporter);
+        }
     }
 
     /// Reports the end of an event if the part that names it has ended, and nothing can change its name any more.
@@ -275,12 +283,19 @@ impl EventMerger {
         if event.reported.is_none() || event.parts.iter().any(Part::is_pending) {
             return;
         }
-        let Some(announced) = event.told else {
+        if event.told.is_none() {
             event.reported = None;
             return;
-        };
-        let Some(part) = event.surest(&self.relations.above) else { return };
-        let Some(step) = event.end_of(&part) else { return };
+        }
+        if let Some(part) = event.surest(&self.relations.above) {
+            self.close(at, &part, reporter);
+        }
+    }
+
+    /// Reports the end of an event that was told, under the name of a part that has ended.
+    fn close(&mut self, at: usize, part: &Part, reporter: &mut Reporter) {
+        let event = &mut self.open[at];
+        let (Some(announced), Some(step)) = (event.told, part.end) else { return };
         let step = match step {
             Step::End { so_far, offset, reason } => {
                 // An event that was taken back takes nothing in.
@@ -294,23 +309,17 @@ impl EventMerger {
         };
         event.reported = None;
         event.name = part.rule;
-        reporter.report(part.rule, event.number, step, event.others_at_end(&part));
+        reporter.report(part.rule, event.number, step, event.others_at_end(part));
     }
 
     /// Makes events of their own of the parts that go on long after the event that they were part of.
     fn release_the_long(&mut self, reporter: &mut Reporter) {
         let now = reporter.now;
-        for at in 0..self.open.len() {
-            let is_named = |rule: usize| {
-                let others = self.open.iter().enumerate().filter(|(other, event)| *other != at && event.reported.is_some());
-                others.flat_map(|(_, event)| &event.parts).any(|part| part.rule == rule)
-            };
-            let event = &self.open[at];
+        for event in &mut self.open {
             let is_long = event.reported.is_none() && now >= event.ended + event.lasted.max(self.longer);
             let going = event.parts.iter().filter(|part| part.end.is_none() && !part.is_pending());
             let going = going.max_by_key(|part| self.relations.above[part.rule].len()).copied();
-            let Some(part) = going.filter(|part| is_long && !is_named(part.rule)) else { continue };
-            let event = &mut self.open[at];
+            let Some(part) = going.filter(|_| is_long) else { continue };
             event.told = Some(now);
             event.reported = Some(part.rule);
             event.name = part.rule;

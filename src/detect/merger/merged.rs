@@ -97,36 +97,6 @@ impl MergedEvent {
         below.max_by_key(|part| above[part.rule].len()).or(Some(best)).copied()
     }
 
-    /// The state of the event under the name of a part: that of all parts of its rule together, as far as they were not taken back.
-    pub fn together(&self, part: &Part) -> EventSoFar {
-        let all = self.parts.iter().filter(|other| other.rule == part.rule && !other.is_refused()).map(|other| other.so_far);
-        all.fold(part.so_far, |sum, other| EventSoFar {
-            onset: if other.onset.at < sum.onset.at { other.onset } else { sum.onset },
-            peak_score: sum.peak_score.max(other.peak_score),
-            is_confirmed: sum.is_confirmed || other.is_confirmed,
-            ..sum
-        })
-    }
-
-    /// The end of the event under the name of a part, which is that of the last part of its rule; `None` while one of them goes on.
-    pub fn end_of(&self, part: &Part) -> Option<Step> {
-        if part.is_refused() {
-            return part.end;
-        }
-        let same = self.parts.iter().filter(|other| other.rule == part.rule && !other.is_refused());
-        let mut last = part.end?;
-        for other in same {
-            let (Step::End { offset, .. }, Step::End { offset: before, .. }) = (other.end?, last) else { continue };
-            if offset.at > before.at {
-                last = other.end?;
-            }
-        }
-        match last {
-            Step::End { offset, reason, .. } => Some(Step::End { so_far: self.together(part), offset, reason }),
-            other => Some(other),
-        }
-    }
-
     /// Whether every part of a rule was taken back.
     pub fn is_refused(&self, rule: usize) -> bool {
         self.parts.iter().filter(|part| part.rule == rule).all(Part::is_refused)
