@@ -54,6 +54,7 @@
 //! | report, line | a report is the typed message of the engine; its line is the JSON that a client gets |
 //! | source, input | a source is a named ear with its settings; its input is the device, recording or stream that it opens |
 //! | sink | MQTT or HTTP: a subscriber of the hub inside the daemon |
+//! | store | the file with every event and report of health; never with a sound |
 //!
 //! # The threads
 //!
@@ -66,6 +67,7 @@
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |
+//! | `store`, and `store-log` | keeps reports in the file where the store is on; moves SQLite's log into it | is waited for by anybody but the hub's task, for more than 0.1 s |
 //! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!
@@ -80,6 +82,8 @@
 //!   unless the analysis cannot keep up, which it says.
 //! - Invariant: shutdown follows the data: capture stops, the rings are drained, open events end with a reason, clients are flushed,
 //!   the socket goes last.
+//! - Invariant: with a store, a client sees a report only after it is kept, and no number is given twice; a disk that does not keep up
+//!   is told and not waited for.
 //! - Invariant: a pause, asked for or by quiet hours, closes the devices; nothing is captured to be thrown away.
 //! - Invariant: a bad configuration changes nothing, and all its faults are told at once.
 

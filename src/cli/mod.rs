@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `run` | starts the daemon, and its log (`logging`, `journal`) |
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
+//! | `history` | what the store has, read from its file |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
 //! | `mqtt` | clears up at the broker after a daemon that is gone |
@@ -29,6 +30,7 @@ mod check;
 mod client;
 mod devices;
 mod explain;
+mod history;
 mod journal;
 mod labels;
 mod listen;
@@ -146,6 +148,8 @@ pub enum Command {
     Tune(tune::Args),
     /// Explain the events of a recording, and why other labels are none.
     Explain(explain::Args),
+    /// Show what was heard, from the store.
+    History(history::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// Show live what the daemon hears, and why a label is or is not an event.
@@ -230,6 +234,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Scan(args) => scan::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Devices(args) => devices::run(&args),

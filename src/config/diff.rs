@@ -20,6 +20,8 @@ pub enum Change {
     Areas,
     /// The sinks.
     Sinks,
+    /// The store; takes effect at a restart.
+    Store,
     /// The quiet hours.
     QuietHours,
     /// Whether the file is watched from now on.
@@ -40,6 +42,7 @@ impl Change {
         match self {
             Change::Socket => "[socket] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Model => "[model] changed".to_owned(),
+            Change::Store => "[store] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Log => "[log] changed; it takes effect when the daemon is restarted".to_owned(),
             Change::Rules => "the labels, groups or thresholds changed".to_owned(),
             Change::Areas => "the area of a source changed".to_owned(),
@@ -65,6 +68,7 @@ impl Config {
         changes.extend((self.rules != new.rules).then_some(Change::Rules));
         changes.extend((self.areas != new.areas).then_some(Change::Areas));
         changes.extend((self.sinks != new.sinks).then_some(Change::Sinks));
+        changes.extend((self.store != new.store).then_some(Change::Store));
         changes.extend((self.quiet_hours != new.quiet_hours).then_some(Change::QuietHours));
         changes.extend((self.watch != new.watch).then_some(Change::Watch(new.watch)));
         for source in &self.sources {

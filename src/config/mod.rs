@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::capture::source::SourceConfig;
 use crate::detect::rule::Rule;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{SinksConfig, SocketConfig};
+use crate::publish::settings::{SinksConfig, SocketConfig, StoreConfig};
 
 pub(crate) mod diff;
 pub mod edit;
@@ -55,6 +55,8 @@ pub struct Config {
     pub set_by_clients: Vec<String>,
     /// Whether thresholds that clients set are kept.
     pub keep_thresholds: bool,
+    /// The store; `None` where nothing is kept.
+    pub store: Option<StoreConfig>,
     /// The sinks, which events are sent to beside the socket.
     pub sinks: SinksConfig,
     /// The times at which nothing is heard.

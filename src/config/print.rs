@@ -7,7 +7,7 @@ use crate::capture::source::{Channel, Coding, Input, Protocol, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{Entities, MqttVersion, SinksConfig};
+use crate::publish::settings::{Entities, MqttVersion, SinksConfig, StoreConfig};
 use crate::text::without_passwords;
 
 /// The effective configuration as TOML: every rule, with the numbers that most of them share as `[defaults]`.
@@ -96,6 +96,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n{remark}[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
+    write_store(config.store.as_ref(), out)?;
     write_sinks(&config.sinks, config.keep_thresholds, out)?;
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
@@ -112,6 +113,12 @@ fn printed(coding: &Coding) -> String {
         Coding::Raw(pcm) => (name_of(pcm.format, &SampleFormat::NAMES), pcm),
     };
     format!("rate_hz = {}\nformat = \"{word}\"\nchannels = {}\n", pcm.rate_hz, pcm.channels)
+}
+
+fn write_store(store: Option<&StoreConfig>, out: &mut String) -> std::fmt::Result {
+    let Some(StoreConfig { path, keep_days, max_mb }) = store else { return writeln!(out, "\n[store]\nenabled = false") };
+    let path = quoted(&path.to_string_lossy());
+    writeln!(out, "\n[store]\nenabled = true\npath = {path}\nkeep_days = {keep_days}\nmax_mb = {max_mb}")
 }
 
 fn write_sinks(sinks: &SinksConfig, keep_thresholds: bool, out: &mut String) -> std::fmt::Result {

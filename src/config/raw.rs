@@ -75,7 +75,9 @@ macro_rules! section {
 
 // After the macro, which it uses.
 mod sinks;
+mod store;
 pub use sinks::{RawHttp, RawMqtt, RawSinks};
+pub use store::{MAX_KEEP_DAYS, MAX_STORE_MB, MIN_STORE_MB, RawStore};
 
 section! {
     /// `[socket]`
@@ -375,6 +377,8 @@ pub struct Raw {
     pub report: RawReport,
     /// Privacy: when nothing is heard, and that nothing is stored.
     pub privacy: RawPrivacy,
+    /// The store: what was heard is kept on this machine, never as sound.
+    pub store: RawStore,
     /// The sinks, which events are sent to beside the socket. Each is off until its one required key is set.
     pub sinks: RawSinks,
     /// Whether the file is loaded again when it has changed.
@@ -390,5 +394,18 @@ pub struct Raw {
 }
 
 /// The names of the sections of a file, from which the nearest to a wrong name is suggested.
-pub(crate) const SECTIONS: [&str; 12] =
-    ["socket", "model", "detection", "source", "defaults", "labels", "groups", "report", "privacy", "sinks", "reload", "log"];
+pub(crate) const SECTIONS: [&str; 13] = [
+    "socket",
+    "model",
+    "detection",
+    "source",
+    "defaults",
+    "labels",
+    "groups",
+    "report",
+    "privacy",
+    "store",
+    "sinks",
+    "reload",
+    "log",
+];

@@ -150,7 +150,9 @@ impl Daemon {
             stats: stats.clone(),
             backgrounds: backgrounds::load(&model.sha256),
         };
-        let publisher = Publisher::start(bound, published, directory, config.sinks.clone(), stats.clone()).map_err(system)?;
+        let publisher =
+            Publisher::start(bound, published, directory, (config.sinks.clone(), config.store.clone()), stats.clone())
+                .map_err(system)?;
         let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || analysis.run()).map_err(system)?;
         let mut daemon = Self {
             raw,

@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use crate::control::Control;
 use crate::event::Report;
 use crate::publish::hub::Hub;
-use crate::publish::settings::SinksConfig;
+use crate::publish::settings::{SinksConfig, StoreConfig};
 use crate::publish::shared::{Directory, Shared, max_clients};
 use crate::publish::sinks;
 use crate::publish::socket::Bound;
 use crate::publish::socket::server::serve;
+use crate::publish::store::{Circumstances, Opened, Store};
 use crate::stats::Stats;
+use crate::systemd;
 
 /// The highest number of requests on their way to the pipeline.
 const REQUESTS: usize = 256;
@@ -53,15 +56,21 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Starts to publish `reports` on the socket.
+    /// Starts to publish `reports` on the socket, and to keep them where there is a store. Numbers go on from what it has.
     pub fn start(
         bound: Bound,
         reports: Receiver<Report>,
         directory: Directory,
-        sinks: SinksConfig,
+        (sinks, store): (SinksConfig, Option<StoreConfig>),
         stats: Arc<Stats>,
     ) -> std::io::Result<Self> {
-        let hub = Hub::new(stats.clone());
+        let instance = Uuid::now_v7();
+        let opened = store.map(|store| Store::start(store, circumstances(instance, &directory, &sinks), &stats)).transpose()?;
+        let (store, last, left_open) = match opened {
+            Some(Opened { store, last, left_open }) => (Some(store), last, left_open),
+            None => (None, 0, Vec::new()),
+        };
+        let hub = Hub::after(instance, stats.clone(), store.clone(), last);
         let (asked, control) = bounded(REQUESTS);
         let (caught, signals) = bounded(16);
         let (down, is_down) = watch::channel(false);
@@ -88,6 +97,8 @@ impl Publisher {
                             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal),
                             caught,
                         ));
+                        // Whoever asks for what came since finds these ends; nobody is told that is here only now.
+                        hub.publish_all(left_open.into_iter()).await;
                         tokio::spawn(async move {
                             hub.pump(to_publish).await;
                             let _ = published.send(());
@@ -127,9 +138,19 @@ impl Publisher {
     /// must be dropped before.
     pub fn shut_down(self) {
         join(self.taker, Instant::now() + CLOSING);
+        if let Some(store) = &self.shared.hub.store {
+            store.end(Instant::now() + CLOSING);
+        }
         let _ = self.down.send(true);
         join(self.server, Instant::now() + CLOSING);
     }
+}
+
+/// The facts that the store keeps beside the events.
+fn circumstances(instance: Uuid, directory: &Directory, sinks: &SinksConfig) -> Circumstances {
+    let node = sinks.mqtt.as_ref().map_or_else(systemd::machine_name, |mqtt| mqtt.node.clone());
+    let (instance, model, configuration) = (instance.to_string(), directory.model.clone(), directory.effective.clone());
+    Circumstances { instance, node, model, configuration }
 }
 
 /// Waits for a thread until the deadline.

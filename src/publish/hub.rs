@@ -3,7 +3,9 @@
 //! A report is never copied, and its line is serialised at most once, when a subscriber first asks for it. Each subscriber has a bounded
 //! queue. Reports that do not fit are counted, and the subscriber gets the count in their place as soon as it reads again.
 //!
-//! Invariant: [`Hub::publish`] never waits for a subscriber.
+//! Where there is a store, a report is kept before anybody gets it, and the numbers go on from the last start of the daemon.
+//!
+//! Invariant: [`Hub::publish_all`] never waits for a subscriber.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -15,6 +17,7 @@ use uuid::Uuid;
 
 use super::filter::Filter;
 use super::follow::{Follower, Passage};
+use super::store::Store;
 use crate::event::Report;
 use crate::stats::Stats;
 
@@ -26,14 +29,20 @@ pub use published::{Delivery, Published};
 pub const REPLAY: usize = 4_096;
 /// The number of deliveries that may wait for a subscriber.
 pub const QUEUE: usize = 1_024;
+/// The most reports that are numbered and kept together.
+const BATCH: usize = 64;
 /// The size of the reports that may wait for a subscriber, in bytes: several times that of a full queue of events.
 pub const QUEUE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The hub that all subscribers share.
 #[derive(Debug)]
 pub struct Hub {
-    /// Tells this start of the daemon from every other: the numbers begin anew with each.
+    /// Tells this start of the daemon from every other: without a store the numbers begin anew with each.
     pub instance: Uuid,
+    /// The store, where there is one.
+    pub store: Option<Arc<Store>>,
+    /// The first number of this start.
+    first: u64,
     ledger: Mutex<Ledger>,
     stats: Arc<Stats>,
 }
@@ -56,7 +65,8 @@ struct Backlog {
 
 #[derive(Debug)]
 struct Subscriber {
-    follower: Follower,
+    /// The filter; `None` while the subscriber reads what the store has, and gets nothing else.
+    follower: Option<Follower>,
     queue: mpsc::Sender<Delivery>,
     backlog: Arc<Backlog>,
 }
@@ -86,9 +96,15 @@ pub struct SubscriptionStart {
 }
 
 impl Hub {
-    /// A hub without subscribers.
+    /// A hub without subscribers and without a store.
+    #[cfg(test)]
     pub fn new(stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Self { instance: Uuid::now_v7(), ledger: Mutex::default(), stats })
+        Self::after(Uuid::now_v7(), stats, None, 0)
+    }
+
+    /// A hub whose first report has the number after `seq`.
+    pub fn after(instance: Uuid, stats: Arc<Stats>, store: Option<Arc<Store>>, seq: u64) -> Arc<Self> {
+        Arc::new(Self { instance, store, first: seq + 1, ledger: Mutex::new(Ledger { seq, ..Ledger::default() }), stats })
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -101,13 +117,24 @@ impl Hub {
         self.lock().seq
     }
 
+    /// The number of the oldest report that is held; the next number where none is.
+    pub fn oldest(&self) -> u64 {
+        self.lock().oldest()
+    }
+
     /// Numbers a report and offers it to every subscriber that wants it.
+    #[cfg(test)]
     pub fn publish(&self, report: Report, now: Timestamp) {
+        self.hand_out(Arc::new(Published::new(self.seq() + 1, now, report)));
+    }
+
+    /// Offers a numbered report to every subscriber that wants it.
+    fn hand_out(&self, published: Arc<Published>) {
         let mut ledger = self.lock();
-        ledger.seq += 1;
-        let published = Arc::new(Published::new(ledger.seq, now, report));
+        ledger.seq = published.seq;
         for subscriber in ledger.subscribers.values_mut() {
-            for published in passing(&mut subscriber.follower, &published) {
+            let Some(follower) = &mut subscriber.follower else { continue };
+            for published in passing(follower, &published) {
                 subscriber.offer(&published, &self.stats);
             }
         }
@@ -124,28 +151,47 @@ impl Hub {
         let mut ledger = self.lock();
         let id = ledger.next_subscriber;
         ledger.next_subscriber += 1;
-        let follower = Follower::default();
+        let follower = Some(Follower::default());
         ledger.subscribers.insert(id, Subscriber { follower, queue: sender, backlog: backlog.clone() });
         (Subscription { hub: self.clone(), id, queue, backlog }, ledger.seq)
     }
 
-    /// Publishes every report of `reports` until its senders are gone.
+    /// Publishes every report of `reports` until its senders are gone. Those that come together are kept together.
     ///
     /// It must run on the thread that serves the subscribers: to wake a task from another thread costs a system call, and one report can
     /// wake a thousand tasks.
     pub async fn pump(&self, mut reports: mpsc::Receiver<Report>) {
-        while let Some(report) = reports.recv().await {
-            self.publish(report, Timestamp::now());
+        let mut together = Vec::with_capacity(BATCH);
+        while reports.recv_many(&mut together, BATCH).await > 0 {
+            self.publish_all(together.drain(..)).await;
         }
+    }
+
+    /// Numbers reports, has them kept, and offers them to every subscriber that wants them.
+    pub async fn publish_all(&self, reports: impl Iterator<Item = Report>) {
+        // Nobody else numbers reports while the daemon runs.
+        let floor = self.store.as_ref().map_or(0, |store| store.floor());
+        let (first, now) = (self.seq().max(floor) + 1, Timestamp::now());
+        let numbered: Vec<_> = (first..).zip(reports).map(|(seq, report)| Arc::new(Published::new(seq, now, report))).collect();
+        if let Some(store) = &self.store {
+            store.keep(&numbered).await;
+        }
+        numbered.into_iter().for_each(|published| self.hand_out(published));
     }
 }
 
 /// A report as it passes a filter: not, as it is, or with the start of an event that passes for the first time.
-fn passing(follower: &mut Follower, published: &Arc<Published>) -> impl Iterator<Item = Arc<Published>> + use<> {
+pub(super) fn passing(follower: &mut Follower, published: &Arc<Published>) -> impl Iterator<Item = Arc<Published>> + use<> {
     let passage = follower.pass(&published.report);
     let start = matches!(passage, Passage::AsStart | Passage::AsStartAndItself).then(|| published.as_start());
     let itself = matches!(passage, Passage::AsItIs | Passage::AsStartAndItself).then(|| published.clone());
     start.into_iter().chain(itself)
+}
+
+impl Ledger {
+    fn oldest(&self) -> u64 {
+        self.held.front().map_or(self.seq + 1, |held| held.seq)
+    }
 }
 
 impl Subscriber {
@@ -207,18 +253,12 @@ impl Subscription {
         // A subscriber that names no instance means this one, and nobody can know a number of it that is still to come.
         let is_other = instance.is_some_and(|instance| instance != hub.instance.to_string());
         let restarted = since.is_some_and(|since| is_other || since > seq);
-        let since = since.map(|since| if restarted { 0 } else { since });
-        let mut before = Vec::new();
-        while let Some(delivery) = self.try_next() {
-            if since.is_none_or(|since| delivery.seq().is_none_or(|seq| seq <= since)) {
-                before.push(delivery);
-            }
-        }
-        before.extend(self.take_missed());
+        // The numbers before the first of this start are none of its own.
+        let since = since.map(|since| if restarted { hub.first.min(ledger.oldest()) - 1 } else { since });
+        let before = self.before(since);
         let mut replay = SubscriptionStart { seq, restarted, gone: 0, reports: Vec::new(), before };
         if let Some(since) = since {
-            let oldest = ledger.held.front().map_or(seq + 1, |held| held.seq);
-            replay.gone = (oldest - 1).saturating_sub(since);
+            replay.gone = (ledger.oldest() - 1).saturating_sub(since);
         }
         // The starts before `since` are known to the subscriber.
         let mut follower = Follower::new(filter);
@@ -229,9 +269,54 @@ impl Subscription {
             }
         }
         if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
-            subscriber.follower = follower;
+            subscriber.follower = Some(follower);
         }
         replay
+    }
+
+    /// The number of the oldest report that the hub holds.
+    pub fn oldest(&self) -> u64 {
+        self.hub.oldest()
+    }
+
+    /// Gets nothing more until [`Subscription::go_on`]. Gives the number of the last report, and the deliveries up to `since` that wait.
+    pub fn rest(&mut self, since: u64) -> (u64, Vec<Delivery>) {
+        let hub = self.hub.clone();
+        let mut ledger = hub.lock();
+        if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
+            subscriber.follower = None;
+        }
+        (ledger.seq, self.before(Some(since)))
+    }
+
+    /// Goes on with a filter that has followed every report up to `since`. Gives those after it that pass, if all of them are held still;
+    /// else the filter again.
+    pub fn go_on(&mut self, mut follower: Follower, since: u64) -> Result<Vec<Arc<Published>>, Follower> {
+        let hub = self.hub.clone();
+        let mut ledger = hub.lock();
+        if since + 1 < ledger.oldest() {
+            return Err(follower);
+        }
+        let mut reports = Vec::new();
+        for held in ledger.held.iter().filter(|held| held.seq > since) {
+            reports.extend(passing(&mut follower, held));
+        }
+        if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
+            subscriber.follower = Some(follower);
+        }
+        Ok(reports)
+    }
+
+    /// The deliveries that wait and are not after `since`, and the count of those that were missed; the others are forgotten.
+    fn before(&mut self, since: Option<u64>) -> Vec<Delivery> {
+        let mut before = Vec::new();
+        while let Some(delivery) = self.try_next() {
+            if since.is_none_or(|since| delivery.seq().is_none_or(|seq| seq <= since)) {
+                before.push(delivery);
+            }
+        }
+        before.extend(self.take_missed());
+        before
     }
 
     fn taken(&self, delivery: Delivery) -> Delivery {

@@ -7,6 +7,8 @@
 //! `socket` serves the clients of the socket. `sinks` runs `mqtt` and `http` where the configuration turns them on: `settings` are their
 //! sections of it, and `secret` finds their passwords and tokens.
 //!
+//! `store` keeps what was heard in a file, where it is on, before anybody is told, and answers from it.
+//!
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
 pub(crate) mod access;
@@ -20,5 +22,6 @@ pub mod settings;
 pub(crate) mod shared;
 pub(crate) mod sinks;
 pub(crate) mod socket;
+pub(crate) mod store;
 pub(crate) mod subscribe;
 pub mod wire;

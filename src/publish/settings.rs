@@ -15,6 +15,17 @@ pub struct SocketConfig {
     pub group: Option<String>,
 }
 
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// The days for which events are kept.
+    pub keep_days: u32,
+    /// The size of the file in MiB beyond which the oldest events go.
+    pub max_mb: u64,
+}
+
 /// The sinks that are on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SinksConfig {

@@ -78,6 +78,11 @@ impl Shared {
 
     /// Replaces the directory.
     pub fn set_directory(&self, directory: Directory) {
+        if let Some(store) = &self.hub.store
+            && self.directory().model != directory.model
+        {
+            store.change(&directory.model, self.hub.seq() + 1);
+        }
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
     }
 

@@ -1,6 +1,6 @@
 //! Protocol v1: its types, which alone are serialised. One JSON object a line; fields are only ever added.
 //!
-//! This file has the lines and the events in them; `status`, `top` and `peaks` have answers, `live` the messages of a live view,
+//! This file has the lines and the events in them; `status`, `top` and `peaks` have answers, `live` the messages of a live view, `history` events as they are kept,
 //! `request` what clients send. `words` has the enums, `report` makes lines of the engine's reports, `format` the numbers in
 //! them, and `schema` the JSON Schema of it all.
 
@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod format;
+mod history;
 mod live;
 mod peaks;
 mod report;
@@ -21,6 +22,7 @@ mod words;
 use format::round;
 pub use format::time;
 pub(in crate::publish) use format::{level, milliseconds, score};
+pub(crate) use history::{HistoryCount, HistoryCounts, HistoryPage, KeptEvent};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;

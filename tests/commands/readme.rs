@@ -230,7 +230,9 @@ fn the_python_program_prints_events() {
 fn requests_over_http_are_answered() {
     let pages = pages();
     let port = free_port();
-    let (daemon, _folder) = daemon(&format!("[sinks.http]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let state = tempfile::tempdir().unwrap();
+    let store = state.path().join("events.db");
+    let (daemon, _folder) = daemon(&format!("[store]\npath = {store:?}\n[sinks.http]\nlisten = \"127.0.0.1:{port}\"\n"));
     daemon.connect().status_when("a window", |status| status["sources"][0]["windows"].as_u64() > Some(0));
     let all = lines(&pages, "sh");
     let commands: Vec<&&str> = all.iter().filter(|line| line.starts_with("curl ")).collect();

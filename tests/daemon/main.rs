@@ -18,6 +18,7 @@ mod pauses;
 mod requests;
 mod security;
 mod socket;
+mod store;
 mod stuck;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Named, Raw, RawDetection, RawGate, RawGroup, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReload,
-    RawReport, RawSocket, RawSource, SECTIONS,
+    RawReport, RawSocket, RawSource, RawStore, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
@@ -114,6 +114,7 @@ impl Raw {
             "defaults" => self.defaults = RawGate::read(&mut table),
             "report" => self.report = RawReport::read(&mut table),
             "privacy" => self.privacy = RawPrivacy::read(&mut table),
+            "store" => self.store = RawStore::read(&mut table),
             "reload" => self.reload = RawReload::read(&mut table),
             _ => self.log = RawLog::read(&mut table),
         }

@@ -14,6 +14,7 @@ mod origins;
 mod rules;
 mod sinks;
 mod sources;
+mod store;
 mod warnings;
 
 use gate::pick;
@@ -46,6 +47,7 @@ impl Raw {
             ignored,
             set_by_clients: self.set_by_clients(),
             keep_thresholds: self.sinks.mqtt.keep_thresholds.value,
+            store: check.store(),
             sinks: check.sinks(),
             quiet_hours: check.quiet_hours(),
             watch: self.reload.watch.value,

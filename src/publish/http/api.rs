@@ -44,6 +44,8 @@ pub struct Api {
     pub tally: Tally,
     /// The events of the last day, by half hour.
     pub recent: Recent,
+    /// The places for requests that read the store.
+    pub readers: Semaphore,
     /// The places for viewers of a source.
     pub viewers: Arc<Semaphore>,
     /// When the daemon started, computed once by the wall clock at the sink's start: it must not move between two scrapes.

@@ -88,11 +88,11 @@ pub async fn events(
     let request = wanted(query.as_deref(), &headers)?;
     if headers.contains_key(header::UPGRADE) {
         let upgrade = upgrade.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-        return websocket::accept(api, place, &request, upgrade);
+        return websocket::accept(api, place, &request, upgrade).await;
     }
     let (mut subscription, seq) = api.shared.hub.connect();
     let hello = api.shared.hello(seq);
-    let start = api.shared.subscribe(&mut subscription, &request)?;
+    let start = api.shared.subscribe(&mut subscription, &request).await?;
     let (chunks, body) = mpsc::channel(1);
     tokio::spawn(feed(api, subscription, (hello, start), chunks));
     let headers = [
@@ -110,7 +110,18 @@ async fn feed(api: Arc<Api>, mut subscription: Subscription, start: (Line, Strea
     // Its number is no id: a client that is cut off before the replay must not ask from there on.
     push_event(&mut chunk, &api, None, "hello", &start.0.to_line());
     api.count_sent();
-    push_start(&mut chunk, &api, &start.1);
+    let StreamStart { before, subscribed, mut replay } = start.1;
+    before.iter().for_each(|delivery| push(&mut chunk, &api, delivery));
+    // `subscribed` carries the newest number. A client that is cut off in the middle of the replay must not ask from there on.
+    let seq = subscribed.seq.filter(|_| before.is_empty() && replay.is_empty());
+    push_event(&mut chunk, &api, seq, "subscribed", &subscribed.to_line());
+    api.count_sent();
+    while let Some(deliveries) = replay.next(&mut subscription).await {
+        deliveries.iter().for_each(|delivery| push(&mut chunk, &api, delivery));
+        if chunk.len() >= TOGETHER && chunks.send(std::mem::take(&mut chunk).into()).await.is_err() {
+            return;
+        }
+    }
     loop {
         if chunks.send(chunk.into()).await.is_err() {
             return;
@@ -135,17 +146,6 @@ async fn feed(api: Arc<Api>, mut subscription: Subscription, start: (Line, Strea
         push(&mut chunk, &api, &delivery);
     }
     let _ = chunks.send(chunk.into()).await;
-}
-
-/// Appends the beginning of a stream.
-fn push_start(chunk: &mut String, api: &Api, start: &StreamStart) {
-    let StreamStart { before, subscribed, replay } = start;
-    before.iter().for_each(|delivery| push(chunk, api, delivery));
-    // `subscribed` carries the newest number. A client that is cut off in the middle of the replay must not ask from there on.
-    let seq = subscribed.seq.filter(|_| before.is_empty() && replay.is_empty());
-    push_event(chunk, api, seq, "subscribed", &subscribed.to_line());
-    api.count_sent();
-    replay.iter().for_each(|delivery| push(chunk, api, delivery));
 }
 
 /// Appends a delivery as an event, and counts it.

@@ -5,7 +5,7 @@
 //!
 //! `api` answers the requests of the socket, `labels` those about thresholds. `events` and `websocket` stream reports, `live`
 //! streams the newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves
-//! Prometheus, `tally` counts events for it and `recent` those of the last day. `page` serves the page for people, `problem` is
+//! Prometheus, `tally` counts events for it and `recent` those of the last day. `history` reads the store. `page` serves the page for people, `problem` is
 //! the body of every refusal.
 //!
 //! Invariant: HTTP serves no data that the socket would not serve, and changes the daemon and its configuration file only by
@@ -26,6 +26,7 @@ mod api;
 mod events;
 mod guard;
 mod health;
+mod history;
 mod labels;
 mod live;
 mod metrics;
@@ -91,6 +92,7 @@ async fn serve(config: &HttpConfig, context: &Context) -> Result<(), String> {
         health: health::Health::default(),
         tally: tally::Tally::default(),
         recent: recent::Recent::new(Timestamp::now()),
+        readers: Semaphore::new(history::MAX_READERS),
         viewers: Arc::new(Semaphore::new(live::MAX_VIEWERS)),
         began: SystemTime::now() - context.shared.stats.started.elapsed(),
     });

@@ -1,4 +1,5 @@
-//! `GET /api/v1/counts`: the events of the last day by label, source and half hour. The counts are only in memory.
+//! `GET /api/v1/counts`: the events of the last day by label, source and half hour. They come from the store where there is one; the
+//! counts of this sink are only in memory.
 //!
 //! An event that is not confirmed is taken back, and an event that gets a more exact label is counted under that.
 
@@ -13,7 +14,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::api::Api;
+use super::history;
 use crate::event::{EndReason, Report, SoundEvent};
+use crate::publish::store::history::HalfHour;
 use crate::publish::wire::time;
 
 /// The length of a bucket, in seconds.
@@ -208,9 +211,34 @@ impl DayCounts {
     }
 }
 
+/// The answer of the store's half hours.
+fn from_store(kept: Vec<HalfHour>, began: Timestamp, now: Timestamp) -> Counts {
+    let newest = bucket(now);
+    let mut series: BTreeMap<Key, (String, Vec<u64>)> = BTreeMap::new();
+    for HalfHour { bucket, subject, source, events } in kept {
+        let (_, counts) = series
+            .entry((subject.slug.clone(), source.to_string()))
+            .or_insert_with(|| (subject.name.clone(), vec![0; BUCKETS as usize]));
+        // After the clock was set back, an onset can lie ahead.
+        let at = usize::try_from(bucket.min(newest) - (newest - BUCKETS + 1)).unwrap_or(0);
+        counts[at] += events;
+    }
+    let counts = series.into_iter().map(|((slug, source), (label, events))| Count { label, slug, source, events });
+    Counts { now: time(now), began: time(began.min(now)), bucket_s: BUCKET_S, counts: counts.collect() }
+}
+
 /// `GET /api/v1/counts`
 pub async fn counts(State(api): State<Arc<Api>>) -> Json<Counts> {
-    Json(api.recent.answer(Timestamp::now()))
+    let now = Timestamp::now();
+    let newest = bucket(now);
+    if history::path(&api).is_some() {
+        let kept = history::read(&api, move |history| Ok((history.half_hours(newest - BUCKETS + 1)?, history.began()?)));
+        match kept.await {
+            Ok((kept, began)) => return Json(from_store(kept, began.unwrap_or(now), now)),
+            Err(error) => tracing::debug!(?error, "the counts are those of this start, because the store gives none"),
+        }
+    }
+    Json(api.recent.answer(now))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, patch, post, put};
 
 use super::api::{self, Api};
 use super::problem::Problem;
-use super::{events, guard, health, labels, live, metrics, openapi, page, recent, server};
+use super::{events, guard, health, history, labels, live, metrics, openapi, page, recent, server};
 
 /// A path, its method as OpenAPI spells it, and its handler.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
@@ -30,6 +30,7 @@ pub fn closed() -> Vec<Route> {
     vec![
         ("/api/v1/events", "get", get(events::events)),
         ("/api/v1/live", "get", get(live::live)),
+        ("/api/v1/history", "get", get(history::history)),
         ("/api/v1/counts", "get", get(recent::counts)),
         ("/api/v1/status", "get", get(api::status)),
         ("/api/v1/top", "get", get(api::top)),

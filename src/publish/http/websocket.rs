@@ -24,7 +24,7 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 pub const REST: Duration = Duration::from_millis(20);
 
 /// Upgrades a request to a WebSocket with the subscription of its query.
-pub fn accept(
+pub async fn accept(
     api: Arc<Api>,
     place: Arc<ConnectionPlace>,
     request: &Request,
@@ -32,7 +32,7 @@ pub fn accept(
 ) -> Result<Response, Problem> {
     let (mut subscription, seq) = api.shared.hub.connect();
     let hello = api.shared.hello(seq);
-    let start = api.shared.subscribe(&mut subscription, request)?;
+    let start = api.shared.subscribe(&mut subscription, request).await?;
     let upgrade = upgrade.max_message_size(MAX_LINE).max_frame_size(MAX_LINE);
     Ok(upgrade.on_upgrade(async move |socket| {
         hold(&api, place, talk(&api, socket, subscription, (hello, start))).await;
@@ -62,7 +62,7 @@ async fn talk(
 ) -> Result<(), axum::Error> {
     let mut stop = api.stop.clone();
     send_line(api, &mut socket, &hello).await?;
-    send_start(api, &mut socket, start).await?;
+    send_start(api, &mut socket, &mut subscription, start).await?;
     let mut may_ask_at = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -79,8 +79,8 @@ async fn talk(
                 may_ask_at = tokio::time::Instant::now() + REST;
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        match subscribe(api, &mut subscription, text.as_bytes()) {
-                            Ok(start) => send_start(api, &mut socket, start).await?,
+                        match subscribe(api, &mut subscription, text.as_bytes()).await {
+                            Ok(start) => send_start(api, &mut socket, &mut subscription, start).await?,
                             Err(refusal) => refuse(api, &mut socket, refusal).await?,
                         }
                     }
@@ -102,9 +102,9 @@ async fn talk(
 }
 
 /// Puts the filter of a client's message in force.
-fn subscribe(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Result<StreamStart, Refusal> {
+async fn subscribe(api: &Api, subscription: &mut Subscription, text: &[u8]) -> Result<StreamStart, Refusal> {
     match Request::parse(text) {
-        Ok(request @ Request::Subscribe { .. }) => api.shared.subscribe(subscription, &request),
+        Ok(request @ Request::Subscribe { .. }) => api.shared.subscribe(subscription, &request).await,
         Ok(_) => Err(bad_request("a WebSocket takes subscribe only; every other request has a path of its own")),
         Err(bad) => Err(bad_request(bad.to_string())),
     }
@@ -114,13 +114,21 @@ fn bad_request(message: impl Into<String>) -> Refusal {
     Refusal("bad_request", message.into())
 }
 
-async fn send_start(api: &Api, socket: &mut WebSocket, start: StreamStart) -> Result<(), axum::Error> {
-    for delivery in &start.before {
+async fn send_start(
+    api: &Api,
+    socket: &mut WebSocket,
+    subscription: &mut Subscription,
+    start: StreamStart,
+) -> Result<(), axum::Error> {
+    let StreamStart { before, subscribed, mut replay } = start;
+    for delivery in &before {
         send(api, socket, delivery).await?;
     }
-    send_line(api, socket, &start.subscribed).await?;
-    for delivery in &start.replay {
-        send(api, socket, delivery).await?;
+    send_line(api, socket, &subscribed).await?;
+    while let Some(deliveries) = replay.next(subscription).await {
+        for delivery in &deliveries {
+            send(api, socket, delivery).await?;
+        }
     }
     Ok(())
 }

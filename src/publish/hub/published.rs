@@ -26,7 +26,7 @@ pub struct Published {
 
 impl Published {
     /// A numbered report whose line is not yet made.
-    pub(super) fn new(seq: u64, at: Timestamp, report: Report) -> Self {
+    pub(in crate::publish) fn new(seq: u64, at: Timestamp, report: Report) -> Self {
         Self { seq, at, report, line: OnceLock::new(), start: OnceLock::new() }
     }
 

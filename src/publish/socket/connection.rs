@@ -183,7 +183,7 @@ impl Connection {
     }
 
     async fn subscribe(&mut self, request: &Request, subscription: &mut Subscription) -> io::Result<()> {
-        let StreamStart { before, subscribed, replay } = match self.shared.subscribe(subscription, request) {
+        let StreamStart { before, subscribed, mut replay } = match self.shared.subscribe(subscription, request).await {
             Ok(start) => start,
             Err(refusal) => return self.refuse(refusal).await,
         };
@@ -191,8 +191,10 @@ impl Connection {
             self.write(&delivery.line()).await?;
         }
         self.send_line(subscribed).await?;
-        for delivery in replay {
-            self.write(&delivery.line()).await?;
+        while let Some(deliveries) = replay.next(subscription).await {
+            for delivery in deliveries {
+                self.write(&delivery.line()).await?;
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::format::{level, milliseconds, round, score, time};
 use super::{Body, Event, Line, PauseStatus, VERSION};
-use crate::event::{EndReason, Report, SoundEvent};
+use crate::event::{EndReason, Pause, Report, SoundEvent};
 
 impl Line {
     /// The line of a report.
@@ -30,6 +30,32 @@ pub fn kind(report: &Report) -> &'static str {
         Report::Resumed { .. } => "resumed",
         Report::ConfigReloaded { .. } => "config.reloaded",
         Report::ConfigRejected { .. } => "config.rejected",
+    }
+}
+
+/// The report of a line about health, as it was kept; the lines of events are kept as their numbers.
+impl TryFrom<Body> for Report {
+    type Error = ();
+
+    fn try_from(body: Body) -> Result<Self, ()> {
+        Ok(match body {
+            Body::SourceLost { source, reason } => Report::SourceLost { source: source.into(), reason },
+            Body::SourceRestored { source } => Report::SourceRestored { source: source.into() },
+            Body::SourceSilent { source, seconds } => Report::SourceSilent { source: source.into(), seconds },
+            Body::SourceGap { source, gap_ms } => Report::SourceGap { source: source.into(), gap_ms },
+            Body::SourceClipping { source, samples } => Report::SourceClipping { source: source.into(), samples },
+            Body::Overrun { source, samples, gap_ms, hop_ms } => {
+                Report::Overrun { source: source.into(), samples, gap_ms, hop_ms }
+            }
+            Body::ClockStepped { by_ms } => Report::ClockStepped { by_ms },
+            Body::Paused { reason, until } => {
+                Report::Paused(Pause { reason: reason.known().ok_or(())?, until: until.and_then(|until| until.parse().ok()) })
+            }
+            Body::Resumed { reason } => Report::Resumed { reason: reason.known().ok_or(())? },
+            Body::ConfigReloaded { changes } => Report::ConfigReloaded { changes },
+            Body::ConfigRejected { faults } => Report::ConfigRejected { faults },
+            _ => return Err(()),
+        })
     }
 }
 
@@ -62,7 +88,8 @@ fn body(report: &Report, now: Timestamp) -> Body {
     }
 }
 
-fn wire_event(event: &SoundEvent, reason: Option<EndReason>) -> Event {
+/// An event as it stands on the wire.
+pub(super) fn wire_event(event: &SoundEvent, reason: Option<EndReason>) -> Event {
     Event {
         id: event.id.to_string(),
         label: event.subject.name.clone(),

@@ -244,6 +244,17 @@ impl PeakKind {
     }
 }
 
+impl PauseReason {
+    /// The reason; `None` for one that this version does not know.
+    pub(crate) fn known(&self) -> Option<event::PauseReason> {
+        match self {
+            Self::Request => Some(event::PauseReason::Request),
+            Self::QuietHours => Some(event::PauseReason::QuietHours),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

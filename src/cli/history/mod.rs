@@ -1,0 +1,146 @@
+//! `mimid history`: prints what the store has, as lists and as numbers. It reads the file itself, whether a daemon runs or not, and
+//! changes nothing in it.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::run::style_of;
+use super::{Failure, exit};
+use crate::publish::store::db::{DbError, Kind};
+use crate::publish::store::history::{By, History, Order, Wanted, WantedOutcome};
+use crate::publish::store::moment::moment;
+use crate::publish::store::place;
+use crate::publish::wire::{HistoryCount, KeptEvent};
+
+mod format;
+mod table;
+
+pub use format::Format;
+use format::Writer;
+
+/// The events that are read at a time.
+const PAGE: usize = 1_000;
+/// The pause between two looks for new events.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Show what was heard, from the store.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Only events from this time on: 7d, 12h or 90m ago, 2026-11-29, 2026-11-29T18:30 [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only events of this label (name, slug, id or group), whatever else they are; may be given several times
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Only events of this source; may be given several times
+    #[arg(long = "source", value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Only confirmed events
+    #[arg(long)]
+    confirmed: bool,
+    /// Count events by the hour of the day, by day, weekday or label; may be given several times
+    #[arg(long, value_name = "WHAT", value_parser = by, conflicts_with = "follow")]
+    by: Vec<By>,
+    /// The output format
+    #[arg(long, value_enum, default_value = "pretty")]
+    format: Format,
+    /// Then wait for more: each event comes when it has ended
+    #[arg(long)]
+    follow: bool,
+    /// The store's file [default: of the service that runs this, of this user, then /var/lib/mimid/events.db]
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
+    /// Copy the store to this new file, while the daemon runs, and print nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["by", "follow", "since", "until", "labels", "sources", "confirmed"])]
+    backup: Option<PathBuf>,
+}
+
+fn by(text: &str) -> Result<By, String> {
+    let found = By::NAMES.iter().find(|(name, _)| *name == text).map(|(_, by)| *by);
+    found.ok_or_else(|| "it must be hour, day, weekday or label".to_owned())
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let path = args.store.clone().unwrap_or_else(place::to_read);
+    let failed = |error: DbError| Failure::new(explained(&path, &error), exit::FAILED);
+    let mut history = History::open(&path).map_err(failed)?;
+    if let Some(backup) = &args.backup {
+        return history.copy_to(backup).map_err(|error| {
+            let name = backup.display();
+            Failure::new(format_args!("{} cannot be copied to {name}: {error}", path.display()), exit::FAILED)
+        });
+    }
+    let (zone, now) = (TimeZone::system(), Timestamp::now());
+    let time = |option: &str, text: &str| {
+        moment(text, now, &zone).map_err(|wrong| Failure::new(format_args!("--{option}: {wrong}"), exit::USAGE))
+    };
+    let since = args.since.as_deref().or((args.until.is_none()).then_some("7d"));
+    let wanted = Wanted {
+        from: since.map(|text| time("since", text)).transpose()?,
+        until: args.until.as_deref().map(|text| time("until", text)).transpose()?,
+        labels: args.labels.clone(),
+        sources: args.sources.clone(),
+        outcome: if args.confirmed { WantedOutcome::Confirmed } else { WantedOutcome::Any },
+    };
+    let out = io::stdout();
+    let style = style_of(&out);
+    let is_line_by_line = args.follow || out.is_terminal();
+    let mut writer = Writer::new(args.format, style, zone.clone(), io::BufWriter::new(out.lock()));
+    if !args.by.is_empty() {
+        let groups = history.count(&wanted, &args.by, &zone).map_err(failed)?;
+        writer.counts(&args.by, &HistoryCount::all(&args.by, groups))?;
+        return Ok(writer.flush()?);
+    }
+    writer.begin()?;
+    // What ends from here on is followed.
+    let mut newest = history.newest_line().map_err(failed)?;
+    let mut after = None;
+    loop {
+        let page = history.page(&wanted, Order::Oldest, after, PAGE).map_err(failed)?;
+        after = page.last().map(|kept| kept.cursor).or(after);
+        for kept in &page {
+            writer.event(&KeptEvent::from(kept))?;
+        }
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    writer.end()?;
+    while args.follow {
+        if is_line_by_line {
+            writer.flush()?;
+        }
+        std::thread::sleep(LOOK);
+        let (ended, last) = history.ended_after(newest).map_err(failed)?;
+        newest = last;
+        for kept in ended.iter().filter(|kept| wanted.has(&kept.event, kept.reason)) {
+            writer.event(&KeptEvent::from(kept))?;
+        }
+    }
+    Ok(writer.flush()?)
+}
+
+/// A failure of the file as a sentence with its path and the remedy.
+fn explained(path: &std::path::Path, error: &DbError) -> String {
+    let path = path.display();
+    match error.kind {
+        Kind::NotOpened if error.message.contains("No such file") || error.message.contains("ENOENT") => {
+            format!(
+                "there is no store at {path}; a service keeps one, and `mimid run` does with [store] enabled = true; or name its file with --store"
+            )
+        }
+        Kind::NotOpened | Kind::NotWritable if error.message.contains("denied") || error.message.contains("EACCES") => {
+            format!("this user may not read {path}; ask as root, or over HTTP")
+        }
+        Kind::Unknown => error.to_string(),
+        _ => format!("{path} cannot be read: {error}"),
+    }
+}

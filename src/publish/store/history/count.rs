@@ -1,0 +1,134 @@
+//! Numbers of events: those of whole half hours are kept as numbers, and the rest is counted from the events.
+
+use std::collections::HashSet;
+
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+
+use super::{By, Groups, HalfHour, History, Key, Resolved, Tally, Wanted};
+use crate::publish::store::db::DbError;
+use crate::publish::store::rows::{BUCKET_S, Directory, Outcome, from_milliseconds};
+
+const BUCKET_MS: i64 = BUCKET_S * 1_000;
+
+impl History {
+    /// The events from a half hour on.
+    pub fn half_hours(&self, from: i64) -> Result<Vec<HalfHour>, DbError> {
+        let sql = "SELECT bucket, subject, source, n - unconfirmed FROM counts WHERE bucket >= ? AND n > unconfirmed";
+        self.db.rows(sql, &[from.into()], |row| {
+            let (subject, source) = (self.names.subject(row.int(1)), self.names.source(row.int(2)));
+            HalfHour { bucket: row.int(0), subject, source, events: row.int(3).unsigned_abs() }
+        })
+    }
+
+    /// The numbers of events by these values, with days and hours as clocks show them in `zone`.
+    pub fn count(&self, wanted: &Wanted, by: &[By], zone: &TimeZone) -> Result<Groups, DbError> {
+        let resolved = self.resolve(wanted)?;
+        let mut counter =
+            Counter { by, zone, names: &self.names, is_confirmed: resolved.is_confirmed, at: None, groups: Groups::new() };
+        if !resolved.labels.is_empty() {
+            self.count_named(&resolved, &mut counter)?;
+            return Ok(counter.groups);
+        }
+        // Whole buckets are counted already; the events at both ends are not.
+        let first = -((-resolved.from).div_euclid(BUCKET_MS));
+        let last = resolved.until.div_euclid(BUCKET_MS);
+        if first >= last {
+            self.count_events(&resolved, resolved.from, resolved.until, &mut counter)?;
+            return Ok(counter.groups);
+        }
+        self.count_events(&resolved, resolved.from, first * BUCKET_MS, &mut counter)?;
+        let subject = if by.contains(&By::Label) { "subject" } else { "0" };
+        let sql = format!(
+            "SELECT bucket, {subject}, sum(n), sum(confirmed), sum(unconfirmed) FROM counts WHERE bucket >= ? AND bucket < ?{} GROUP BY 1, 2",
+            resolved.sources
+        );
+        self.db.rows(&sql, &[first.into(), last.into()], |row| {
+            let [events, confirmed, unconfirmed] = [2, 3, 4].map(|column| row.int(column).max(0).unsigned_abs());
+            counter.add(row.int(0) * BUCKET_MS, row.int(1), Tally { events, confirmed, unconfirmed });
+        })?;
+        self.count_events(&resolved, last * BUCKET_MS, resolved.until, &mut counter)?;
+        Ok(counter.groups)
+    }
+
+    /// Counts events one by one.
+    fn count_events(&self, resolved: &Resolved, from: i64, until: i64, counter: &mut Counter) -> Result<(), DbError> {
+        let sql = format!(
+            "SELECT onset, subject, confirmed IS NOT NULL, reason IS 1 FROM events WHERE onset >= ? AND onset < ?{}",
+            resolved.sources
+        );
+        if from < until {
+            self.db.rows(&sql, &[from.into(), until.into()], |row| {
+                counter.add(row.int(0), row.int(1), Tally::one(row.int(2) != 0, row.int(3) != 0));
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Counts events of some labels.
+    fn count_named(&self, resolved: &Resolved, counter: &mut Counter) -> Result<(), DbError> {
+        let Resolved { from, until, labels, sources, .. } = resolved;
+        let by_label = counter.by.contains(&By::Label);
+        let sources = sources.replace(" source", " named.source");
+        let (subject, join) = if by_label { ("events.subject", " JOIN events ON events.key=named.key") } else { ("0", "") };
+        let sql = format!(
+            "SELECT named.onset, {subject}, named.outcome, named.key FROM named{join} \
+             WHERE named.subject=? AND named.onset >= ? AND named.onset < ?{sources}"
+        );
+        let mut seen = HashSet::new();
+        for label in labels {
+            self.db.rows(&sql, &[(*label).into(), (*from).into(), (*until).into()], |row| {
+                // An event may have several of the names.
+                if labels.len() == 1 || seen.insert(row.int(3)) {
+                    let outcome = row.int(2);
+                    let tally = Tally::one(outcome == Outcome::Confirmed as i64, outcome == Outcome::Unconfirmed as i64);
+                    counter.add(row.int(0), row.int(1), tally);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn one(is_confirmed: bool, is_unconfirmed: bool) -> Self {
+        let is_confirmed = is_confirmed && !is_unconfirmed;
+        Self { events: 1, confirmed: u64::from(is_confirmed), unconfirmed: u64::from(is_unconfirmed) }
+    }
+}
+
+/// Sums events up by their values.
+struct Counter<'a> {
+    by: &'a [By],
+    zone: &'a TimeZone,
+    names: &'a Directory,
+    is_confirmed: bool,
+    /// The half hour that was met last, in local time: no zone changes within one.
+    at: Option<(i64, ZonedDateTime)>,
+    groups: Groups,
+}
+
+impl Counter<'_> {
+    fn add(&mut self, onset: i64, subject: i64, tally: Tally) {
+        let tally = if self.is_confirmed { Tally { events: tally.confirmed, unconfirmed: 0, ..tally } } else { tally };
+        if tally.events == 0 {
+            return;
+        }
+        // Quarter hours, because a zone may be off by so many.
+        let quarter = onset.div_euclid(BUCKET_MS / 2);
+        if self.at.as_ref().is_none_or(|(known, _)| *known != quarter) {
+            self.at = Some((quarter, from_milliseconds(quarter * BUCKET_MS / 2).to_zoned_datetime(self.zone.clone())));
+        }
+        let Some((_, local)) = &self.at else { return };
+        let key = |by: &By| match by {
+            By::Hour => Key::Number(local.hour()),
+            By::Day => Key::Text(local.date().to_string()),
+            By::Weekday => Key::Number(local.weekday().to_monday_one_offset()),
+            By::Label => Key::Text(self.names.subject(subject).name.clone()),
+        };
+        let sum = self.groups.entry(self.by.iter().map(key).collect()).or_default();
+        sum.events += tally.events;
+        sum.confirmed += tally.confirmed;
+        sum.unconfirmed += tally.unconfirmed;
+    }
+}

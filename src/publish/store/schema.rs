@@ -1,0 +1,161 @@
+//! The tables, and how a file of an older version becomes one of this. Files of newer versions are refused.
+
+use std::path::{Path, PathBuf};
+
+use super::db::{Database, DbError, Kind};
+
+/// A larger file is not checked as a whole when it is opened, for that would take seconds; damage is found where it is met.
+const CHECKED_BYTES: u64 = 64 << 20;
+
+/// What brings a file from each version to the next. The number of steps is the version that this program writes.
+const STEPS: [&str; 1] = [
+    // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
+    // `lines` and `health`, from which lines are made again, have nanoseconds.
+    "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE TABLE subjects(id INTEGER PRIMARY KEY, name TEXT NOT NULL, slug TEXT NOT NULL, mid TEXT NOT NULL, UNIQUE(name, slug, mid));
+     CREATE TABLE sources(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+     CREATE TABLE configurations(id INTEGER PRIMARY KEY, toml TEXT NOT NULL UNIQUE);
+     CREATE TABLE sessions(id INTEGER PRIMARY KEY, instance TEXT NOT NULL, version TEXT NOT NULL, node TEXT NOT NULL, model TEXT NOT NULL,
+       sha256 TEXT NOT NULL, configuration INTEGER, began INTEGER NOT NULL, first_seq INTEGER NOT NULL, skipped INTEGER NOT NULL);
+     CREATE TABLE events(key INTEGER PRIMARY KEY, id BLOB NOT NULL, subject INTEGER NOT NULL, source INTEGER NOT NULL,
+       session INTEGER NOT NULL, onset INTEGER NOT NULL, duration INTEGER, announced INTEGER NOT NULL, confirmed INTEGER, also TEXT,
+       score INTEGER NOT NULL, peak INTEGER NOT NULL, threshold INTEGER NOT NULL, level INTEGER NOT NULL,
+       onset_uncertainty INTEGER NOT NULL, offset_uncertainty INTEGER, reason INTEGER, first_seq INTEGER NOT NULL, updates INTEGER NOT NULL,
+       last_seq INTEGER NOT NULL);
+     CREATE INDEX events_by_onset ON events(onset);
+     CREATE INDEX events_by_id ON events(id);
+     CREATE INDEX events_open ON events(key) WHERE reason IS NULL;
+     CREATE TABLE named(subject INTEGER NOT NULL, onset INTEGER NOT NULL, key INTEGER NOT NULL, source INTEGER NOT NULL,
+       outcome INTEGER NOT NULL, PRIMARY KEY(subject, onset, key)) WITHOUT ROWID;
+     CREATE TABLE counts(bucket INTEGER NOT NULL, subject INTEGER NOT NULL, source INTEGER NOT NULL, n INTEGER NOT NULL,
+       confirmed INTEGER NOT NULL, unconfirmed INTEGER NOT NULL, PRIMARY KEY(bucket, subject, source)) WITHOUT ROWID;
+     CREATE TABLE lines(seq INTEGER PRIMARY KEY, event INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL,
+       subject INTEGER NOT NULL, onset INTEGER NOT NULL, offset INTEGER, score INTEGER NOT NULL, peak INTEGER NOT NULL,
+       threshold INTEGER NOT NULL, level INTEGER NOT NULL, onset_uncertainty INTEGER NOT NULL, offset_uncertainty INTEGER, also TEXT,
+       confirmed INTEGER NOT NULL, reason INTEGER);
+     CREATE TABLE health(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, line TEXT NOT NULL);",
+];
+
+/// The version of the files that this program writes.
+pub const VERSION: usize = STEPS.len();
+
+/// The version of a file; 0 for a new one.
+fn version(db: &Database) -> Result<usize, DbError> {
+    Ok(db.number("PRAGMA user_version", &[])?.and_then(|version| usize::try_from(version).ok()).unwrap_or(usize::MAX))
+}
+
+fn newer(version: usize) -> DbError {
+    let message =
+        format!("a newer mimid has written it: it has version {version}, and this mimid knows {VERSION}; use the newer mimid");
+    DbError::new(Kind::Newer, message)
+}
+
+/// Opens a file to write, makes its tables, and brings an older one up to date; a copy of the older one stays beside it.
+pub fn open(path: &Path) -> Result<Database, DbError> {
+    migrated(path, &STEPS)
+}
+
+fn migrated(path: &Path, steps: &[&str]) -> Result<Database, DbError> {
+    let db = Database::open(path)?;
+    let from = version(&db)?;
+    if from > steps.len() {
+        return Err(newer(from));
+    }
+    if db.used_bytes()? <= CHECKED_BYTES && !db.is_whole()? {
+        return Err(DbError::new(Kind::Damaged, "the file is damaged"));
+    }
+    if from < steps.len() {
+        if from > 0 {
+            let copy = beside(path, &format!("version-{from}"));
+            db.copy_to(&copy)?;
+            tracing::info!(old = %copy.display(), "the store's file is brought from version {from} to {}", steps.len());
+        }
+        db.whole(|| {
+            for step in &steps[from..] {
+                db.batch(step)?;
+            }
+            db.batch(&format!("PRAGMA user_version={}", steps.len()))
+        })?;
+    }
+    Ok(db)
+}
+
+/// Opens a file of this version to read.
+pub fn open_to_read(path: &Path) -> Result<Database, DbError> {
+    let db = Database::open_to_read(path)?;
+    match version(&db)? {
+        VERSION => Ok(db),
+        older if older < VERSION => {
+            let message = format!("it has the older version {older}; the daemon brings it up to date when it starts");
+            Err(DbError::new(Kind::Other, message))
+        }
+        later => Err(newer(later)),
+    }
+}
+
+/// Puts a damaged file aside. Returns where it is now.
+pub fn put_aside(path: &Path) -> Result<PathBuf, DbError> {
+    let aside = beside(path, "damaged");
+    std::fs::rename(path, &aside)?;
+    // The log and its index belong to the damaged file.
+    for suffix in ["-wal", "-shm"] {
+        let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        let _ = std::fs::rename(with(path), with(&aside));
+    }
+    Ok(aside)
+}
+
+/// A path beside another that no file has yet.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let named = |n: u32| {
+        let number = if n == 1 { String::new() } else { format!("-{n}") };
+        PathBuf::from(format!("{}.{what}{number}", path.display()))
+    };
+    (1..).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_file_is_brought_up_to_date_and_a_copy_of_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        let first = migrated(&path, &["CREATE TABLE a(x INTEGER)"]).unwrap();
+        first.run("INSERT INTO a VALUES (7)", &[]).unwrap();
+        drop(first);
+        let second = migrated(&path, &["", "ALTER TABLE a ADD y INTEGER DEFAULT 8"]).unwrap();
+        assert_eq!(second.number("SELECT x + y FROM a", &[]), Ok(Some(15)));
+        let old = Database::open_to_read(&folder.path().join("events.db.version-1")).unwrap();
+        assert_eq!((old.number("SELECT x FROM a", &[]), version(&old)), (Ok(Some(7)), Ok(1)));
+        // A step that fails changes nothing.
+        drop(second);
+        assert!(migrated(&path, &["", "", "CREATE TABLE b(x); nonsense"]).is_err());
+        assert_eq!(migrated(&path, &["", ""]).unwrap().number("SELECT count(*) FROM sqlite_schema", &[]), Ok(Some(1)));
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_in_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        open(&path).unwrap().batch("PRAGMA user_version=9").unwrap();
+        for error in [open(&path).unwrap_err(), open_to_read(&path).unwrap_err()] {
+            assert_eq!(error.kind, Kind::Newer);
+            assert!(error.message.contains("a newer mimid has written it: it has version 9"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_found_and_put_aside_under_a_name_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        for expected in ["events.db.damaged", "events.db.damaged-2"] {
+            std::fs::write(&path, "this is no database, but it is long enough to be looked at as if it were one; ".repeat(60))
+                .unwrap();
+            assert_eq!(open(&path).unwrap_err().kind, Kind::Damaged);
+            assert_eq!(put_aside(&path).unwrap(), folder.path().join(expected));
+        }
+        open(&path).unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+//! Events as the store has them, and their numbers: the answers of `GET /api/v1/history`, and the lines of `mimid history`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::report::wire_event;
+use super::{Event, time};
+use crate::publish::store::history::{self, By, Groups, Key, Tally};
+
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptEvent {
+    /// The event as its last line told it.
+    #[serde(flatten)]
+    pub event: Event,
+    /// When it was announced.
+    #[schemars(extend("format" = "date-time"))]
+    pub announced: String,
+    /// When it was confirmed; null where it is not.
+    #[schemars(extend("format" = "date-time"))]
+    pub confirmed_at: Option<String>,
+    /// The machine that heard it.
+    pub node: String,
+    /// The model by which it was heard.
+    pub model: String,
+    /// The number of its first line.
+    pub first_seq: u64,
+    /// The number of its last line so far.
+    pub last_seq: u64,
+    /// How many updates it had.
+    pub updates: u64,
+}
+
+/// Events, and the place from which to ask for more.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HistoryPage {
+    /// The events, the newest onset first.
+    pub events: Vec<KeptEvent>,
+    /// The value of `before` that brings the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// Numbers of events.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HistoryCounts {
+    /// One for each combination of the asked values that has any event.
+    pub counts: Vec<HistoryCount>,
+}
+
+/// The numbers of the events that have these values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryCount {
+    /// The day, as `2026-11-29`; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+    /// The day of the week, 1 for Monday to 7; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weekday: Option<i8>,
+    /// The hour of the day, 0 to 23; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hour: Option<i8>,
+    /// The label's display name, or the group's name; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How many events.
+    pub events: u64,
+    /// How many of them were confirmed.
+    pub confirmed: u64,
+    /// How many of them were taken back.
+    pub unconfirmed: u64,
+}
+
+impl From<&history::KeptEvent> for KeptEvent {
+    fn from(kept: &history::KeptEvent) -> Self {
+        Self {
+            event: wire_event(&kept.event, kept.reason),
+            announced: time(kept.announced),
+            confirmed_at: kept.confirmed.map(time),
+            node: kept.node.to_string(),
+            model: kept.model.to_string(),
+            first_seq: kept.seq.0,
+            last_seq: kept.seq.1,
+            updates: kept.updates,
+        }
+    }
+}
+
+impl HistoryCount {
+    /// The lines of groups.
+    pub fn all(by: &[By], groups: Groups) -> Vec<Self> {
+        groups.into_iter().map(|(keys, tally)| Self::new(by, keys, tally)).collect()
+    }
+
+    fn new(by: &[By], keys: Vec<Key>, Tally { events, confirmed, unconfirmed }: Tally) -> Self {
+        let mut count = Self { events, confirmed, unconfirmed, ..Self::default() };
+        for (by, key) in by.iter().zip(keys) {
+            match (by, key) {
+                (By::Day, Key::Text(day)) => count.day = Some(day),
+                (By::Label, Key::Text(label)) => count.label = Some(label),
+                (By::Weekday, Key::Number(weekday)) => count.weekday = Some(weekday),
+                (By::Hour, Key::Number(hour)) => count.hour = Some(hour),
+                (By::Hour | By::Day | By::Weekday | By::Label, _) => {}
+            }
+        }
+        count
+    }
+}
