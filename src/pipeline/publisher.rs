@@ -139,7 +139,7 @@ impl Publisher {
     pub fn shut_down(self) {
         join(self.taker, Instant::now() + CLOSING);
         if let Some(store) = &self.shared.hub.store {
-            store.end(Instant::now() + CLOSING);
+            store.end(self.shared.hub.seq(), Instant::now() + CLOSING);
         }
         let _ = self.down.send(true);
         join(self.server, Instant::now() + CLOSING);

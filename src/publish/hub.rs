@@ -289,22 +289,22 @@ impl Subscription {
         (ledger.seq, self.before(Some(since)))
     }
 
-    /// Goes on with a filter that has followed every report up to `since`. Gives those after it that pass, if all of them are held still;
-    /// else the filter again.
-    pub fn go_on(&mut self, mut follower: Follower, since: u64) -> Result<Vec<Arc<Published>>, Follower> {
+    /// Goes on with a filter that has followed every report up to `since`, and takes it. Gives those after it that pass; `None` where the
+    /// hub no longer holds all of them.
+    pub fn go_on(&mut self, follower: &mut Follower, since: u64) -> Option<Vec<Arc<Published>>> {
         let hub = self.hub.clone();
         let mut ledger = hub.lock();
         if since + 1 < ledger.oldest() {
-            return Err(follower);
+            return None;
         }
         let mut reports = Vec::new();
         for held in ledger.held.iter().filter(|held| held.seq > since) {
-            reports.extend(passing(&mut follower, held));
+            reports.extend(passing(follower, held));
         }
         if let Some(subscriber) = ledger.subscribers.get_mut(&self.id) {
-            subscriber.follower = Some(follower);
+            subscriber.follower = Some(std::mem::take(follower));
         }
-        Ok(reports)
+        Some(reports)
     }
 
     /// The deliveries that wait and are not after `since`, and the count of those that were missed; the others are forgotten.

@@ -48,13 +48,11 @@ impl Replay {
 
     /// The next deliveries; `None` at the end, from which on the subscription goes on by itself.
     pub async fn next(&mut self, subscription: &mut Subscription) -> Option<Vec<Delivery>> {
-        while let Some(Stored { lines, follower, until }) = self.stored.take() {
-            let follower = match subscription.go_on(follower, until) {
-                Ok(reports) => return Some(reports.into_iter().map(Delivery::Published).collect()),
-                Err(follower) => follower,
-            };
-            let before = subscription.oldest();
-            let (stored, passed) = Stored { lines, follower, until }.read(before).await?;
+        while let Some(mut stored) = self.stored.take() {
+            if let Some(reports) = subscription.go_on(&mut stored.follower, stored.until) {
+                return Some(reports.into_iter().map(Delivery::Published).collect());
+            }
+            let (stored, passed) = stored.read(subscription.oldest()).await?;
             self.stored = Some(stored);
             if !passed.is_empty() {
                 return Some(passed);

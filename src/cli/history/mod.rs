@@ -1,7 +1,7 @@
 //! `mimid history`: prints what the store has, as lists and as numbers. It reads the file itself, whether a daemon runs or not, and
 //! changes nothing in it.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,7 +92,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let out = io::stdout();
     let style = style_of(&out);
-    let is_line_by_line = args.follow || out.is_terminal();
     let mut writer = Writer::new(args.format, style, zone.clone(), io::BufWriter::new(out.lock()));
     if !args.by.is_empty() {
         let groups = history.count(&wanted, &args.by, &zone).map_err(failed)?;
@@ -114,15 +113,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     writer.end()?;
-    while args.follow {
-        if is_line_by_line {
+    if args.follow {
+        loop {
             writer.flush()?;
-        }
-        std::thread::sleep(LOOK);
-        let (ended, last) = history.ended_after(newest).map_err(failed)?;
-        newest = last;
-        for kept in ended.iter().filter(|kept| wanted.has(&kept.event, kept.reason)) {
-            writer.event(&KeptEvent::from(kept))?;
+            std::thread::sleep(LOOK);
+            let (ended, last) = history.ended_after(newest).map_err(failed)?;
+            newest = last;
+            for kept in ended.iter().filter(|kept| wanted.has(&kept.event, kept.reason)) {
+                writer.event(&KeptEvent::from(kept))?;
+            }
         }
     }
     Ok(writer.flush()?)

@@ -141,7 +141,7 @@ impl Table {
 /// A bar of a number, where `most` has the longest.
 fn bar(n: u64, most: u64) -> String {
     let eighths = ((n as f64 / most as f64) * (BAR * 8) as f64).round().max(1.0) as usize;
-    let part = if eighths % 8 == 0 { "" } else { EIGHTHS[eighths % 8 - 1] };
+    let part = if eighths.is_multiple_of(8) { "" } else { EIGHTHS[eighths % 8 - 1] };
     format!("{}{part}", "█".repeat(eighths / 8))
 }
 

@@ -25,6 +25,8 @@ pub enum Kind {
     NotOpened,
     /// The disk fails.
     Disk,
+    /// Another program holds the file.
+    Busy,
     /// A newer mimid has written the file.
     Newer,
     /// A name is asked for that the file does not have.
@@ -63,6 +65,7 @@ impl From<rusqlite::Error> for DbError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Kind::NotWritable,
             Some(ErrorCode::CannotOpen) => Kind::NotOpened,
             Some(ErrorCode::SystemIoFailure) => Kind::Disk,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Busy,
             _ => Kind::Other,
         };
         let message = match kind {
@@ -71,6 +74,7 @@ impl From<rusqlite::Error> for DbError {
             Kind::NotWritable => "the file may not be written".to_owned(),
             Kind::NotOpened => "the file cannot be opened".to_owned(),
             Kind::Disk => "the disk fails".to_owned(),
+            Kind::Busy => "another program holds the file".to_owned(),
             Kind::Newer | Kind::Unknown | Kind::Other => error.to_string(),
         };
         Self { kind, message }

@@ -77,7 +77,7 @@ fn years_of_events_are_small_and_quickly_read() {
         let one = Instant::now();
         keeper.keep(&batch).unwrap();
         slowest = slowest.max(one.elapsed());
-        if (from / TOGETHER) % 16 == 0 {
+        if (from / TOGETHER).is_multiple_of(16) {
             keeper.db.checkpoint().unwrap();
             while seq > super::clear::LINES && clear(&keeper.db, &config, onset_of(began, from, n)).unwrap() {}
         }
@@ -104,7 +104,7 @@ fn years_of_events_are_small_and_quickly_read() {
         ..Wanted::default()
     };
     let frequent = Wanted { labels: vec!["Label 0".to_owned()], ..year.clone() };
-    let mut count = |wanted: &Wanted, by: &[By]| {
+    let count = |wanted: &Wanted, by: &[By]| {
         let one = Instant::now();
         let history = History::open(&path).unwrap();
         let groups = history.count(wanted, by, &TimeZone::get("Europe/Berlin").unwrap()).unwrap();

@@ -67,8 +67,8 @@ enum Order {
     Keep(Vec<Arc<Published>>),
     /// Another model is in force from this number on.
     Model(ModelInfo, u64),
-    /// Keep what waits, and end.
-    End(Sender<()>),
+    /// Keep what waits, and end; this was the last number.
+    End(u64, Sender<()>),
 }
 
 /// The way to the file.
@@ -139,7 +139,9 @@ impl Store {
             *self.impatient.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + IMPATIENT);
             let (stats, path) = (self.stats.clone(), self.path.clone());
             tokio::spawn(async move {
-                if tokio::time::timeout(TOLD, kept.wait_for(|kept| *kept >= last)).await.is_err() {
+                let is_late = tokio::time::timeout(TOLD, kept.wait_for(|kept| *kept >= last)).await.is_err();
+                // Another reason may have been told already.
+                if is_late && stats.state().1.is_none() {
                     writer::tell(&stats, &path, writer::SLOW);
                 }
             });
@@ -160,10 +162,10 @@ impl Store {
         let _ = self.orders.try_send(Order::Model(model.clone(), first));
     }
 
-    /// Has what waits kept, and waits for it until the deadline.
-    pub fn end(&self, deadline: Instant) {
+    /// Has what waits kept, of which the last has this number, and waits for it until the deadline.
+    pub fn end(&self, last: u64, deadline: Instant) {
         let (done, is_done) = bounded(1);
-        if self.orders.send_deadline(Order::End(done), deadline).is_ok() {
+        if self.orders.send_deadline(Order::End(last, done), deadline).is_ok() {
             let _ = is_done.recv_deadline(deadline);
         }
     }

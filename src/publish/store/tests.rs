@@ -36,10 +36,10 @@ async fn what_was_handed_over_is_in_the_file_when_it_returns() {
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].seq(), Some(seq));
     }
-    opened.store.end(soon());
+    opened.store.end(50, soon());
     let (again, _stats) = start(&path, "b");
     assert_eq!(again.last, 50);
-    again.store.end(soon());
+    again.store.end(50, soon());
 }
 
 #[tokio::test]
@@ -65,5 +65,5 @@ async fn what_finds_no_room_while_nothing_can_be_written_is_counted() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(stats.sent.load(Relaxed), QUEUE);
-    opened.store.end(soon());
+    opened.store.end(QUEUE + 640, soon());
 }

@@ -145,11 +145,10 @@ impl Writer {
                     self.fail(&error);
                 }
             }
-            Order::End(done) => {
+            Order::End(last, done) => {
                 self.write();
                 // What still waits is lost with its numbers, which are never given again.
                 if let (Some(keeper), true) = (&self.keeper, self.waiting.is_empty()) {
-                    let last = self.given.max(*self.kept.borrow());
                     let _ = keeper.finish(last);
                 }
                 self.keeper = None;
@@ -204,7 +203,7 @@ impl Writer {
     fn fail(&mut self, error: &DbError) {
         tell(&self.stats, &self.config.path, &error.message);
         self.retry_at = Instant::now() + if error.kind == Kind::Newer { RETRY_LATER } else { RETRY };
-        if !matches!(error.kind, Kind::Full | Kind::Other) {
+        if !matches!(error.kind, Kind::Full | Kind::Busy | Kind::Other) {
             self.keeper = None;
         }
         if error.kind == Kind::Damaged {

@@ -110,6 +110,7 @@ fn reports(steps: &[Step]) -> Vec<Option<Report>> {
                     "yard"
                 };
                 let onset = at(*moved_ms);
+                let also: std::collections::BTreeSet<usize> = also.iter().copied().filter(|other| other != name).collect();
                 let sound = SoundEvent {
                     onset,
                     also: also.iter().map(|name| Subject::example(LABELS[*name])).collect(),
