@@ -195,7 +195,8 @@ impl Database {
         nix::unistd::access(path, nix::unistd::AccessFlags::R_OK).map_err(std::io::Error::from)?;
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
-        connection.execute_batch("PRAGMA query_only=1; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;")?;
+        // Opened so, it writes nothing but a copy elsewhere.
+        connection.execute_batch("PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;")?;
         Ok(Self(connection))
     }
 
