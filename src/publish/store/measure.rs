@@ -119,7 +119,9 @@ fn years_of_events_are_small_and_quickly_read() {
         "{n} events: {inserts:.0} inserts/s (slowest of {TOGETHER} together {slowest:?}), {bytes:.0} bytes an event; a page of 100: median {median:?}, \
          p95 {p95:?}, longest {longest:?}; a year by day and hour: {all:?}, of the most frequent label {of_one:?}; a year by label {labels:?}"
     );
-    assert!(bytes < 400.0, "{bytes} bytes an event");
+    // The lines, of which only the last million are kept, weigh most where there are few events.
+    let most = if seq > super::clear::LINES { 250.0 } else { 700.0 };
+    assert!(bytes < most, "{bytes} bytes an event");
     assert!(p95 < Duration::from_secs(1), "{p95:?}");
 }
 
