@@ -9,9 +9,10 @@ use crate::config::raw::SECTIONS;
 use crate::model::Labels;
 
 const SHIPPED: &str = include_str!("../../../config/mimid.toml");
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 5] = [
     include_str!("../../../README.md"),
     include_str!("../../../docs/configuration.md"),
+    include_str!("../../../docs/history.md"),
     include_str!("../../../docs/http.md"),
     include_str!("../../../docs/mqtt.md"),
 ];
