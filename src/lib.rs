@@ -67,7 +67,7 @@
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |
-//! | `store`, and `store-log` | keeps reports in the file where the store is on; moves SQLite's log into it | is waited for by anybody but the hub's task, for more than 0.1 s |
+//! | `store`, and `store-log` | keeps reports in the file where the store is on; moves SQLite's log into it | is waited for by anybody but the hub's task, for more than a quarter of a second |
 //! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!

@@ -38,7 +38,7 @@ use keep::Numbers;
 use writer::Writer;
 
 /// The longest time that a report waits for the disk before clients get it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How long clients do not wait for the disk after it took longer than that.
 const IMPATIENT: Duration = Duration::from_secs(10);
 /// The time after which a write that is not done is told.
