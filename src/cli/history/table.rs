@@ -92,9 +92,8 @@ impl Table {
             Some(ms) => duration(ms as f64 / 1e3),
         };
         let remark = match (&event.reason, event.confirmed) {
-            (Some(EndReason::Unconfirmed), _) => "  taken back".to_owned(),
+            (Some(EndReason::Unconfirmed), _) | (Some(EndReason::Decay) | None, false) => "  not confirmed".to_owned(),
             (Some(EndReason::Decay) | None, true) => String::new(),
-            (Some(EndReason::Decay) | None, false) => "  not confirmed".to_owned(),
             (Some(reason), _) => format!("  ({reason})"),
         };
         let (label, source) = (visible(&event.label), visible(&event.source));
