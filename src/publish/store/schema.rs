@@ -56,11 +56,15 @@ pub fn open(path: &Path) -> Result<Database, DbError> {
 }
 
 fn migrated(path: &Path, steps: &[&str]) -> Result<Database, DbError> {
+    // Nothing is written before it is known that it may be.
+    if path.exists() {
+        let from = version(&Database::open_to_read(path)?)?;
+        if from > steps.len() {
+            return Err(newer(from));
+        }
+    }
     let db = Database::open(path)?;
     let from = version(&db)?;
-    if from > steps.len() {
-        return Err(newer(from));
-    }
     if db.used_bytes()? <= CHECKED_BYTES && !db.is_whole()? {
         return Err(DbError::new(Kind::Damaged, "the file is damaged"));
     }
