@@ -202,35 +202,48 @@ async fn follow_v3(mut eventloop: rumqttc::EventLoop, events: mpsc::Sender<LinkE
 /// Does the same for version 5, whose types differ.
 async fn follow_v5(mut eventloop: v5::EventLoop, events: mpsc::Sender<LinkEvent>, place: String) {
     use v5::Event;
-    use v5::mqttbytes::v5::Packet;
     let (mut was_up, mut is_closing) = (false, false);
     loop {
-        let event = match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(accepted))) => {
-                was_up = true;
-                LinkEvent::Connected(accepted.properties.and_then(|properties| properties.max_packet_size))
+        match eventloop.poll().await {
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => is_closing = true,
+            Ok(event) => {
+                let Some(event) = of_v5(event) else { continue };
+                was_up |= matches!(event, LinkEvent::Connected(_));
+                if events.send(event).await.is_err() {
+                    return;
+                }
             }
-            Ok(Event::Incoming(Packet::PubAck(ack))) => match refusal(ack.reason) {
-                Some(why) => LinkEvent::Refused(ack.pkid, why),
-                None => LinkEvent::Acknowledged(ack.pkid),
-            },
-            Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Received(Received {
-                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                payload: String::from_utf8_lossy(&publish.payload).into_owned(),
-                is_retained: publish.retain,
-            }),
-            Ok(Event::Outgoing(Outgoing::Publish(number))) => LinkEvent::Sent(number),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
-                is_closing = true;
-                continue;
+            Err(error) => {
+                // Packets that came with the end: a broker may refuse a message and hang up.
+                for event in eventloop.state.events.drain(..).filter_map(of_v5) {
+                    let _ = events.send(event).await;
+                }
+                let why = if is_closing { "the connection was closed".to_owned() } else { why_v5(error, was_up, &place) };
+                let _ = events.send(LinkEvent::Lost(why)).await;
+                return;
             }
-            Ok(_) => continue,
-            Err(_) if is_closing => LinkEvent::Lost("the connection was closed".to_owned()),
-            Err(error) => LinkEvent::Lost(why_v5(error, was_up, &place)),
-        };
-        let is_over = matches!(event, LinkEvent::Lost(_));
-        if events.send(event).await.is_err() || is_over {
-            return;
         }
     }
+}
+
+/// The change that an event of the library means, where it means one.
+fn of_v5(event: v5::Event) -> Option<LinkEvent> {
+    use v5::Event;
+    use v5::mqttbytes::v5::Packet;
+    Some(match event {
+        Event::Incoming(Packet::ConnAck(accepted)) => {
+            LinkEvent::Connected(accepted.properties.and_then(|properties| properties.max_packet_size))
+        }
+        Event::Incoming(Packet::PubAck(ack)) => match refusal(ack.reason) {
+            Some(why) => LinkEvent::Refused(ack.pkid, why),
+            None => LinkEvent::Acknowledged(ack.pkid),
+        },
+        Event::Incoming(Packet::Publish(publish)) => LinkEvent::Received(Received {
+            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+            payload: String::from_utf8_lossy(&publish.payload).into_owned(),
+            is_retained: publish.retain,
+        }),
+        Event::Outgoing(Outgoing::Publish(number)) => LinkEvent::Sent(number),
+        _ => return None,
+    })
 }
