@@ -65,13 +65,7 @@ pub fn devices() -> Result<(Vec<DeviceInfo>, Vec<String>), CaptureError> {
         let (mut found, mut refused) = (Vec::new(), Vec::new());
         for id in hosts() {
             let _quiet = Quiet::around(id);
-            let host = match cpal::host_from_id(id) {
-                Ok(host) => host,
-                Err(error) => {
-                    refused.extend(refusal(id, &error));
-                    continue;
-                }
-            };
+            let Some(host) = reach(id, &mut refused) else { continue };
             let default = host.default_input_device().and_then(|device| device.id().ok());
             let Ok(devices) = host.devices() else { continue };
             for device in devices.filter(|device| device.supports_input()) {
@@ -158,6 +152,11 @@ fn default() -> Result<cpal::Device, CaptureError> {
     Err(CaptureError::NoDevice { tried: tried.join(", ") })
 }
 
+/// A host that answers; the sentence of one that refuses joins `refused`.
+fn reach(id: HostId, refused: &mut Vec<String>) -> Option<cpal::Host> {
+    cpal::host_from_id(id).map_err(|error| refused.extend(refusal(id, &error))).ok()
+}
+
 /// The sentence about a sound server that is there and refuses; `None` where it is not there.
 fn refusal(host: HostId, error: &cpal::Error) -> Option<String> {
     let what = one_line(error);
@@ -175,13 +174,7 @@ fn find(wanted: &str) -> Result<cpal::Device, CaptureError> {
     let mut refused = Vec::new();
     for id in hosts() {
         let _quiet = Quiet::around(id);
-        let host = match cpal::host_from_id(id) {
-            Ok(host) => host,
-            Err(error) => {
-                refused.extend(refusal(id, &error));
-                continue;
-            }
-        };
+        let Some(host) = reach(id, &mut refused) else { continue };
         let Ok(devices) = host.devices() else { continue };
         for device in devices.filter(|device| device.supports_input()) {
             let Ok(device_id) = device.id().map(|id| id.to_string()) else { continue };

@@ -35,7 +35,7 @@ const LONGEST_LINE: usize = 300;
 /// Starts the program and hears it.
 pub(super) fn open(config: &SourceConfig, command: &[String], coding: Coding) -> Result<Feed, CaptureError> {
     let manner = Manner { pace: Pace::RealTime, ahead: Some(AHEAD), settle: Duration::ZERO, waiting_s: 2, goes_on: false };
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let wanted = Wanted::from(config);
     let (name, command) = (config.name.clone(), command.to_vec());
     Feed::start(&config.name, manner, move |inlet, stopper| {
         let program = visible(command.first().map_or("", String::as_str));
@@ -165,7 +165,7 @@ impl Read for Output {
     }
 }
 
-/// What the program says on standard error.
+/// The lines of the program's standard error.
 struct Words {
     source: String,
     stderr: Option<ChildStderr>,

@@ -40,7 +40,7 @@ pub(super) fn is_fed(input: &Input) -> bool {
 /// Hears standard input.
 pub(super) fn standard_input(config: &SourceConfig, coding: Coding) -> Result<Feed, CaptureError> {
     let manner = Manner { pace: Pace::AsWritten, ahead: None, settle: Duration::ZERO, waiting_s: 1, goes_on: true };
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let wanted = Wanted::from(config);
     Feed::start(&config.name, manner, move |inlet, stopper| {
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
         let stdin = stdin.map_err(|error| format!("standard input cannot be read: {}", limits::explain(&error)))?;
@@ -51,7 +51,7 @@ pub(super) fn standard_input(config: &SourceConfig, coding: Coding) -> Result<Fe
 /// Hears a FIFO: one writer's recording, or with `again` that of one writer after the other.
 pub(super) fn open(config: &SourceConfig, path: &Path, again: bool) -> Result<Feed, CaptureError> {
     let manner = Manner { pace: Pace::RealTime, ahead: Some(AHEAD), settle: Duration::ZERO, waiting_s: 1, goes_on: true };
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let wanted = Wanted::from(config);
     let path = path.to_owned();
     Feed::start(&config.name, manner, move |inlet, stopper| {
         let name = path.display().to_string();

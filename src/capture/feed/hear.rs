@@ -7,7 +7,7 @@ use super::Inlet;
 use super::raw::RawDecoder;
 use crate::capture::CaptureError;
 use crate::capture::file::{Decoder, Status};
-use crate::capture::source::{Channel, Coding, Pcm};
+use crate::capture::source::{Channel, Coding, Pcm, SourceConfig};
 
 /// The bytes by which a container is told from raw PCM.
 const MAGIC_BYTES: usize = 4;
@@ -19,6 +19,12 @@ pub(in crate::capture) struct Wanted {
     pub channel: Channel,
     /// The gain in dB.
     pub gain_db: f32,
+}
+
+impl From<&SourceConfig> for Wanted {
+    fn from(config: &SourceConfig) -> Self {
+        Self { channel: config.channel, gain_db: config.gain_db }
+    }
 }
 
 /// Hears bytes to their end.

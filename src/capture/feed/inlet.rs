@@ -76,7 +76,7 @@ impl Inlet {
                 state = shared.wait(state, None);
                 continue;
             }
-            // What waits goes first.
+            // The sound that waits goes first.
             let wait =
                 if state.waiting.is_empty() { shared.push(&mut state, &mut rest) } else { shared.push_waiting(&mut state) };
             match wait {
@@ -181,7 +181,7 @@ impl Shared {
                 return Some(wait);
             }
             let behind = behind + rest.len() - block;
-            // What waits came just now, unless its writer is ahead of real time: that is yet to be heard.
+            // The sound that waits came just now, unless its writer is ahead of real time: then it is yet to be heard.
             let age = Duration::from_secs_f64(behind as f64 / f64::from(outlet.rate_hz));
             let age = self.manner.ahead.map_or(Duration::ZERO, |ahead| age.min(ahead));
             outlet.age_ns.store(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX), Relaxed);

@@ -48,7 +48,7 @@ pub(crate) fn cameras(time: Duration) -> io::Result<BTreeMap<IpAddr, FoundCamera
         }
     }
     let (question, began) = (question(), Instant::now());
-    let mut asked = 0;
+    let mut is_repeated = false;
     sockets.retain(|socket| match socket.send_to(question.as_bytes(), GROUP) {
         Ok(_) => true,
         Err(error) => {
@@ -61,8 +61,8 @@ pub(crate) fn cameras(time: Duration) -> io::Result<BTreeMap<IpAddr, FoundCamera
     }
     let (mut found, mut bytes) = (BTreeMap::<IpAddr, FoundCamera>::new(), vec![0; LONGEST]);
     while began.elapsed() < time {
-        if asked == 0 && began.elapsed() >= REPEAT_AFTER {
-            asked = 1;
+        if !is_repeated && began.elapsed() >= REPEAT_AFTER {
+            is_repeated = true;
             for socket in &sockets {
                 let _ = socket.send_to(question.as_bytes(), GROUP);
             }

@@ -36,7 +36,7 @@ pub(in crate::capture) fn open(config: &SourceConfig, address: &Address) -> Resu
 }
 
 fn hear(config: &SourceConfig, address: &Address, inlet: &mut Inlet, stopper: Stopper) -> Result<(), String> {
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let wanted = Wanted::from(config);
     let login = address.login(config)?;
     let task = Task::new(stopper)?;
     let first = address.url();

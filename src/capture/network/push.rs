@@ -38,7 +38,7 @@ pub(in crate::capture) fn open(
     listen: SocketAddr,
     coding: Coding,
 ) -> Result<Feed, CaptureError> {
-    let wanted = Wanted { channel: config.channel, gain_db: config.gain_db };
+    let wanted = Wanted::from(config);
     let guests = Guests { source: config.name.clone(), allowed: config.allow.clone(), strangers: HashSet::new() };
     Feed::start(&config.name, manner(BURST_S, true), move |inlet, stopper| {
         let told = |error: std::io::Error| format!("it cannot listen on {listen}: {}", limits::explain(&error));

@@ -126,7 +126,7 @@ impl Camera<'_> {
         let task = self.task;
         let late = |unfinished: Unfinished| unfinished.sentence("the camera");
         let told = |error: retina::Error| failure(&error, self.address, self.login.is_some());
-        let wanted = Wanted { channel: self.config.channel, gain_db: self.config.gain_db };
+        let wanted = Wanted::from(self.config);
         let url = self.url(way)?;
         let mut session = task.ask(Session::describe(url, options)).map_err(late)?.map_err(told)?;
         let (index, mut sound) = choose(session.streams(), wanted)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::db::{Cell, Database, DbError, Kind, Row};
-use super::rows::{Directory, MADE_UP, Outcome, from_milliseconds, reason};
+use super::rows::{Directory, MADE_UP, Outcome, from_level_number, from_milliseconds, from_score_number, reason};
 use super::schema;
 use crate::event::{EndReason, SoundEvent, Subject};
 use crate::text::{did_you_mean, nearest, shown};
@@ -306,10 +306,10 @@ impl History {
                 source: self.names.source(row.int(3)),
                 onset: from_milliseconds(onset),
                 offset: row.maybe(6).map(after),
-                score: row.int(10) as f32 / 1e4,
-                peak_score: row.int(11) as f32 / 1e4,
-                threshold: row.int(12) as f32 / 1e4,
-                level_dbfs: row.int(13) as f32 / 10.0,
+                score: from_score_number(row.int(10)),
+                peak_score: from_score_number(row.int(11)),
+                threshold: from_score_number(row.int(12)),
+                level_dbfs: from_level_number(row.int(13)),
                 onset_uncertainty_ms: row.int(14).unsigned_abs(),
                 offset_uncertainty_ms: row.maybe(15).map(i64::unsigned_abs),
                 also: self.names.also(&row.text(9)),

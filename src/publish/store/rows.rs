@@ -67,9 +67,19 @@ pub fn score_number(value: f32) -> i64 {
     (score(value) * 1e4).round() as i64
 }
 
+/// The score of ten thousandths.
+pub fn from_score_number(number: i64) -> f32 {
+    number as f32 / 1e4
+}
+
 /// A level in tenths of a dB, as it stands on the wire.
 pub fn level_number(dbfs: f32) -> i64 {
     (level(dbfs) * 10.0).round() as i64
+}
+
+/// The level of tenths of a dB.
+pub fn from_level_number(number: i64) -> f32 {
+    number as f32 / 10.0
 }
 
 /// The names of labels and sources with their numbers in the file. Those that were met are remembered.
@@ -160,10 +170,10 @@ pub fn line_report(row: &Row, names: &Directory) -> Report {
         source: names.source(row.int(5)),
         onset: from_nanoseconds(row.int(6)),
         offset: row.maybe(7).map(from_nanoseconds),
-        score: row.int(8) as f32 / 1e4,
-        peak_score: row.int(9) as f32 / 1e4,
-        threshold: row.int(10) as f32 / 1e4,
-        level_dbfs: row.int(11) as f32 / 10.0,
+        score: from_score_number(row.int(8)),
+        peak_score: from_score_number(row.int(9)),
+        threshold: from_score_number(row.int(10)),
+        level_dbfs: from_level_number(row.int(11)),
         onset_uncertainty_ms: row.int(12).unsigned_abs(),
         offset_uncertainty_ms: row.maybe(13).map(i64::unsigned_abs),
         also: names.also(&row.text(14)),
