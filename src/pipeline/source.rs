@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
 use crate::analysis::{Attachment, Command};
 use crate::capture::feed::{Later, Opener, Opening};
@@ -21,6 +21,10 @@ use crate::stats::{SourceState, SourceStats};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// The longest wait before a lost source is opened again.
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// The longest wait before a source is opened again that was open and gave no sound: it had its time.
+const SILENT_RETRY: Duration = Duration::from_secs(2);
+/// The wait from which on it is cut short by the return of a host that does not answer.
+const WATCHED_RETRY: Duration = Duration::from_secs(2);
 /// The time for which a source must have been heard before the wait after its next loss is a short one again. A source that
 /// comes and goes would otherwise do so for ever.
 const STEADY: Duration = Duration::from_secs(5);
@@ -153,6 +157,10 @@ impl Worker {
                         let _ = opened.try_send(Err(CaptureError::Feed { what: reason.clone() }));
                         Over::Lost(reason)
                     }
+                    Over::Lost(reason) => {
+                        retry = retry.min(SILENT_RETRY);
+                        Over::Lost(reason)
+                    }
                     over => over,
                 },
                 Err(error) => Over::Lost(error.to_string()),
@@ -165,12 +173,19 @@ impl Worker {
                         // Its feed tells when there is sound again.
                         continue;
                     }
-                    let order = self.orders.recv_timeout(retry);
+                    let returned = if retry < WATCHED_RETRY { never() } else { self.opener.watch() };
+                    let wait = retry;
                     retry = (retry * 2).min(LAST_RETRY);
-                    match order {
-                        Ok(order) => order,
-                        Err(RecvTimeoutError::Timeout) => continue,
-                        Err(RecvTimeoutError::Disconnected) => return,
+                    select! {
+                        recv(self.orders) -> order => match order {
+                            Ok(order) => order,
+                            Err(_) => return,
+                        },
+                        recv(returned) -> _ => {
+                            retry = FIRST_RETRY;
+                            continue;
+                        }
+                        default(wait) => continue,
                     }
                 }
                 Over::Ended => {
@@ -205,7 +220,7 @@ impl Worker {
                     if self.lost.is_none() {
                         self.lose(format!("nothing has come for {seconds} s"), false);
                     }
-                    patience = crossbeam_channel::never();
+                    patience = never();
                 }
             }
         }

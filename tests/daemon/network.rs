@@ -36,7 +36,7 @@ fn hear_voices(client: &mut Client, names: &[&str]) {
 fn cameras_with_every_codec_are_heard() {
     let folder = tempfile::tempdir().unwrap();
     let (port, recording) = (free_port(), minute_of_voices(folder.path()));
-    let codecs = ["aac16", "aac48", "pcmu", "pcma", "l16", "video+aac48"];
+    let codecs = ["aac16", "aac48", "pcmu", "pcma", "l16", "opus", "video+aac48"];
     let _server = rtsp_server(port, &recording, &codecs, None);
     let config: String = codecs.map(|codec| source(codec, &format!("rtsp://127.0.0.1:{port}/{codec}"), "")).concat();
     let daemon = Daemon::start(&format!("{config}[report]\nlabels = [\"Speech\"]\n"), &[], &[]);
@@ -44,7 +44,7 @@ fn cameras_with_every_codec_are_heard() {
     hear_voices(&mut client, &codecs);
     let status = client.status();
     let rates: Vec<&Value> = codecs.iter().map(|codec| &of(&status, codec)["rate_hz"]).collect();
-    assert_eq!(rates, [16_000, 48_000, 8_000, 8_000, 44_100, 48_000]);
+    assert_eq!(rates, [16_000, 48_000, 8_000, 8_000, 44_100, 48_000, 48_000]);
     assert!(codecs.iter().all(|codec| of(&status, codec)["losses"] == 0), "{status}");
 }
 
@@ -52,7 +52,7 @@ fn cameras_with_every_codec_are_heard() {
 fn a_camera_that_refuses_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let (port, recording) = (free_port(), minute_of_voices(folder.path()));
-    let _server = rtsp_server(port, &recording, &["aac16", "video", "opus"], Some(("anna", "geheim:1")));
+    let _server = rtsp_server(port, &recording, &["aac16", "video", "g722"], Some(("anna", "geheim:1")));
     let (file, closed) = (folder.path().join("password"), free_port());
     std::fs::write(&file, "geheim:1\n").unwrap();
     let camera = |login: &str, path: &str| format!("rtsp://{login}127.0.0.1:{port}/{path}");
@@ -63,7 +63,7 @@ fn a_camera_that_refuses_says_why() {
         source("wrong", &camera("anna:falsch@", "aac16"), ""),
         source("none", &camera("", "aac16"), ""),
         source("video", &camera("anna:geheim%3A1@", "video"), ""),
-        source("opus", &camera("anna:geheim%3A1@", "opus"), ""),
+        source("g722", &camera("anna:geheim%3A1@", "g722"), ""),
         source("missing", &camera("anna:geheim%3A1@", "nothing"), ""),
         source("closed", &format!("rtsp://127.0.0.1:{closed}/x"), ""),
     ];
@@ -76,7 +76,7 @@ fn a_camera_that_refuses_says_why() {
         ("wrong", "the camera refused the password"),
         ("none", "the camera asks for a password, which its address does not have"),
         ("video", "no audio track: the stream has only H.264; turn the camera's microphone on"),
-        ("opus", "its sound is OPUS, which is not known here; choose AAC or G.711 in the camera's settings"),
+        ("g722", "its sound is G722, which is not known here; choose AAC, Opus or G.711 in the camera's settings"),
         ("missing", "the camera has no stream at this address (404)"),
         ("closed", "no connection to 127.0.0.1: Connection refused"),
     ] {
@@ -158,10 +158,11 @@ fn onsets_of_voices(client: &mut Client, names: &[&str], count: usize) -> Vec<Ve
 fn times_stay_right_where_packets_are_lost_or_come_late_and_where_the_clock_of_the_camera_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let (port, recording) = (free_port(), minute_of_voices(folder.path()));
-    let _server = rtsp_server(port, &recording, &["pcmu", "aac48"], None);
+    let _server = rtsp_server(port, &recording, &["pcmu", "aac48", "opus"], None);
     let spoilt = [
         ("lost", Spoiling::Lost, "pcmu"),
         ("lost-aac", Spoiling::Lost, "aac48"),
+        ("lost-opus", Spoiling::Lost, "opus"),
         ("fast", Spoiling::Fast, "pcmu"),
         ("fast-aac", Spoiling::Fast, "aac48"),
         ("jumping", Spoiling::Jumping, "pcmu"),

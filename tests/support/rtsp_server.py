@@ -19,6 +19,7 @@ CODECS = {
     "pcma": "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay{n}",
     "l16": "audio/x-raw,format=S16BE,rate=44100,channels=2 ! rtpL16pay name=pay{n} pt=98",
     "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc ! rtpopuspay name=pay{n} pt=99",
+    "g722": "audio/x-raw,rate=16000,channels=1 ! avenc_g722 ! rtpg722pay name=pay{n}",
 }
 VIDEO = ("videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=5/1 ! x264enc tune=zerolatency ! "
          "rtph264pay name=pay0 pt=96")

@@ -19,6 +19,8 @@ pub(crate) struct Opener {
     feed: Option<Feed>,
     /// Whether the feed has had a capture.
     was_attached: bool,
+    /// Waits for the return of a host that does not answer.
+    watch: Option<Feed>,
 }
 
 /// The outcome of an attempt to open a source.
@@ -42,7 +44,7 @@ pub(crate) struct Later {
 impl Opener {
     /// An opener of this source.
     pub fn new(config: SourceConfig) -> Self {
-        Self { config, feed: None, was_attached: false }
+        Self { config, feed: None, was_attached: false, watch: None }
     }
 
     /// Opens the source, whose samples flow into the ring from then on.
@@ -50,6 +52,7 @@ impl Opener {
     /// # Errors
     /// The reason why it has no sound; another attempt may help.
     pub fn open(&mut self) -> Result<Opening, CaptureError> {
+        self.watch = None;
         let SourceConfig { input, channel, gain_db, .. } = &self.config;
         match input {
             Input::Default => return device::open(None, *channel, *gain_db).map(Opening::Open),
@@ -94,6 +97,17 @@ impl Opener {
         self.feed.as_ref().is_some_and(|feed| feed.manner.goes_on && !feed.is_over())
     }
 
+    /// A wake-up when the host of a lost source, which does not answer, can be reached again. It comes until the source is opened
+    /// anew, and never for an input without a host.
+    pub fn watch(&mut self) -> Receiver<()> {
+        let watch = match &self.config.input {
+            Input::Http { address } | Input::Rtsp { address } => network::reach::watch(&self.config.name, address).ok(),
+            _ => None,
+        };
+        self.watch = watch;
+        self.watch.as_ref().map_or_else(crossbeam_channel::never, Feed::wake)
+    }
+
     /// Goes on after a pause.
     pub fn resume(&mut self) {
         if let Some(feed) = &self.feed {
@@ -118,7 +132,7 @@ impl Opener {
     }
 
     fn close_feed(&mut self) {
-        self.feed = None;
+        (self.feed, self.watch) = (None, None);
         self.was_attached = false;
     }
 

@@ -10,6 +10,10 @@ use crate::capture::source::SourceConfig;
 use crate::secret;
 use crate::text::without_passwords;
 
+/// The ports of `rtsp://` and `rtsps://` where the address names none.
+const RTSP_PORT: u16 = 554;
+const ENCRYPTED_RTSP_PORT: u16 = 322;
+
 /// The URL of a source.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
@@ -55,6 +59,11 @@ impl Address {
     /// The name of the host.
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port of its server.
+    pub(super) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(if self.is_encrypted() { ENCRYPTED_RTSP_PORT } else { RTSP_PORT })
     }
 
     /// Whether its connection is encrypted.

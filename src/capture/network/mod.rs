@@ -7,6 +7,7 @@
 //! | `tls` | plain and encrypted connections |
 //! | `http` | stations and recordings over HTTP |
 //! | `rtsp` | cameras over RTSP; `relay` encrypts, and puts packets into order |
+//! | `reach` | waits for a host that does not answer |
 //! | `discovery` | asks the local network for cameras |
 //! | `push` | satellites that push their sound over TCP or UDP; `satellite` decodes it, and `wyoming` is the framing that some use |
 //!
@@ -22,6 +23,7 @@ pub(super) mod address;
 pub mod discovery;
 pub(super) mod http;
 pub(super) mod push;
+pub(super) mod reach;
 mod relay;
 pub(super) mod rtsp;
 pub mod satellite;

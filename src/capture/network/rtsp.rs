@@ -7,17 +7,18 @@ use std::future::poll_fn;
 use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream as _;
 use retina::client::{
-    Credentials, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Stream,
-    TcpTransportOptions, Transport, UnassignedChannelDataPolicy,
+    Credentials, Demuxed, InitialTimestampPolicy, PacketItem, PlayOptions, Playing, Session, SessionGroup, SessionOptions,
+    SetupOptions, Stream, TcpTransportOptions, Transport, UnassignedChannelDataPolicy,
 };
-use retina::codec::{AudioFrame, CodecItem, ParametersRef};
+use retina::codec::{CodecItem, ParametersRef};
 use symphonia::core::audio::{Channels, layouts};
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_AAC, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S16BE, CODEC_ID_PCM_U8,
+    CODEC_ID_AAC, CODEC_ID_OPUS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S16BE, CODEC_ID_PCM_U8,
 };
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
 use symphonia::core::packet::Packet;
@@ -38,9 +39,8 @@ use crate::text::{visible, without_passwords};
 const BURST_S: u32 = 2;
 /// The longest sound that lost packets are believed to have held, in seconds.
 const LONGEST_LOSS_S: u32 = 2;
-/// The ports of `rtsp://` and `rtsps://` where the address names none.
-const PLAIN_PORT: u16 = 554;
-const ENCRYPTED_PORT: u16 = 322;
+/// The channels of Opus over RTP.
+const OPUS_CHANNELS: NonZeroU16 = NonZeroU16::new(2).unwrap();
 /// The time that a camera has to answer that the session ends.
 const LEAVING: Duration = Duration::from_millis(300);
 
@@ -133,13 +133,17 @@ impl Camera<'_> {
         let transport = Transport::Tcp(TcpTransportOptions::default());
         task.ask(session.setup(index, SetupOptions::default().transport(transport))).map_err(late)?.map_err(told)?;
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
-        let mut frames = task.ask(session.play(play)).map_err(late)?.map_err(told)?.demuxed().map_err(told)?;
+        let session = task.ask(session.play(play)).map_err(late)?.map_err(told)?;
+        let mut frames = match sound.codec {
+            CODEC_ID_OPUS => Frames::Packets(Box::new(session)),
+            _ => Frames::Unpacked(Box::new(session.demuxed().map_err(told)?)),
+        };
         loop {
-            match task.run(poll_fn(|context| Pin::new(&mut frames).poll_next(context))).map_err(late)? {
+            match task.run(poll_fn(|context| frames.poll_next(context))).map_err(late)? {
                 None => return Err("the camera ended the stream".to_owned().into()),
                 Some(Err(error)) => return Err(told(error)),
-                Some(Ok(CodecItem::AudioFrame(frame))) => sound.take(&frame, inlet)?,
-                Some(Ok(_)) => {}
+                Some(Ok(Some(frame))) => sound.take(frame, inlet)?,
+                Some(Ok(None)) => {}
             }
         }
     }
@@ -150,13 +154,12 @@ impl Camera<'_> {
         if way == Way::Direct {
             return Ok(url);
         }
-        let host = self.address.host();
+        let (host, port) = (self.address.host(), self.address.port());
         let opening = self.task.ask(async {
             if self.address.is_encrypted() {
-                let port = url.port().unwrap_or(ENCRYPTED_PORT);
                 relay::start(self.task, tls::connect(host, port, self.config.ca_file.as_deref()).await?).await
             } else {
-                relay::start(self.task, tls::dial(host, url.port().unwrap_or(PLAIN_PORT)).await?).await
+                relay::start(self.task, tls::dial(host, port).await?).await
             }
         });
         let port = opening.map_err(|unfinished| unfinished.sentence("the camera"))??;
@@ -166,8 +169,54 @@ impl Camera<'_> {
     }
 }
 
+/// A frame of coded sound.
+struct Frame {
+    /// The stamp of its first sample.
+    stamp: i64,
+    /// Its length in the units of the stamp; `None` where only its decoder knows.
+    length: Option<u32>,
+    /// The number of packets that were lost before it.
+    lost: u16,
+    data: Vec<u8>,
+}
+
+/// The frames of a playing session.
+enum Frames {
+    /// The library takes them out of the packets.
+    Unpacked(Box<Demuxed>),
+    /// A packet is a frame, as with Opus (RFC 7587), which the library knows no unpacking for.
+    Packets(Box<Session<Playing>>),
+}
+
+impl Frames {
+    /// The next item, which may be no frame.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Option<Frame>, retina::Error>>> {
+        match self {
+            Self::Unpacked(frames) => Pin::new(&mut **frames).poll_next(context).map_ok(|item| match item {
+                CodecItem::AudioFrame(frame) => Some(Frame {
+                    stamp: frame.timestamp().timestamp(),
+                    length: Some(frame.frame_length().get()),
+                    lost: frame.loss(),
+                    data: frame.data().to_vec(),
+                }),
+                _ => None,
+            }),
+            Self::Packets(session) => Pin::new(&mut **session).poll_next(context).map_ok(|item| match item {
+                PacketItem::Rtp(packet) => Some(Frame {
+                    stamp: packet.timestamp().timestamp(),
+                    length: None,
+                    lost: packet.loss(),
+                    data: packet.payload().to_vec(),
+                }),
+                _ => None,
+            }),
+        }
+    }
+}
+
 /// The sound of a track.
 struct Sound {
+    codec: AudioCodecId,
     coder: Coder,
     mixer: Mixer,
     rate_hz: u32,
@@ -179,33 +228,35 @@ struct Sound {
 
 impl Sound {
     /// Decodes a frame. Lost ones before it are silence.
-    fn take(&mut self, frame: &AudioFrame, inlet: &mut Inlet) -> Result<(), String> {
-        let stamp = frame.timestamp().timestamp();
+    fn take(&mut self, frame: Frame, inlet: &mut Inlet) -> Result<(), String> {
+        let Frame { stamp, length, lost, data } = frame;
         self.samples.clear();
-        if let Some(next) = self.next.filter(|_| frame.loss() > 0) {
+        if let Some(next) = self.next.filter(|_| lost > 0) {
             let missing = u32::try_from(stamp.saturating_sub(next)).unwrap_or(0);
             if missing <= LONGEST_LOSS_S * self.rate_hz {
                 self.samples.resize(missing as usize, 0.0);
             }
             self.coder.reset();
         }
-        self.next = Some(stamp.saturating_add(i64::from(frame.frame_length().get())));
-        let n_frames = u64::from(frame.frame_length().get());
-        let packet = Packet::new(0, units::Timestamp::new(0), units::Duration::from(n_frames), frame.data().to_vec());
-        match self.coder.decode(&packet, &mut self.interleaved) {
+        let packet = Packet::new(0, units::Timestamp::new(0), units::Duration::from(u64::from(length.unwrap_or(0))), data);
+        let length = match self.coder.decode(&packet, &mut self.interleaved) {
             Ok((channels, rate_hz)) => {
-                if self.rate_hz != rate_hz {
-                    // The header of the track and its frames differ, as with some encoders of AAC; the frames are right.
-                    self.rate_hz = rate_hz;
-                }
+                // The header of the track and its frames differ with some encoders of AAC; the frames are right.
+                self.rate_hz = rate_hz;
                 if let Some(wanted) = self.mixer.missing(channels) {
                     return Err(no_channel(wanted, channels));
                 }
                 self.mixer.mix(&self.interleaved, channels, &mut self.samples);
+                length.unwrap_or((self.interleaved.len() / channels) as u32)
             }
-            Err(NoSound::Damaged) => self.samples.resize(self.samples.len() + n_frames as usize, 0.0),
+            Err(NoSound::Damaged) => {
+                let length = length.unwrap_or(0);
+                self.samples.resize(self.samples.len() + length as usize, 0.0);
+                length
+            }
             Err(NoSound::Broken(sentence)) => return Err(sentence),
-        }
+        };
+        self.next = Some(stamp.saturating_add(length.into()));
         Ok(inlet.put(&self.samples, self.rate_hz)?)
     }
 }
@@ -230,6 +281,8 @@ fn choose(streams: &[Stream], wanted: Wanted) -> Result<(usize, Sound), String> 
             (Some(CODEC_ID_AAC), Some(ParametersRef::Audio(audio))) => {
                 (CODEC_ID_AAC, audio.channels(), Some(audio.extra_data().to_vec()))
             }
+            // RFC 7587: Opus has two channels in every stream, whatever its packets have.
+            (Some(CODEC_ID_OPUS), _) => (CODEC_ID_OPUS, OPUS_CHANNELS, Some(opus_head())),
             (Some(codec), _) if codec != CODEC_ID_AAC => (codec, stream.channels().unwrap_or(NonZeroU16::MIN), None),
             _ => {
                 unknown.push(shown(stream.encoding_name()));
@@ -251,12 +304,12 @@ fn choose(streams: &[Stream], wanted: Wanted) -> Result<(usize, Sound), String> 
             return Err(no_channel(wanted, n_channels.get().into()));
         }
         let coder = Coder::new(&parameters).map_err(|refusal| refusal.to_string())?;
-        let sound = Sound { coder, mixer, rate_hz, interleaved: Vec::new(), samples: Vec::new(), next: None };
+        let sound = Sound { codec, coder, mixer, rate_hz, interleaved: Vec::new(), samples: Vec::new(), next: None };
         return Ok((index, sound));
     }
     Err(match (unknown.is_empty(), others.is_empty()) {
         (false, _) => format!(
-            "its sound is {}, which is not known here; choose AAC or G.711 in the camera's settings",
+            "its sound is {}, which is not known here; choose AAC, Opus or G.711 in the camera's settings",
             unknown.join(" and ")
         ),
         (true, false) => format!("no audio track: the stream has only {}; turn the camera's microphone on", others.join(" and ")),
@@ -264,11 +317,18 @@ fn choose(streams: &[Stream], wanted: Wanted) -> Result<(usize, Sound), String> 
     })
 }
 
+/// The head of a stream of Opus with two channels, which RTP leaves out (RFC 7845, section 5.1).
+fn opus_head() -> Vec<u8> {
+    let channels = OPUS_CHANNELS.get() as u8;
+    [&b"OpusHead"[..], &[1, channels, 0, 0], &48_000_u32.to_le_bytes(), &[0, 0, 0]].concat()
+}
+
 fn codec(encoding: &str) -> Option<AudioCodecId> {
     match encoding {
         "mpeg4-generic" => Some(CODEC_ID_AAC),
         "pcmu" => Some(CODEC_ID_PCM_MULAW),
         "pcma" => Some(CODEC_ID_PCM_ALAW),
+        "opus" => Some(CODEC_ID_OPUS),
         "l16" => Some(CODEC_ID_PCM_S16BE),
         "u8" | "l8" => Some(CODEC_ID_PCM_U8),
         _ => None,
