@@ -22,7 +22,7 @@ mod words;
 use format::round;
 pub use format::time;
 pub(in crate::publish) use format::{level, milliseconds, score};
-pub(crate) use history::{HistoryCount, HistoryCounts, HistoryPage, KeptEvent};
+pub(crate) use history::{HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;

@@ -1,11 +1,11 @@
-//! `GET /api/v1/history`: what the store has, page by page or as numbers. The file is read on threads of their own, a few at a time, so
+//! `GET /api/v1/history`: what the store has, page by page or as numbers; one event by its id; and when nothing was heard. The file is read on threads of their own, a few at a time, so
 //! that no client of anything else waits.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::problem::Problem;
 use crate::publish::store::db::{DbError, Kind};
 use crate::publish::store::history::{By, Cursor, History, Order, Wanted, WantedOutcome};
 use crate::publish::store::moment::moment;
-use crate::publish::wire::{HistoryCount, HistoryCounts, HistoryPage, KeptEvent};
+use crate::publish::wire::{HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
 
 /// The most requests that read the file at a time.
 pub const MAX_READERS: usize = 4;
@@ -112,6 +112,37 @@ pub async fn history(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> 
     }
 }
 
+/// `GET /api/v1/history/{id}`
+pub async fn event(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<KeptEvent>, Problem> {
+    let none = || Problem::new(StatusCode::NOT_FOUND, "unknown_name", "the store has no event of this id");
+    let id = id.parse().map_err(|_| none())?;
+    let found = read(&api, move |history| history.event_of(id)).await?;
+    found.as_ref().map(|kept| Json(KeptEvent::from(kept))).ok_or_else(none)
+}
+
+/// `GET /api/v1/history/gaps`
+pub async fn gaps(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Json<HistoryGaps>, Problem> {
+    let now = Timestamp::now();
+    let (from, until) = stretch(query.as_deref(), now)?;
+    let answer = read(&api, move |history| Ok((history.began()?, history.gaps(from, until)?))).await?;
+    let (began, gaps) = answer;
+    Ok(Json(HistoryGaps { began: began.map(|began| began.to_string()), gaps: gaps.iter().map(HistoryGap::from).collect() }))
+}
+
+/// The stretch of time that a query asks for; the last day where it says nothing.
+fn stretch(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
+    let (mut from, mut until) = (now - jiff::SignedDuration::from_hours(24), now);
+    for (key, value) in pairs(query)? {
+        let time = || moment(&value, now, &TimeZone::system()).map_err(|wrong| Problem::bad_request(format!("{key}: {wrong}")));
+        match key.as_str() {
+            "since" => from = time()?,
+            "until" => until = time()?,
+            _ => return Err(Problem::bad_request(format!("there is no parameter {key:?}; there are since and until"))),
+        }
+    }
+    Ok((from, until))
+}
+
 /// Why the store gives no answer.
 #[derive(Debug)]
 pub enum Unread {
@@ -161,6 +192,16 @@ pub fn path(api: &Api) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stretch_is_read() {
+        let now = "2026-11-29T12:00:00Z".parse().unwrap();
+        let time = |text: &str| -> Timestamp { text.parse().unwrap() };
+        assert_eq!(stretch(None, now), Ok((time("2026-11-28T12:00:00Z"), now)));
+        assert_eq!(stretch(Some("since=2h&until=1h"), now), Ok((time("2026-11-29T10:00:00Z"), time("2026-11-29T11:00:00Z"))));
+        let problem = stretch(Some("label=Dog"), now).unwrap_err();
+        assert!(problem.message().contains("there are since and until"), "{}", problem.message());
+    }
 
     #[test]
     fn a_query_is_read() {

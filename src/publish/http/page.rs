@@ -1,4 +1,4 @@
-//! `GET /`: the page for people. Its files lie in the folder beside this one, and the binary includes them unchanged.
+//! `GET /` and `GET /history`: the pages for people. Its files lie in the folder beside this one, and the binary includes them unchanged.
 //!
 //! Invariant: the page holds no data of the daemon, so it needs no token. It requests its data as every other client does. A
 //! browser loads nothing for it from elsewhere, and runs nothing in it that is not one of its files.
@@ -37,30 +37,40 @@ const PICTURE: &str = "image/svg+xml";
 /// All files of the page. Another language takes a line here and one in words.js.
 const FILES: &[PageFile] = files![
     "" HTML "index.html",
+    "history.html" HTML "history.html",
     "icon.svg" PICTURE "icon.svg",
     "style.css" STYLE "style.css",
+    "history.css" STYLE "history.css",
     "main.js" SCRIPT "main.js",
+    "history.js" SCRIPT "history.js",
     "api.js" SCRIPT "api.js",
     "curve.js" SCRIPT "curve.js",
     "daemon.js" SCRIPT "daemon.js",
     "day.js" SCRIPT "day.js",
     "dom.js" SCRIPT "dom.js",
     "events.js" SCRIPT "events.js",
+    "found.js" SCRIPT "found.js",
+    "heat.js" SCRIPT "heat.js",
     "memory.js" SCRIPT "memory.js",
     "meter.js" SCRIPT "meter.js",
     "notify.js" SCRIPT "notify.js",
+    "past.js" SCRIPT "past.js",
     "scale.js" SCRIPT "scale.js",
+    "seek.js" SCRIPT "seek.js",
     "sounds.js" SCRIPT "sounds.js",
     "spectrogram.js" SCRIPT "spectrogram.js",
+    "timeline.js" SCRIPT "timeline.js",
+    "top.js" SCRIPT "top.js",
     "words.js" SCRIPT "words.js",
     "en.json" TABLE "languages/en.json",
     "ja.json" TABLE "languages/ja.json",
 ];
 
 /// The documentation that the page leads to, as it is in `docs/`.
-const DOCUMENTS: [(&str, &str); 4] = [
+const DOCUMENTS: [(&str, &str); 5] = [
     ("configuration.md", include_str!("../../../docs/configuration.md")),
     ("hearing.md", include_str!("../../../docs/hearing.md")),
+    ("history.md", include_str!("../../../docs/history.md")),
     ("http.md", include_str!("../../../docs/http.md")),
     ("tuning.md", include_str!("../../../docs/tuning.md")),
 ];
@@ -76,6 +86,11 @@ pub async fn document(Path(name): Path<String>) -> Response {
 /// `GET /`
 pub async fn page(headers: HeaderMap) -> Response {
     serve("", &headers)
+}
+
+/// `GET /history`
+pub async fn history(headers: HeaderMap) -> Response {
+    serve("history.html", &headers)
 }
 
 /// `GET /page/{part}`
@@ -167,7 +182,9 @@ mod tests {
         let text: String = FILES.iter().filter(|file| [HTML, SCRIPT].contains(&file.kind)).map(|file| file.text).collect();
         // Some keys are composed.
         let made = |key: &str| {
-            ["why_", "legend_", "choose_"].iter().any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")))
+            ["why_", "legend_", "choose_", "gap_"]
+                .iter()
+                .any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")))
         };
         let of_a_slider = |key: &str| key.strip_suffix("_of").is_some_and(|name| text.contains(&format!("\"{name}\"")));
         for key in keys(&english["interface"]) {

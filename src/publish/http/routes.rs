@@ -18,6 +18,7 @@ type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
 pub fn open() -> Vec<Route> {
     vec![
         ("/", "get", get(page::page)),
+        ("/history", "get", get(page::history)),
         ("/page/{part}", "get", get(page::part)),
         ("/docs/{document}", "get", get(page::document)),
         ("/api/v1/login", "post", post(api::log_in)),
@@ -31,6 +32,8 @@ pub fn closed() -> Vec<Route> {
         ("/api/v1/events", "get", get(events::events)),
         ("/api/v1/live", "get", get(live::live)),
         ("/api/v1/history", "get", get(history::history)),
+        ("/api/v1/history/gaps", "get", get(history::gaps)),
+        ("/api/v1/history/{id}", "get", get(history::event)),
         ("/api/v1/counts", "get", get(recent::counts)),
         ("/api/v1/status", "get", get(api::status)),
         ("/api/v1/top", "get", get(api::top)),

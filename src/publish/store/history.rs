@@ -1,4 +1,5 @@
-//! Answers from the file: events page by page, and (`count`) their numbers by hour, day, weekday and label. It only reads.
+//! Answers from the file: events page by page, (`count`) their numbers by hour, day, weekday and label, and (`gaps`) the times in which
+//! nothing was heard. It only reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::event::{EndReason, SoundEvent, Subject};
 use crate::text::{did_you_mean, nearest, shown};
 
 mod count;
+pub mod gaps;
 
 /// The events that are asked for. An empty list names all.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -272,6 +274,12 @@ impl History {
         }
         all.truncate(limit);
         Ok(all)
+    }
+
+    /// The event with this id.
+    pub fn event_of(&self, id: uuid::Uuid) -> Result<Option<KeptEvent>, DbError> {
+        let sql = format!("SELECT {EVENT} FROM events WHERE id=?");
+        Ok(self.db.rows(&sql, &[Cell::Blob(id.as_bytes().to_vec())], |row| self.event(row))?.pop())
     }
 
     /// The number of the newest line about an event; 0 where there is none.

@@ -120,8 +120,14 @@ impl Keeper {
             for name in ["given", "reserved"] {
                 self.db.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", &[name.into(), last.into()])?;
             }
-            Ok(())
+            self.live()
         })
+    }
+
+    /// Records that the daemon runs, so that a later one knows since when nothing was heard.
+    pub fn live(&self) -> Result<(), DbError> {
+        let cells = [Timestamp::now().as_millisecond().into(), self.session.into()];
+        self.db.run("UPDATE sessions SET alive=? WHERE id=?", &cells).map(drop)
     }
 
     /// Writes something that changes nothing, to see whether the disk takes it.

@@ -8,7 +8,7 @@ use super::db::{Database, DbError, Kind};
 const CHECKED_BYTES: u64 = 64 << 20;
 
 /// What brings a file from each version to the next. The number of steps is the version that this program writes.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
     // `lines` and `health`, from which lines are made again, have nanoseconds.
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -34,6 +34,9 @@ const STEPS: [&str; 1] = [
        threshold INTEGER NOT NULL, level INTEGER NOT NULL, onset_uncertainty INTEGER NOT NULL, offset_uncertainty INTEGER, also TEXT,
        confirmed INTEGER NOT NULL, reason INTEGER);
      CREATE TABLE health(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, line TEXT NOT NULL);",
+    // Version 2: the last moment at which a daemon is known to have run.
+    "ALTER TABLE sessions ADD COLUMN alive INTEGER;
+     CREATE INDEX health_by_time ON health(at);",
 ];
 
 /// The version of the files that this program writes.

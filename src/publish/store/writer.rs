@@ -25,6 +25,8 @@ use crate::stats::sink::SinkStats;
 const BATCH: usize = 256;
 /// The time between two looks at the file and the disk.
 const LOOK: Duration = Duration::from_secs(2);
+/// The time between two records that the daemon runs.
+const LIVING: Duration = Duration::from_secs(30);
 /// The time until a failure is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// The time until a file that only another program can mend is tried again.
@@ -54,6 +56,7 @@ pub struct Writer {
     retry_at: Instant,
     look_at: Instant,
     clear_at: Instant,
+    live_at: Instant,
     commits: u32,
     mover: Sender<()>,
 }
@@ -93,6 +96,7 @@ impl Writer {
             retry_at: now,
             look_at: now + LOOK,
             clear_at: now + LOOK,
+            live_at: now,
             commits: 0,
             mover,
         }
@@ -313,6 +317,14 @@ impl Writer {
                 Some(Ok(())) => self.rise(),
                 Some(Err(error)) => self.fail(&error),
                 None => self.open_again(),
+            }
+        }
+        if let Some(keeper) = &self.keeper
+            && Instant::now() >= self.live_at.max(self.retry_at)
+        {
+            self.live_at = Instant::now() + LIVING;
+            if let Err(error) = keeper.live() {
+                self.fail(&error);
             }
         }
         if self.commits > 0 {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::wire_event;
 use super::{Event, time};
+use crate::publish::store::history::gaps::Gap;
 use crate::publish::store::history::{self, By, Groups, Key, Tally};
 
 /// An event as it is kept.
@@ -45,6 +46,45 @@ pub struct HistoryPage {
 pub struct HistoryCounts {
     /// One for each combination of the asked values that has any event.
     pub counts: Vec<HistoryCount>,
+}
+
+/// The times in which nothing was heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HistoryGaps {
+    /// When the first daemon began to keep events; null where none has. Nothing is known of the time before.
+    #[schemars(extend("format" = "date-time"))]
+    pub began: Option<String>,
+    /// The gaps, in the order of their beginnings.
+    pub gaps: Vec<HistoryGap>,
+}
+
+/// A time in which something was not heard: silence there says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HistoryGap {
+    /// The source; null for all.
+    pub source: Option<String>,
+    /// Its beginning.
+    #[schemars(extend("format" = "date-time"))]
+    pub from: String,
+    /// Its end; null while it lasts.
+    #[schemars(extend("format" = "date-time"))]
+    pub until: Option<String>,
+    /// Why nothing was heard: `lost`, `paused`, or `stopped`, where no daemon ran.
+    pub kind: String,
+    /// The reason in words; null where there is none.
+    pub reason: Option<String>,
+}
+
+impl From<&Gap> for HistoryGap {
+    fn from(gap: &Gap) -> Self {
+        Self {
+            source: gap.source.as_deref().map(str::to_owned),
+            from: time(gap.from),
+            until: gap.until.map(time),
+            kind: gap.why.name().to_owned(),
+            reason: gap.reason.clone(),
+        }
+    }
 }
 
 /// The numbers of the events that have these values.

@@ -1,16 +1,16 @@
-// Starts the page, and runs its header and its live view: state, pause, language, appearance, log-in, spectrogram.
+// Starts the page, and runs its live view and the state in its header: state, pause, spectrogram.
 
 import { Refused, ask } from "./api.js";
 import { daemon } from "./daemon.js";
 import * as day from "./day.js";
-import { byId, el, restyle, say } from "./dom.js";
+import { byId, el, say } from "./dom.js";
 import * as events from "./events.js";
-import { recall, remember } from "./memory.js";
 import * as meter from "./meter.js";
 import * as notify from "./notify.js";
 import * as sounds from "./sounds.js";
 import { Spectrogram } from "./spectrogram.js";
-import { LANGUAGES, nameOf, onLanguage, speak, spoken, t, time } from "./words.js";
+import { askForToken, showMain, wireTop } from "./top.js";
+import { nameOf, onLanguage, speak, t, time } from "./words.js";
 
 /** The time between two descriptions of the spectrogram for screen readers. */
 const DESCRIBE_EVERY_MS = 5_000;
@@ -20,7 +20,6 @@ const FIRST_SOUND_MS = 3_000;
 const STILL_MS = 1_000;
 
 const spectrogram = new Spectrogram(byId("spectrogram"));
-const darkness = matchMedia("(prefers-color-scheme: dark)");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 let described = -Infinity;
 let drawn = 0;
@@ -117,15 +116,6 @@ async function request(path, body) {
   }
 }
 
-/** Applies the theme, light or dark, by the user's choice or else the system's. */
-function dress() {
-  const chosen = recall("theme") ?? "auto";
-  byId("theme").value = chosen;
-  document.documentElement.dataset.theme = chosen === "auto" ? (darkness.matches ? "dark" : "light") : chosen;
-  restyle();
-  spectrogram.dress();
-}
-
 function wire() {
   for (const button of byId("pause-menu").querySelectorAll("[data-seconds]")) {
     button.addEventListener("click", () => {
@@ -140,20 +130,7 @@ function wire() {
     byId("pause-menu").querySelector("summary").focus();
   });
   byId("resume").addEventListener("click", () => request("/api/v1/resume", {}));
-  byId("log-out").addEventListener("click", async () => {
-    await ask("POST", "/api/v1/logout").catch(() => {});
-    remember("known", null);
-    location.reload();
-  });
-  const language = byId("language");
-  language.replaceChildren(...Object.entries(LANGUAGES).map(([tag, name]) => el("option", { value: tag, lang: tag }, name)));
-  language.addEventListener("change", () => speak(language.value));
-  byId("theme").addEventListener("change", ({ target }) => {
-    remember("theme", target.value);
-    dress();
-  });
-  darkness.addEventListener("change", dress);
-  dress();
+  wireTop(() => spectrogram.dress());
   for (const input of document.querySelectorAll("input[name=span]")) {
     input.addEventListener("change", () => (spectrogram.span = Number(input.value) * 1_000));
   }
@@ -191,9 +168,8 @@ function follow() {
     byId("live-empty").hidden = spectrogram.hasBands;
     if (!spectrogram.hasBands) say(byId("live-empty"), t("no_spectrogram"));
   });
-  daemon.addEventListener("tokenNeeded", askForToken);
+  daemon.addEventListener("tokenNeeded", logIn);
   onLanguage(() => {
-    byId("language").value = spoken();
     described = -Infinity;
     tellState();
     sounds.speak();
@@ -202,25 +178,10 @@ function follow() {
   });
 }
 
-/** Shows the log-in form, because the daemon asks for the access token. */
-function askForToken() {
-  byId("main").hidden = true;
-  byId("state").hidden = byId("pause-menu").hidden = byId("resume").hidden = byId("log-out").hidden = true;
-  const form = byId("login");
-  form.hidden = false;
-  byId("token").focus();
-  form.onsubmit = async (submitted) => {
-    submitted.preventDefault();
-    try {
-      await ask("POST", "/api/v1/login", { token: byId("token").value });
-      remember("known", "yes");
-      location.reload();
-    } catch (error) {
-      byId("login-fault").hidden = false;
-      say(byId("login-fault"), error.message);
-      byId("token").select();
-    }
-  };
+/** Asks for the token, and shows nothing of the daemon meanwhile. */
+function logIn() {
+  byId("state").hidden = byId("pause-menu").hidden = byId("resume").hidden = true;
+  askForToken();
 }
 
 /** Starts as soon as the daemon answers, and tries every second until then. */
@@ -228,13 +189,11 @@ async function start() {
   try {
     await daemon.start();
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) return askForToken();
+    if (error instanceof Refused && error.status === 401) return logIn();
     setTimeout(start, 1_000);
     return;
   }
-  byId("main").hidden = false;
-  // Only a browser that has logged in can log out.
-  byId("log-out").hidden = recall("known") === null;
+  showMain();
 }
 
 wire();

@@ -1,0 +1,86 @@
+// The list of the events that the history shows, the newest first. Each has a permanent link.
+
+import { byId, el, say } from "./dom.js";
+import { duration, level, nameOf, number, score, spoken, t } from "./words.js";
+
+const PAGE = 100;
+
+const list = byId("found-rows");
+let next = null;
+let shown = [];
+let asked = 0;
+let chosen = null;
+
+/** The address of an event on this page. */
+export const linkTo = (id) => `#event=${id}`;
+
+const when = (at) => new Date(at).toLocaleString(spoken(), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+function row(event) {
+  const also = event.also.length > 0 ? [t("event_also", { labels: event.also.map(nameOf).join(t("comma")) })] : [];
+  const facts = [event.source, t("event_peak", { score: score(event.peak_score) }), `${level(event.level_dbfs)} dBFS`, ...also];
+  const lasted = event.isTakenBack && event.offset !== null ? t("event_withdrawn") : duration(event.until - event.from);
+  return el(
+    "li",
+    { class: [event.isTakenBack ? "withdrawn" : "", event.id === chosen ? "chosen" : ""].join(" ").trim() || null, "data-id": event.id },
+    el("time", { datetime: event.onset }, when(event.from)),
+    el("a", { class: "name", href: linkTo(event.id) }, nameOf(event.label)),
+    el("span", { class: "lasted" }, lasted),
+    el("span", { class: "detail" }, facts.join(" · ")),
+  );
+}
+
+/** Writes all texts in the language in use. */
+export function speak() {
+  list.replaceChildren(...shown.map(row));
+  byId("found-none").hidden = shown.length > 0;
+  byId("more").hidden = next === null;
+  say(byId("found-count"), shown.length === 0 ? "" : next === null ? number(shown.length) : t("found_first", { count: number(shown.length) }));
+}
+
+/** Marks the event of this id, and brings it into view. */
+export function choose(id) {
+  chosen = id;
+  for (const element of list.children) element.classList.toggle("chosen", element.dataset.id === id);
+  list.querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
+}
+
+/** Fetches the events of a stretch. */
+export async function renewFound(past, { from, until }) {
+  const own = ++asked;
+  const page = await past.page({ since: new Date(from).toISOString(), until: new Date(until).toISOString(), limit: PAGE });
+  if (own !== asked) return;
+  ({ events: shown, next } = page);
+  speak();
+  choose(chosen);
+  byId("more").onclick = async () => {
+    const more = await past.page({ since: new Date(from).toISOString(), until: new Date(until).toISOString(), limit: PAGE, before: next });
+    if (own !== asked) return;
+    shown = [...shown, ...more.events];
+    next = more.next;
+    speak();
+  };
+}
+
+/** A cell of a CSV file (RFC 4180); a text that a spreadsheet would compute begins with an apostrophe. */
+function cell(value) {
+  const text = String(value ?? "");
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+const COLUMNS = ["onset", "offset", "label", "also", "source", "score", "peak_score", "threshold", "level_dbfs", "confirmed_at", "reason", "node", "model", "id"];
+
+/** Saves all events of a stretch as a CSV file. */
+export async function exportCsv(past, { from, until }) {
+  const lines = [COLUMNS.join(",")];
+  for (let before = null; ; ) {
+    const page = await past.page({ since: new Date(from).toISOString(), until: new Date(until).toISOString(), limit: 1_000, ...(before === null ? {} : { before }) });
+    for (const event of page.events) lines.push(COLUMNS.map((column) => cell(column === "also" ? event.also.join("; ") : event[column])).join(","));
+    before = page.next;
+    if (before === null) break;
+  }
+  const address = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
+  el("a", { href: address, download: `mimid-${new Date(from).toISOString().slice(0, 10)}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
