@@ -305,21 +305,31 @@ fn spoil_a_camera(client: &mut Client, name: &str, port: u16, recording: &Path, 
     let codecs = ["sound=aac48", "sound=pcma", "sound=opus", "sound=l16"];
     let mut server = rtsp_server(port, recording, &codecs[..1], None);
     client.send(&format!(r#"{{"op":"subscribe","sources":["{name}"],"types":["source"]}}"#));
-    let is_live = |status: &Value| {
-        status["sources"].as_array().unwrap().iter().any(|source| source["name"] == name && source["state"] == "live")
+    let own = |status: &Value| {
+        status["sources"].as_array().unwrap().iter().find(|source| source["name"] == name).unwrap_or(&Value::Null).clone()
     };
-    client.status_when("the camera to be live", is_live);
     let mut longest = [Duration::ZERO; 2];
     for round in 0..n_rounds {
-        // A source that has just begun is given more time for its first sound. One that is lost again within five seconds waits longer
-        // before it is opened.
-        client.hear_on(rounds(1, 6) as f64);
         for _ in 0..if round % 4 == 3 { 5 } else { 0 } {
             server.signal("-STOP");
             std::thread::sleep(Duration::from_millis(400));
             server.signal("-CONT");
             std::thread::sleep(Duration::from_millis(200));
         }
+        // A source that has just begun is given more time for its first sound. One that is lost again within five seconds waits longer
+        // before it is opened.
+        let (mut since, heard_s) = (None, rounds(1, 6) as u64);
+        client.status_when("the camera to be live for some seconds", |status| {
+            let source = own(status);
+            let (Some(samples), Some(rate_hz)) = (source["samples"].as_u64(), source["rate_hz"].as_u64()) else { return false };
+            // The rate may have changed since.
+            let (from, at) = *since.get_or_insert((samples, rate_hz));
+            if source["state"] != "live" || at != rate_hz {
+                since = None;
+                return false;
+            }
+            samples - from >= heard_s * rate_hz
+        });
         let (since, falls_silent) = (Instant::now(), round % 2 == 0);
         if falls_silent {
             server.signal("-STOP");

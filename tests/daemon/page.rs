@@ -9,6 +9,8 @@ use crate::support::{Client, Daemon, RINGTONE, SoundServer, VOICE, free_port, un
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
+mod history;
+
 /// The longest time from a line of the daemon to its row in the page. It takes some milliseconds on an idle machine. A page that
 /// polled would take longer.
 const AT_ONCE: Duration = Duration::from_secs(10);

@@ -332,9 +332,10 @@ fn begin(db: &Database, circumstances: &Circumstances, first: u64, skipped: u64)
         Timestamp::now().as_millisecond().into(),
         first.into(),
         skipped.into(),
+        Timestamp::now().as_millisecond().into(),
     ];
-    let sql = "INSERT INTO sessions(instance, version, node, model, sha256, configuration, began, first_seq, skipped) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO sessions(instance, version, node, model, sha256, configuration, began, first_seq, skipped, alive) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.insert(sql, &cells)
 }
 

@@ -19,7 +19,7 @@ const when = (at) => new Date(at).toLocaleString(spoken(), { month: "short", day
 function row(event) {
   const also = event.also.length > 0 ? [t("event_also", { labels: event.also.map(nameOf).join(t("comma")) })] : [];
   const facts = [event.source, t("event_peak", { score: score(event.peak_score) }), `${level(event.level_dbfs)} dBFS`, ...also];
-  const lasted = event.isTakenBack && event.offset !== null ? t("event_withdrawn") : duration(event.until - event.from);
+  const lasted = event.isTakenBack ? t("event_withdrawn") : duration(event.until - event.from);
   return el(
     "li",
     { class: [event.isTakenBack ? "withdrawn" : "", event.id === chosen ? "chosen" : ""].join(" ").trim() || null, "data-id": event.id },

@@ -44,7 +44,7 @@ function tileAt(grain, at) {
 /** An event of the store as the page uses it. */
 export function known(event) {
   const from = Date.parse(event.onset);
-  return { ...event, from, until: event.offset === null ? Date.now() : Date.parse(event.offset), isTakenBack: event.confirmed_at === null || event.reason === "unconfirmed" };
+  return { ...event, from, until: event.offset === null ? Date.now() : Date.parse(event.offset), isTakenBack: event.reason === "unconfirmed" || (event.offset !== null && event.confirmed_at === null) };
 }
 
 /** The stretch that a number of events belongs to, and the number. */
