@@ -116,9 +116,10 @@ fn a_pause_and_a_time_without_a_daemon_are_gaps() {
     keep_one(&served, "Speech");
     let browser = Browser::start("en-US", &[]);
     open_history(&served, &browser, "");
-    let kinds = "fetch('/api/v1/history/gaps').then((answer) => answer.json()).then(({ gaps }) => (window.gaps = gaps.map(({ kind }) => kind)))";
+    let kinds = "fetch('/api/v1/history/gaps').then((answer) => answer.json()).then(({ gaps }) => ((window.all = JSON.stringify(gaps)), (window.gaps = gaps.map(({ kind }) => kind))))";
     browser.value(kinds);
-    assert_eq!(browser.wait_for("window.gaps"), json!(["paused", "stopped"]));
+    let gaps = browser.wait_for("window.gaps");
+    assert_eq!(gaps, json!(["paused", "stopped"]), "{}", browser.value("window.all"));
 }
 
 #[test]

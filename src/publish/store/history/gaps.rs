@@ -82,14 +82,22 @@ impl History {
         Ok(between(&changes).into_iter().filter(touches).collect())
     }
 
-    /// The beginnings of daemons in a stretch, and the last one before it.
+    /// The beginnings of daemons in a stretch, and the last one before it. The daemon before each is known to have run until its last
+    /// sign of life, or its last report.
     fn begun(&self, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, Change)>, DbError> {
-        let sql = "SELECT began, instance, alive FROM sessions \
+        let sql = "SELECT began, instance, alive, \
+                   (SELECT at / 1000000 FROM lines WHERE seq < first_seq ORDER BY seq DESC LIMIT 1), \
+                   (SELECT at / 1000000 FROM health WHERE seq < first_seq ORDER BY seq DESC LIMIT 1) FROM sessions \
                    WHERE began < ? AND id >= coalesce((SELECT max(id) FROM sessions WHERE began < ?), 0) - 1 ORDER BY id";
         let values = [until.as_millisecond().into(), from.as_millisecond().into()];
-        let sessions = self.db.rows(sql, &values, |row| (row.int(0), row.text(1), row.maybe(2).map(from_milliseconds)))?;
+        let sessions =
+            self.db.rows(sql, &values, |row| (row.int(0), row.text(1), row.maybe(2), row.maybe(3).max(row.maybe(4))))?;
         let pairs = sessions.windows(2).filter(|pair| pair[0].1 != pair[1].1);
-        Ok(pairs.map(|pair| (from_milliseconds(pair[1].0), Change::Begun(pair[0].2))).collect())
+        let begun = pairs.map(|pair| {
+            let alive = pair[0].2.max(pair[1].3).map(|at| from_milliseconds(at.min(pair[1].0)));
+            (from_milliseconds(pair[1].0), Change::Begun(alive))
+        });
+        Ok(begun.collect())
     }
 }
 
