@@ -53,6 +53,7 @@ test: setup
 	@.ci/packages pulseaudio pulseaudio-utils sound-theme-freedesktop alsa-utils espeak-ng curl socat tmux fonts-dejavu-core faketime dpkg-dev mosquitto \
 		mosquitto-clients openssl $(BROWSER) python3-prometheus-client ffmpeg icecast2 $(RTSP_SERVER)
 	@.ci/packages --optional systemd procps sndfile-programs prometheus
+	@.ci/packages --optional firefox-esr
 	$(call tests,--no-run,--lib --bins --tests --no-run)
 	@{ $(lints) && $(pages); } >$(TARGET)/lint.log 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
 	$(call tests,,--lib --bins --tests); tested=$$?; wait $$lint; linted=$$?; cat $(TARGET)/lint.log; \

@@ -9,6 +9,7 @@ use crate::support::{Client, Daemon, RINGTONE, SoundServer, VOICE, free_port, un
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
+mod firefox;
 mod history;
 
 /// The longest time from a line of the daemon to its row in the page. It takes some milliseconds on an idle machine. A page that

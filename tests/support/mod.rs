@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod command;
 mod daemon;
+pub mod firefox;
 pub mod formats;
 pub mod home_assistant;
 pub mod http;
