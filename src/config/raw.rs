@@ -239,7 +239,7 @@ section! {
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.max_duration_s))]
         max_duration_s: Option<f64> = None,
         /// The longest gap in a sound that is bridged, in milliseconds. In a long sound a longer gap is bridged: a fifth of the
-        /// time that the sound has lasted, at most 15 s.
+        /// time that the sound has lasted, at most 15 s; 90 s in one that comes back after 20 s of it have been told within minutes.
         #[schemars(range(min = 0), extend("default" = STANDARD_GATE.hangover_ms))]
         hangover_ms: Option<f64> = None,
         /// The time after an event during which no other event of the same label begins, in seconds.

@@ -10,6 +10,7 @@
 
 use super::scoring::Scoring;
 use super::segments::Segment;
+use super::tracker::{BRIDGED_PART, LONGEST_BRIDGE_MS};
 use crate::model::manifest::Evidence;
 use crate::model::odds::{log_odds, probability};
 
@@ -23,7 +24,7 @@ pub(crate) const QUIET: f32 = -4.6;
 const UNKNOWN_SNR_DB: f32 = 6.0;
 /// The greatest signal-to-noise ratio that counts, in dB.
 const GREATEST_SNR_DB: f32 = 40.0;
-/// The longest pause between two segments of one sound, in seconds: the second one has the background of the first.
+/// The longest pause between two segments of a short sound, in seconds: the second one has the background of the first.
 const PAUSE_S: f32 = 1.0;
 /// The shortest and the longest duration that count, in seconds.
 const DURATIONS_S: (f32, f32) = (0.1, 10.0);
@@ -162,8 +163,10 @@ pub(crate) struct EvidenceOf {
     weights: Option<(Evidence, CausalPast)>,
     /// The hops after the end of a segment in which the causal score still shows its sound.
     reach: u64,
-    /// The longest pause between two segments of one sound in hops.
+    /// The longest pause between two segments of a short sound in hops.
     pause: u64,
+    /// The same of the longest sounds.
+    longest_pause: u64,
     hop_s: f32,
 }
 
@@ -172,7 +175,8 @@ impl EvidenceOf {
     pub fn new(scoring: &Scoring, n_curves: usize, sample_rate_hz: u32) -> Self {
         let weights = scoring.evidence().map(|weights| (*weights, CausalPast::new(n_curves)));
         let hop_s = scoring.hop_samples() as f32 / sample_rate_hz as f32;
-        Self { weights, reach: scoring.shortest_hops(), pause: (PAUSE_S / hop_s) as u64, hop_s }
+        let longest_pause = LONGEST_BRIDGE_MS * u64::from(sample_rate_hz) / 1_000 / scoring.hop_samples();
+        Self { weights, reach: scoring.shortest_hops(), pause: (PAUSE_S / hop_s) as u64, longest_pause, hop_s }
     }
 
     /// Takes the causal scores of the next hop, one a curve.
@@ -241,8 +245,24 @@ impl EvidenceOf {
 pub(crate) struct SegmentEvidence {
     /// The background before it.
     background: Option<f32>,
-    /// The end of the segment before it, in values of the curve, and the background before that one.
-    last: Option<(u64, f32)>,
+    /// The segments before it that are of the same sound.
+    last: Option<EarlierSound>,
+}
+
+/// The segments of one sound, in values of the curve.
+#[derive(Debug, Clone, Copy)]
+struct EarlierSound {
+    onset: u64,
+    offset: u64,
+    /// The background before the first of them.
+    background: f32,
+}
+
+impl EarlierSound {
+    /// Until when a segment that begins is of the same sound: a long sound has longer pauses, as in the tracker.
+    fn until(&self, of: &EvidenceOf) -> u64 {
+        self.offset + ((self.offset - self.onset) / BRIDGED_PART).clamp(of.pause, of.longest_pause)
+    }
 }
 
 impl SegmentEvidence {
@@ -251,7 +271,7 @@ impl SegmentEvidence {
         let past = of.weights.as_ref().map(|(_, past)| past);
         match (self.last, past.and_then(|past| past.background_before(curve, segment.onset))) {
             // A steady sound has one segment after another, and is not its own background.
-            (Some((offset, background)), _) if segment.onset <= offset + of.pause => self.background = Some(background),
+            (Some(earlier), _) if segment.onset <= earlier.until(of) => self.background = Some(earlier.background),
             // The onset moves as long as the peak rises; the background before a forgotten one stays.
             (_, Some(background)) => self.background = Some(background),
             (_, None) => {}
@@ -275,7 +295,8 @@ impl SegmentEvidence {
     pub fn close(&mut self, of: &EvidenceOf, curve: usize, segment: &Segment) -> EvidenceParts {
         let parts = self.parts(of, curve, segment);
         self.background = None;
-        self.last = Some((segment.offset, parts.background));
+        let onset = self.last.filter(|earlier| segment.onset <= earlier.until(of)).map_or(segment.onset, |earlier| earlier.onset);
+        self.last = Some(EarlierSound { onset, offset: segment.offset, background: parts.background });
         parts
     }
 }

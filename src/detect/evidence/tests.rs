@@ -66,6 +66,14 @@ fn a_steady_sound_in_several_segments_is_not_its_own_background() {
     // The next segment follows at once, or after two seconds.
     assert_eq!(steady.parts(&of, 0, &segment(95, 99)).background, QUIET);
     assert!(returning.parts(&of, 0, &segment(60, 99)).background > QUIET + 0.5);
+    // A long sound has longer pauses, however many segments it has.
+    let mut long = SegmentEvidence::default();
+    (0..60).for_each(|_| of.push(&[0.5]));
+    for earlier in [segment(0, 50), segment(55, 100)] {
+        long.close(&of, 0, &earlier);
+    }
+    assert_eq!(long.parts(&of, 0, &segment(119, 150)).background, QUIET);
+    assert!(long.parts(&of, 0, &segment(130, 150)).background > QUIET + 0.5);
 }
 
 #[test]

@@ -28,9 +28,15 @@ const PATIENCE_MS: u64 = 500;
 /// The part of the start threshold below which a causal score means that the sound is over.
 const OVER: f32 = 0.5;
 /// The duration of a sound so far, divided by this, is the longest gap that is bridged in it.
-const BRIDGED_PART: u64 = 5;
-/// The longest gap that is bridged in any sound, in milliseconds.
-const LONGEST_BRIDGE_MS: u64 = 15_000;
+pub(super) const BRIDGED_PART: u64 = 5;
+/// The longest gap that is bridged in a sound, in milliseconds, unless it is one that comes back.
+pub(super) const LONGEST_BRIDGE_MS: u64 = 15_000;
+/// The longest gap that is bridged in a sound that comes back, in milliseconds.
+const RETURN_BRIDGE_MS: u64 = 90_000;
+/// A sound comes back where the rule's earlier events lasted so long in all, in milliseconds …
+const RETURNS_MS: u64 = 20_000;
+/// … of which one that ended so long ago counts for 1/e, in milliseconds.
+const FORGOTTEN_MS: u64 = 300_000;
 /// The most events of one rule that are open at a time, each of which waits for the confirmed score.
 const MOST_OPEN: usize = 8;
 
@@ -52,6 +58,12 @@ struct Limits {
     max: Option<u64>,
     hangover: u64,
     longest_bridge: u64,
+    /// The longest gap that is bridged in a sound that comes back.
+    return_bridge: u64,
+    /// How long the earlier events of a sound that comes back lasted in all, at least.
+    returns: f32,
+    /// The time after which an earlier event counts for 1/e.
+    forgotten: f32,
     cooldown: u64,
     patience: u64,
     /// The least distance of two updates.
@@ -66,6 +78,9 @@ impl Limits {
             max: gate.max_duration_ms.map(|max| samples(max).max(hop_samples)),
             hangover: samples(gate.hangover_ms),
             longest_bridge: samples(LONGEST_BRIDGE_MS.max(gate.hangover_ms)),
+            return_bridge: samples(RETURN_BRIDGE_MS.max(gate.hangover_ms)),
+            returns: samples(RETURNS_MS) as f32,
+            forgotten: samples(FORGOTTEN_MS) as f32,
             cooldown: samples(gate.cooldown_ms),
             patience: samples(PATIENCE_MS),
             update: u64::from(sample_rate_hz),
@@ -91,6 +106,8 @@ pub struct Tracker {
     quiet_until: u64,
     /// The end of the last event, before which no other begins.
     free_from: u64,
+    /// How long the earlier events lasted in all, in samples, as it counted at `free_from`: the longer ago, the less it counts.
+    lasted: f32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +154,7 @@ impl Tracker {
             is_refused: false,
             quiet_until: 0,
             free_from: 0,
+            lasted: 0.0,
         }
     }
 
@@ -318,6 +336,7 @@ impl Tracker {
         if reason == EndReason::Unconfirmed {
             self.is_refused = true;
         } else {
+            self.lasted = self.lasted_by(offset.at) + offset.at.saturating_sub(so_far.onset.at) as f32;
             self.free_from = self.free_from.max(offset.at);
             self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
         }
@@ -339,8 +358,16 @@ impl Tracker {
 
     /// The longest gap that is bridged in a sound that lasted until `until`, in samples.
     fn bridge(&self, so_far: &EventSoFar, until: u64) -> u64 {
+        if self.lasted_by(so_far.onset.at) >= self.limits.returns {
+            return self.limits.return_bridge;
+        }
         let lasted = until.saturating_sub(so_far.onset.at);
         (lasted / BRIDGED_PART).clamp(self.limits.hangover, self.limits.longest_bridge)
+    }
+
+    /// How long the earlier events lasted in all, as it counts at a moment.
+    fn lasted_by(&self, at: u64) -> f32 {
+        self.lasted * (-(at.saturating_sub(self.free_from) as f32) / self.limits.forgotten).exp()
     }
 }
 

@@ -78,7 +78,7 @@ impl Run {
 
     /// Silence that is long enough for every event to end.
     fn rest(&mut self) {
-        (0..(LONGEST_BRIDGE_MS + 5_000) / HOP + LAG as u64).for_each(|_| self.push(0.0, 0.0));
+        (0..(RETURN_BRIDGE_MS + 5_000) / HOP + LAG as u64).for_each(|_| self.push(0.0, 0.0));
     }
 
     fn finish(&mut self) {
@@ -186,6 +186,19 @@ fn a_long_sound_bridges_longer_gaps_and_does_not_flicker() {
     // The same pauses in a short sound part it.
     let calls = [(0.9, 10), (0.0, 12), (0.9, 10), (0.0, 30), (0.9, 10), (0.0, 60)];
     assert_eq!(track(gate(), &calls).iter().filter(|line| line.contains("start")).count(), 3);
+}
+
+#[test]
+fn a_sound_that_comes_back_within_minutes_is_one_event_from_then_on() {
+    // Speech of 15 s each, 60 s apart: the first two are told one by one, and the pauses of the third are bridged.
+    let speech = [(0.9, 150), (0.0, 600)].repeat(5);
+    let told = track(gate(), &[speech.as_slice(), &[(0.0, 500)]].concat());
+    let ends: Vec<&str> = told.iter().filter_map(|line| Some(line.split_once(" end ")?.1)).collect();
+    assert_eq!(ends, ["0-15000 Decay", "75000-90000 Decay", "150000-315000 Decay"]);
+    // Short sounds never are, nor is one that comes back after a long time.
+    let starts = |curve: &[(f32, usize)]| track(gate(), curve).iter().filter(|line| line.contains("start")).count();
+    assert_eq!(starts(&[(0.9, 10), (0.0, 600)].repeat(6)), 6);
+    assert_eq!(starts(&[(0.9, 300), (0.0, 6_000), (0.9, 50), (0.0, 600), (0.9, 50), (0.0, 600)]), 3);
 }
 
 #[test]
