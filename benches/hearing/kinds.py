@@ -73,7 +73,7 @@ def judge(recordings, found, spans):
     """The figures of one preset. `spans` has when each sound is to be told, where the recordings are in noise."""
     totals = Counter(recordings=len(recordings))
     others, taken_back, missed, lost = Counter(), Counter(), {}, []
-    delays, errors = [], []
+    delays, errors = {}, []
     for one in recordings:
         accepted, events = set(one.labels), found.get(one.name, [])
         start, end = spans[one.name] if spans else (0.0, np.inf)
@@ -94,13 +94,14 @@ def judge(recordings, found, spans):
             missed[one.name] = {"exact": one.labels[0], "told": Counter(event.label for event in standing)}
             lost += [one.name] if rightly else []
         elif spans:
-            delays.append(min(event.announced for event in right) - start)
+            first = min(right, key=lambda event: event.announced)
+            delays[one.name] = first.announced - start, first.label
             errors.append(min(event.onset for event in right) - start)
     out = {key: totals[key] for key in ("recordings", "recognised", "exact", "stand", "taken_back", "taken_back_rightly")}
     out |= {"other_labels": sum(others.values()), "lost": lost, "missed": missed}
     out |= {"other_labels_by_name": others, "taken_back_by_name": taken_back}
     if spans:
-        out |= {"delay_s": spread(delays), "onset_error_s": spread([abs(error) for error in errors])}
+        out |= {"delays": delays, "delay_s": spread([delay for delay, _ in delays.values()]), "onset_error_s": spread([abs(error) for error in errors])}
         out["onset_error_s"]["mean"] = float(np.mean(errors)) if errors else None
     return out
 
