@@ -35,8 +35,10 @@ pub(super) const LONGEST_BRIDGE_MS: u64 = 15_000;
 const RETURN_BRIDGE_MS: u64 = 90_000;
 /// A sound comes back where the rule's earlier events lasted so long in all, in milliseconds …
 const RETURNS_MS: u64 = 20_000;
-/// … of which one that ended so long ago counts for 1/e, in milliseconds.
+/// … of which one that ended so long ago counts for 1/e, in milliseconds …
 const FORGOTTEN_MS: u64 = 300_000;
+/// … and a shorter one than this does not count: a bark or a doorbell is an event of its own each time, in milliseconds.
+const COUNTS_MS: u64 = 5_000;
 /// The most events of one rule that are open at a time, each of which waits for the confirmed score.
 const MOST_OPEN: usize = 8;
 
@@ -64,6 +66,8 @@ struct Limits {
     returns: f32,
     /// The time after which an earlier event counts for 1/e.
     forgotten: f32,
+    /// The shortest event that counts.
+    counts: u64,
     cooldown: u64,
     patience: u64,
     /// The least distance of two updates.
@@ -81,6 +85,7 @@ impl Limits {
             return_bridge: samples(RETURN_BRIDGE_MS.max(gate.hangover_ms)),
             returns: samples(RETURNS_MS) as f32,
             forgotten: samples(FORGOTTEN_MS) as f32,
+            counts: samples(COUNTS_MS),
             cooldown: samples(gate.cooldown_ms),
             patience: samples(PATIENCE_MS),
             update: u64::from(sample_rate_hz),
@@ -336,7 +341,9 @@ impl Tracker {
         if reason == EndReason::Unconfirmed {
             self.is_refused = true;
         } else {
-            self.lasted = self.lasted_by(offset.at) + offset.at.saturating_sub(so_far.onset.at) as f32;
+            let lasted = offset.at.saturating_sub(so_far.onset.at);
+            let counts = if lasted >= self.limits.counts { lasted as f32 } else { 0.0 };
+            self.lasted = self.lasted_by(offset.at) + counts;
             self.free_from = self.free_from.max(offset.at);
             self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
         }
