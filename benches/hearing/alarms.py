@@ -13,7 +13,7 @@ import argparse
 import pathlib
 
 import numpy as np
-from scipy.signal import resample_poly
+from scipy.signal import fftconvolve, resample_poly
 
 import common
 import staged
@@ -174,7 +174,7 @@ def in_room(rng, samples):
     response[:int(0.004 * RATE)] = 0.0
     response /= np.sqrt(np.sum(response ** 2))
     response[0] = 1.0
-    return np.convolve(np.concatenate([samples, np.zeros(n)]), response)[:len(samples) + n]
+    return fftconvolve(np.concatenate([samples, np.zeros(n)]), response)[:len(samples) + n]
 
 
 def placed(samples):
