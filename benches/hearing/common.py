@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 COLUMNS = ["filename", "onset", "offset", "event_label"]
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".mp3"}
 
 
 def recordings(folder):
