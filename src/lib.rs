@@ -22,7 +22,7 @@
 //! cli                                          the command line, the socket's client, how things are printed
 //! pipeline                                     starts, watches, reloads and stops the stages
 //! config                                       reads, judges, edits and prints the configuration; it fills the types of the stages
-//! publish                                      the hub, the wire's types, the socket, MQTT and HTTP
+//! publish                                      the hub, the wire's types, the socket, MQTT, HTTP and hooks
 //! control                                      requests to the running daemon, with the way back for their answers
 //! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
 //! inference                                    batches of windows, and the helper threads that share them
@@ -30,7 +30,7 @@
 //! detect capture                               rules, segments, boundaries and events; devices, recordings, programs, pipes, the network
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
-//! resample ring stats                          the sample rate, the ring buffer, the counters
+//! resample ring stats hours program            the sample rate, the ring buffer, the counters; hours of the week; programs with their children
 //! event files limits secret systemd text tls   reports of what was heard; files that are whole; what the system allows; passwords; the service manager; names in messages; whom to trust
 //! ```
 //!
@@ -53,7 +53,8 @@
 //! | scheduler | decides which windows of an ear are worth scoring |
 //! | report, line | a report is the typed message of the engine; its line is the JSON that a client gets |
 //! | source, input | a source is a named ear with its settings; its input is the device, recording or stream that it opens |
-//! | sink | MQTT or HTTP: a subscriber of the hub inside the daemon |
+//! | sink | MQTT, HTTP or the hooks: a subscriber of the hub inside the daemon |
+//! | hook, run | a hook of the configuration has a program or a server told of some reports; a run is one such telling, with all its tries |
 //! | store | the file with every event and report of health; never with a sound |
 //!
 //! # The threads
@@ -66,8 +67,9 @@
 //! | `feed-NAME`, one a source that is fed by a program, a pipe or the network | reads, decodes and pushes into the ring; waits where there is no room | outlives its source |
 //! | `source-NAME`, one a source | opens its source, watches it, opens it again when it is lost | touches samples |
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
-//! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT and HTTP, where they are on | touches samples, waits for a client or a sink with anything but its own task |
+//! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT, HTTP and the hooks, where they are on | touches samples, waits for a client or a sink with anything but its own task |
 //! | `store`, and `store-log` | keeps reports in the file where the store is on; moves SQLite's log into it | is waited for by anybody but the hub's task, for more than a quarter of a second |
+//! | `hooks-file` | keeps the runs that wait in a file, where there are hooks and a store | is waited for by anybody after the start |
 //! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
 //!
@@ -97,10 +99,12 @@ pub mod ear;
 pub mod event;
 pub mod features;
 pub(crate) mod files;
+pub mod hours;
 pub mod inference;
 pub(crate) mod limits;
 pub mod model;
 pub(crate) mod pipeline;
+pub(crate) mod program;
 pub mod publish;
 pub(crate) mod recording;
 pub mod resample;

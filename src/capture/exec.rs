@@ -5,27 +5,22 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 use super::feed::hear::{self, Wanted};
 use super::feed::{Feed, Manner, Stopper, Woken, closed};
 use super::source::{Coding, SourceConfig};
 use super::{CaptureError, Pace};
+use crate::program::{self, Program};
 use crate::text::{visible, without_passwords};
 
 /// The length of sound by which the program may be ahead of real time.
 const AHEAD: Duration = Duration::from_secs(1);
-/// The time that a program has to end by itself before it is killed.
-const GRACE: Duration = Duration::from_millis(500);
 /// The interval at which a program that writes nothing is looked after, in milliseconds.
 const LOOK_EVERY_MS: u16 = 250;
 /// The most lines of a start that are logged, and the most characters of one.
@@ -39,11 +34,8 @@ pub(super) fn open(config: &SourceConfig, command: &[String], coding: Coding) ->
     let (name, command) = (config.name.clone(), command.to_vec());
     Feed::start(&config.name, manner, move |inlet, stopper| {
         let program = visible(command.first().map_or("", String::as_str));
-        let process = Process::start(&name, &command).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no program {program:?}"),
-            io::ErrorKind::PermissionDenied => format!("this user may not run {program:?}"),
-            _ => format!("{program:?} could not be started: {error}"),
-        })?;
+        let process = Process::start(&name, &command)
+            .map_err(|error| program::not_started(command.first().map_or("", String::as_str), &error))?;
         let process = Arc::new(Mutex::new(process));
         let output = Output { process: process.clone(), stopper };
         let heard = hear::bytes(&program, output, coding, wanted, inlet);
@@ -57,7 +49,7 @@ pub(super) fn open(config: &SourceConfig, command: &[String], coding: Coding) ->
 
 /// The running program.
 struct Process {
-    child: Child,
+    program: Program,
     stdout: Option<ChildStdout>,
     words: Words,
 }
@@ -90,53 +82,21 @@ impl Process {
     fn start(source: &str, command: &[String]) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);
-        command.args(arguments).process_group(0);
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        tracing::debug!(source, program, pid = child.id(), "the program of the source is started");
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        Ok(Self { child, stdout, words: Words::new(source, stderr) })
+        let mut started = Program::start(&mut command)?;
+        tracing::debug!(source, program, pid = started.child.id(), "the program of the source is started");
+        let (stdout, stderr) = (started.child.stdout.take(), started.child.stderr.take());
+        Ok(Self { program: started, stdout, words: Words::new(source, stderr) })
     }
 
     /// Ends the program and all that it started, and waits for it.
     fn end(&mut self) -> Ended {
         // A program that waits to write learns that nobody reads.
         self.stdout = None;
-        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX));
-        // A program that ended by itself has closed its output a moment before.
-        let by_itself = self.wait_until(Instant::now() + Duration::from_millis(50));
-        let _ = killpg(group, Signal::SIGTERM);
-        let status = by_itself.or_else(|| self.wait_until(Instant::now() + GRACE));
-        // Its children may be left, or it may not listen.
-        let _ = killpg(group, Signal::SIGKILL);
-        let killed = self.child.wait();
-        // A process whose parents are gone may have become a child of this one.
-        while waitpid(Pid::from_raw(-group.as_raw()), Some(WaitPidFlag::WNOHANG))
-            .is_ok_and(|status| status != WaitStatus::StillAlive)
-        {}
+        let status = self.program.end();
         self.words.read_all();
-        let last = std::mem::take(&mut self.words.last);
-        Ended { status: status.filter(|_| by_itself.is_some()).or(killed.ok().filter(|_| by_itself.is_some())), last }
-    }
-
-    fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
-        loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            if Instant::now() >= deadline {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            self.end();
-        }
+        Ended { status, last: std::mem::take(&mut self.words.last) }
     }
 }
 
@@ -150,7 +110,7 @@ impl Read for Output {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let Process { child, stdout: Some(stdout), words } = &mut *process else { return Ok(0) };
+            let Process { program, stdout: Some(stdout), words } = &mut *process else { return Ok(0) };
             let mut fds = vec![stdout.as_fd()];
             fds.extend(words.stderr.as_ref().map(AsFd::as_fd));
             match self.stopper.wait(&fds, PollTimeout::from(LOOK_EVERY_MS))? {
@@ -158,7 +118,7 @@ impl Read for Output {
                 Woken::Readable(_) => words.read(),
                 Woken::Stopped => return Err(closed()),
                 // A child that it left behind holds its output open.
-                Woken::Timeout if matches!(child.try_wait(), Ok(Some(_))) => return Ok(0),
+                Woken::Timeout if program.ended().is_some() => return Ok(0),
                 Woken::Timeout => {}
             }
         }
@@ -234,6 +194,8 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::capture::Notice;
     use crate::capture::feed::{Opener, Opening};

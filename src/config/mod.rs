@@ -21,7 +21,6 @@ mod load;
 pub(crate) mod origin;
 pub mod preset;
 pub mod print;
-mod quiet;
 pub mod raw;
 pub(crate) mod schema;
 mod set;
@@ -32,7 +31,7 @@ mod validate;
 pub use fault::{Fault, Faults};
 pub(crate) use load::{LoadError, Loaded, Running, load};
 pub use origin::Origin;
-pub use quiet::QuietHours;
+pub use crate::hours::QuietHours;
 pub use raw::Raw;
 pub use validate::Validated;
 

@@ -14,8 +14,9 @@ use toml::de::DeValue;
 use super::fault::Faults;
 use super::stamp::Stamp;
 use super::table::{At, Leaf, Table};
-use super::{LogFormat, LogLevel, preset, quiet};
+use super::{LogFormat, LogLevel, preset};
 use crate::detect::rule::{Announce, STANDARD_GATE};
+use crate::hours::MAX_ENTRIES;
 use crate::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 
 mod parse;
@@ -300,7 +301,7 @@ section! {
         /// Times of day, in the machine's own time zone, at which the microphones are closed. An entry is written `22:00-06:30`,
         /// with days before it where it is not for every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. An entry over
         /// midnight belongs to the day on which it begins.
-        #[schemars(length(max = quiet::MAX_ENTRIES), inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
+        #[schemars(length(max = MAX_ENTRIES), inner(regex(pattern = r"[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}\s*$")))]
         quiet_hours: Vec<String> = Vec::new(),
     }
 }

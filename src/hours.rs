@@ -1,4 +1,4 @@
-//! Quiet hours: times of day at which nothing is heard, and their end after a given moment.
+//! Hours of the week: the quiet hours, in which nothing is heard, with their end after a given moment, and the hours of a hook.
 //!
 //! They last whenever the local clock shows a time within them. So they may be shorter on a day when the clocks are set forward,
 //! and longer, or come twice, on a day when they are set back. The moment and the time zone are arguments; nothing here reads a
@@ -66,6 +66,16 @@ impl QuietHours {
             return None;
         }
         Some(Pause { reason: PauseReason::QuietHours, until: self.end(now, zone) })
+    }
+
+    /// Whether the local time at `now` is within these hours.
+    pub fn has(&self, now: Timestamp, zone: &TimeZone) -> bool {
+        self.left(zone.to_datetime(now)) != Some(0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The first moment after `now` that is outside of quiet hours.
