@@ -80,6 +80,13 @@ fn secrets(raw: &Raw, sinks: &SinksConfig) -> Secrets {
         let password = secret::read(mqtt.password_file.as_deref(), "MIMID_MQTT_PASSWORD", "mqtt_password");
         judge(line, "sinks.mqtt.password_file", mqtt.password_file.as_deref(), password.map(drop));
     }
+    for (hook, (_, raw)) in sinks.hooks.iter().flat_map(|hooks| &hooks.hooks).zip(&raw.hooks) {
+        let key = format!("hooks.{}.secret_file", hook.name);
+        // A variable or a credential of the service is none of this user's.
+        if hook.secret_file.is_some() {
+            judge(raw.secret_file.line, &key, hook.secret_file.as_deref(), hook.secret().map(drop));
+        }
+    }
     secrets
 }
 

@@ -7,6 +7,7 @@
 //! | `run` | starts the daemon, and its log (`logging`, `journal`) |
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
 //! | `history` | what the store has, read from its file |
+//! | `hooks` | lists the hooks, and runs one to try it |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
 //! | `mqtt` | clears up at the broker after a daemon that is gone |
@@ -31,6 +32,7 @@ mod client;
 mod devices;
 mod explain;
 mod history;
+mod hooks;
 mod journal;
 mod labels;
 mod listen;
@@ -150,6 +152,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Show what was heard, from the store.
     History(history::Args),
+    /// List the hooks, or run one now to see what it does.
+    Hooks(hooks::Args),
     /// Show the health of the running daemon.
     Status(status::Args),
     /// Show live what the daemon hears, and why a label is or is not an event.
@@ -235,6 +239,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Hooks(args) => hooks::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Devices(args) => devices::run(&args),

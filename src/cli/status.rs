@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::client::{ClientError, Daemon};
 use super::{Failure, exit};
 use crate::cli::pretty::paused;
-use crate::publish::wire::{Body, PauseStatus, Request, SinkStatus, SourceState, SourceStatus, Status, duration};
+use crate::publish::wire::{Body, HookStatus, PauseStatus, Request, SinkStatus, SourceState, SourceStatus, Status, duration};
 use crate::text::visible;
 
 /// Show the health of the running daemon.
@@ -79,6 +79,12 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         let SinkStatus { name, state, reason, queued, sent, dropped, clients } = sink;
         let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let line = format!("{name} is {state}{why}; sent {sent}, waiting {queued}, dropped {dropped}, clients {clients}");
+        writeln!(out, "\n{}", visible(&line))?;
+    }
+    for hook in &status.hooks {
+        let HookStatus { name, waiting, done, given_up, dropped, last, .. } = hook;
+        let last = last.as_ref().map(|last| format!("; last: {}", last.result)).unwrap_or_default();
+        let line = format!("hook {name}: done {done}, waiting {waiting}, given up {given_up}, dropped {dropped}{last}");
         writeln!(out, "\n{}", visible(&line))?;
     }
     Ok(())

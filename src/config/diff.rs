@@ -20,6 +20,8 @@ pub enum Change {
     Areas,
     /// The sinks.
     Sinks,
+    /// The hooks.
+    Hooks,
     /// The store; takes effect at a restart.
     Store,
     /// The quiet hours.
@@ -47,6 +49,7 @@ impl Change {
             Change::Rules => "the labels, groups or thresholds changed".to_owned(),
             Change::Areas => "the area of a source changed".to_owned(),
             Change::Sinks => "[sinks] changed".to_owned(),
+            Change::Hooks => "[[hooks]] changed".to_owned(),
             Change::QuietHours => "quiet_hours changed".to_owned(),
             Change::Watch(true) => "the configuration file is watched from now on".to_owned(),
             Change::Watch(false) => "the configuration file is no longer watched".to_owned(),
@@ -67,7 +70,9 @@ impl Config {
         changes.extend((self.log != new.log).then_some(Change::Log));
         changes.extend((self.rules != new.rules).then_some(Change::Rules));
         changes.extend((self.areas != new.areas).then_some(Change::Areas));
-        changes.extend((self.sinks != new.sinks).then_some(Change::Sinks));
+        let same_sinks = (&self.sinks.mqtt, &self.sinks.http) == (&new.sinks.mqtt, &new.sinks.http);
+        changes.extend((!same_sinks).then_some(Change::Sinks));
+        changes.extend((self.sinks.hooks != new.sinks.hooks).then_some(Change::Hooks));
         changes.extend((self.store != new.store).then_some(Change::Store));
         changes.extend((self.quiet_hours != new.quiet_hours).then_some(Change::QuietHours));
         changes.extend((self.watch != new.watch).then_some(Change::Watch(new.watch)));

@@ -28,10 +28,10 @@ pub(crate) mod stamp;
 mod table;
 mod validate;
 
+pub use crate::hours::QuietHours;
 pub use fault::{Fault, Faults};
 pub(crate) use load::{LoadError, Loaded, Running, load};
 pub use origin::Origin;
-pub use crate::hours::QuietHours;
 pub use raw::Raw;
 pub use validate::Validated;
 

@@ -10,6 +10,10 @@ use crate::model::manifest::DetectionOverride;
 use crate::publish::settings::{Entities, MqttVersion, SinksConfig, StoreConfig};
 use crate::text::without_passwords;
 
+mod hooks;
+
+pub use hooks::names as hook_names;
+
 /// The effective configuration as TOML: every rule, with the numbers that most of them share as `[defaults]`.
 pub fn effective(config: &Config, labels: &Labels) -> String {
     let mut out = String::new();
@@ -98,6 +102,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     }
     write_store(config.store.as_ref(), out)?;
     write_sinks(&config.sinks, config.keep_thresholds, out)?;
+    hooks::write(config.sinks.hooks.as_ref(), out)?;
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
     let quiet: Vec<String> = config.quiet_hours.texts().map(|text| quoted(&text)).collect();

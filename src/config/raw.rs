@@ -75,8 +75,10 @@ macro_rules! section {
 }
 
 // After the macro, which it uses.
+mod hooks;
 mod sinks;
 mod store;
+pub use hooks::{MAX_AT_ONCE, MAX_HOOK_QUEUE, MAX_RETRIES, MAX_TIMEOUT_S, RawHook};
 pub use sinks::{RawHttp, RawMqtt, RawSinks};
 pub use store::{MAX_KEEP_DAYS, MAX_STORE_MB, MIN_STORE_MB, RawStore};
 
@@ -382,6 +384,9 @@ pub struct Raw {
     pub store: RawStore,
     /// The sinks, which events are sent to beside the socket. Each is off until its one required key is set.
     pub sinks: RawSinks,
+    /// The hooks: one `[[hooks]]` for each program or server that is told of events.
+    #[schemars(with = "Vec<RawHook>")]
+    pub hooks: Vec<(Option<usize>, RawHook)>,
     /// Whether the file is loaded again when it has changed.
     pub reload: RawReload,
     /// The level and the format of the log.
@@ -395,7 +400,7 @@ pub struct Raw {
 }
 
 /// The names of the sections of a file, from which the nearest to a wrong name is suggested.
-pub(crate) const SECTIONS: [&str; 13] = [
+pub(crate) const SECTIONS: [&str; 14] = [
     "socket",
     "model",
     "detection",
@@ -407,6 +412,7 @@ pub(crate) const SECTIONS: [&str; 13] = [
     "privacy",
     "store",
     "sinks",
+    "hooks",
     "reload",
     "log",
 ];

@@ -1,6 +1,7 @@
 //! Reading a TOML table key by key: each value with its line, each fault by itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -85,6 +86,17 @@ impl Leaf for Vec<String> {
     const EXPECTED: &'static str = "a list of strings";
     fn read(value: &DeValue) -> Option<Self> {
         value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+    }
+}
+
+impl Leaf for BTreeMap<String, String> {
+    const EXPECTED: &'static str = "a table of strings";
+    fn read(value: &DeValue) -> Option<Self> {
+        value
+            .as_table()?
+            .iter()
+            .map(|(key, item)| Some((key.get_ref().to_string(), item.get_ref().as_str()?.to_owned())))
+            .collect()
     }
 }
 

@@ -138,6 +138,7 @@ impl Daemon {
                 | Change::Rules
                 | Change::Areas
                 | Change::Sinks
+                | Change::Hooks
                 | Change::Store
                 | Change::QuietHours
                 | Change::Watch(_) => Ok(()),

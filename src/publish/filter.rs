@@ -22,6 +22,21 @@ pub struct Filter {
     pub confirmed: bool,
 }
 
+/// Every `type` of a report that is about no event.
+pub const HEALTH_TYPES: [&str; 11] = [
+    "source.lost",
+    "source.restored",
+    "source.silent",
+    "source.gap",
+    "source.clipping",
+    "overrun",
+    "clock.stepped",
+    "paused",
+    "resumed",
+    "config.reloaded",
+    "config.rejected",
+];
+
 /// Every `type` that a published report can have.
 const TYPES: [&str; 14] = [
     "event.start",
@@ -113,6 +128,6 @@ impl Filter {
 }
 
 /// Whether `wanted` is the type `kind` or the first part of it.
-fn is_type(kind: &str, wanted: &str) -> bool {
+pub fn is_type(kind: &str, wanted: &str) -> bool {
     kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -4,7 +4,7 @@
 //! `subscribe` puts a client's `filter` in force, `follow` keeps to the events that it has passed, `answer` has requests done, `access` decides who may change the daemon. `shared` is the
 //! state that all of them share.
 //!
-//! `socket` serves the clients of the socket. `sinks` runs `mqtt` and `http` where the configuration turns them on: `settings` are their
+//! `socket` serves the clients of the socket. `sinks` runs `mqtt`, `http` and `hooks` where the configuration turns them on: `settings` are their
 //! sections of it, and `secret` finds their passwords and tokens.
 //!
 //! `store` keeps what was heard in a file, where it is on, before anybody is told, and answers from it.
@@ -15,6 +15,7 @@ pub(crate) mod access;
 pub(crate) mod answer;
 pub mod filter;
 pub(crate) mod follow;
+pub(crate) mod hooks;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod mqtt;

@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+mod hooks;
+
+pub use hooks::{HookAct, HookConfig, HookOn, HookWhen, HooksConfig, WebHook};
+
 /// The socket's path and its permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
@@ -27,12 +31,14 @@ pub struct StoreConfig {
 }
 
 /// The sinks that are on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SinksConfig {
     /// MQTT: events, the states of labels, and discovery for Home Assistant.
     pub mqtt: Option<MqttConfig>,
     /// HTTP: an interface for programs, a page for people, and metrics.
     pub http: Option<HttpConfig>,
+    /// The hooks of the configuration; `None` where there are none.
+    pub hooks: Option<HooksConfig>,
 }
 
 /// The MQTT broker, and this machine's name there.

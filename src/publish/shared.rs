@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::access::Access;
 use super::hub::Hub;
-use super::wire::{Body, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
+use super::wire::{Body, HookStatus, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
 use crate::control::Control;
 use crate::detect::rule::{self, Rule};
 use crate::limits;
@@ -103,6 +103,7 @@ impl Shared {
         let (stats, directory) = (&self.stats, self.directory());
         let sources = stats.sources.read().unwrap_or_else(PoisonError::into_inner);
         let sinks = stats.sinks.read().unwrap_or_else(PoisonError::into_inner);
+        let hooks = stats.hooks.read().unwrap_or_else(PoisonError::into_inner);
         let inferences = stats.inferences.load(Relaxed);
         let mean = |us: u64| (us as f64 / inferences as f64 / 10.0).round() / 100.0;
         Status {
@@ -122,6 +123,7 @@ impl Shared {
             dropped_lines: stats.dropped_lines.load(Relaxed),
             dropped_reports: stats.dropped_reports.load(Relaxed),
             sinks: sinks.iter().map(|sink| SinkStatus::from(&**sink)).collect(),
+            hooks: hooks.iter().map(|hook| HookStatus::from(&**hook)).collect(),
         }
     }
 }

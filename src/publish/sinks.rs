@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::shared::{Shared, down};
-use super::{http, mqtt};
+use super::{hooks, http, mqtt};
 use crate::publish::settings::{MqttConfig, SinksConfig};
 use crate::stats::sink::SinkStats;
 
@@ -39,6 +39,9 @@ pub struct Context {
 pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, mut shutdown: watch::Receiver<bool>) {
     let mut mqtt = Sink::new("mqtt");
     let mut http = Sink::new("http");
+    let mut hooks = Sink::new("hooks");
+    // The runs of a hook outlive a change of the hooks.
+    let left = hooks::Left::default();
     // Drops what it runs at the end.
     let mut cleaning = JoinSet::new();
     loop {
@@ -51,14 +54,15 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
             cleaning.spawn(mqtt::clean::leftovers(to));
         }
         http.apply(wanted.http, &shared, |_, _| false, http::run).await;
+        hooks.apply(wanted.hooks, &shared, |_, _| false, |config, context| hooks::run(config, context, left.clone())).await;
         tokio::select! {
             // The daemon drops the sender only at its end.
             changed = config.changed() => if changed.is_err() { break },
             () = down(&mut shutdown) => break,
         }
     }
-    // Both end at the same time, so a sink that hangs does not shorten the other's time.
-    tokio::join!(mqtt.stop(&shared), http.stop(&shared));
+    // All end at the same time, so a sink that hangs does not shorten another's time.
+    tokio::join!(mqtt.stop(&shared), http.stop(&shared), hooks.stop(&shared));
 }
 
 /// A sink that may be running.

@@ -28,7 +28,7 @@ pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;
 pub use request::{BadRequest, Request};
 pub(crate) use status::duration;
-pub use status::{LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
+pub use status::{HookStatus, HookTry, LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
 pub use top::{OpenEvent, Thresholds, Top, TopLabel};
 pub use words::{EndReason, PauseReason, PeakKind, SinkState, SourceState, Why};
 

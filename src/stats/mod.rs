@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::event::Pause;
+use hook::HookStats;
 use latency::Latency;
 use sink::SinkStats;
 
+pub mod hook;
 pub mod latency;
 pub mod sink;
 
@@ -88,6 +90,8 @@ pub struct Stats {
     pub dropped_reports: AtomicU64,
     /// The sinks that are on.
     pub sinks: std::sync::RwLock<Vec<Arc<SinkStats>>>,
+    /// The hooks of the configuration.
+    pub hooks: std::sync::RwLock<Vec<Arc<HookStats>>>,
 }
 
 impl Default for Stats {
@@ -105,6 +109,7 @@ impl Default for Stats {
             dropped_lines: AtomicU64::new(0),
             dropped_reports: AtomicU64::new(0),
             sinks: std::sync::RwLock::default(),
+            hooks: std::sync::RwLock::default(),
         }
     }
 }

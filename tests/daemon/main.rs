@@ -7,6 +7,7 @@ mod clocks;
 mod endurance;
 mod feeds;
 mod hearing;
+mod hooks;
 mod hostile;
 mod http;
 mod live;

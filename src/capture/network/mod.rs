@@ -28,7 +28,7 @@ mod relay;
 pub(super) mod rtsp;
 pub mod satellite;
 mod task;
-mod tls;
+pub(crate) mod tls;
 mod wyoming;
 
 pub(crate) use address::{Address, Network};

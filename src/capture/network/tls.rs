@@ -1,7 +1,9 @@
 //! Plain and encrypted connections.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -27,7 +29,14 @@ pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
 }
 
 async fn encrypt(stream: TcpStream, host: &str, ca_file: Option<&Path>) -> Result<TlsStream<TcpStream>, String> {
-    let config = tls::client(ca_file)?;
+    encrypt_by(tls::client(ca_file)?, stream, host).await
+}
+
+/// Encrypts a connection to this host by a configuration.
+///
+/// # Errors
+/// One sentence.
+pub(crate) async fn encrypt_by(config: Arc<ClientConfig>, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, String> {
     let name =
         ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| format!("{host:?} is no name for TLS"))?;
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| match tls::is_distrust(&error) {

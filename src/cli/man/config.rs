@@ -114,7 +114,7 @@ mod tests {
             assert!(page.contains(part), "{part}{page}");
         }
         // The keys that [labels.NAME] and [groups.NAME] share with [defaults] stand there once.
-        assert_eq!(page.matches("\\fBcooldown_s\\fR").count(), 1);
+        assert_eq!(page.matches("\\fBhangover_ms\\fR").count(), 1);
         assert!(!page.contains('`'), "{page}");
         let schema: Value = serde_json::from_str(&schema()).unwrap();
         let mut keys = Vec::new();

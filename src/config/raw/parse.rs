@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Named, Raw, RawDetection, RawGate, RawGroup, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReload,
+    Named, Raw, RawDetection, RawGate, RawGroup, RawHook, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReload,
     RawReport, RawSocket, RawSource, RawStore, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
@@ -57,6 +57,20 @@ impl Raw {
                         }
                     }
                 }
+                ("hooks", DeValue::Array(items)) => {
+                    for (index, item) in items.iter().enumerate() {
+                        let line = Some(reader.line(item.span().start));
+                        match item.get_ref() {
+                            DeValue::Table(table) => {
+                                let mut table = Table::new(table, format!("hooks[{}]", index + 1), reader);
+                                self.hooks.push((line, RawHook::read(&mut table)));
+                                table.finish();
+                            }
+                            other => reader.wrong_type(line, "hooks", other, "a table, written [[hooks]]"),
+                        }
+                    }
+                }
+                ("hooks", other) => reader.wrong_type(line, "hooks", other, "a list of tables, each written [[hooks]]"),
                 ("source", other) => reader.wrong_type(line, "source", other, "a list of tables, each written [[source]]"),
                 (name, DeValue::Table(table)) if SECTIONS.contains(&name) => self.section(name, table, reader),
                 (name, other) if SECTIONS.contains(&name) => reader.wrong_type(line, name, other, "a table"),

@@ -9,10 +9,11 @@ use crate::config::raw::SECTIONS;
 use crate::model::Labels;
 
 const SHIPPED: &str = include_str!("../../../config/mimid.toml");
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     include_str!("../../../README.md"),
     include_str!("../../../docs/configuration.md"),
     include_str!("../../../docs/history.md"),
+    include_str!("../../../docs/hooks.md"),
     include_str!("../../../docs/http.md"),
     include_str!("../../../docs/mqtt.md"),
 ];
@@ -141,6 +142,7 @@ fn its_ranges_are_those_of_the_checks() {
         let (header, properties) = match section.as_str() {
             "detection" => continue,
             "source" => ("[[source]]\ninput = \"-\"".to_owned(), &tables["items"]["properties"]),
+            "hooks" => ("[[hooks]]\nname = \"a\"\nexec = [\"true\"]".to_owned(), &tables["items"]["properties"]),
             "labels" | "groups" => continue,
             section => (format!("[{section}]"), &tables["properties"]),
         };

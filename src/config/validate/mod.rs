@@ -10,6 +10,7 @@ use crate::publish::settings::SocketConfig;
 use crate::text::{did_you_mean, nearest};
 
 mod gate;
+mod hooks;
 mod origins;
 mod rules;
 mod sinks;

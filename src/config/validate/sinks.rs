@@ -12,7 +12,8 @@ impl Check<'_> {
     pub(super) fn sinks(&mut self) -> SinksConfig {
         let http = self.http();
         let mqtt = self.mqtt(http.as_ref().and_then(page));
-        SinksConfig { mqtt, http }
+        let hooks = self.hooks(mqtt.as_ref().map(|mqtt| mqtt.node.as_str()));
+        SinksConfig { mqtt, http, hooks }
     }
 
     fn mqtt(&mut self, page: Option<String>) -> Option<MqttConfig> {

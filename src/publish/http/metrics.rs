@@ -18,6 +18,7 @@ use super::api::Api;
 use super::problem::Problem;
 use super::tally::Outcome;
 use crate::publish::shared::Shared;
+use crate::stats::hook::HookStats;
 use crate::stats::sink::SinkState;
 use crate::stats::{SourceState, SourceStats};
 
@@ -51,6 +52,7 @@ impl Collector for Counters {
         daemon(&mut to, &self.0)?;
         sources(&mut to, &self.0.shared)?;
         sinks(&mut to, &self.0.shared)?;
+        hooks(&mut to, &self.0.shared)?;
         events(&mut to, &self.0)
     }
 }
@@ -164,6 +166,24 @@ fn sinks(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     to.gauges("mimid_sink_clients", "Clients connected to the sink", None, &held(|sink| &sink.clients))?;
     to.counters("mimid_sink_sent", "Messages sent by the sink", None, &counted(|sink| &sink.sent))?;
     to.counters("mimid_sink_dropped", "Messages that the sink gave up", None, &counted(|sink| &sink.dropped))
+}
+
+fn hooks(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
+    let all = shared.stats.hooks.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let named = |hook: &HookStats| [("hook", hook.name.clone())];
+    let counted =
+        |of: fn(&HookStats) -> &AtomicU64| -> Vec<_> { all.iter().map(|hook| (named(hook), of(hook).load(Relaxed))).collect() };
+    let up = all.iter().filter_map(|hook| Some((named(hook), f64::from(u8::from(hook.last()?.is_done)))));
+    to.gauges("mimid_hook_up", "Whether the last try of the hook was done", None, &up.collect::<Vec<_>>())?;
+    let waiting = counted(|hook| &hook.waiting).into_iter().map(|(labels, value)| (labels, value as f64)).collect::<Vec<_>>();
+    to.gauges("mimid_hook_waiting", "Runs of the hook that wait or are being tried", None, &waiting)?;
+    to.counters("mimid_hook_done", "Runs of the hook that are done", None, &counted(|hook| &hook.done))?;
+    to.counters("mimid_hook_failed", "Tries of the hook that failed", None, &counted(|hook| &hook.failed))?;
+    to.counters("mimid_hook_given_up", "Runs of the hook that were refused or given up", None, &counted(|hook| &hook.given_up))?;
+    to.counters("mimid_hook_dropped", "Runs of the hook for which there was no room", None, &counted(|hook| &hook.dropped))
 }
 
 mod plain;

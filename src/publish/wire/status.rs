@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ModelInfo, PauseReason, SinkState, SourceState, level, round, time};
 use crate::event::Pause;
 use crate::stats::SourceStats;
+use crate::stats::hook::HookStats;
 use crate::stats::latency::Latency;
 use crate::stats::sink::SinkStats;
 
@@ -52,6 +53,9 @@ pub struct Status {
     /// The sinks that are on.
     #[serde(default)]
     pub sinks: Vec<SinkStatus>,
+    /// The hooks of the configuration.
+    #[serde(default)]
+    pub hooks: Vec<HookStatus>,
 }
 
 /// A pause of the daemon.
@@ -120,6 +124,37 @@ pub struct SinkStatus {
     pub clients: u64,
 }
 
+/// One hook, and what became of its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookStatus {
+    /// Its name.
+    pub name: String,
+    /// Runs that wait or are being tried.
+    pub waiting: u64,
+    /// Runs that are done.
+    pub done: u64,
+    /// Tries that failed.
+    pub failed: u64,
+    /// Runs that were refused, or given up after too many tries.
+    pub given_up: u64,
+    /// Runs for which there was no room.
+    pub dropped: u64,
+    /// The last try; null before the first.
+    pub last: Option<HookTry>,
+}
+
+/// The last try of a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookTry {
+    /// When it ended.
+    #[schemars(extend("format" = "date-time"))]
+    pub at: String,
+    /// Whether it is done.
+    pub ok: bool,
+    /// What came of it, as a sentence.
+    pub result: String,
+}
+
 /// Percentiles of a latency in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyStatus {
@@ -148,6 +183,21 @@ impl From<&SourceStats> for SourceStatus {
             windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
             latency_ms: latency(&stats.latency),
             last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
+        }
+    }
+}
+
+impl From<&HookStats> for HookStatus {
+    fn from(stats: &HookStats) -> Self {
+        let last = stats.last().map(|last| HookTry { at: time(last.at), ok: last.is_done, result: last.said });
+        Self {
+            name: stats.name.clone(),
+            waiting: stats.waiting.load(Relaxed),
+            done: stats.done.load(Relaxed),
+            failed: stats.failed.load(Relaxed),
+            given_up: stats.given_up.load(Relaxed),
+            dropped: stats.dropped.load(Relaxed),
+            last,
         }
     }
 }

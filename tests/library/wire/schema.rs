@@ -65,8 +65,13 @@ lines! {
         #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
         #[serde(deserialize_with = "nullable")] paused: Option<Pause>, sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
         busy: f64, hop_ms: u64, clients: u64, dropped_lines: u64, dropped_reports: u64,
-        sinks: Vec<Sink>,
+        sinks: Vec<Sink>, hooks: Vec<Hook>,
     }
+    Hook {
+        name: String, waiting: u64, done: u64, failed: u64, given_up: u64, dropped: u64,
+        #[serde(deserialize_with = "nullable")] last: Option<HookTry>,
+    }
+    HookTry { at: String, ok: bool, result: String }
     Sink {
         name: String, state: SinkState, #[serde(deserialize_with = "nullable")] reason: Option<String>,
         queued: u64, sent: u64, dropped: u64, clients: u64,
