@@ -45,10 +45,12 @@ fn configurations_are_valid() {
     assert!(blocks.len() >= 4);
     for block in blocks {
         let path = folder.path().join("c.toml");
-        // The check reads the password, which is in no repository.
+        // The check reads the passwords, which are in no repository.
         let password = folder.path().join("password");
         std::fs::write(&password, "a password of the tests").unwrap();
-        let text = block.text.replace("/etc/mimid/mqtt_password", password.to_str().unwrap());
+        let is_read = |line: &&str| ["password_file = ", "secret_file = "].iter().any(|key| line.starts_with(key));
+        let names = block.text.lines().filter(is_read).filter_map(|line| line.split('"').nth(1));
+        let text = names.fold(block.text.clone(), |text, name| text.replace(name, password.to_str().unwrap()));
         std::fs::write(&path, text).unwrap();
         let output = run(mimid().args(["check", "--config"]).arg(&path));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
