@@ -308,7 +308,9 @@ fn the_shipped_configuration_is_valid_for_the_shipped_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");
     let shipped = std::fs::read_to_string(shipped).unwrap();
-    let examples: Vec<&str> = shipped.split("# [").skip(1).map(|table| table.split("\n\n").next().unwrap()).collect();
+    let examples = shipped.split("# [").skip(1).map(|table| table.split("\n\n").next().unwrap());
+    // A hook's keys have sentences between them; the test of the commented keys reads those.
+    let examples: Vec<&str> = examples.filter(|table| !table.starts_with('[')).collect();
     assert_eq!(examples.len(), 2);
     std::fs::write(&path, examples.iter().map(|table| format!("[{}\n", table.replace("# ", ""))).collect::<String>()).unwrap();
     let output = run(mimid().arg("check").arg("--config").arg(&path));

@@ -38,7 +38,7 @@ fn nothing_is_told_or_changed_without_the_token() {
             }
         }
     }
-    assert_eq!(open, ["/", "/api/v1/login", "/api/v1/logout", "/docs/{document}", "/page/{part}"]);
+    assert_eq!(open, ["/", "/api/v1/login", "/api/v1/logout", "/docs/{document}", "/history", "/page/{part}"]);
     assert_eq!((server.get("/").status, server.get("/page/main.js").status, server.get("/page/none").status), (200, 200, 404));
     assert_eq!(server.get("/none").status, 401);
     assert_eq!(server.post("/api/v1/login", r#"{"token":"wrong"}"#).status, 401);
