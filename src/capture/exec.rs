@@ -33,9 +33,9 @@ pub(super) fn open(config: &SourceConfig, command: &[String], coding: Coding) ->
     let wanted = Wanted::from(config);
     let (name, command) = (config.name.clone(), command.to_vec());
     Feed::start(&config.name, manner, move |inlet, stopper| {
-        let program = visible(command.first().map_or("", String::as_str));
-        let process = Process::start(&name, &command)
-            .map_err(|error| program::not_started(command.first().map_or("", String::as_str), &error))?;
+        let program = command.first().map_or("", String::as_str);
+        let process = Process::start(&name, &command).map_err(|error| program::not_started(program, &error))?;
+        let program = visible(program);
         let process = Arc::new(Mutex::new(process));
         let output = Output { process: process.clone(), stopper };
         let heard = hear::bytes(&program, output, coding, wanted, inlet);

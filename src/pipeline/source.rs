@@ -152,13 +152,12 @@ impl Worker {
                     over
                 }
                 Ok(Opening::Later(later)) => match self.wait_for(&later) {
-                    Over::Lost(reason) if is_first => {
-                        (is_first, judged) = (false, true);
-                        let _ = opened.try_send(Err(CaptureError::Feed { what: reason.clone() }));
-                        Over::Lost(reason)
-                    }
                     Over::Lost(reason) => {
                         retry = retry.min(SILENT_RETRY);
+                        if std::mem::take(&mut is_first) {
+                            judged = true;
+                            let _ = opened.try_send(Err(CaptureError::Feed { what: reason.clone() }));
+                        }
                         Over::Lost(reason)
                     }
                     over => over,

@@ -37,23 +37,13 @@ pub const HEALTH_TYPES: [&str; 11] = [
     "config.rejected",
 ];
 
+/// Every `type` of a report about an event.
+const EVENT_TYPES: [&str; 3] = ["event.start", "event.update", "event.end"];
+
 /// Every `type` that a published report can have.
-const TYPES: [&str; 14] = [
-    "event.start",
-    "event.update",
-    "event.end",
-    "source.lost",
-    "source.restored",
-    "source.silent",
-    "source.gap",
-    "source.clipping",
-    "overrun",
-    "clock.stepped",
-    "paused",
-    "resumed",
-    "config.reloaded",
-    "config.rejected",
-];
+fn all_types() -> impl Iterator<Item = &'static str> {
+    EVENT_TYPES.into_iter().chain(HEALTH_TYPES)
+}
 
 /// The reason why a filter is not valid: a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +73,10 @@ impl Filter {
             names.extend(group.filter(|group| label != Some(group)).cloned());
         }
         for wanted in types {
-            if !TYPES.iter().any(|kind| is_type(kind, wanted)) {
-                let hint = did_you_mean(nearest(wanted, TYPES));
-                let message = format!("there is no type {:?}, only {}{hint}", shown(wanted), TYPES.join(", "));
+            if !all_types().any(|kind| is_type(kind, wanted)) {
+                let hint = did_you_mean(nearest(wanted, all_types()));
+                let message =
+                    format!("there is no type {:?}, only {}{hint}", shown(wanted), all_types().collect::<Vec<_>>().join(", "));
                 return Err(BadFilter { code: "unknown_type", message });
             }
         }

@@ -194,7 +194,7 @@ impl Shared {
     }
 }
 
-/// What sound waits for.
+/// The cause for which sound waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// The analysis, to take some out of the ring.
@@ -213,7 +213,7 @@ impl Wait {
 }
 
 impl Outlet {
-    /// What so many samples have to wait for.
+    /// The cause for which so many samples have to wait; `None` where there is none.
     fn wait(&self, block: usize, ahead: Option<Duration>) -> Option<Wait> {
         let most = if ahead.is_some() { self.capacity / FILLED } else { self.capacity };
         if self.capacity - self.writer.vacant() + block > most {

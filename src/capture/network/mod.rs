@@ -36,7 +36,7 @@ pub(crate) use address::{Address, Network};
 /// The time that a connection and each answer may take.
 const ANSWERING: Duration = Duration::from_secs(5);
 /// The name under which mimid asks.
-const USER_AGENT: &str = concat!("mimid/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("mimid/", env!("CARGO_PKG_VERSION"));
 
 /// The manner of a connection whose server may send so much sound at once.
 fn manner(burst_s: u32, goes_on: bool) -> Manner {

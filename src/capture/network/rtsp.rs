@@ -354,7 +354,7 @@ fn failure(error: &retina::Error, address: &Address, has_login: bool) -> Failure
     }
 }
 
-/// What a failure means.
+/// A failure as a sentence.
 fn sentence(error: &retina::Error, address: &Address, has_login: bool) -> String {
     match error.status_code() {
         Some(401 | 403) if has_login => return "the camera refused the password".to_owned(),

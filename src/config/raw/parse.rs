@@ -12,6 +12,33 @@ use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
 use crate::text::{did_you_mean, nearest};
 
+/// The tables of a list that is written `[[name]]`, each with its line.
+fn list<T>(
+    name: &str,
+    value: &DeValue,
+    line: Option<usize>,
+    reader: &mut Reader,
+    read: fn(&mut Table) -> T,
+) -> Vec<(Option<usize>, T)> {
+    let mut found = Vec::new();
+    let DeValue::Array(items) = value else {
+        reader.wrong_type(line, name, value, &format!("a list of tables, each written [[{name}]]"));
+        return found;
+    };
+    for (index, item) in items.iter().enumerate() {
+        let line = Some(reader.line(item.span().start));
+        match item.get_ref() {
+            DeValue::Table(table) => {
+                let mut table = Table::new(table, format!("{name}[{}]", index + 1), reader);
+                found.push((line, read(&mut table)));
+                table.finish();
+            }
+            other => reader.wrong_type(line, name, other, &format!("a table, written [[{name}]]")),
+        }
+    }
+    found
+}
+
 impl Raw {
     /// Reads the text of a file; what is wrong with it is in `faults`.
     pub fn parse(text: &str, path: Option<&Path>) -> Self {
@@ -44,34 +71,8 @@ impl Raw {
             let line = Some(reader.line(key.span().start));
             let name = key.get_ref().as_ref();
             match (name, value.get_ref()) {
-                ("source", DeValue::Array(items)) => {
-                    for (index, item) in items.iter().enumerate() {
-                        let line = Some(reader.line(item.span().start));
-                        match item.get_ref() {
-                            DeValue::Table(table) => {
-                                let mut table = Table::new(table, format!("source[{}]", index + 1), reader);
-                                self.sources.push((line, RawSource::read(&mut table)));
-                                table.finish();
-                            }
-                            other => reader.wrong_type(line, "source", other, "a table, written [[source]]"),
-                        }
-                    }
-                }
-                ("hooks", DeValue::Array(items)) => {
-                    for (index, item) in items.iter().enumerate() {
-                        let line = Some(reader.line(item.span().start));
-                        match item.get_ref() {
-                            DeValue::Table(table) => {
-                                let mut table = Table::new(table, format!("hooks[{}]", index + 1), reader);
-                                self.hooks.push((line, RawHook::read(&mut table)));
-                                table.finish();
-                            }
-                            other => reader.wrong_type(line, "hooks", other, "a table, written [[hooks]]"),
-                        }
-                    }
-                }
-                ("hooks", other) => reader.wrong_type(line, "hooks", other, "a list of tables, each written [[hooks]]"),
-                ("source", other) => reader.wrong_type(line, "source", other, "a list of tables, each written [[source]]"),
+                ("source", value) => self.sources.extend(list(name, value, line, reader, RawSource::read)),
+                ("hooks", value) => self.hooks.extend(list(name, value, line, reader, RawHook::read)),
                 (name, DeValue::Table(table)) if SECTIONS.contains(&name) => self.section(name, table, reader),
                 (name, other) if SECTIONS.contains(&name) => reader.wrong_type(line, name, other, "a table"),
                 (name, _) => {

@@ -139,13 +139,7 @@ impl HookConfig {
     pub fn wants_secret(&self) -> bool {
         match &self.act {
             HookAct::Exec { .. } => self.secret_file.is_some(),
-            HookAct::Web(web) => web
-                .headers
-                .iter()
-                .map(|(_, value)| value)
-                .chain(&web.body)
-                .chain([&web.url])
-                .any(|template| template.has("secret")),
+            HookAct::Web(web) => web.has_secret(),
         }
     }
 }

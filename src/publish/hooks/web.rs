@@ -19,13 +19,11 @@ use super::queue::Tried;
 use super::reach::{is_named, may_reach};
 use super::template::Around;
 use super::{Answered, LONGEST_SHOWN};
-use crate::capture::network::tls::encrypt_by;
+use crate::capture::network::{self, tls::encrypt_by};
 use crate::publish::settings::WebHook;
 use crate::text::visible;
 use crate::{limits, tls};
 
-/// The name under which mimid asks.
-const NAME: &str = concat!("mimid/", env!("CARGO_PKG_VERSION"));
 /// The most redirects that are followed.
 const MOST_STEPS: usize = 3;
 /// The longest time for which a server may put a run off.
@@ -56,6 +54,12 @@ enum Step {
 }
 
 impl WebHook {
+    /// Whether a secret is in what it asks.
+    pub fn has_secret(&self) -> bool {
+        let mut templates = self.headers.iter().map(|(_, value)| value).chain(&self.body).chain([&self.url]);
+        templates.any(|template| template.has("secret"))
+    }
+
     /// The request for a line.
     ///
     /// # Errors
@@ -74,9 +78,8 @@ impl WebHook {
             None if is_empty => String::new(),
             None => line.trim_end().to_owned(),
         };
-        let mut templates = self.headers.iter().map(|(_, value)| value).chain(&self.body).chain([&self.url]);
-        let has_secret = templates.any(|template| template.has("secret"));
-        Ok(Asked { url, method, headers: own.into_iter().chain(named).collect(), body, has_secret })
+        let headers = own.into_iter().chain(named).collect();
+        Ok(Asked { url, method, headers, body, has_secret: self.has_secret() })
     }
 
     /// Asks the server, for as long as `limit` at most.
@@ -158,7 +161,7 @@ async fn exchange(
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut request = Request::builder().method(&asked.method).uri(target).header(HOST, host).header(CONNECTION, "close");
-    request = request.header(USER_AGENT, NAME);
+    request = request.header(USER_AGENT, network::USER_AGENT);
     let body = Full::new(Bytes::from(asked.body.clone()));
     let mut request = request.body(body).map_err(|error| format!("its address cannot be asked for ({error})"))?;
     for (name, value) in &asked.headers {

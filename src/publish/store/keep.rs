@@ -322,6 +322,7 @@ fn begin(db: &Database, circumstances: &Circumstances, first: u64, skipped: u64)
     db.run("INSERT OR IGNORE INTO configurations(toml) VALUES (?)", std::slice::from_ref(&toml))?;
     let configuration = db.number("SELECT id FROM configurations WHERE toml=?", &[toml])?;
     let Circumstances { instance, node, model, .. } = circumstances;
+    let now = Cell::from(Timestamp::now().as_millisecond());
     let cells = [
         Cell::from(&**instance),
         env!("CARGO_PKG_VERSION").into(),
@@ -329,10 +330,10 @@ fn begin(db: &Database, circumstances: &Circumstances, first: u64, skipped: u64)
         (&*model.name).into(),
         (&*model.sha256).into(),
         configuration.into(),
-        Timestamp::now().as_millisecond().into(),
+        now.clone(),
         first.into(),
         skipped.into(),
-        Timestamp::now().as_millisecond().into(),
+        now,
     ];
     let sql = "INSERT INTO sessions(instance, version, node, model, sha256, configuration, began, first_seq, skipped, alive) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -1,7 +1,7 @@
 // Two summaries of the history: the hours of the day by days as a heat map, and this week against the last.
 
 import { byId, css, el, fit, say } from "./dom.js";
-import { DAY_MS } from "./past.js";
+import { DAY_MS, midnight } from "./past.js";
 import { colours } from "./scale.js";
 import { nameOf, number, spoken, t } from "./words.js";
 
@@ -14,12 +14,6 @@ const MOST_ROWS = 12;
 let cells = new Map();
 let stretch = null;
 
-/** The midnight before a moment. */
-function midnight(at) {
-  const date = new Date(at);
-  return new Date(date.getFullYear(), date.getMonth(), date.getDate());
-}
-
 const dayName = (date) => [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 
 /** The days of a heat map for what the timeline shows. */
@@ -27,13 +21,13 @@ function days({ from, until }) {
   const last = midnight(Math.min(until, Date.now()));
   const wanted = Math.ceil((last.getTime() - from) / DAY_MS) + 1;
   const count = Math.min(Math.max(wanted, DAYS[0]), DAYS[1]);
-  return Array.from({ length: count }, (_, at) => new Date(last.getFullYear(), last.getMonth(), last.getDate() - count + 1 + at));
+  return Array.from({ length: count }, (_, at) => midnight(last, at - count + 1));
 }
 
 /** Fetches the heat map of the days that the timeline shows, and draws it. */
 export async function renewHeat(past, shown) {
   const all = days(shown);
-  const end = new Date(all.at(-1).getFullYear(), all.at(-1).getMonth(), all.at(-1).getDate() + 1);
+  const end = midnight(all.at(-1), 1);
   const counts = await past.counts({ since: all[0].toISOString(), until: end.toISOString() }, ["day", "hour"]);
   cells = new Map(counts.map(({ day, hour, events }) => [`${day} ${hour}`, events]));
   stretch = all;

@@ -24,7 +24,13 @@ const GRAINS = [
 ];
 
 /** The time zone of the browser, by whose days and hours events are counted. */
-export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** The midnight before a moment, or so many days after that one. */
+export function midnight(at, days = 0) {
+  const date = new Date(at);
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate() + days);
+}
 
 /** The beginning of a tile. Tiles of days begin at midnight here, whatever the clocks did between. */
 function begins(grain, n) {
@@ -74,9 +80,6 @@ export class Past extends EventTarget {
     this.#tiles.clear();
     this.#waiting = [];
   }
-
-  /** Whether single events are shown over such a span. */
-  isNear = (span) => span <= GRAINS[0].most;
 
   /** What is known of a stretch of time; what is missing is fetched, and "loaded" tells when more is there. */
   over(from, until) {

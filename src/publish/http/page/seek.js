@@ -1,21 +1,15 @@
 // Reads what was typed into the search of the history: a name, and a time, such as "glass since friday". It knows the names of days in
 // the language in use and in English.
 
-import { DAY_MS } from "./past.js";
+import { DAY_MS, midnight } from "./past.js";
 import { goesBy, spoken, t } from "./words.js";
 
 const plain = (text) => text.normalize("NFKC").toLocaleLowerCase();
 
-/** The midnight so many days ago. */
-function midnight(ago, now) {
-  const date = new Date(now);
-  return new Date(date.getFullYear(), date.getMonth(), date.getDate() - ago).getTime();
-}
-
 /** How many days ago the last day of this name was, today included; null where it is no name of a day. */
 function weekday(word, now) {
   for (let ago = 0; ago < 7; ago++) {
-    const date = new Date(midnight(ago, now));
+    const date = midnight(now, -ago);
     const names = [spoken(), "en"].flatMap((language) => ["long", "short"].map((weekday) => plain(date.toLocaleDateString(language, { weekday }))));
     if (names.includes(word)) return ago;
   }
@@ -24,7 +18,7 @@ function weekday(word, now) {
 
 /** The beginning and the end of the time that a word means; null where it means none. */
 function time(word, now) {
-  const day = (ago) => [midnight(ago, now), midnight(ago - 1, now)];
+  const day = (ago) => [midnight(now, -ago).getTime(), midnight(now, 1 - ago).getTime()];
   if ([t("seek_today"), "today"].includes(word)) return day(0);
   if ([t("seek_yesterday"), "yesterday"].includes(word)) return day(1);
   const ago = weekday(word, now);

@@ -2,7 +2,7 @@
 // and says what lies at a place of it; it fetches nothing.
 
 import { css, fit } from "./dom.js";
-import { DAY_MS, HOUR_MS } from "./past.js";
+import { DAY_MS, HOUR_MS, midnight } from "./past.js";
 import { nameOf, spoken, t } from "./words.js";
 
 const AXIS = 28;
@@ -44,8 +44,8 @@ function* ticks(from, until, step) {
       if (tick >= from) yield tick;
     }
   }
-  const midnight = new Date(first.getFullYear(), first.getMonth(), first.getDate()).getTime();
-  for (let tick = midnight + Math.ceil((from - midnight) / step.ms) * step.ms; tick <= until; tick += step.ms) yield tick;
+  const day = midnight(first).getTime();
+  for (let tick = day + Math.ceil((from - day) / step.ms) * step.ms; tick <= until; tick += step.ms) yield tick;
 }
 
 /** The text of a time mark. */
@@ -106,7 +106,7 @@ export class Timeline {
   }
 
   #layout() {
-    const { width, height } = fitted(this.#canvas);
+    const { clientWidth: width, clientHeight: height } = this.#canvas;
     const gutter = Math.min(170, width * 0.3);
     const lane = Math.max(Math.min((height - AXIS) / Math.max(this.lanes.length, 1), LANE), LEAST_LANE);
     const x = (at) => gutter + ((at - this.from) / this.span) * (width - gutter);
@@ -252,9 +252,6 @@ export class Timeline {
     }
   }
 }
-
-/** The size of a canvas on the screen. */
-const fitted = (canvas) => ({ width: canvas.clientWidth, height: canvas.clientHeight });
 
 /** The length of a stretch that is shown, between ten seconds and ten years. */
 export const bounded = (span) => Math.min(Math.max(span, MINUTE_MS / 6), 3_660 * DAY_MS);
