@@ -346,6 +346,10 @@ impl Tracker {
             self.lasted = self.lasted_by(offset.at) + counts;
             self.free_from = self.free_from.max(offset.at);
             self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
+            // An event that waits to be told begins where this one ends, at the earliest.
+            for waiting in self.open.iter_mut().filter(|waiting| !waiting.is_told) {
+                waiting.so_far.onset.at = waiting.so_far.onset.at.max(self.free_from);
+            }
         }
         if open.is_told {
             emit((open.event, Step::End { so_far, offset, reason }));
