@@ -24,7 +24,7 @@ setup: packages
 	@models/setup.sh
 
 packages:
-	@.ci/packages gcc libc6-dev pkg-config libasound2-dev $(PYTHON_PACKAGES)
+	@.ci/packages gcc libc6-dev cmake pkg-config libasound2-dev $(PYTHON_PACKAGES)
 
 # The model is fetched and prepared while the program is compiled, which does not need it.
 build: packages
@@ -93,7 +93,7 @@ endurance: setup
 # Gives every parser of foreign bytes what a fuzzer thinks up, ten minutes each; with PART=wav one of them. See fuzz/README.md.
 fuzz: SECONDS := 600
 fuzz:
-	@.ci/packages g++ pkg-config libasound2-dev
+	@.ci/packages g++ cmake pkg-config libasound2-dev
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz \
 		|| { echo "fuzz: cargo-fuzz could not be installed; run: cargo install --locked cargo-fuzz" >&2; exit 1; }
 	cargo fuzz build --sanitizer none $(PART)

@@ -301,8 +301,8 @@ fn hours_of_sound_at_full_speed_leave_the_memory_as_it_was_after_minutes() {
 /// One camera's faults, of each kind in turn: it falls silent, ends, stays away for a while, and sends in bursts. Returns the longest
 /// times until a loss and a return were told.
 fn spoil_a_camera(client: &mut Client, name: &str, port: u16, recording: &Path, n_rounds: usize) -> [Duration; 2] {
-    // The codec of the stream changes with each start of its server. Opus is none of them: ten streams of it take all of two processors.
-    let codecs = ["sound=aac48", "sound=pcma", "sound=l16"];
+    // The codec of the stream changes with each start of its server.
+    let codecs = ["sound=aac48", "sound=pcma", "sound=opus", "sound=l16"];
     let mut server = rtsp_server(port, recording, &codecs[..1], None);
     client.send(&format!(r#"{{"op":"subscribe","sources":["{name}"],"types":["source"]}}"#));
     let own = |status: &Value| {
