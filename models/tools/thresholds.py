@@ -11,8 +11,9 @@ shared sum at which its own odds are even. The offsets are shrunk towards 0, so 
 The `start_threshold` is the least causal score from which on the share --stands of the label's announcements is borne out: a segment of
 probability --sure or more overlaps it, of the label or of a related one. Another regression, on the causal score, the background and the
 label's offset, says how many would be; it counts as some announcements beside the label's own, so that a label with few examples leans
-on it. `alike` names the labels that the graph's last layer
-hears in the same sounds. `highest`, which highest.py makes, stays as it is.
+on it. `alike` names the labels that the graph's last layer hears in the same sounds. `highest`, which highest.py makes, stays as it is.
+
+The labels in [detection.alarms] of the manifest need more than even odds: an alarm that is none is worse than one that is missed.
 
 --kinds and --background are folders with recordings and a table of the folder's name (kinds.tsv: filename, labels joined by |, source);
 --scenes are labelled folders (truth.tsv). --alarms is one whose recordings tell of the labels in [detection.alarms] of the manifest only,
@@ -50,6 +51,8 @@ LEANING = 4.0
 ANNOUNCED = {"noise": 1.0, "alone": 0.7, "background": 1.0, "scenes": 0.1, "alarms": 0.2}
 # The start thresholds that are tried, in log odds.
 TRIED = np.arange(-4.0, 3.51, 0.1)
+# An alarm that is none costs as much as so many that are missed.
+ALARM_COST = 3.0
 # The least causal score of a segment that could be announced.
 LEAST_CAUSAL = 0.02
 # A segment bears out announcements that are so far away from it at most, in seconds.
@@ -141,12 +144,16 @@ def of_scenes(mimid, keep, folder, labels):
     return out
 
 
+def alarm_labels(labels, model):
+    """The labels in [detection.alarms] of the manifest, as indices."""
+    manifest = tomllib.loads((model / "manifest.toml").read_text())
+    return [labels.index[name] for name in manifest["detection"].get("alarms", {}).get("labels", [])]
+
+
 def of_alarms(mimid, keep, folder, labels, model):
     """The segments of alarms' labels; true ones overlap an alarm of any of them, for they are told apart by no one."""
-    manifest = tomllib.loads((model / "manifest.toml").read_text())
-    names = manifest["detection"].get("alarms", {}).get("labels", [])
-    alarms = [labels.index[name] for name in names]
-    truth = [row for row in common.read_truth(folder) if row[3] in names]
+    alarms = alarm_labels(labels, model)
+    truth = [row for row in common.read_truth(folder) if labels.index.get(row[3]) in alarms]
     out = []
     for name, path in tables(mimid, keep / "alarms", list(common.recordings(folder).values()), as_they_are).items():
         segments = Segments.read(path, "alarms", "alarms", labels)
@@ -311,7 +318,9 @@ def main():
     starts, start_background = fit_start(segments, odds, offsets, labels, home, options)
     values = dict(zip(PARTS, weights)) | {"start_background": round(start_background, 3), "offset": weights[-1]}
     write_manifest(options.model / "manifest.toml", values)
-    write_table(options.model / "thresholds.tsv", labels, np.clip(probability(-offsets), *THRESHOLDS), np.clip(starts, *STARTS))
+    needed = -offsets
+    needed[alarm_labels(labels, options.model)] += np.log(ALARM_COST)
+    write_table(options.model / "thresholds.tsv", labels, np.clip(probability(needed), *THRESHOLDS), np.clip(starts, *STARTS))
     print(f"{len(segments)} segments of {len(segments.recordings())} recordings, {segments.is_true.sum()} of them true")
     print(", ".join(f"{key} {value}" for key, value in values.items()))
 

@@ -196,9 +196,7 @@ impl Detector {
             let update = detector.finder.push(value);
             let until = (end + time.hop).saturating_sub(self.scoring.lag_samples());
             let (closed, going) = detector.place(update, (index, rule), &self.evidence, time, measures);
-            if rule.merge
-                && let Some(stretch) = detector.beside(update, rule, time)
-            {
+            if let Some(stretch) = detector.beside(update, rule, &self.scoring, time) {
                 self.beside.push((index, stretch));
             }
             let fate = detector.tracker.push_confirmed(end, until, closed, going, &mut self.next_event, &mut emit);

@@ -125,16 +125,19 @@ impl RuleDetector {
     }
 
     /// The stretch of the newest segment, as sample indices, where its evidence is too weak for an event of its own and strong
-    /// enough to be named beside another label's. It is there when the segment comes to that, and when it ends.
-    pub fn beside(&mut self, update: SegmentUpdate, rule: &Rule, time: CurveTime) -> Option<(u64, u64)> {
+    /// enough to be named beside another label's. It is there when the segment comes to that, and when it ends. An alarm is named
+    /// only where it is an event of its own.
+    pub fn beside(&mut self, update: SegmentUpdate, rule: &Rule, scoring: &Scoring, time: CurveTime) -> Option<(u64, u64)> {
         let least = beside(rule.gate.threshold);
         let is_enough = |evidence: f32| evidence >= least && evidence < rule.gate.threshold;
-        if let Some(closed) = update.closed {
-            return is_enough(self.last.0).then(|| (time.sample(closed.onset), time.sample(closed.offset)));
-        }
-        let open = update.open.filter(|_| !self.going.is_beside)?;
-        self.going.is_beside = is_enough(self.going.evidence);
-        self.going.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
+        let heard = if let Some(closed) = update.closed {
+            is_enough(self.last.0).then(|| (time.sample(closed.onset), time.sample(closed.offset)))
+        } else {
+            let open = update.open.filter(|_| !self.going.is_beside)?;
+            self.going.is_beside = is_enough(self.going.evidence);
+            self.going.is_beside.then(|| (time.sample(open.onset), time.sample(open.offset)))
+        };
+        heard.filter(|_| rule.merge && !scoring.has_alarm(&rule.members))
     }
 
     /// Places the segment that the newest value of the curve closed, and the one that it left open, in time. A segment whose

@@ -7,6 +7,7 @@
 //! median removes single outliers. The causal score is the geometric mean of the windows that end now. The lengths of the windows
 //! and δ belong to the model's manifest.
 
+use crate::model::Labels;
 use crate::model::manifest::{Detection, Evidence};
 
 /// A small number that keeps the logarithm of a score finite; it is far below any score that means something.
@@ -29,6 +30,8 @@ pub struct Scoring {
     extent: f32,
     valley: f32,
     evidence: Option<Evidence>,
+    /// The labels of alarms, as indices.
+    alarms: Vec<usize>,
 }
 
 impl Scoring {
@@ -56,7 +59,19 @@ impl Scoring {
             extent: detection.extent,
             valley: detection.valley,
             evidence: detection.evidence,
+            alarms: Vec::new(),
         }
+    }
+
+    /// The same with the labels of alarms that the manifest lists.
+    pub fn with_alarms(self, detection: &Detection, labels: &Labels) -> Self {
+        let listed = detection.alarms.iter().flat_map(|alarms| &alarms.labels);
+        Self { alarms: listed.filter_map(|name| labels.find(name)).collect(), ..self }
+    }
+
+    /// Whether one of these labels is that of an alarm.
+    pub fn has_alarm(&self, members: &[usize]) -> bool {
+        members.iter().any(|label| self.alarms.contains(label))
     }
 
     /// The distance of two windows in samples.

@@ -80,7 +80,7 @@ impl Ear {
     /// An ear of which up to `max_due` hops may be due.
     pub(crate) fn with_room(model: &Model, rules: Vec<Rule>, input_rate_hz: u32, max_due: usize) -> Result<Self, ResampleError> {
         let model_rate_hz = model.input.sample_rate_hz;
-        let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz));
+        let scoring = Arc::new(Scoring::new(&model.detection, model_rate_hz).with_alarms(&model.detection, &model.labels));
         let (window, hop) = (scoring.longest_samples() as usize, scoring.hop_samples() as usize);
         let hierarchy = Arc::new(LabelHierarchy::new(&model.labels));
         let log_mel = model.input.log_mel.as_ref();
