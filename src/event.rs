@@ -42,7 +42,7 @@ pub struct SoundEvent {
     pub source: Arc<str>,
     /// The beginning of the sound, by the sample clock.
     pub onset: Timestamp,
-    /// The end of the sound, by the sample clock; `None` while it lasts.
+    /// The end of the sound, by the sample clock; `None` while it lasts. Of an open event it is the end so far: the sound may go on.
     pub offset: Option<Timestamp>,
     /// The newest score, 0…1.
     pub score: f32,
@@ -54,7 +54,7 @@ pub struct SoundEvent {
     pub level_dbfs: f32,
     /// How far the onset may be from the truth, in milliseconds.
     pub onset_uncertainty_ms: u64,
-    /// How far the offset may be from the truth, in milliseconds; `None` while the sound lasts.
+    /// How far the offset may be from the truth, in milliseconds; `None` where there is no offset.
     pub offset_uncertainty_ms: Option<u64>,
     /// The other labels and groups that the same sound was found as, such as the parents of a label.
     pub also: Vec<Arc<Subject>>,

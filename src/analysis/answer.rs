@@ -142,6 +142,7 @@ impl Answerer<'_> {
             onset: event.onset,
             peak_score: event.peak_score,
             is_confirmed: confirmed.contains(&number),
+            is_quiet: event.offset.is_some(),
             also: event.also.clone(),
         });
         events.collect()

@@ -80,6 +80,8 @@ pub struct OpenEvent {
     pub peak_score: f32,
     /// Whether the confirmed score has borne it out.
     pub is_confirmed: bool,
+    /// Whether its sound is over for now.
+    pub is_quiet: bool,
     /// The other labels of the same sound.
     pub also: Vec<Arc<Subject>>,
 }

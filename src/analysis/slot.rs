@@ -216,7 +216,7 @@ impl Slot {
                 Some(Report::EventStart(event))
             }
             Step::Update(so_far) => {
-                let event = event(so_far, self.open_events.get(&detection.event)?.event.id, None)?;
+                let event = event(so_far, self.open_events.get(&detection.event)?.event.id, so_far.quiet_from)?;
                 self.open_events.get_mut(&detection.event)?.event = event.clone();
                 Some(Report::EventUpdate(event))
             }

@@ -67,6 +67,8 @@ impl Relations {
 /// The moment of a step, and the means to report it.
 struct Reporter<'a> {
     now: u64,
+    /// A second in samples.
+    second: u64,
     meter: &'a LevelMeter,
     detections: &'a mut Vec<Detection>,
 }
@@ -125,7 +127,7 @@ impl EventMerger {
         for (rule, stretch) in beside {
             self.hear_beside(rule, stretch);
         }
-        let reporter = &mut Reporter { now, meter, detections };
+        let reporter = &mut Reporter { now, second: self.rate_hz, meter, detections };
         for (rule, number, step) in steps {
             match step {
                 Step::Start(so_far) => self.start(rule, number, so_far, &heard_until, reporter),
@@ -134,6 +136,7 @@ impl EventMerger {
             }
         }
         self.release_the_long(reporter);
+        (0..self.open.len()).for_each(|at| self.listen(at, reporter));
         let lingering = LINGERING_S * self.rate_hz;
         let is_over = |event: &MergedEvent| event.reported.is_none() && event.parts.iter().all(|part| part.end.is_some());
         let is_past = |event: &mut MergedEvent| is_over(event) && now >= event.ended + lingering;
@@ -143,7 +146,7 @@ impl EventMerger {
     /// Reports the ends of the events that are still open; every part must have ended.
     pub fn finish(&mut self, now: u64, meter: &LevelMeter, detections: &mut Vec<Detection>) {
         for event in 0..self.open.len() {
-            self.conclude(event, &mut Reporter { now, meter, detections });
+            self.conclude(event, &mut Reporter { now, second: self.rate_hz, meter, detections });
         }
         self.open.clear();
     }
@@ -214,9 +217,15 @@ impl EventMerger {
         let event = &mut self.open[at];
         let Some(place) = event.parts.iter().position(|part| part.is(rule, number)) else { return };
         let was_kept_back = !event.parts[place].may_be_told();
+        // `listen` tells whether the sound is over for now.
+        let is_about_quiet = event.parts[place].so_far.quiet_from.is_some() != so_far.quiet_from.is_some();
         event.parts[place].so_far = so_far;
         let part = event.parts[place];
         if event.told.is_some() && event.reported == Some(rule) {
+            if is_about_quiet {
+                return;
+            }
+            let so_far = event.heard(so_far, reporter);
             reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
         } else if event.told.is_some() && was_kept_back && part.may_be_told() {
             // It could not name the event before.
@@ -251,17 +260,32 @@ impl EventMerger {
         }
     }
 
+    /// Tells of an event that goes on whether its sound has fallen silent, or is heard again.
+    fn listen(&mut self, at: usize, reporter: &mut Reporter) {
+        let event = &mut self.open[at];
+        let Some(rule) = event.reported.filter(|_| event.told.is_some()) else { return };
+        if event.quiet_from(reporter).is_some() == event.is_quiet {
+            return;
+        }
+        let Some(part) = event.parts.iter().rfind(|part| part.rule == rule && part.may_be_told()).copied() else { return };
+        let so_far = event.heard(part.so_far, reporter);
+        reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
+    }
+
     /// Announces an event that was kept back, if one of its parts may be told now.
     fn tell(&mut self, at: usize, reporter: &mut Reporter) {
-        let event = &mut self.open[at];
+        let event = &self.open[at];
         if event.told.is_some() || event.reported.is_none() {
             return;
         }
         let Some(part) = event.surest(&self.relations.above) else { return };
+        // Another event may have taken the name meanwhile.
+        self.make_way(part.rule, reporter);
+        let event = &mut self.open[at];
         event.told = Some(reporter.now);
         event.reported = Some(part.rule);
         event.name = part.rule;
-        let step = Step::Start(EventSoFar { announced: reporter.now, ..part.so_far });
+        let step = Step::Start(event.heard(EventSoFar { announced: reporter.now, ..part.so_far }, reporter));
         reporter.report(part.rule, event.number, step, event.others(&part));
     }
 
@@ -325,7 +349,7 @@ impl EventMerger {
             event.name = part.rule;
             event.number = part.number;
             event.parts.retain(|part| part.end.is_none());
-            let step = Step::Start(EventSoFar { announced: now, ..part.so_far });
+            let step = Step::Start(event.heard(EventSoFar { announced: now, ..part.so_far }, reporter));
             reporter.report(part.rule, part.number, step, event.others(&part));
         }
     }

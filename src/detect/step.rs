@@ -8,7 +8,7 @@ use crate::event::EndReason;
 pub enum Step {
     /// The event begins.
     Start(EventSoFar),
-    /// The score has risen to a new peak.
+    /// The event is known better: its score has risen, it is confirmed, its sound is over for now, or goes on.
     Update(EventSoFar),
     /// The event ends.
     End {
@@ -36,6 +36,8 @@ pub struct EventSoFar {
     pub announced: u64,
     /// Whether the confirmed score has borne the event out.
     pub is_confirmed: bool,
+    /// The end of the sound so far, where it is over for now: it may go on while the event is open. `None` while it lasts.
+    pub quiet_from: Option<Boundary>,
 }
 
 impl Step {
@@ -50,7 +52,7 @@ impl Step {
     /// From the onset to the offset, or to `now` while the sound lasts.
     pub(crate) fn span(&self, now: u64) -> (u64, u64) {
         match self {
-            Step::Start(so_far) | Step::Update(so_far) => (so_far.onset.at, now),
+            Step::Start(so_far) | Step::Update(so_far) => (so_far.onset.at, so_far.quiet_from.map_or(now, |end| end.at)),
             Step::End { so_far, offset, .. } => (so_far.onset.at, offset.at),
         }
     }

@@ -277,10 +277,10 @@ pub struct Event {
     /// When the sound began.
     #[schemars(extend("format" = "date-time"))]
     pub onset: String,
-    /// When it ended; null while it lasts.
+    /// When it ended; null while it lasts. In an `event.update` the sound is over for now, and the event is open in case it goes on.
     #[schemars(extend("format" = "date-time"))]
     pub offset: Option<String>,
-    /// How long it lasted; null while it lasts.
+    /// How long it lasted; null where `offset` is.
     pub duration_ms: Option<u64>,
     /// The score in the newest window, 0…1.
     pub score: f64,
@@ -293,7 +293,7 @@ pub struct Event {
     /// The uncertainty of the onset, in milliseconds.
     #[serde(default)]
     pub onset_uncertainty_ms: u64,
-    /// The uncertainty of the offset, in milliseconds; null while the sound lasts.
+    /// The uncertainty of the offset, in milliseconds; null where `offset` is.
     #[serde(default)]
     pub offset_uncertainty_ms: Option<u64>,
     /// The display names of the other labels of the same sound.

@@ -158,6 +158,7 @@ fn top() -> SourceTop {
             onset: bark().onset,
             peak_score: 0.8,
             is_confirmed: true,
+            is_quiet: false,
             also: bark().also,
         }],
         labels: reasons().into_iter().map(label).collect(),

@@ -2,6 +2,7 @@
 //! neither when an event begins nor when it ends.
 
 use super::Reporter;
+use crate::detect::boundaries::Boundary;
 use crate::detect::step::{EventSoFar, Step};
 use crate::event::EndReason;
 use crate::model::odds::log_odds;
@@ -26,6 +27,8 @@ pub(super) struct MergedEvent {
     pub ended: u64,
     /// The duration of the reported event in samples.
     pub lasted: u64,
+    /// Whether it was told that the sound is over for now.
+    pub is_quiet: bool,
 }
 
 /// The event that one rule found of the sound.
@@ -81,7 +84,7 @@ impl MergedEvent {
         parts.push(part);
         beside.clear();
         let (number, name) = (part.number, part.rule);
-        Self { number, told: None, reported: Some(name), name, parts, beside, ended: 0, lasted: 0 }
+        Self { number, told: None, reported: Some(name), name, parts, beside, ended: 0, lasted: 0, is_quiet: false }
     }
 
     /// The part that names the event, among those that may be told: the surest one that was not taken back, or the most specific
@@ -108,9 +111,34 @@ impl MergedEvent {
         self.name = part.rule;
         if self.told.is_some() {
             let onset = self.parts.iter().find(|part| part.may_be_told()).map_or(part.so_far.onset, |first| first.so_far.onset);
-            let step = Step::Update(EventSoFar { onset, ..part.so_far });
-            reporter.report(part.rule, self.number, step, self.others(part));
+            let so_far = self.heard(EventSoFar { onset, ..part.so_far }, reporter);
+            reporter.report(part.rule, self.number, Step::Update(so_far), self.others(part));
         }
+    }
+
+    /// The end of the sound so far, where no part hears it any more; `None` while it lasts, and within a second after the
+    /// announcement, so that nobody misses it. A part that waits for its confirmation says nothing.
+    pub fn quiet_from(&self, reporter: &Reporter) -> Option<Boundary> {
+        if self.told.is_none_or(|told| reporter.now < told + reporter.second) {
+            return None;
+        }
+        let known = self.parts.iter().filter(|part| !part.is_pending() && !part.is_refused());
+        let mut latest: Option<Boundary> = None;
+        for part in known {
+            let end = match part.end {
+                Some(Step::End { offset, .. }) => offset,
+                _ => part.so_far.quiet_from?,
+            };
+            latest = latest.filter(|latest| latest.at >= end.at).or(Some(end));
+        }
+        latest
+    }
+
+    /// The state of a part, with the end of the sound so far as all parts know it.
+    pub fn heard(&mut self, so_far: EventSoFar, reporter: &Reporter) -> EventSoFar {
+        let quiet_from = self.quiet_from(reporter);
+        self.is_quiet = quiet_from.is_some();
+        EventSoFar { quiet_from, ..so_far }
     }
 
     /// Takes in a rule that heard the sound without being sure enough for a part.

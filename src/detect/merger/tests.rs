@@ -33,7 +33,15 @@ fn merger_of(config: &str) -> EventMerger {
 
 fn so_far(onset: u64) -> EventSoFar {
     let onset = Boundary { at: onset, uncertainty: 50 };
-    EventSoFar { onset, score: 0.5, peak_score: 0.5, threshold: 0.2, announced: onset.at + 100, is_confirmed: true }
+    EventSoFar {
+        onset,
+        score: 0.5,
+        peak_score: 0.5,
+        threshold: 0.2,
+        announced: onset.at + 100,
+        is_confirmed: true,
+        quiet_from: None,
+    }
 }
 
 fn end(onset: u64, offset: u64, reason: EndReason) -> Step {
@@ -50,6 +58,7 @@ fn tell(merger: &mut EventMerger, steps: &[(u64, usize, u64, Step)]) -> Vec<Stri
     let line = |detection: &Detection| {
         let what = match detection.step {
             Step::Start(_) => "start".to_owned(),
+            Step::Update(EventSoFar { quiet_from: Some(end), .. }) => format!("quiet from {}", end.at),
             Step::Update(_) => "update".to_owned(),
             Step::End { reason, offset, .. } => format!("end {} {reason:?}", offset.at),
         };
@@ -73,6 +82,31 @@ fn a_bark_is_one_event_with_its_most_specific_name() {
     ];
     let told = tell(&mut merger(ALL), &steps);
     assert_eq!(told, ["0 Dog start []", "0 Bark update [\"Dog\", \"Animal\"]", "0 Bark end 1500 Decay [\"Dog\", \"Animal\"]"]);
+}
+
+#[test]
+fn an_event_is_quiet_once_no_part_hears_its_sound_and_a_second_after_its_start_at_the_soonest() {
+    let quiet = |onset| EventSoFar { quiet_from: Some(Boundary { at: 1_500, uncertainty: 50 }), ..so_far(onset) };
+    let steps = [
+        (1_100, 1, 0, Step::Start(so_far(1_000))),
+        (1_200, 2, 1, Step::Start(so_far(1_000))),
+        (1_900, 2, 1, Step::Update(quiet(1_000))),
+        (2_000, 1, 0, Step::Update(quiet(1_000))),
+        (2_050, 4, 2, Step::Start(so_far(2_000))),
+        (2_100, 4, 2, Step::Update(so_far(2_000))),
+        (2_800, 1, 0, Step::Update(so_far(1_000))),
+        (4_000, 2, 1, end(1_000, 1_500, EndReason::Decay)),
+        (4_100, 1, 0, end(1_000, 3_000, EndReason::Decay)),
+    ];
+    insta::assert_snapshot!(tell(&mut merger(ALL), &steps).join("\n"), @r#"
+    0 Dog start []
+    0 Bark update ["Dog"]
+    2 Music start []
+    2 Music update []
+    0 Bark quiet from 1500 ["Dog"]
+    0 Bark update ["Dog"]
+    0 Bark end 1500 Decay ["Dog"]
+    "#);
 }
 
 #[test]
@@ -147,7 +181,7 @@ fn an_event_ends_when_nothing_can_change_its_name_any_more() {
         ),
     ];
     let mut merger = merger(ALL);
-    assert_eq!(tell(&mut merger, &steps[..3]), ["0 Dog start []", "0 Bark update [\"Dog\"]"]);
+    assert_eq!(tell(&mut merger, &steps[..3]), ["0 Dog start []", "0 Bark update [\"Dog\"]", "0 Bark quiet from 1500 [\"Dog\"]"]);
     assert_eq!(tell(&mut merger, &steps[3..]), ["0 Dog end 1500 Decay []"]);
 }
 

@@ -57,6 +57,7 @@ impl Tracker {
         }
         self.end_finished(now, until, emit);
         self.renew(now, until, next, emit);
+        self.fall_quiet(now, until, emit);
         self.tell_next(now, emit);
         fate
     }
@@ -144,6 +145,23 @@ impl Tracker {
                     self.tell_next(now, emit);
                 }
                 None => at += 1,
+            }
+        }
+    }
+
+    /// Tells of the open events whose sound is over for now, and of those whose sound goes on after that.
+    fn fall_quiet(&mut self, now: u64, until: u64, emit: &mut impl FnMut(TrackerStep)) {
+        for open in &mut self.open {
+            let quiet_from = open.ended.filter(|ended| {
+                // The segment of a sound that is heard again comes after its causal score.
+                let is_known = open.heard_again <= ended.at || until >= open.sounding_until;
+                !open.is_going && open.confirmed > 0.0 && is_known && now >= open.sounding_until + self.limits.quiet
+            });
+            if quiet_from.is_some() != open.so_far.quiet_from.is_some() {
+                open.so_far.quiet_from = quiet_from;
+                if open.is_told {
+                    emit((open.event, Step::Update(open.so_far)));
+                }
             }
         }
     }

@@ -39,6 +39,8 @@ const RETURNS_MS: u64 = 20_000;
 const FORGOTTEN_MS: u64 = 300_000;
 /// … and a shorter one than this does not count: a bark or a doorbell is an event of its own each time, in milliseconds.
 const COUNTS_MS: u64 = 5_000;
+/// The time without a causal score of the sound after which a sound whose segment has ended is over for now, in milliseconds.
+const QUIET_MS: u64 = 500;
 /// The most events of one rule that are open at a time, each of which waits for the confirmed score.
 const MOST_OPEN: usize = 8;
 
@@ -70,6 +72,7 @@ struct Limits {
     counts: u64,
     cooldown: u64,
     patience: u64,
+    quiet: u64,
     /// The least distance of two updates.
     update: u64,
 }
@@ -88,6 +91,7 @@ impl Limits {
             counts: samples(COUNTS_MS),
             cooldown: samples(gate.cooldown_ms),
             patience: samples(PATIENCE_MS),
+            quiet: samples(QUIET_MS),
             update: u64::from(sample_rate_hz),
         }
     }
@@ -133,6 +137,8 @@ struct TrackedEvent {
     ended: Option<Boundary>,
     /// The last moment at which the causal score showed the sound.
     sounding_until: u64,
+    /// The moment from which the causal score has shown the sound again, after a pause.
+    heard_again: u64,
     reported_peak: f32,
     reported_at: u64,
 }
@@ -254,6 +260,9 @@ impl Tracker {
         {
             // The sound of the last event goes on.
             if is_sounding {
+                if now > last.sounding_until + self.hop {
+                    last.heard_again = now;
+                }
                 last.sounding_until = now;
             }
             last.so_far.score = score;
@@ -294,7 +303,8 @@ impl Tracker {
         emit: &mut impl FnMut(TrackerStep),
     ) {
         let onset = Boundary { at: onset.at.max(self.free_from), ..onset };
-        let so_far = EventSoFar { onset, score, peak_score: score, threshold: self.gate.threshold, announced: now, is_confirmed };
+        let threshold = self.gate.threshold;
+        let so_far = EventSoFar { onset, score, peak_score: score, threshold, announced: now, is_confirmed, quiet_from: None };
         let event = *next;
         *next += 1;
         let is_told = !self.open.iter().any(|open| open.is_told);
@@ -308,6 +318,7 @@ impl Tracker {
             is_going: false,
             ended: None,
             sounding_until: now,
+            heard_again: 0,
             reported_peak: score,
             reported_at: now,
         });
@@ -346,9 +357,9 @@ impl Tracker {
             self.lasted = self.lasted_by(offset.at) + counts;
             self.free_from = self.free_from.max(offset.at);
             self.quiet_until = self.quiet_until.max(offset.at + self.limits.cooldown);
-            // An event that waits to be told begins where this one ends, at the earliest.
-            for waiting in self.open.iter_mut().filter(|waiting| !waiting.is_told) {
-                waiting.so_far.onset.at = waiting.so_far.onset.at.max(self.free_from);
+            // A later event begins where this one ends, at the earliest: this one may be longer than its sound.
+            for later in self.open.iter_mut().filter(|later| later.so_far.onset.at >= so_far.onset.at) {
+                later.so_far.onset.at = later.so_far.onset.at.max(offset.at.min(now));
             }
         }
         if open.is_told {

@@ -93,10 +93,16 @@ impl Run {
     }
 }
 
+/// What is told of the ends of events, without when.
+fn ends(told: &[String]) -> Vec<&str> {
+    told.iter().filter_map(|line| Some(line.split_once(" end ")?.1)).collect()
+}
+
 fn describe(step: &Step) -> String {
     let ms = |boundary: &Boundary| boundary.at;
     match step {
         Step::Start(so_far) => format!("start {}", ms(&so_far.onset)),
+        Step::Update(EventSoFar { quiet_from: Some(end), .. }) => format!("quiet from {}", end.at),
         Step::Update(so_far) => format!("update {}", so_far.peak_score),
         Step::End { so_far, offset, reason } => format!("end {}-{} {reason:?}", ms(&so_far.onset), ms(offset)),
     }
@@ -115,7 +121,12 @@ fn track(gate: Gate, curve: &[(f32, usize)]) -> Vec<String> {
 #[test]
 fn an_event_is_announced_at_once_and_ended_when_the_confirmed_score_has_come() {
     let curve = [(0.0, 5), (0.9, 5), (0.0, 30)];
-    assert_eq!(track(gate(), &curve), ["600: 0 start 500", "1600: 0 update 0.9", "2400: 0 end 500-1000 Decay"]);
+    insta::assert_snapshot!(track(gate(), &curve).join("\n"), @r"
+    600: 0 start 500
+    1600: 0 update 0.9
+    2100: 0 quiet from 1000
+    2400: 0 end 500-1000 Decay
+    ");
 }
 
 #[test]
@@ -147,14 +158,16 @@ fn as_many_windows_as_asked_for_confirm() {
 #[test]
 fn a_gap_is_bridged_and_a_longer_one_is_not() {
     let short = [(0.0, 5), (0.9, 5), (0.0, 3), (0.9, 5), (0.0, 30)];
-    assert_eq!(track(gate(), &short), ["600: 0 start 500", "1600: 0 update 0.9", "3200: 0 end 500-1800 Decay"]);
+    assert_eq!(ends(&track(gate(), &short)), ["500-1800 Decay"]);
     let long = [(0.0, 5), (0.9, 5), (0.0, 8), (0.9, 5), (0.0, 30)];
     let told = track(gate(), &long);
     insta::assert_snapshot!(told.join("\n"), @r"
     600: 0 start 500
     1600: 0 update 0.9
+    2100: 0 quiet from 1000
     2400: 0 end 500-1000 Decay
     2900: 1 start 1800
+    3400: 1 quiet from 2300
     3700: 1 end 1800-2300 Decay
     ");
 }
@@ -171,9 +184,11 @@ fn one_event_is_told_at_a_time_and_the_next_one_only_if_it_is_confirmed() {
     insta::assert_snapshot!(run.lines().join("\n"), @r"
     600: 0 start 500
     1600: 0 update 0.9
+    2100: 0 quiet from 1000
     2400: 0 end 500-1000 Decay
     2500: 2 start 2400
     3500: 2 update 0.9
+    4000: 2 quiet from 2900
     4300: 2 end 2400-2900 Decay
     ");
 }
@@ -182,7 +197,7 @@ fn one_event_is_told_at_a_time_and_the_next_one_only_if_it_is_confirmed() {
 fn a_long_sound_bridges_longer_gaps_and_does_not_flicker() {
     // Rain with longer and longer gaps: a fifth of the duration so far is bridged.
     let rain = [(0.9, 80), (0.0, 12), (0.9, 80), (0.0, 30), (0.9, 80), (0.0, 50), (0.9, 80), (0.0, 200)];
-    assert_eq!(track(gate(), &rain), ["100: 0 start 0", "1100: 0 update 0.9", "50500: 0 end 0-41200 Decay"]);
+    assert_eq!(ends(&track(gate(), &rain)), ["0-41200 Decay"]);
     // The same pauses in a short sound part it.
     let calls = [(0.9, 10), (0.0, 12), (0.9, 10), (0.0, 30), (0.9, 10), (0.0, 60)];
     assert_eq!(track(gate(), &calls).iter().filter(|line| line.contains("start")).count(), 3);
@@ -193,8 +208,7 @@ fn a_sound_that_comes_back_within_minutes_is_one_event_from_then_on() {
     // Speech of 15 s each, 60 s apart: the first two are told one by one, and the pauses of the third are bridged.
     let speech = [(0.9, 150), (0.0, 600)].repeat(5);
     let told = track(gate(), &[speech.as_slice(), &[(0.0, 500)]].concat());
-    let ends: Vec<&str> = told.iter().filter_map(|line| Some(line.split_once(" end ")?.1)).collect();
-    assert_eq!(ends, ["0-15000 Decay", "75000-90000 Decay", "150000-315000 Decay"]);
+    assert_eq!(ends(&told), ["0-15000 Decay", "75000-90000 Decay", "150000-315000 Decay"]);
     // Short sounds never are, nor is one that comes back after a long time.
     let starts = |curve: &[(f32, usize)]| track(gate(), curve).iter().filter(|line| line.contains("start")).count();
     assert_eq!(starts(&[(0.9, 40), (0.0, 60)].repeat(20)), 20);
@@ -205,7 +219,10 @@ fn a_sound_that_comes_back_within_minutes_is_one_event_from_then_on() {
 fn a_short_event_is_never_told_of() {
     let gate = Gate { min_duration_ms: 800, ..gate() };
     assert!(track(gate, &[(0.0, 5), (0.9, 5), (0.0, 30)]).is_empty());
-    assert_eq!(track(gate, &[(0.0, 5), (0.9, 12), (0.0, 30)]), ["2300: 0 start 500", "3100: 0 end 500-1700 Decay"]);
+    assert_eq!(
+        track(gate, &[(0.0, 5), (0.9, 12), (0.0, 30)]),
+        ["2300: 0 start 500", "2800: 0 quiet from 1700", "3100: 0 end 500-1700 Decay"]
+    );
 }
 
 #[test]
@@ -221,6 +238,7 @@ fn a_long_event_is_renewed_without_a_gap() {
             "3500: 1 start 2500",
             "5500: 1 end 2500-4500 MaxDuration",
             "5500: 2 start 4500",
+            "6100: 2 quiet from 5000",
             "6400: 2 end 4500-5000 Decay"
         ]
     );
@@ -231,6 +249,23 @@ fn a_cool_down_keeps_the_label_quiet() {
     let gate = Gate { cooldown_ms: 5_000, ..gate() };
     let told = track(gate, &[(0.9, 5), (0.0, 30), (0.9, 5), (0.0, 50), (0.9, 5), (0.0, 30)]);
     assert_eq!(told.iter().filter(|line| line.contains("start")).collect::<Vec<_>>(), ["100: 0 start 0", "9100: 1 start 9000"]);
+}
+
+#[test]
+fn a_sound_that_pauses_is_quiet_until_it_goes_on() {
+    // A hundred hops bridge twenty.
+    let told = track(gate(), &[(0.9, 100), (0.0, 17), (0.9, 5), (0.0, 50)]);
+    insta::assert_snapshot!(told.join("\n"), @r"
+    100: 0 start 0
+    1100: 0 update 0.9
+    11100: 0 quiet from 10000
+    11800: 0 update 0.9
+    13300: 0 quiet from 12200
+    15700: 0 end 0-12200 Decay
+    ");
+    // A pause that is shorter than the delay of the confirmed score is not told.
+    let told = track(gate(), &[(0.9, 100), (0.0, 8), (0.9, 5), (0.0, 50)]);
+    assert_eq!(told.iter().filter(|line| line.contains("quiet")).count(), 1, "{told:#?}");
 }
 
 #[test]
@@ -295,6 +330,7 @@ fn another_threshold_ends_only_what_it_would_not_have_told() {
     insta::assert_snapshot!(run.lines().join("\n"), @r"
     100: 0 start 0
     1100: 0 update 0.9
+    2400: 0 quiet from 1300
     2700: 0 end 0-1300 Decay
     ");
     // A lower threshold begins an event at the next hop.
@@ -351,7 +387,10 @@ proptest! {
                         assert!(open.iter().all(|(other, _)| other != event) && open.len() < MOST_OPEN);
                         open.push((*event, so_far));
                     }
-                    Step::Update(_) => assert!(open.iter().any(|(other, _)| other == event), "an update of nothing"),
+                    Step::Update(_) => {
+                        assert!(open.iter().any(|(other, _)| other == event), "an update of nothing");
+                        assert!(so_far.quiet_from.is_none_or(|end| so_far.is_confirmed && end.at < now), "{step:?} at {now}");
+                    }
                     Step::End { offset, reason, .. } => {
                         let at = open.iter().position(|(other, _)| other == event).expect("an end without its start");
                         open.remove(at);

@@ -262,7 +262,7 @@ impl Composer {
     /// Composes the messages of an event: itself, and the states of the labels that change with it.
     fn event(&mut self, published: &Published, event: &SoundEvent, event_type: &str, change: &Change) {
         let (line, flat) = (payloads::line(published, event_type), payloads::flat(event));
-        let is_news = change.is_news || event_type == "end";
+        let is_news = change.is_news || change.is_turn || event_type == "end";
         let sources: Vec<String> = sources_of(&event.source, &self.inventory).into_iter().map(str::to_owned).collect();
         for source in sources {
             self.outbox.event(self.topics.source(&source, "event"), line.clone());

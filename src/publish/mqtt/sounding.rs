@@ -27,6 +27,8 @@ struct OpenSound {
     /// The event's own label and the others that the sound is heard as.
     subjects: Vec<Arc<Subject>>,
     is_confirmed: bool,
+    /// Whether its sound is over for now: the event is open in case it goes on.
+    is_quiet: bool,
 }
 
 /// The effect of a report on the open events.
@@ -36,12 +38,15 @@ pub struct Change {
     pub subjects: Vec<Arc<Subject>>,
     /// Whether an event began, was confirmed, or has another name, which is more than a new peak.
     pub is_news: bool,
+    /// Whether the sound of an open event fell silent, or is heard again.
+    pub is_turn: bool,
 }
 
 impl OpenSound {
     fn new(event: &SoundEvent) -> Self {
         let subjects = [&event.subject].into_iter().chain(&event.also).cloned().collect();
-        Self { source: event.source.clone(), subjects, is_confirmed: event.is_confirmed }
+        let is_quiet = event.offset.is_some();
+        Self { source: event.source.clone(), subjects, is_confirmed: event.is_confirmed, is_quiet }
     }
 }
 
@@ -57,6 +62,7 @@ impl OpenSounds {
                 let before = self.sounds.insert(event.id, sound);
                 let is_same =
                     |before: &OpenSound| before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed;
+                change.is_turn = before.as_ref().is_some_and(|before| before.is_quiet != event.offset.is_some());
                 change.is_news = matches!(report, Report::EventStart(_)) || !before.as_ref().is_some_and(is_same);
                 before
             }
@@ -82,6 +88,7 @@ impl OpenSounds {
             source: source.clone(),
             subjects: [&event.subject].into_iter().chain(&event.also).cloned().collect(),
             is_confirmed: event.is_confirmed,
+            is_quiet: event.is_quiet,
         };
         self.sounds = open.map(|(top, event)| (event.id, sound(&top.source, event))).collect();
     }
@@ -93,7 +100,7 @@ impl OpenSounds {
 
     /// The display names of the labels that are heard at a source.
     pub fn names<'s>(&'s self, source: &str, inventory: &Inventory) -> BTreeSet<&'s str> {
-        let here = self.sounds.values().filter(|open| sources_of(&open.source, inventory).contains(&source));
+        let here = self.sounds.values().filter(|open| !open.is_quiet && sources_of(&open.source, inventory).contains(&source));
         here.flat_map(|open| open.subjects.iter().map(|subject| &*subject.name)).collect()
     }
 }
@@ -109,6 +116,8 @@ pub fn sources_of<'i>(source: &'i str, inventory: &'i Inventory) -> Vec<&'i str>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+
     use crate::event::{EndReason, Pause, PauseReason};
     use crate::publish::mqtt::inventory::KnownSource;
 
@@ -157,6 +166,18 @@ mod tests {
         assert!(!open.take(&Report::EventUpdate(SoundEvent { peak_score: 0.9, ..dog() })).is_news);
         assert!(open.take(&Report::EventUpdate(SoundEvent { is_confirmed: true, ..dog() })).is_news);
         assert!(!open.take(&Report::EventUpdate(SoundEvent { is_confirmed: true, ..dog() })).is_news);
+    }
+
+    #[test]
+    fn a_sound_that_is_over_for_now_is_not_heard_until_it_goes_on() {
+        let mut open = OpenSounds::default();
+        let dog = || event(1, "kitchen", "Dog", &["Animal"]);
+        open.take(&Report::EventStart(dog()));
+        let quiet = open.take(&Report::EventUpdate(SoundEvent { offset: Some(Timestamp::UNIX_EPOCH), ..dog() }));
+        assert!(heard(&open, "kitchen").is_empty() && quiet.is_turn && !quiet.is_news);
+        let again = open.take(&Report::EventUpdate(dog()));
+        assert!(heard(&open, "kitchen") == ["Animal", "Dog"] && again.is_turn && !again.is_news);
+        assert!(!open.take(&Report::EventUpdate(dog())).is_turn);
     }
 
     #[test]
