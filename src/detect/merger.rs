@@ -207,7 +207,7 @@ impl EventMerger {
         event.parts.push(part);
         let is_more_specific = event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported));
         if is_more_specific && (event.told.is_none() || part.may_be_told()) {
-            event.rename(&part, reporter);
+            event.rename(&part, &self.relations.above, reporter);
         }
         self.tell(at, reporter);
     }
@@ -225,13 +225,13 @@ impl EventMerger {
             if is_about_quiet {
                 return;
             }
-            let so_far = event.heard(so_far, reporter);
+            let so_far = event.heard(so_far, &self.relations.above, reporter);
             reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
         } else if event.told.is_some() && was_kept_back && part.may_be_told() {
             // It could not name the event before.
             let names_better = |reported: usize| self.relations.above[rule].contains(&reported) || event.is_refused(reported);
             if event.reported.is_some_and(names_better) {
-                event.rename(&part, reporter);
+                event.rename(&part, &self.relations.above, reporter);
             }
         }
         self.tell(at, reporter);
@@ -255,7 +255,7 @@ impl EventMerger {
                 None => event.parts.iter().filter(|part| part.end.is_none()).max_by_key(|part| above[part.rule].len()).copied(),
             };
             if let Some(part) = other {
-                event.rename(&part, reporter);
+                event.rename(&part, &self.relations.above, reporter);
             }
         }
     }
@@ -264,11 +264,11 @@ impl EventMerger {
     fn listen(&mut self, at: usize, reporter: &mut Reporter) {
         let event = &mut self.open[at];
         let Some(rule) = event.reported.filter(|_| event.told.is_some()) else { return };
-        if event.quiet_from(reporter).is_some() == event.is_quiet {
+        if event.quiet_from(&self.relations.above, reporter).is_some() == event.is_quiet {
             return;
         }
         let Some(part) = event.parts.iter().rfind(|part| part.rule == rule && part.may_be_told()).copied() else { return };
-        let so_far = event.heard(part.so_far, reporter);
+        let so_far = event.heard(part.so_far, &self.relations.above, reporter);
         reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
     }
 
@@ -285,7 +285,8 @@ impl EventMerger {
         event.told = Some(reporter.now);
         event.reported = Some(part.rule);
         event.name = part.rule;
-        let step = Step::Start(event.heard(EventSoFar { announced: reporter.now, ..part.so_far }, reporter));
+        let step =
+            Step::Start(event.heard(EventSoFar { announced: reporter.now, ..part.so_far }, &self.relations.above, reporter));
         reporter.report(part.rule, event.number, step, event.others(&part));
     }
 
@@ -349,7 +350,7 @@ impl EventMerger {
             event.name = part.rule;
             event.number = part.number;
             event.parts.retain(|part| part.end.is_none());
-            let step = Step::Start(event.heard(EventSoFar { announced: now, ..part.so_far }, reporter));
+            let step = Step::Start(event.heard(EventSoFar { announced: now, ..part.so_far }, &self.relations.above, reporter));
             reporter.report(part.rule, part.number, step, event.others(&part));
         }
     }

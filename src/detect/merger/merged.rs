@@ -106,37 +106,32 @@ impl MergedEvent {
     }
 
     /// Gives the event the name of another part, and reports it where the event was announced.
-    pub fn rename(&mut self, part: &Part, reporter: &mut Reporter) {
+    pub fn rename(&mut self, part: &Part, above: &[Vec<usize>], reporter: &mut Reporter) {
         self.reported = Some(part.rule);
         self.name = part.rule;
         if self.told.is_some() {
             let onset = self.parts.iter().find(|part| part.may_be_told()).map_or(part.so_far.onset, |first| first.so_far.onset);
-            let so_far = self.heard(EventSoFar { onset, ..part.so_far }, reporter);
+            let so_far = self.heard(EventSoFar { onset, ..part.so_far }, above, reporter);
             reporter.report(part.rule, self.number, Step::Update(so_far), self.others(part));
         }
     }
 
-    /// The end of the sound so far, where no part hears it any more; `None` while it lasts, and within a second after the
-    /// announcement, so that nobody misses it. A part that waits for its confirmation says nothing.
-    pub fn quiet_from(&self, reporter: &Reporter) -> Option<Boundary> {
+    /// The end of the sound so far as the part knows it that would name the event if it ended now; `None` while it lasts, and within
+    /// a second after the announcement, so that nobody misses it.
+    pub fn quiet_from(&self, above: &[Vec<usize>], reporter: &Reporter) -> Option<Boundary> {
         if self.told.is_none_or(|told| reporter.now < told + reporter.second) {
             return None;
         }
-        let known = self.parts.iter().filter(|part| !part.is_pending() && !part.is_refused());
-        let mut latest: Option<Boundary> = None;
-        for part in known {
-            let end = match part.end {
-                Some(Step::End { offset, .. }) => offset,
-                _ => part.so_far.quiet_from?,
-            };
-            latest = latest.filter(|latest| latest.at >= end.at).or(Some(end));
+        let part = self.surest(above).filter(|part| part.so_far.is_confirmed && !part.is_refused())?;
+        match part.end {
+            Some(Step::End { offset, .. }) => Some(offset),
+            _ => part.so_far.quiet_from,
         }
-        latest
     }
 
-    /// The state of a part, with the end of the sound so far as all parts know it.
-    pub fn heard(&mut self, so_far: EventSoFar, reporter: &Reporter) -> EventSoFar {
-        let quiet_from = self.quiet_from(reporter);
+    /// The state of a part, with the end of the sound so far.
+    pub fn heard(&mut self, so_far: EventSoFar, above: &[Vec<usize>], reporter: &Reporter) -> EventSoFar {
+        let quiet_from = self.quiet_from(above, reporter);
         self.is_quiet = quiet_from.is_some();
         EventSoFar { quiet_from, ..so_far }
     }

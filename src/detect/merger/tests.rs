@@ -85,16 +85,15 @@ fn a_bark_is_one_event_with_its_most_specific_name() {
 }
 
 #[test]
-fn an_event_is_quiet_once_no_part_hears_its_sound_and_a_second_after_its_start_at_the_soonest() {
+fn an_event_is_quiet_with_the_part_that_names_it_and_a_second_after_its_start_at_the_soonest() {
     let quiet = |onset| EventSoFar { quiet_from: Some(Boundary { at: 1_500, uncertainty: 50 }), ..so_far(onset) };
     let steps = [
         (1_100, 1, 0, Step::Start(so_far(1_000))),
         (1_200, 2, 1, Step::Start(so_far(1_000))),
         (1_900, 2, 1, Step::Update(quiet(1_000))),
-        (2_000, 1, 0, Step::Update(quiet(1_000))),
         (2_050, 4, 2, Step::Start(so_far(2_000))),
         (2_100, 4, 2, Step::Update(so_far(2_000))),
-        (2_800, 1, 0, Step::Update(so_far(1_000))),
+        (2_800, 2, 1, Step::Update(so_far(1_000))),
         (4_000, 2, 1, end(1_000, 1_500, EndReason::Decay)),
         (4_100, 1, 0, end(1_000, 3_000, EndReason::Decay)),
     ];
