@@ -53,6 +53,8 @@ ANNOUNCED = {"noise": 1.0, "alone": 0.7, "background": 1.0, "scenes": 0.1, "alar
 TRIED = np.arange(-4.0, 3.51, 0.1)
 # An alarm that is none costs as much as so many that are missed.
 ALARM_COST = 3.0
+# The least causal score that announces an alarm.
+ALARM_START = 0.16
 # The least causal score of a segment that could be announced.
 LEAST_CAUSAL = 0.02
 # A segment bears out announcements that are so far away from it at most, in seconds.
@@ -319,7 +321,9 @@ def main():
     values = dict(zip(PARTS, weights)) | {"start_background": round(start_background, 3), "offset": weights[-1]}
     write_manifest(options.model / "manifest.toml", values)
     needed = -offsets
-    needed[alarm_labels(labels, options.model)] += np.log(ALARM_COST)
+    alarms = alarm_labels(labels, options.model)
+    needed[alarms] += np.log(ALARM_COST)
+    starts[alarms] = np.maximum(starts[alarms], ALARM_START)
     write_table(options.model / "thresholds.tsv", labels, np.clip(probability(needed), *THRESHOLDS), np.clip(starts, *STARTS))
     print(f"{len(segments)} segments of {len(segments.recordings())} recordings, {segments.is_true.sum()} of them true")
     print(", ".join(f"{key} {value}" for key, value in values.items()))
