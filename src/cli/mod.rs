@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `run` | starts the daemon, and its log (`logging`, `journal`) |
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
-//! | `history` | what the store has, read from its file |
+//! | `history`, `review` | what the store has, read from its file; what people say of it |
 //! | `hooks` | lists the hooks, and runs one to try it |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
@@ -41,6 +41,7 @@ mod man;
 mod mqtt;
 pub mod pretty;
 mod progress;
+mod review;
 mod run;
 mod scan;
 mod schema;
@@ -146,12 +147,14 @@ pub enum Command {
     Listen(listen::Args),
     /// Find the sound events in recordings, faster than real time.
     Scan(scan::Args),
-    /// Find thresholds from labelled recordings, or from hours of ordinary background.
+    /// Find thresholds from labelled recordings, from marks, or from hours of ordinary background.
     Tune(tune::Args),
     /// Explain the events of a recording, and why other labels are none.
     Explain(explain::Args),
     /// Show what was heard, from the store.
     History(history::Args),
+    /// Say which events were right, and what the others were.
+    Review(review::Args),
     /// List the hooks, or run one now to see what it does.
     Hooks(hooks::Args),
     /// Show the health of the running daemon.
@@ -239,6 +242,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Hooks(args) => hooks::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
-use super::wire::{Body, Request};
+use super::store::NO_STORE;
+use super::store::marks::{Mark, Unmarked};
+use super::wire::{Body, MarkKind, Request};
 use crate::analysis::query::{Query, SourceTop, View, ViewCursor};
 use crate::control::{Control, InForce, Reporting, ThresholdChange};
 use crate::detect::rule;
@@ -71,9 +73,34 @@ impl Shared {
                 Ok(note) => Ok(Body::Done { op: "test".to_owned(), note }),
                 Err(message) => Err(Refusal("unknown_label", message)),
             },
+            Request::Mark { id, mark, label } => {
+                self.mark(&id, mark, label.as_deref()).await?;
+                Ok(Body::Done { op: "mark".to_owned(), note: None })
+            }
             Request::Status {} => Ok(Body::Status(Box::new(self.status()))),
             Request::Subscribe { .. } => Err(Refusal("bad_request", "only a client of the socket subscribes".to_owned())),
         }
+    }
+
+    /// Marks an event of the store, or takes its mark away.
+    ///
+    /// # Errors
+    /// The reason why it is not marked.
+    pub async fn mark(&self, id: &str, mark: MarkKind, label: Option<&str>) -> Result<(), Refusal> {
+        let refused = |unmarked: Unmarked| Refusal(unmarked.code(), unmarked.to_string());
+        let store = self.hub.store.as_ref().ok_or_else(|| Refusal("no_store", NO_STORE.to_owned()))?;
+        let mark = match mark {
+            MarkKind::Right => Some(Mark::Right),
+            MarkKind::Wrong => Some(Mark::Wrong),
+            MarkKind::None => None,
+            MarkKind::Other => {
+                let (labels, name) = (&self.directory().labels, label.unwrap_or_default());
+                let found = labels.find(name).ok_or_else(|| Refusal("unknown_label", labels.unknown(name)))?;
+                Some(Mark::Other(labels.subjects()[found].clone()))
+            }
+        };
+        let id = id.parse().map_err(|_| refused(Unmarked::NoEvent))?;
+        store.mark(id, mark).await.map_err(refused)
     }
 
     /// The group or the label of this name, slug or id.

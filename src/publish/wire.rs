@@ -22,7 +22,7 @@ mod words;
 use format::round;
 pub use format::time;
 pub(in crate::publish) use format::{level, milliseconds, score};
-pub(crate) use history::{HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
+pub(crate) use history::{EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;
@@ -30,7 +30,7 @@ pub use request::{BadRequest, Request};
 pub(crate) use status::duration;
 pub use status::{HookStatus, HookTry, LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
 pub use top::{OpenEvent, Thresholds, Top, TopLabel};
-pub use words::{EndReason, PauseReason, PeakKind, SinkState, SourceState, Why};
+pub use words::{EndReason, MarkKind, PauseReason, PeakKind, SinkState, SourceState, Why};
 
 /// The protocol's version, on every line.
 pub const VERSION: u32 = 1;
@@ -227,7 +227,7 @@ pub enum Body {
     /// The answer to `peaks`.
     #[serde(rename = "peaks")]
     Peaks(Peaks),
-    /// The answer to `pause`, `resume` and `test`.
+    /// The answer to `pause`, `resume`, `test` and `mark`.
     #[serde(rename = "done")]
     Done {
         /// The request that is done.

@@ -174,6 +174,11 @@ fn requests_are_answered_by_lines_that_are_described() {
                 break line;
             }
         };
+        // An example names an event that no store has, and this daemon has no store.
+        if op == "mark" {
+            assert_eq!(answer["code"], "no_store", "{request}: {answer}");
+            continue;
+        }
         assert_ne!(answer["type"], "error", "{request}: {answer}");
     }
 }

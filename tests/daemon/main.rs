@@ -17,6 +17,7 @@ mod network;
 mod page;
 mod pauses;
 mod requests;
+mod review;
 mod security;
 mod socket;
 mod store;

@@ -24,7 +24,7 @@ pub enum Format {
 }
 
 /// The columns of an event.
-const EVENT: [&str; 16] = [
+const EVENT: [&str; 18] = [
     "onset",
     "offset",
     "duration_ms",
@@ -41,6 +41,8 @@ const EVENT: [&str; 16] = [
     "offset_uncertainty_ms",
     "node",
     "id",
+    "mark",
+    "mark_label",
 ];
 
 /// Prints events or numbers in one format.
@@ -64,6 +66,7 @@ impl<W: Write> Writer<W> {
     /// Prints an event.
     pub fn event(&mut self, kept: &KeptEvent) -> io::Result<()> {
         let event = &kept.event;
+        let mark = kept.mark.as_ref();
         let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
         match self.format {
             Format::Pretty => self.table.event(kept, &mut self.out),
@@ -86,6 +89,8 @@ impl<W: Write> Writer<W> {
                     number(event.offset_uncertainty_ms),
                     kept.node.clone(),
                     event.id.clone(),
+                    mark.map(|mark| mark.mark.to_string()).unwrap_or_default(),
+                    mark.and_then(|mark| mark.label.clone()).unwrap_or_default(),
                 ]
                 .into_iter(),
             ),

@@ -12,6 +12,7 @@ use super::run::style_of;
 use super::{Failure, exit};
 use crate::publish::store::db::{DbError, Kind};
 use crate::publish::store::history::{By, History, Order, Wanted, WantedOutcome};
+use crate::publish::store::marks::WantedMark;
 use crate::publish::store::moment::moment;
 use crate::publish::store::place;
 use crate::publish::wire::{HistoryCount, KeptEvent};
@@ -20,7 +21,7 @@ mod format;
 mod table;
 
 pub use format::Format;
-use format::Writer;
+pub(super) use format::Writer;
 
 /// The events that are read at a time.
 const PAGE: usize = 1_000;
@@ -45,6 +46,9 @@ pub struct Args {
     /// Only confirmed events
     #[arg(long)]
     confirmed: bool,
+    /// Only events with any mark, with none, or with this one: any, none, right, wrong, other
+    #[arg(long, value_name = "MARK", value_parser = marked)]
+    marked: Option<WantedMark>,
     /// Count events by the hour of the day, by day, weekday or label; may be given several times
     #[arg(long, value_name = "WHAT", value_parser = by, conflicts_with = "follow")]
     by: Vec<By>,
@@ -58,13 +62,18 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
     /// Copy the store to this new file, while the daemon runs, and print nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["by", "follow", "since", "until", "labels", "sources", "confirmed"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["by", "follow", "since", "until", "labels", "sources", "confirmed", "marked"])]
     backup: Option<PathBuf>,
 }
 
 fn by(text: &str) -> Result<By, String> {
     let found = By::NAMES.iter().find(|(name, _)| *name == text).map(|(_, by)| *by);
     found.ok_or_else(|| "it must be hour, day, weekday or label".to_owned())
+}
+
+fn marked(text: &str) -> Result<WantedMark, String> {
+    let found = WantedMark::NAMES.iter().find(|(name, _)| *name == text).map(|(_, marked)| *marked);
+    found.ok_or_else(|| "it must be any, none, right, wrong or other".to_owned())
 }
 
 /// Runs the command.
@@ -89,6 +98,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         labels: args.labels.clone(),
         sources: args.sources.clone(),
         outcome: if args.confirmed { WantedOutcome::Confirmed } else { WantedOutcome::Any },
+        marked: args.marked.unwrap_or_default(),
     };
     let out = io::stdout();
     let style = style_of(&out);
@@ -128,7 +138,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A failure of the file as a sentence with its path and the remedy.
-fn explained(path: &std::path::Path, error: &DbError) -> String {
+pub(super) fn explained(path: &std::path::Path, error: &DbError) -> String {
     let path = path.display();
     match error.kind {
         Kind::NotOpened if error.message.contains("No such file") || error.message.contains("ENOENT") => {

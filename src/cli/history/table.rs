@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::format::value;
 use crate::cli::pretty::Style;
 use crate::publish::store::history::By;
-use crate::publish::wire::{EndReason, HistoryCount, KeptEvent, duration};
+use crate::publish::wire::{EndReason, HistoryCount, KeptEvent, MarkKind, duration};
 use crate::text::visible;
 
 /// The width of the longest bar, in characters.
@@ -96,9 +96,14 @@ impl Table {
             (Some(EndReason::Decay) | None, true) => String::new(),
             (Some(reason), _) => format!("  ({reason})"),
         };
+        let mark = match kept.mark.as_ref().map(|mark| (mark.mark, &mark.label)) {
+            None => String::new(),
+            Some((MarkKind::Other, Some(label))) => format!("  was {}", visible(label)),
+            Some((kind, _)) => format!("  {kind}"),
+        };
         let (label, source) = (visible(&event.label), visible(&event.source));
         let text = format!(
-            "  {time}  {source:<12} {label:<34} {lasted:>10}  {:>4.2}  {:>6.1} dBFS{remark}",
+            "  {time}  {source:<12} {label:<34} {lasted:>10}  {:>4.2}  {:>6.1} dBFS{remark}{mark}",
             event.peak_score, event.level_dbfs
         );
         if event.reason == Some(EndReason::Unconfirmed) { self.paint("2", &text) } else { text }

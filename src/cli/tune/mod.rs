@@ -1,7 +1,7 @@
-//! `mimid tune`: finds thresholds from recordings or from hours of background.
+//! `mimid tune`: finds thresholds from recordings, from marks, or from hours of background.
 //!
-//! This file has the command line, and writes the configuration. `by_truth` tunes by recordings whose sounds are known,
-//! `background` by recordings of background, and `live` by the peaks that a running daemon reports.
+//! This file has the command line, and writes the configuration. `by_truth` tunes by recordings whose sounds are known, `by_reviews` by the
+//! marks of kept events, `background` by recordings of background, and `live` by the peaks that a running daemon reports.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::{ConfigArg, Failure, ListeningArgs, exit};
 use crate::config::edit::{EditError, Original, Plan};
 
 mod background;
+mod by_reviews;
 mod by_truth;
 mod hear;
 mod live;
@@ -19,7 +20,7 @@ mod report;
 mod subjects;
 pub mod truth;
 
-/// Find thresholds from recordings, or from hours of ordinary background.
+/// Find thresholds from recordings, from marks, or from hours of ordinary background.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("by").required(true).multiple(false))]
 pub struct Args {
@@ -27,6 +28,15 @@ pub struct Args {
     /// track; may be given several times
     #[arg(long, value_name = "FILE", group = "by", requires = "files")]
     truth: Vec<PathBuf>,
+    /// The marks that people made of kept events say what is right: those of `mimid review`, and of the page
+    #[arg(long, group = "by", conflicts_with = "files")]
+    reviews: bool,
+    /// Only marks of events from this time on: 30d, 12h or 90m ago, 2026-11-29, 2026-11-29T18:30 [default: all]
+    #[arg(long, value_name = "TIME", requires = "reviews")]
+    since: Option<String>,
+    /// The store's file [default: of the service that runs this, of this user, then /var/lib/mimid/events.db]
+    #[arg(long, value_name = "PATH", requires = "reviews")]
+    store: Option<PathBuf>,
     /// The recordings are of ordinary background: every event in them is a false alarm
     #[arg(long, group = "by", requires = "files")]
     background: bool,
@@ -37,7 +47,7 @@ pub struct Args {
     /// The recordings, in any common format
     #[arg(value_name = "RECORDING")]
     files: Vec<PathBuf>,
-    /// The highest number of false alarms a day: with --truth, the best recall within it takes the place of the best F1; of
+    /// The highest number of false alarms a day: with --truth and --reviews, the best recall within it takes the place of the best F1; of
     /// background, it is that of all labels together, and 1 by default
     #[arg(long, value_name = "N", value_parser = positive)]
     false_alarms_per_day: Option<f64>,
@@ -46,7 +56,7 @@ pub struct Args {
     collar_ms: f64,
     /// The file that keeps the counts of the background, so that a later run goes on from them [default with --background-live:
     /// $XDG_STATE_HOME/mimid/background.json, or ~/.local/state/mimid/background.json]
-    #[arg(long, value_name = "FILE", conflicts_with = "truth")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["truth", "reviews"])]
     state: Option<PathBuf>,
     /// The daemon's socket
     #[arg(long, value_name = "PATH", requires = "background_live")]
@@ -132,5 +142,9 @@ fn length(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    if args.truth.is_empty() { background::run(args) } else { by_truth::run(args) }
+    match (args.reviews, args.truth.is_empty()) {
+        (true, _) => by_reviews::run(args),
+        (false, true) => background::run(args),
+        (false, false) => by_truth::run(args),
+    }
 }

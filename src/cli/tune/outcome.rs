@@ -194,7 +194,7 @@ fn gate_of(config: &Config, rule: &Rule) -> Option<Gate> {
 }
 
 /// A threshold rounded to three significant digits.
-fn rounded(threshold: f64) -> f64 {
+pub(super) fn rounded(threshold: f64) -> f64 {
     let scale = if threshold < 0.1 { 1e4 } else { 1e3 };
     (threshold * scale).round() / scale
 }

@@ -14,10 +14,12 @@ use jiff::tz::TimeZone;
 use super::api::Api;
 use super::events::pairs;
 use super::problem::Problem;
+use crate::publish::store::NO_STORE;
 use crate::publish::store::db::{DbError, Kind};
 use crate::publish::store::history::{By, Cursor, History, Order, Wanted, WantedOutcome};
+use crate::publish::store::marks::WantedMark;
 use crate::publish::store::moment::moment;
-use crate::publish::wire::{HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
+use crate::publish::wire::{EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
 
 /// The most requests that read the file at a time.
 pub const MAX_READERS: usize = 4;
@@ -58,6 +60,10 @@ fn asked(query: Option<&str>, now: Timestamp) -> Result<Asked, Problem> {
                 let confirmed = value.parse().map_err(|_| bad(&key, "true or false", &value))?;
                 asked.wanted.outcome = if confirmed { WantedOutcome::Confirmed } else { WantedOutcome::Any };
             }
+            "marked" => {
+                let found = WantedMark::NAMES.iter().find(|(name, _)| *name == value).map(|(_, marked)| *marked);
+                asked.wanted.marked = found.ok_or_else(|| bad(&key, "any, none, right, wrong or other", &value))?;
+            }
             "by" => {
                 let found = By::NAMES.iter().find(|(name, _)| *name == value).map(|(_, by)| *by);
                 asked.by.push(found.ok_or_else(|| bad(&key, "hour, day, weekday or label", &value))?);
@@ -70,7 +76,7 @@ fn asked(query: Option<&str>, now: Timestamp) -> Result<Asked, Problem> {
             "zone" => {}
             _ => {
                 let message = format!(
-                    "there is no parameter {key:?}; there are since, until, label, source, confirmed, by, zone, before, limit"
+                    "there is no parameter {key:?}; there are since, until, label, source, confirmed, marked, by, zone, before, limit"
                 );
                 return Err(Problem::bad_request(message));
             }
@@ -114,10 +120,19 @@ pub async fn history(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> 
 
 /// `GET /api/v1/history/{id}`
 pub async fn event(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<KeptEvent>, Problem> {
+    event_of(&api, &id).await.map(Json)
+}
+
+/// The event of this id, with its marks so far.
+pub async fn event_of(api: &Api, id: &str) -> Result<KeptEvent, Problem> {
     let none = || Problem::new(StatusCode::NOT_FOUND, "unknown_name", "the store has no event of this id");
     let id = id.parse().map_err(|_| none())?;
-    let found = read(&api, move |history| history.event_of(id)).await?;
-    found.as_ref().map(|kept| Json(KeptEvent::from(kept))).ok_or_else(none)
+    let found = read(api, move |history| {
+        let Some(kept) = history.event_of(id)? else { return Ok(None) };
+        let earlier_marks = history.earlier_marks(&kept)?.iter().map(EventMark::from).collect();
+        Ok(Some(KeptEvent { earlier_marks, ..KeptEvent::from(&kept) }))
+    });
+    found.await?.ok_or_else(none)
 }
 
 /// `GET /api/v1/history/gaps`
@@ -173,8 +188,7 @@ pub async fn read<T: Send + 'static>(
     ask: impl FnOnce(&History) -> Result<T, DbError> + Send + 'static,
 ) -> Result<T, Unread> {
     let Some(path) = path(api) else {
-        let message = "this daemon keeps no events; [store] enabled = true in its configuration turns that on";
-        return Err(Unread::Problem(Problem::new(StatusCode::NOT_FOUND, "no_store", message)));
+        return Err(Unread::Problem(Problem::new(StatusCode::NOT_FOUND, "no_store", NO_STORE)));
     };
     let busy =
         || Unread::Problem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many ask the store just now; ask again"));
@@ -206,7 +220,7 @@ mod tests {
     #[test]
     fn a_query_is_read() {
         let now = "2026-11-29T12:00:00Z".parse().unwrap();
-        let query = "label=Dog&source=a&source=b&since=7d&zone=Asia%2FTokyo&until=2026-11-29&confirmed=true&by=day&by=hour&before=12.-3&limit=7";
+        let query = "label=Dog&source=a&source=b&since=7d&zone=Asia%2FTokyo&until=2026-11-29&confirmed=true&marked=none&by=day&by=hour&before=12.-3&limit=7";
         let expected = Asked {
             wanted: Wanted {
                 from: Some("2026-11-22T12:00:00Z".parse().unwrap()),
@@ -214,6 +228,7 @@ mod tests {
                 labels: vec!["Dog".to_owned()],
                 sources: vec!["a".to_owned(), "b".to_owned()],
                 outcome: WantedOutcome::Confirmed,
+                marked: WantedMark::None,
             },
             by: vec![By::Day, By::Hour],
             zone: TimeZone::get("Asia/Tokyo").unwrap(),
@@ -225,6 +240,7 @@ mod tests {
             ("lable=Dog", "there is no parameter \"lable\""),
             ("since=yesterday", "since: \"yesterday\" is no time"),
             ("confirmed=1", "confirmed must be true or false"),
+            ("marked=good", "marked must be any, none, right, wrong or other"),
             ("by=month", "by must be hour, day, weekday or label"),
             ("before=12", "before must be the `next` of a page"),
             ("limit=1001", "limit must be a number from 1 to 1000"),

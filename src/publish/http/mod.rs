@@ -29,6 +29,7 @@ mod health;
 mod history;
 mod labels;
 mod live;
+mod marks;
 mod metrics;
 mod openapi;
 mod page;

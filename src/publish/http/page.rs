@@ -51,6 +51,7 @@ const FILES: &[PageFile] = files![
     "events.js" SCRIPT "events.js",
     "found.js" SCRIPT "found.js",
     "heat.js" SCRIPT "heat.js",
+    "marks.js" SCRIPT "marks.js",
     "memory.js" SCRIPT "memory.js",
     "meter.js" SCRIPT "meter.js",
     "notify.js" SCRIPT "notify.js",
@@ -182,7 +183,7 @@ mod tests {
         let text: String = FILES.iter().filter(|file| [HTML, SCRIPT].contains(&file.kind)).map(|file| file.text).collect();
         // Some keys are composed.
         let made = |key: &str| {
-            ["why_", "legend_", "choose_", "gap_"]
+            ["why_", "legend_", "choose_", "gap_", "mark_"]
                 .iter()
                 .any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")))
         };

@@ -67,10 +67,11 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(Refusal(code, message): Refusal) -> Self {
         let status = match code {
-            "unknown_label" => StatusCode::NOT_FOUND,
+            "unknown_label" | "unknown_name" | "no_store" => StatusCode::NOT_FOUND,
+            "conflict" => StatusCode::CONFLICT,
             "forbidden" => StatusCode::FORBIDDEN,
             "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
-            "busy" => StatusCode::SERVICE_UNAVAILABLE,
+            "busy" | "store_unwritable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, code, message)

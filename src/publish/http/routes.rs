@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, get, patch, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::api::{self, Api};
 use super::problem::Problem;
-use super::{events, guard, health, history, labels, live, metrics, openapi, page, recent, server};
+use super::{events, guard, health, history, labels, live, marks, metrics, openapi, page, recent, server};
 
 /// A path, its method as OpenAPI spells it, and its handler.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
@@ -34,6 +34,8 @@ pub fn closed() -> Vec<Route> {
         ("/api/v1/history", "get", get(history::history)),
         ("/api/v1/history/gaps", "get", get(history::gaps)),
         ("/api/v1/history/{id}", "get", get(history::event)),
+        ("/api/v1/history/{id}/mark", "post", post(marks::mark)),
+        ("/api/v1/history/{id}/mark", "delete", delete(marks::unmark)),
         ("/api/v1/counts", "get", get(recent::counts)),
         ("/api/v1/status", "get", get(api::status)),
         ("/api/v1/top", "get", get(api::top)),

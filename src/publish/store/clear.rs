@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::db::{Cell, Database, DbError};
+use super::marks;
 use super::rows::BUCKET_S;
 use crate::publish::settings::StoreConfig;
 
@@ -44,6 +45,7 @@ fn oldest_events(db: &Database, before: i64) -> Result<usize, DbError> {
     })?;
     for (key, onset, subjects) in &old {
         db.run("DELETE FROM events WHERE key=?", &[(*key).into()])?;
+        marks::clear(db, *key)?;
         for subject in subjects {
             let cells = [(*subject).into(), (*onset).into(), (*key).into()];
             db.run("DELETE FROM named WHERE subject=? AND onset=? AND key=?", &cells)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::db::{Cell, Database, DbError, Kind, Row};
+use super::marks::{self, KeptMark, WantedMark};
 use super::rows::{Directory, MADE_UP, Outcome, from_level_number, from_milliseconds, from_score_number, reason};
 use super::schema;
 use crate::event::{EndReason, SoundEvent, Subject};
@@ -29,6 +30,8 @@ pub struct Wanted {
     pub sources: Vec<String>,
     /// Which outcomes.
     pub outcome: WantedOutcome,
+    /// Which marks.
+    pub marked: WantedMark,
 }
 
 /// The events that are asked for, by whether they were borne out.
@@ -42,7 +45,7 @@ pub enum WantedOutcome {
 }
 
 impl Wanted {
-    /// Whether an event is one of those that are asked for.
+    /// Whether an event that has just ended, and has no mark yet, is one of those that are asked for.
     pub fn has(&self, event: &SoundEvent, reason: Option<EndReason>) -> bool {
         let is_called = |name: &String| {
             std::iter::once(&event.subject)
@@ -60,6 +63,7 @@ impl Wanted {
             && (self.labels.is_empty() || self.labels.iter().any(is_called))
             && is_of_source
             && (is_borne_out || self.outcome == WantedOutcome::Any)
+            && !self.marked.is_of_marked()
     }
 }
 
@@ -97,6 +101,8 @@ pub struct KeptEvent {
     pub seq: (u64, u64),
     /// How many updates it had.
     pub updates: u64,
+    /// The mark that a person has made; `None` where there is none.
+    pub mark: Option<KeptMark>,
 }
 
 /// What events are counted by.
@@ -174,7 +180,16 @@ struct Resolved {
 
 const EVENT: &str = "events.key, events.id, events.subject, events.source, events.session, events.onset, events.duration, \
      events.announced, events.confirmed, events.also, events.score, events.peak, events.threshold, events.level, \
-     events.onset_uncertainty, events.offset_uncertainty, events.reason, events.first_seq, events.updates, events.last_seq";
+     events.onset_uncertainty, events.offset_uncertainty, events.reason, events.first_seq, events.updates, events.last_seq, marks.mark, marks.other, marks.at";
+
+/// The condition on the mark, to be added to others.
+fn mark_condition(wanted: WantedMark) -> String {
+    match (wanted, wanted.number()) {
+        (WantedMark::None, _) => " AND marks.mark IS NULL".to_owned(),
+        (_, Some(number)) => format!(" AND marks.mark={number}"),
+        (_, None) => String::new(),
+    }
+}
 
 impl History {
     /// Opens the file.
@@ -247,21 +262,36 @@ impl History {
             more.into_iter().chain([from, until, onset, key, limit as i64]).map(Cell::from).collect()
         };
         let read = |row: &Row| self.event(row);
+        let (is_of_marked, mark) = (wanted.marked.is_of_marked(), mark_condition(wanted.marked));
         if labels.is_empty() {
             let confirmed = if is_confirmed { " AND confirmed IS NOT NULL AND reason IS NOT 1" } else { "" };
+            // Marks are few, so the events that have one are found from there.
+            let (of, key, from) = if is_of_marked {
+                ("marks", "event", "marks CROSS JOIN events ON events.key=marks.event")
+            } else {
+                ("events", "key", "events LEFT JOIN marks ON marks.event=events.key")
+            };
             // The plain bound on the onset lets the index begin at the place.
             let sql = format!(
-                "SELECT {EVENT} FROM events WHERE onset >= ? AND onset < ? AND (onset, key) {compare} (?, ?){sources}{confirmed} \
-                 ORDER BY onset {direction}, key {direction} LIMIT ?"
+                "SELECT {EVENT} FROM {from} WHERE {of}.onset >= ? AND {of}.onset < ? AND ({of}.onset, {of}.{key}) {compare} (?, ?)\
+                 {sources}{confirmed}{mark} ORDER BY {of}.onset {direction}, {of}.{key} {direction} LIMIT ?"
             );
             return self.db.rows(&sql, &cells(None), read);
         }
         let confirmed = if is_confirmed { format!(" AND outcome={}", Outcome::Confirmed as i64) } else { String::new() };
         let sources = sources.replace(" source", " named.source");
+        let (of, key, from) = if is_of_marked {
+            let from = "marks CROSS JOIN named ON named.subject=? AND named.onset=marks.onset AND named.key=marks.event \
+                        JOIN events ON events.key=marks.event WHERE true";
+            ("marks", "event", from)
+        } else {
+            let from =
+                "named JOIN events ON events.key=named.key LEFT JOIN marks ON marks.event=events.key WHERE named.subject=?";
+            ("named", "key", from)
+        };
         let sql = format!(
-            "SELECT {EVENT} FROM named JOIN events ON events.key=named.key WHERE named.subject=? AND named.onset >= ? AND named.onset < ? \
-             AND (named.onset, named.key) {compare} (?, ?){sources}{confirmed} \
-             ORDER BY named.onset {direction}, named.key {direction} LIMIT ?"
+            "SELECT {EVENT} FROM {from} AND {of}.onset >= ? AND {of}.onset < ? AND ({of}.onset, {of}.{key}) {compare} (?, ?)\
+             {sources}{confirmed}{mark} ORDER BY {of}.onset {direction}, {of}.{key} {direction} LIMIT ?"
         );
         let mut all = Vec::new();
         for label in labels {
@@ -278,8 +308,13 @@ impl History {
 
     /// The event with this id.
     pub fn event_of(&self, id: uuid::Uuid) -> Result<Option<KeptEvent>, DbError> {
-        let sql = format!("SELECT {EVENT} FROM events WHERE id=?");
+        let sql = format!("SELECT {EVENT} FROM events LEFT JOIN marks ON marks.event=events.key WHERE id=?");
         Ok(self.db.rows(&sql, &[Cell::Blob(id.as_bytes().to_vec())], |row| self.event(row))?.pop())
+    }
+
+    /// The marks that an event had before its present one, the oldest first.
+    pub fn earlier_marks(&self, event: &KeptEvent) -> Result<Vec<KeptMark>, DbError> {
+        marks::earlier(&self.db, &self.names, event.cursor.1)
     }
 
     /// The number of the newest line about an event; 0 where there is none.
@@ -295,7 +330,8 @@ impl History {
         }
         self.names = Directory::of(&self.db)?;
         let sql = format!(
-            "SELECT {EVENT} FROM lines JOIN events ON events.key=lines.event WHERE lines.seq > ? AND lines.seq <= ? AND lines.kind=2 \
+            "SELECT {EVENT} FROM lines JOIN events ON events.key=lines.event LEFT JOIN marks ON marks.event=events.key \
+             WHERE lines.seq > ? AND lines.seq <= ? AND lines.kind=2 \
              ORDER BY lines.seq"
         );
         let ended = self.db.rows(&sql, &[seq.into(), newest.into()], |row| self.event(row))?;
@@ -330,6 +366,7 @@ impl History {
             model,
             seq: (row.int(17).unsigned_abs(), row.int(19).unsigned_abs()),
             updates: row.int(18).unsigned_abs(),
+            mark: marks::mark_of(row, 20, &self.names),
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::db::{Cell, Database, DbError};
+use super::marks::{self, Mark, Unmarked};
 use super::rows::{BUCKET_S, Directory, LINE_COLUMNS, MADE_UP, Names, Outcome, level_number, line_report, nanoseconds};
 use super::rows::{reason_number, score_number};
 use super::{Circumstances, schema};
@@ -112,6 +113,17 @@ impl Keeper {
             self.load_open()?;
         }
         kept
+    }
+
+    /// Marks the event of this id, or takes its mark away.
+    pub fn mark(&mut self, id: Uuid, mark: Option<&Mark>) -> Result<(), Unmarked> {
+        let Self { db, names, .. } = self;
+        let marked = db.whole(|| Ok(marks::set(db, names, id, mark, Timestamp::now())));
+        // A name that the file does not have after all may not be remembered.
+        if !matches!(marked, Ok(Ok(()))) {
+            *names = Names::default();
+        }
+        marked?
     }
 
     /// Records that the last number is known exactly, because nobody is given another one.

@@ -1,8 +1,8 @@
 //! The store: every event with its whole life, and every report of health, in a file of this machine. It never keeps a sound.
 //!
 //! `writer` is the one thread that writes; `keep` turns reports into rows, `rows` has their form, `clear` takes the oldest away, and
-//! `schema` opens files of any version. `replay` gives lines again, and `history` answers questions; both read with connections of their
-//! own. `db` alone knows SQLite, and `place` where the file is.
+//! `schema` opens files of any version. `marks` has what people say of events. `replay` gives lines again, and `history` answers questions;
+//! both read with connections of their own. `db` alone knows SQLite, and `place` where the file is.
 //!
 //! Invariant: a client sees a report only after it is committed, so that a kill at any moment loses no line that anybody saw; unless the
 //! disk does not take it within [`PATIENCE`]. Then clients wait no longer, which is told, until the disk keeps up again.
@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
 
 use super::hub::Published;
 use super::settings::StoreConfig;
@@ -27,6 +28,7 @@ mod clear;
 pub(crate) mod db;
 pub(crate) mod history;
 mod keep;
+pub(crate) mod marks;
 pub(crate) mod moment;
 pub mod place;
 pub(in crate::publish) mod replay;
@@ -34,9 +36,13 @@ mod rows;
 mod schema;
 mod writer;
 
+use db::{DbError, Kind};
 use keep::Numbers;
+use marks::{Mark, Unmarked};
 use writer::Writer;
 
+/// Why there is no answer where nothing is kept.
+pub const NO_STORE: &str = "this daemon keeps no events; [store] enabled = true in its configuration turns that on";
 /// The longest time that a report waits for the disk before clients get it.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long clients do not wait for the disk after it took longer than that.
@@ -45,6 +51,8 @@ const IMPATIENT: Duration = Duration::from_secs(10);
 const TOLD: Duration = Duration::from_millis(500);
 /// The most reports that wait for the disk. Those beyond are not kept, and counted.
 const QUEUE: u64 = 8_192;
+/// The longest time that a mark waits for the disk.
+const MARKING: Duration = Duration::from_secs(10);
 /// The longest time that the start waits for the file, because the numbers go on from it.
 const OPENING: Duration = Duration::from_secs(2);
 
@@ -67,6 +75,8 @@ enum Order {
     Keep(Vec<Arc<Published>>),
     /// Another model is in force from this number on.
     Model(ModelInfo, u64),
+    /// Mark the event of this id, or take its mark away.
+    Mark(Uuid, Option<Mark>, oneshot::Sender<Result<(), Unmarked>>),
     /// Keep what waits, and end; this was the last number.
     End(u64, Sender<()>),
 }
@@ -160,6 +170,17 @@ impl Store {
     /// Records that another model is in force from a number on.
     pub fn change(&self, model: &ModelInfo, first: u64) {
         let _ = self.orders.try_send(Order::Model(model.clone(), first));
+    }
+
+    /// Has the event of this id marked, or its mark taken away, and waits for it.
+    pub async fn mark(&self, id: Uuid, mark: Option<Mark>) -> Result<(), Unmarked> {
+        let slow = || Unmarked::Db(DbError::new(Kind::Busy, writer::SLOW));
+        let (done, is_done) = oneshot::channel();
+        self.orders.try_send(Order::Mark(id, mark, done)).map_err(|_| slow())?;
+        match tokio::time::timeout(MARKING, is_done).await {
+            Ok(Ok(marked)) => marked,
+            Ok(Err(_)) | Err(_) => Err(slow()),
+        }
     }
 
     /// Has what waits kept, of which the last has this number, and waits for it until the deadline.

@@ -8,7 +8,7 @@ use super::db::{Database, DbError, Kind};
 const CHECKED_BYTES: u64 = 64 << 20;
 
 /// What brings a file from each version to the next. The number of steps is the version that this program writes.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
     // `lines` and `health`, from which lines are made again, have nanoseconds.
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -37,6 +37,11 @@ const STEPS: [&str; 2] = [
     // Version 2: the last moment at which a daemon is known to have run.
     "ALTER TABLE sessions ADD COLUMN alive INTEGER;
      CREATE INDEX health_by_time ON health(at);",
+    // Version 3: the marks of events, and those that newer ones have replaced.
+    "CREATE TABLE marks(event INTEGER PRIMARY KEY, onset INTEGER NOT NULL, at INTEGER NOT NULL, mark INTEGER NOT NULL, other INTEGER);
+     CREATE INDEX marks_by_onset ON marks(onset);
+     CREATE TABLE earlier_marks(number INTEGER PRIMARY KEY, event INTEGER NOT NULL, at INTEGER NOT NULL, mark INTEGER NOT NULL, other INTEGER);
+     CREATE INDEX earlier_marks_by_event ON earlier_marks(event);",
 ];
 
 /// The version of the files that this program writes.

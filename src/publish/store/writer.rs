@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::clear::clear;
 use super::db::{Database, DbError, Kind};
 use super::keep::{Keeper, Numbers};
+use super::marks::Unmarked;
 use super::{Circumstances, Order, TOLD, schema};
 use crate::publish::hub::Published;
 use crate::publish::settings::StoreConfig;
@@ -148,6 +149,17 @@ impl Writer {
                 {
                     self.fail(&error);
                 }
+            }
+            Order::Mark(id, mark, done) => {
+                // The event may be among those that wait.
+                self.write();
+                let marked = match &mut self.keeper {
+                    Some(keeper) => keeper.mark(id, mark.as_ref()),
+                    None => Err(Unmarked::Db(DbError::new(Kind::NotOpened, "the file cannot be opened just now"))),
+                };
+                self.commits += 1;
+                // Nobody may wait any more.
+                let _ = done.send(marked);
             }
             Order::End(last, done) => {
                 self.write();

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::wire_event;
-use super::{Event, time};
+use super::{Event, MarkKind, time};
 use crate::publish::store::history::gaps::Gap;
 use crate::publish::store::history::{self, By, Groups, Key, Tally};
+use crate::publish::store::marks::{KeptMark, Mark};
 
 /// An event as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,35 @@ pub struct KeptEvent {
     pub last_seq: u64,
     /// How many updates it had.
     pub updates: u64,
+    /// What a person says of it; null where nobody has.
+    #[serde(default)]
+    pub mark: Option<EventMark>,
+    /// The marks that it had before, the oldest first; only in the answer about one event, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_marks: Vec<EventMark>,
+}
+
+/// What a person says of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventMark {
+    /// `right`, `wrong`, or `other` for another sound.
+    pub mark: MarkKind,
+    /// The display name of the other sound; null where it is none.
+    pub label: Option<String>,
+    /// When it was marked.
+    #[schemars(extend("format" = "date-time"))]
+    pub at: String,
+}
+
+impl From<&KeptMark> for EventMark {
+    fn from(KeptMark { mark, at }: &KeptMark) -> Self {
+        let (mark, label) = match mark {
+            Mark::Right => (MarkKind::Right, None),
+            Mark::Wrong => (MarkKind::Wrong, None),
+            Mark::Other(subject) => (MarkKind::Other, Some(subject.name.clone())),
+        };
+        Self { mark, label, at: time(*at) }
+    }
 }
 
 /// Events, and the place from which to ask for more.
@@ -121,6 +151,8 @@ impl From<&history::KeptEvent> for KeptEvent {
             first_seq: kept.seq.0,
             last_seq: kept.seq.1,
             updates: kept.updates,
+            mark: kept.mark.as_ref().map(EventMark::from),
+            earlier_marks: Vec::new(),
         }
     }
 }

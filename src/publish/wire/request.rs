@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::MarkKind;
 use crate::text::nearest;
 
 /// The most entries in a list of a filter: more than there are labels, and few enough to be searched for each event.
 const MAX_ENTRIES: usize = 1_024;
 
 /// Each request with its fields.
-const OPS: [(&str, &[&str]); 9] = [
+const OPS: [(&str, &[&str]); 10] = [
     ("subscribe", &["labels", "sources", "types", "min_score", "confirmed", "since", "instance"]),
     ("status", &[]),
     ("top", &["k"]),
@@ -24,6 +25,7 @@ const OPS: [(&str, &[&str]); 9] = [
     ("pause", &["seconds"]),
     ("resume", &[]),
     ("test", &["label"]),
+    ("mark", &["id", "mark", "label"]),
 ];
 
 /// A line that a client sends.
@@ -109,6 +111,16 @@ pub enum Request {
     Test {
         /// The name, slug or id of a label or a group.
         label: String,
+    },
+    /// Says what an event of the store was, or takes that back.
+    Mark {
+        /// The event's id.
+        id: String,
+        /// What it was.
+        mark: MarkKind,
+        /// The name, slug or id of the label that an `other` sound has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
     },
 }
 
@@ -230,7 +242,8 @@ impl Request {
             "reload" => Request::Reload {},
             "pause" => Request::Pause { seconds: fields.take("seconds", "a number of seconds")? },
             "resume" => Request::Resume {},
-            _ => Request::Test { label: fields.label(op)? },
+            "test" => Request::Test { label: fields.label(op)? },
+            _ => fields.mark(op)?,
         })
     }
 }
@@ -253,6 +266,23 @@ impl Fields {
     fn label(&mut self, op: &'static str) -> Result<String, BadRequest> {
         let expected = "the name of a label or a group";
         self.take("label", expected)?.ok_or(BadRequest::NoField { op, field: "label", expected })
+    }
+
+    fn mark(&mut self, op: &'static str) -> Result<Request, BadRequest> {
+        let (id, mark) = ("the id of an event", "right, wrong, other or none");
+        let none = |field, expected| BadRequest::NoField { op, field, expected };
+        let id = self.take("id", id)?.ok_or(none("id", id))?;
+        let mark = self.take("mark", mark)?.ok_or(none("mark", mark))?;
+        let other = "the name of the label that it was";
+        let label: Option<String> = self.take("label", other)?;
+        match (mark, &label) {
+            (MarkKind::Other, None) => Err(none("label", other)),
+            (MarkKind::Right | MarkKind::Wrong | MarkKind::None, Some(label)) => {
+                let (expected, actual) = ("left out but where mark is \"other\"", excerpt(&Value::from(&**label)));
+                Err(BadRequest::WrongType { field: "label", expected, actual })
+            }
+            _ => Ok(Request::Mark { id, mark, label }),
+        }
     }
 
     fn list(&mut self, field: &'static str) -> Result<Vec<String>, BadRequest> {
@@ -313,8 +343,9 @@ mod tests {
         let test = Request::Test { label: "Dog".into() };
         let set = Request::Set { label: "Dog".into(), threshold: Some(0.25), start_threshold: None, release: Some(0.0) };
         let peaks = Request::Peaks { since: Some(7), floor: 0.01 };
+        let mark = Request::Mark { id: "019".into(), mark: MarkKind::Other, label: Some("Dog".into()) };
         let [status, top, reload] = [Request::Status {}, Request::Top { k: 3 }, Request::Reload {}];
-        let all = [subscribe, status, top, set, peaks, reload, pause, Request::Resume {}, test];
+        let all = [subscribe, status, top, set, peaks, reload, pause, Request::Resume {}, test, mark];
         assert_eq!(all.len(), OPS.len());
         for request in all {
             assert_eq!(Request::parse(serde_json::to_string(&request).unwrap().as_bytes()), Ok(request));
@@ -328,10 +359,10 @@ mod tests {
             (r#"[1]"#, r#"the request is not a JSON object such as {"op":"status"}"#),
             (
                 r#"{"labels":[]}"#,
-                r#"the request has no "op"; there are subscribe, status, top, set, peaks, reload, pause, resume, test"#,
+                r#"the request has no "op"; there are subscribe, status, top, set, peaks, reload, pause, resume, test, mark"#,
             ),
             (r#"{"op":"subscrbe"}"#, r#"there is no op "subscrbe"; did you mean "subscribe"?"#),
-            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, set, peaks, reload, pause, resume, test"),
+            (r#"{"op":7}"#, "there is no op 7; there are subscribe, status, top, set, peaks, reload, pause, resume, test, mark"),
             (r#"{"op":"subscribe","lables":[]}"#, r#"subscribe has no field "lables"; did you mean "labels"?"#),
             (r#"{"op":"status","x":1}"#, r#"status has no field "x"; it takes none"#),
             (r#"{"op":"subscribe","labels":"Dog"}"#, r#"labels must be a list of names, but it is "Dog""#),
@@ -339,6 +370,13 @@ mod tests {
             (r#"{"op":"subscribe","since":-1}"#, "since must be a whole number, but it is -1"),
             (r#"{"op":"subscribe","min_score":"high"}"#, r#"min_score must be a number from 0 to 1, but it is "high""#),
             (r#"{"op":"set","label":"Dog"}"#, r#"set needs the field "threshold": a number from 0 to 1"#),
+            (r#"{"op":"mark","id":"019"}"#, r#"mark needs the field "mark": right, wrong, other or none"#),
+            (r#"{"op":"mark","id":"019","mark":"good"}"#, r#"mark must be right, wrong, other or none, but it is "good""#),
+            (r#"{"op":"mark","id":"019","mark":"other"}"#, r#"mark needs the field "label": the name of the label that it was"#),
+            (
+                r#"{"op":"mark","id":"019","mark":"right","label":"Dog"}"#,
+                r#"label must be left out but where mark is "other", but it is "Dog""#,
+            ),
             (r#"{"op":"test"}"#, r#"test needs the field "label": the name of a label or a group"#),
         ] {
             assert_eq!(refused(line), sentence, "{line}");

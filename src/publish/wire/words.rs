@@ -50,6 +50,20 @@ pub enum PauseReason {
     Other(String),
 }
 
+/// What a person says of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// It was what it was reported as.
+    Right,
+    /// It was none of it.
+    Wrong,
+    /// It was another sound.
+    Other,
+    /// Nothing: the mark that it has is taken away.
+    None,
+}
+
 /// The state of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +174,13 @@ macro_rules! words {
 }
 
 words!(EndReason, PauseReason, SourceState, SinkState, Why, PeakKind);
+
+impl fmt::Display for MarkKind {
+    /// Writes the word as the protocol spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
 
 impl From<event::EndReason> for EndReason {
     fn from(reason: event::EndReason) -> Self {

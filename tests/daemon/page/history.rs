@@ -130,3 +130,53 @@ fn without_a_store_it_says_so() {
     browser.open(&format!("{}history", served.url()));
     browser.wait_for("document.getElementById('notice').textContent.includes('[store] enabled = true')");
 }
+
+#[test]
+fn an_event_is_marked_by_keyboard_and_the_choice_of_another_sound_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::playing(&voice_and_silence(folder.path()), &kept(folder.path()));
+    keep_one(&served, "Speech");
+    served.daemon.connect().ask(r#"{"op":"pause"}"#, "done");
+    let browser = Browser::start("en-US", &[]);
+    open_history(&served, &browser, "");
+    browser.wait_for("document.querySelectorAll('#found-rows .review').length > 0");
+    let pressed =
+        |kind: &str| format!("document.querySelector('#found-rows li [data-mark={kind}]').getAttribute('aria-pressed')");
+    assert_eq!(browser.value(&pressed("right")), json!("false"));
+    browser.value("document.querySelector('#found-rows li [data-mark=right]').focus()");
+    browser.press(Key::Enter, 1);
+    browser.wait_for(&format!("{} === 'true'", pressed("right")));
+    // The focus stays where it was, and what changed is announced.
+    assert_eq!(browser.value("document.activeElement.dataset.mark"), json!("right"));
+    browser.wait_for("document.getElementById('marked').textContent.endsWith(': Right')");
+    // Pressed again it is taken away.
+    browser.press(Key::Enter, 1);
+    browser.wait_for(&format!("{} === 'false'", pressed("right")));
+    browser.value("document.querySelector('#found-rows li [data-mark=other]').focus()");
+    browser.press(Key::Enter, 1);
+    browser.wait_for(
+        "document.activeElement.matches('#found-rows form.what input') && document.activeElement.list.options.length > 500",
+    );
+    assert_eq!(
+        browser.value("document.querySelector('#found-rows li [data-mark=other]').getAttribute('aria-expanded')"),
+        json!("true")
+    );
+    browser.type_into("#found-rows form.what:not([hidden]) input", "telephone\n");
+    browser.wait_for("document.querySelector('#found-rows li .detail').textContent.includes('was Telephone')");
+    browser.wait_for(&format!("{} === 'true'", pressed("other")));
+    // A name that no label has is refused in a sentence.
+    browser.value("document.querySelector('#found-rows li [data-mark=other]').click()");
+    browser.value("document.querySelector('#found-rows form.what:not([hidden]) input').value = ''");
+    browser.type_into("#found-rows form.what:not([hidden]) input", "telefone\n");
+    browser.wait_for("document.getElementById('notice').textContent.includes('did you mean')");
+    browser.value("document.querySelector('#found-rows form.what:not([hidden]) input').focus()");
+    browser.press(Key::Escape, 1);
+    browser.wait_for("document.querySelector('#found-rows form.what:not([hidden])') === null");
+    // What is marked is found by it.
+    browser.value("(() => { const select = document.getElementById('marked-only'); select.value = 'other'; select.dispatchEvent(new Event('change')); })()");
+    browser.wait_for("document.querySelectorAll('#found-rows li').length === 1");
+    for width in [360, 1_280] {
+        browser.resize(width, 800);
+        assert_eq!(browser.value(CUT_OFF), json!([]), "{width}");
+    }
+}

@@ -1,6 +1,8 @@
 // The list of the events that the history shows, the newest first. Each has a permanent link.
 
 import { byId, el, say } from "./dom.js";
+import { announce, markText, marksOf } from "./marks.js";
+import { known } from "./past.js";
 import { duration, level, nameOf, number, score, spoken, t } from "./words.js";
 
 const PAGE = 100;
@@ -10,6 +12,7 @@ let next = null;
 let shown = [];
 let asked = 0;
 let chosen = null;
+let trouble = () => {};
 
 /** The address of an event on this page. */
 export const linkTo = (id) => `#event=${id}`;
@@ -19,6 +22,7 @@ const when = (at) => new Date(at).toLocaleString(spoken(), { month: "short", day
 function row(event) {
   const also = event.also.length > 0 ? [t("event_also", { labels: event.also.map(nameOf).join(t("comma")) })] : [];
   const facts = [event.source, t("event_peak", { score: score(event.peak_score) }), `${level(event.level_dbfs)} dBFS`, ...also];
+  if (event.mark) facts.push(markText(event));
   const lasted = event.isTakenBack ? t("event_withdrawn") : duration(event.until - event.from);
   return el(
     "li",
@@ -27,12 +31,31 @@ function row(event) {
     el("a", { class: "name", href: linkTo(event.id) }, nameOf(event.label)),
     el("span", { class: "lasted" }, lasted),
     el("span", { class: "detail" }, facts.join(" · ")),
+    // What goes on, or was never heard, is neither right nor wrong yet.
+    event.offset === null || event.source === "test" ? null : marksOf(event, marked, (error) => trouble(error)),
   );
 }
 
+/** Shows an event as it is marked now, and leaves the focus where it was. */
+function marked(id, event, kind) {
+  shown = shown.map((one) => (one.id === id ? known(event) : one));
+  list.querySelector(`[data-id="${id}"]`)?.replaceWith(row(known(event)));
+  list.querySelector(`[data-id="${id}"] [data-mark="${kind}"]`)?.focus();
+  announce(event);
+}
+
+/** Calls `told` with what goes wrong where an event is marked. */
+export const onTrouble = (told) => (trouble = told);
+
 /** Writes all texts in the language in use. */
 export function speak() {
-  list.replaceChildren(...shown.map(row));
+  // An answer that is being typed is not taken away, and neither is the focus.
+  if (list.querySelector("form:not([hidden])") === null) {
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    const [id, mark] = [focused?.closest("li").dataset.id, focused?.dataset.mark];
+    list.replaceChildren(...shown.map(row));
+    if (focused !== null) list.querySelector(`[data-id="${id}"] ${mark === undefined ? ".name" : `[data-mark="${mark}"]`}`)?.focus();
+  }
   byId("found-none").hidden = shown.length > 0;
   byId("more").hidden = next === null;
   say(byId("found-count"), shown.length === 0 ? "" : next === null ? number(shown.length) : t("found_first", { count: number(shown.length) }));
@@ -69,14 +92,21 @@ function cell(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-const COLUMNS = ["onset", "offset", "label", "also", "source", "score", "peak_score", "threshold", "level_dbfs", "confirmed_at", "reason", "node", "model", "id"];
+const COLUMNS = ["onset", "offset", "label", "also", "source", "score", "peak_score", "threshold", "level_dbfs", "confirmed_at", "reason", "node", "model", "id", "mark", "mark_label"];
+
+/** The value of an event in a column. */
+function value(event, column) {
+  if (column === "also") return event.also.join("; ");
+  if (column === "mark") return event.mark?.mark;
+  return column === "mark_label" ? event.mark?.label : event[column];
+}
 
 /** Saves all events of a stretch as a CSV file. */
 export async function exportCsv(past, { from, until }) {
   const lines = [COLUMNS.join(",")];
   for (let before = null; ; ) {
     const page = await past.page({ since: new Date(from).toISOString(), until: new Date(until).toISOString(), limit: 1_000, ...(before === null ? {} : { before }) });
-    for (const event of page.events) lines.push(COLUMNS.map((column) => cell(column === "also" ? event.also.join("; ") : event[column])).join(","));
+    for (const event of page.events) lines.push(COLUMNS.map((column) => cell(value(event, column))).join(","));
     before = page.next;
     if (before === null) break;
   }

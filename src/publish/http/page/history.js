@@ -2,7 +2,7 @@
 
 import { Refused, ask } from "./api.js";
 import { byId, el, say } from "./dom.js";
-import { choose, exportCsv, renewFound, speak as speakFound } from "./found.js";
+import { choose, exportCsv, onTrouble, renewFound, speak as speakFound } from "./found.js";
 import { drawHeat, renewHeat, renewWeeks } from "./heat.js";
 import { Past } from "./past.js";
 import { read } from "./seek.js";
@@ -88,6 +88,7 @@ function keepPlace() {
   if (byId("sought").value.trim() !== "") place.set("seek", byId("sought").value.trim());
   if (past.filter.source !== "") place.set("source", past.filter.source);
   if (past.filter.confirmed) place.set("confirmed", "true");
+  if (past.filter.marked) place.set("marked", past.filter.marked);
   if (timeline.chosen !== null) place.set("event", timeline.chosen);
   history.replaceState(null, "", `#${place}`);
 }
@@ -97,6 +98,7 @@ async function followPlace() {
   const place = new URLSearchParams(location.hash.slice(1));
   byId("sought").value = place.get("seek") ?? byId("sought").value;
   byId("confirmed").checked = place.get("confirmed") === "true" || byId("confirmed").checked;
+  byId("marked-only").value = place.get("marked") ?? byId("marked-only").value;
   const source = place.get("source");
   if (source !== null) byId("source").value = source;
   timeline.chosen = place.get("event");
@@ -118,7 +120,7 @@ function seek(isMoved = true) {
   const said = read(byId("sought").value, labels);
   const found = said.labels.slice(0, MOST_LABELS);
   // A name that the store does not have finds nothing.
-  past.ask({ labels: said.name !== "" && found.length === 0 ? [said.name] : found, source: byId("source").value, confirmed: byId("confirmed").checked });
+  past.ask({ labels: said.name !== "" && found.length === 0 ? [said.name] : found, source: byId("source").value, confirmed: byId("confirmed").checked, marked: byId("marked-only").value });
   timeline.lanes = [];
   if (!isMoved) return;
   const [from, until] = [said.from ?? timeline.from, said.until ?? (said.from === null ? timeline.until : Date.now())];
@@ -239,6 +241,8 @@ function wire() {
   byId("export").addEventListener("click", () => exportCsv(past, { from: timeline.from, until: timeline.until }).catch(trouble));
   past.addEventListener("loaded", () => fill(!isHeld));
   past.addEventListener("failed", ({ detail }) => trouble(detail));
+  onTrouble(trouble);
+  byId("marked-only").addEventListener("change", () => seek());
   window.addEventListener("hashchange", followPlace);
   new ResizeObserver(() => fill(true)).observe(canvas);
   window.addEventListener("resize", drawHeat);

@@ -158,6 +158,7 @@ export class Past extends EventTarget {
     labels.forEach((label) => query.append("label", label));
     if (this.filter.source !== "") query.set("source", this.filter.source);
     if (this.filter.confirmed) query.set("confirmed", "true");
+    if (this.filter.marked) query.set("marked", this.filter.marked);
     return `/api/v1/history?${query}`;
   }
 

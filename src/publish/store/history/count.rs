@@ -5,11 +5,15 @@ use std::collections::HashSet;
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 
-use super::{By, Groups, HalfHour, History, Key, Resolved, Tally, Wanted};
+use super::{By, Groups, HalfHour, History, KeptEvent, Key, Order, Resolved, Tally, Wanted};
+use crate::event::EndReason;
 use crate::publish::store::db::DbError;
+use crate::publish::store::marks::WantedMark;
 use crate::publish::store::rows::{BUCKET_S, Directory, Outcome, from_milliseconds};
 
 const BUCKET_MS: i64 = BUCKET_S * 1_000;
+/// The events that are read at a time where they are counted by their marks.
+const PAGE: usize = 1_000;
 
 impl History {
     /// The events from a half hour on.
@@ -23,9 +27,25 @@ impl History {
 
     /// The numbers of events by these values, with days and hours as clocks show them in `zone`.
     pub fn count(&self, wanted: &Wanted, by: &[By], zone: &TimeZone) -> Result<Groups, DbError> {
+        if wanted.marked == WantedMark::None {
+            // Marks are few: what has none is all but those.
+            let with = |marked| self.count(&Wanted { marked, ..wanted.clone() }, by, zone);
+            let mut groups = with(WantedMark::Any)?;
+            for (key, marked) in with(WantedMark::Marked)? {
+                if let Some(all) = groups.get_mut(&key) {
+                    *all = all.without(marked);
+                }
+            }
+            groups.retain(|_, tally| tally.events > 0);
+            return Ok(groups);
+        }
         let resolved = self.resolve(wanted)?;
         let mut counter =
             Counter { by, zone, names: &self.names, is_confirmed: resolved.is_confirmed, at: None, groups: Groups::new() };
+        if wanted.marked.is_of_marked() {
+            self.count_by_marks(wanted, &mut counter)?;
+            return Ok(counter.groups);
+        }
         if !resolved.labels.is_empty() {
             self.count_named(&resolved, &mut counter)?;
             return Ok(counter.groups);
@@ -49,6 +69,22 @@ impl History {
         })?;
         self.count_events(&resolved, last * BUCKET_MS, resolved.until, &mut counter)?;
         Ok(counter.groups)
+    }
+
+    /// Counts events by their marks, which have no numbers that are kept.
+    fn count_by_marks(&self, wanted: &Wanted, counter: &mut Counter) -> Result<(), DbError> {
+        let mut after = None;
+        loop {
+            let page = self.page(wanted, Order::Oldest, after, PAGE)?;
+            for KeptEvent { event, reason, .. } in &page {
+                let tally = Tally::one(event.is_confirmed, *reason == Some(EndReason::Unconfirmed));
+                counter.add_named(event.onset.as_millisecond(), &event.subject.name, tally);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.cursor),
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Counts events one by one.
@@ -95,6 +131,14 @@ impl Tally {
         let is_confirmed = is_confirmed && !is_unconfirmed;
         Self { events: 1, confirmed: u64::from(is_confirmed), unconfirmed: u64::from(is_unconfirmed) }
     }
+
+    fn without(self, part: Self) -> Self {
+        Self {
+            events: self.events.saturating_sub(part.events),
+            confirmed: self.confirmed.saturating_sub(part.confirmed),
+            unconfirmed: self.unconfirmed.saturating_sub(part.unconfirmed),
+        }
+    }
 }
 
 /// Sums events up by their values.
@@ -110,6 +154,13 @@ struct Counter<'a> {
 
 impl Counter<'_> {
     fn add(&mut self, onset: i64, subject: i64, tally: Tally) {
+        // All share the directory, so that the name is only copied where it is a value.
+        let names = self.names;
+        let subject = names.subjects.get(&subject).map_or("", |subject| &*subject.name);
+        self.add_named(onset, subject, tally);
+    }
+
+    fn add_named(&mut self, onset: i64, name: &str, tally: Tally) {
         let tally = if self.is_confirmed { Tally { events: tally.confirmed, unconfirmed: 0, ..tally } } else { tally };
         if tally.events == 0 {
             return;
@@ -124,7 +175,7 @@ impl Counter<'_> {
             By::Hour => Key::Number(local.hour()),
             By::Day => Key::Text(local.date().to_string()),
             By::Weekday => Key::Number(local.weekday().to_monday_one_offset()),
-            By::Label => Key::Text(self.names.subject(subject).name.clone()),
+            By::Label => Key::Text(name.to_owned()),
         };
         let sum = self.groups.entry(self.by.iter().map(key).collect()).or_default();
         sum.events += tally.events;
