@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::analysis::query::Query;
 use crate::detect::rule::Thresholds;
-use crate::event::Subject;
+use crate::event::{Report, Subject};
 
 /// A request to the pipeline, with the channel for its answer.
 #[derive(Debug)]
@@ -59,6 +59,11 @@ pub enum Control {
     Resume {
         /// Says that it is done.
         reply: oneshot::Sender<()>,
+    },
+    /// Publish a report that the publishing stage has made.
+    Publish {
+        /// The report.
+        report: Report,
     },
     /// Publish a made-up event of this label, so that a user can see an automation work.
     Test {

@@ -8,6 +8,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+mod summary;
+
+pub use summary::{Heard, Summary, Unheard};
+
 /// The name under which an event is reported: a label of the model, or a group of labels from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
@@ -219,6 +223,8 @@ pub enum Report {
         /// The faults, one sentence each, with line numbers.
         faults: Vec<String>,
     },
+    /// What was heard in the last day.
+    Summary(Arc<Summary>),
 }
 
 impl Report {
@@ -236,7 +242,8 @@ impl Report {
             | Report::Paused(_)
             | Report::Resumed { .. }
             | Report::ConfigReloaded { .. }
-            | Report::ConfigRejected { .. } => None,
+            | Report::ConfigRejected { .. }
+            | Report::Summary(_) => None,
         }
     }
 }

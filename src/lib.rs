@@ -56,6 +56,7 @@
 //! | sink | MQTT, HTTP or the hooks: a subscriber of the hub inside the daemon |
 //! | hook, run | a hook of the configuration has a program or a server told of some reports; a run is one such telling, with all its tries |
 //! | store | the file with every event and report of health; never with a sound |
+//! | summary | the report of what was heard in a day, beside the four weeks before |
 //! | mark | what a person says of an event in the store: right, wrong, or another sound |
 //!
 //! # The threads

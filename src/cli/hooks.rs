@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ConfigArg, Failure, exit, load};
 use crate::config::Loaded;
 use crate::config::print::hook_names;
-use crate::event::{EndReason, Report, SoundEvent, Subject};
+use crate::event::{EndReason, Report, SoundEvent, Subject, Summary};
 use crate::limits;
+use crate::publish::filter::SUMMARY_TYPE;
 use crate::publish::hooks::queue::Tried;
 use crate::publish::hooks::run::{Doing, Runner};
 use crate::publish::settings::{HookAct, HookConfig, HookWhen, HooksConfig};
@@ -121,6 +122,11 @@ fn try_it(hook: &HookConfig, node: &str, label: Option<&str>, loaded: &Loaded) -
 /// A report of the kind that the hook is told of.
 fn made_up(hook: &HookConfig, label: Option<&str>, loaded: &Loaded) -> Result<Line, Failure> {
     let (now, labels) = (Timestamp::now(), &loaded.model.labels);
+    if let (None, [], [kind], false) = (label, hook.on.labels.as_slice(), hook.on.types.as_slice(), hook.on.is_every_event)
+        && kind == SUMMARY_TYPE
+    {
+        return Ok(Line::report(0, now, &Report::Summary(Summary { from: now, until: now, ..Summary::default() }.into())));
+    }
     if let (None, [], [_, ..], false) = (label, hook.on.labels.as_slice(), hook.on.types.as_slice(), hook.on.is_every_event) {
         return Ok(Line::report(0, now, &Report::SourceLost { source: "test".into(), reason: "this is a test".to_owned() }));
     }

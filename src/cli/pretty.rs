@@ -34,6 +34,7 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
             (ts, paint(style, "33", &format!("{source} has been digitally silent for {seconds} s")))
         }
         Body::SourceGap { source, gap_ms } => (ts, paint(style, "33", &gap(source, *gap_ms))),
+        Body::Summary(summary) => (ts, visible(&summary.sentence())),
         Body::ClockStepped { by_ms } => (ts, paint(style, "33", &clock_stepped(*by_ms))),
         Body::Paused { reason, until } => {
             let now = ts.parse().unwrap_or_default();

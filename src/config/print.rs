@@ -7,7 +7,7 @@ use crate::capture::source::{Channel, Coding, Input, Protocol, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{Entities, MqttVersion, SinksConfig, StoreConfig};
+use crate::publish::settings::{Entities, MqttVersion, SinksConfig, StoreConfig, SummaryConfig};
 use crate::text::without_passwords;
 
 mod hooks;
@@ -101,6 +101,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
     write_store(config.store.as_ref(), out)?;
+    if let Some(SummaryConfig { at }) = &config.sinks.summary {
+        writeln!(out, "\n[summary]\nat = \"{:02}:{:02}\"", at.hour(), at.minute())?;
+    }
     write_sinks(&config.sinks, config.keep_thresholds, out)?;
     hooks::write(config.sinks.hooks.as_ref(), out)?;
     let level = name_of(config.log.level, &LogLevel::NAMES);

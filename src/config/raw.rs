@@ -78,9 +78,11 @@ macro_rules! section {
 mod hooks;
 mod sinks;
 mod store;
+mod summary;
 pub use hooks::{MAX_AT_ONCE, MAX_HOOK_QUEUE, MAX_RETRIES, MAX_TIMEOUT_S, RawHook};
 pub use sinks::{RawHttp, RawMqtt, RawSinks};
 pub use store::{MAX_KEEP_DAYS, MAX_STORE_MB, MIN_STORE_MB, RawStore};
+pub use summary::RawSummary;
 
 section! {
     /// `[socket]`
@@ -382,6 +384,8 @@ pub struct Raw {
     pub privacy: RawPrivacy,
     /// The store: what was heard is kept on this machine, never as sound.
     pub store: RawStore,
+    /// The summary: what was heard in a day is told once a day.
+    pub summary: RawSummary,
     /// The sinks, which events are sent to beside the socket. Each is off until its one required key is set.
     pub sinks: RawSinks,
     /// The hooks: one `[[hooks]]` for each program or server that is told of events.
@@ -400,7 +404,7 @@ pub struct Raw {
 }
 
 /// The names of the sections of a file, from which the nearest to a wrong name is suggested.
-pub(crate) const SECTIONS: [&str; 14] = [
+pub(crate) const SECTIONS: [&str; 15] = [
     "socket",
     "model",
     "detection",
@@ -411,6 +415,7 @@ pub(crate) const SECTIONS: [&str; 14] = [
     "report",
     "privacy",
     "store",
+    "summary",
     "sinks",
     "hooks",
     "reload",

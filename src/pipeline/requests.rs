@@ -45,6 +45,8 @@ impl Daemon {
                 self.keep_quiet();
                 let _ = reply.send(());
             }
+            // A queue that is full is told by what is dropped.
+            Control::Publish { report } => drop(self.reports.try_send(report)),
             Control::Test { label, reply } => {
                 let _ = reply.send(self.test(&label));
             }

@@ -37,12 +37,15 @@ pub const HEALTH_TYPES: [&str; 11] = [
     "config.rejected",
 ];
 
+/// The `type` of a summary, which is about no event and no health.
+pub const SUMMARY_TYPE: &str = "summary";
+
 /// Every `type` of a report about an event.
 const EVENT_TYPES: [&str; 3] = ["event.start", "event.update", "event.end"];
 
 /// Every `type` that a published report can have.
 fn all_types() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.into_iter().chain(HEALTH_TYPES)
+    EVENT_TYPES.into_iter().chain(HEALTH_TYPES).chain([SUMMARY_TYPE])
 }
 
 /// The reason why a filter is not valid: a code and a sentence.

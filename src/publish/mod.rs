@@ -25,4 +25,5 @@ pub(crate) mod sinks;
 pub(crate) mod socket;
 pub(crate) mod store;
 pub(crate) mod subscribe;
+mod summary;
 pub mod wire;

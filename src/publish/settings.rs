@@ -39,6 +39,15 @@ pub struct SinksConfig {
     pub http: Option<HttpConfig>,
     /// The hooks of the configuration; `None` where there are none.
     pub hooks: Option<HooksConfig>,
+    /// The daily summary.
+    pub summary: Option<SummaryConfig>,
+}
+
+/// The daily summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SummaryConfig {
+    /// The time of day, as clocks show it.
+    pub at: jiff::civil::Time,
 }
 
 /// The MQTT broker, and this machine's name there.

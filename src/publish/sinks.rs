@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::shared::{Shared, down};
-use super::{hooks, http, mqtt};
+use super::{hooks, http, mqtt, summary};
 use crate::publish::settings::{MqttConfig, SinksConfig};
 use crate::stats::sink::SinkStats;
 
@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
     let mut mqtt = Sink::new("mqtt");
     let mut http = Sink::new("http");
     let mut hooks = Sink::new("hooks");
+    let mut summary = Sink::new("summary");
     // The runs of a hook outlive a change of the hooks.
     let left = hooks::Left::default();
     // Drops what it runs at the end.
@@ -55,6 +56,7 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
         }
         http.apply(wanted.http, &shared, |_, _| false, http::run).await;
         hooks.apply(wanted.hooks, &shared, |_, _| false, |config, context| hooks::run(config, context, left.clone())).await;
+        summary.apply(wanted.summary, &shared, |_, _| false, summary::run).await;
         tokio::select! {
             // The daemon drops the sender only at its end.
             changed = config.changed() => if changed.is_err() { break },
@@ -62,7 +64,7 @@ pub async fn run(shared: Arc<Shared>, mut config: watch::Receiver<SinksConfig>, 
         }
     }
     // All end at the same time, so a sink that hangs does not shorten another's time.
-    tokio::join!(mqtt.stop(&shared), http.stop(&shared), hooks.stop(&shared));
+    tokio::join!(mqtt.stop(&shared), http.stop(&shared), hooks.stop(&shared), summary.stop(&shared));
 }
 
 /// A sink that may be running.

@@ -16,6 +16,7 @@ mod report;
 mod request;
 pub mod schema;
 mod status;
+mod summary;
 mod top;
 mod words;
 
@@ -29,6 +30,7 @@ pub(in crate::publish) use report::kind;
 pub use request::{BadRequest, Request};
 pub(crate) use status::duration;
 pub use status::{HookStatus, HookTry, LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
+pub use summary::{Heard, Summary, Unheard};
 pub use top::{OpenEvent, Thresholds, Top, TopLabel};
 pub use words::{EndReason, MarkKind, PauseReason, PeakKind, SinkState, SourceState, Why};
 
@@ -195,6 +197,9 @@ pub enum Body {
         /// Its faults, a sentence each.
         faults: Vec<String>,
     },
+    /// What was heard in the last day, where the configuration asks for it.
+    #[serde(rename = "summary")]
+    Summary(Summary),
     /// Lines are missing here that this client did not take in time, or that the daemon no longer holds.
     #[serde(rename = "dropped")]
     Dropped {

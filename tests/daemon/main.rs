@@ -22,6 +22,7 @@ mod security;
 mod socket;
 mod store;
 mod stuck;
+mod summary;
 #[path = "../support/mod.rs"]
 mod support;
 mod top;

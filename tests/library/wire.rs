@@ -219,6 +219,7 @@ fn every_line_has_just_the_declared_fields() {
     }
     check::<ConfigReloaded>(&published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }));
     check::<ConfigRejected>(&published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }));
+    check::<Summary>(&published(&summary()));
     check::<Dropped>(&said(Body::Dropped { count: 3 }));
     check::<Heartbeat>(&said(Body::Heartbeat {}));
     check::<Status>(&with_seq(Body::Status(Box::new(status()))));
@@ -229,6 +230,23 @@ fn every_line_has_just_the_declared_fields() {
     }
     check::<Done>(&said(Body::Done { op: text("test"), note: Some(text("It is left out.")) }));
     check::<Error>(&said(Body::Error { code: text("bad_request"), message: text("no") }));
+}
+
+fn summary() -> Report {
+    let heard = mimid::event::Heard {
+        label: "Dog".to_owned(),
+        events: 12,
+        duration_ms: 90_000,
+        usual_tenths: 15,
+        usual_duration_ms: 500,
+        before: Some(now()),
+        is_new: false,
+        is_more: true,
+        is_longer: true,
+    };
+    let new = mimid::event::Heard { label: "Glass".to_owned(), before: None, is_new: true, ..heard.clone() };
+    let unheard = vec![mimid::event::Unheard { source: None, kind: "paused".to_owned(), duration_ms: 7_200_000 }];
+    Report::Summary(mimid::event::Summary { from: now(), until: now(), n_days: 28, heard: vec![heard, new], unheard }.into())
 }
 
 /// A line of every type.
@@ -261,6 +279,7 @@ fn lines() -> Vec<String> {
         published(&Report::Resumed { reason: PauseReason::QuietHours }),
         published(&Report::ConfigReloaded { changes: vec![text("Dog is reported from 0.4")] }),
         published(&Report::ConfigRejected { faults: vec![text("line 3: no")] }),
+        published(&summary()),
         said(Body::Dropped { count: 3 }),
         said(Body::Heartbeat {}),
         with_seq(Body::Status(Box::new(status()))),
@@ -293,6 +312,7 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"resumed","reason":"quiet_hours"}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.reloaded","changes":["Dog is reported from 0.4"]}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"config.rejected","faults":["line 3: no"]}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"summary","from":"2026-11-20T08:30:46.120Z","until":"2026-11-20T08:30:46.120Z","days":28,"heard":[{"label":"Dog","events":12,"duration_ms":90000,"usual_events":1.5,"usual_duration_ms":500,"before":"2026-11-20T08:30:46.120Z","new":false,"more":true,"longer":true},{"label":"Glass","events":12,"duration_ms":90000,"usual_events":1.5,"usual_duration_ms":500,"before":null,"new":true,"more":true,"longer":true}],"unheard":[{"source":null,"kind":"paused","duration_ms":7200000}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
     {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}],"hooks":[{"name":"phone","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":{"at":"2026-11-20T08:30:46.120Z","ok":true,"result":"the server answered 200 OK"}},{"name":"quiet","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":null}]}

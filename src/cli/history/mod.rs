@@ -1,7 +1,7 @@
 //! `mimid history`: prints what the store has, as lists and as numbers. It reads the file itself, whether a daemon runs or not, and
 //! changes nothing in it.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,13 +11,15 @@ use jiff::tz::TimeZone;
 use super::run::style_of;
 use super::{Failure, exit};
 use crate::publish::store::db::{DbError, Kind};
+use crate::publish::store::history::summary::days_before;
 use crate::publish::store::history::{By, History, Order, Wanted, WantedOutcome};
 use crate::publish::store::marks::WantedMark;
 use crate::publish::store::moment::moment;
 use crate::publish::store::place;
-use crate::publish::wire::{HistoryCount, KeptEvent};
+use crate::publish::wire::{self, HistoryCount, KeptEvent};
 
 mod format;
+mod summary;
 mod table;
 
 pub use format::Format;
@@ -52,6 +54,10 @@ pub struct Args {
     /// Count events by the hour of the day, by day, weekday or label; may be given several times
     #[arg(long, value_name = "WHAT", value_parser = by, conflicts_with = "follow")]
     by: Vec<By>,
+    /// Print a summary of the last day, or from --since to --until: what was heard, what was new, more or longer than in the four weeks
+    /// before, and when nothing could be heard
+    #[arg(long, conflicts_with_all = ["by", "follow", "labels", "sources", "confirmed", "marked"])]
+    summary: bool,
     /// The output format
     #[arg(long, value_enum, default_value = "pretty")]
     format: Format,
@@ -62,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
     /// Copy the store to this new file, while the daemon runs, and print nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["by", "follow", "since", "until", "labels", "sources", "confirmed", "marked"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["by", "follow", "since", "until", "labels", "sources", "confirmed", "marked", "summary"])]
     backup: Option<PathBuf>,
 }
 
@@ -91,6 +97,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let time = |option: &str, text: &str| {
         moment(text, now, &zone).map_err(|wrong| Failure::new(format_args!("--{option}: {wrong}"), exit::USAGE))
     };
+    if args.summary {
+        let until = args.until.as_deref().map_or(Ok(now), |text| time("until", text))?;
+        let from = args.since.as_deref().map_or_else(|| Ok(days_before(until, 1, &zone)), |text| time("since", text))?;
+        if from >= until {
+            return Err(Failure::new("--since must be before --until", exit::USAGE));
+        }
+        let summary = wire::Summary::from(&history.summary(from, until, &zone).map_err(failed)?);
+        return match args.format {
+            Format::Pretty => Ok(summary::print(&summary, &zone, style_of(&io::stdout()), &mut io::stdout().lock())?),
+            Format::Jsonl => Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&summary).unwrap_or_default())?),
+            Format::Csv | Format::Tsv => Err(Failure::new("a summary is no table; --format is pretty or jsonl", exit::USAGE)),
+        };
+    }
     let since = args.since.as_deref().or((args.until.is_none()).then_some("7d"));
     let wanted = Wanted {
         from: since.map(|text| time("since", text)).transpose()?,

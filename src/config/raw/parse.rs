@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Named, Raw, RawDetection, RawGate, RawGroup, RawHook, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReload,
-    RawReport, RawSocket, RawSource, RawStore, SECTIONS,
+    RawReport, RawSocket, RawSource, RawStore, RawSummary, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
@@ -130,6 +130,7 @@ impl Raw {
             "report" => self.report = RawReport::read(&mut table),
             "privacy" => self.privacy = RawPrivacy::read(&mut table),
             "store" => self.store = RawStore::read(&mut table),
+            "summary" => self.summary = RawSummary::read(&mut table),
             "reload" => self.reload = RawReload::read(&mut table),
             _ => self.log = RawLog::read(&mut table),
         }

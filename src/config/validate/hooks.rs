@@ -10,7 +10,7 @@ use crate::config::QuietHours;
 use crate::config::raw::{MAX_AT_ONCE, MAX_HOOK_QUEUE, MAX_RETRIES, MAX_TIMEOUT_S, RawHook};
 use crate::config::table::At;
 use crate::model::labels::slug;
-use crate::publish::filter::{HEALTH_TYPES, is_type};
+use crate::publish::filter::{HEALTH_TYPES, SUMMARY_TYPE, is_type};
 use crate::publish::hooks::fields::sample;
 use crate::publish::hooks::queue::Bounds;
 use crate::publish::hooks::template::{Around, Template};
@@ -134,6 +134,7 @@ impl Check<'_> {
             match (wanted.as_str(), label, group) {
                 ("event", ..) => on.is_every_event = true,
                 ("health", ..) => on.is_health = true,
+                (SUMMARY_TYPE, None, None) => on.types.push(SUMMARY_TYPE.to_owned()),
                 (wanted, None, None) if HEALTH_TYPES.iter().any(|kind| is_type(kind, wanted)) => on.types.push(wanted.to_owned()),
                 (_, None, None) => {
                     let hint = did_you_mean(self.labels.suggest(wanted).or_else(|| nearest(wanted, HEALTH_TYPES)));

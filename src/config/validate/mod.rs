@@ -16,6 +16,7 @@ mod rules;
 mod sinks;
 mod sources;
 mod store;
+mod summary;
 mod warnings;
 
 use gate::pick;

@@ -13,7 +13,7 @@ impl Check<'_> {
         let http = self.http();
         let mqtt = self.mqtt(http.as_ref().and_then(page));
         let hooks = self.hooks(mqtt.as_ref().map(|mqtt| mqtt.node.as_str()));
-        SinksConfig { mqtt, http, hooks }
+        SinksConfig { mqtt, http, hooks, summary: self.summary() }
     }
 
     fn mqtt(&mut self, page: Option<String>) -> Option<MqttConfig> {

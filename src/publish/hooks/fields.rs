@@ -135,6 +135,7 @@ pub fn sentence(body: &Body) -> String {
         Body::ConfigReloaded { changes } if changes.is_empty() => "The configuration was loaded again".to_owned(),
         Body::ConfigReloaded { changes } => format!("The configuration was loaded again: {}", changes.join("; ")),
         Body::ConfigRejected { faults } => format!("A new configuration is refused: {}", faults.join("; ")),
+        Body::Summary(summary) => summary.sentence(),
         other => kind(other),
     }
 }
@@ -164,6 +165,23 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"));
     }
 
+    fn summary() -> std::sync::Arc<crate::event::Summary> {
+        let heard = crate::event::Heard {
+            label: "Dog".to_owned(),
+            events: 12,
+            duration_ms: 90_000,
+            usual_tenths: 15,
+            usual_duration_ms: 500,
+            before: None,
+            is_new: false,
+            is_more: true,
+            is_longer: false,
+        };
+        let glass = crate::event::Heard { label: "Glass".to_owned(), events: 1, is_new: true, is_more: false, ..heard.clone() };
+        let unheard = vec![crate::event::Unheard { source: None, kind: "paused".to_owned(), duration_ms: 7_200_000 }];
+        crate::event::Summary { n_days: 28, heard: vec![heard, glass], unheard, ..crate::event::Summary::default() }.into()
+    }
+
     #[test]
     fn every_report_is_a_sentence() {
         let of = || "kitchen".into();
@@ -186,6 +204,7 @@ mod tests {
             Report::ConfigReloaded { changes: vec!["[sinks] changed".to_owned()] },
             Report::ConfigReloaded { changes: Vec::new() },
             Report::ConfigRejected { faults: vec!["line 3: a: b".to_owned()] },
+            Report::Summary(summary()),
         ];
         let said: Vec<String> = reports.iter().map(|report| sentence(&line(report).body)).collect();
         insta::assert_snapshot!(said.join("\n"));

@@ -6,6 +6,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::event::{EndReason, Report, SoundEvent};
+use crate::publish::filter::SUMMARY_TYPE;
 use crate::publish::settings::{HookConfig, HookOn, HookWhen};
 use crate::publish::wire;
 
@@ -80,7 +81,7 @@ impl HookOn {
     fn has_type(&self, kind: &str) -> bool {
         let is_it =
             |wanted: &String| kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.is_health || self.types.iter().any(is_it)
+        (self.is_health && kind != SUMMARY_TYPE) || self.types.iter().any(is_it)
     }
 }
 

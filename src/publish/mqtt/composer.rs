@@ -106,6 +106,7 @@ impl Composer {
             Report::EventStart(event) => self.event(published, event, "start", &change),
             Report::EventUpdate(event) => self.event(published, event, "update", &change),
             Report::EventEnd(event, _) => self.event(published, event, "end", &change),
+            Report::Summary(_) => self.outbox.event(self.topics.node("summary"), published.line().trim_end().to_owned()),
             _ => {
                 self.refresh();
                 self.compose_states();

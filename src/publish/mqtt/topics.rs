@@ -9,7 +9,7 @@ use crate::model::labels::slug;
 use crate::publish::settings::MqttConfig;
 
 /// The names that topics of the daemon have at the level of the sources. A source with such a name is renamed in topics.
-const RESERVED: [&str; 5] = ["availability", "health", "problem", "pause", "threshold"];
+const RESERVED: [&str; 6] = ["availability", "health", "problem", "pause", "threshold", "summary"];
 
 /// The topics of one daemon.
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
-//! Answers from the file: events page by page, (`count`) their numbers by hour, day, weekday and label, and (`gaps`) the times in which
-//! nothing was heard. It only reads.
+//! Answers from the file: events page by page, (`count`) their numbers by hour, day, weekday and label, (`gaps`) the times in which
+//! nothing was heard, and (`summary`) what was heard in a day. It only reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,7 @@ use crate::text::{did_you_mean, nearest, shown};
 
 mod count;
 pub mod gaps;
+pub mod summary;
 
 /// The events that are asked for. An empty list names all.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,5 +1,7 @@
 //! The lines of the engine's reports.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::format::{level, milliseconds, round, score, time};
@@ -30,6 +32,7 @@ pub fn kind(report: &Report) -> &'static str {
         Report::Resumed { .. } => "resumed",
         Report::ConfigReloaded { .. } => "config.reloaded",
         Report::ConfigRejected { .. } => "config.rejected",
+        Report::Summary(_) => "summary",
     }
 }
 
@@ -54,6 +57,7 @@ impl TryFrom<Body> for Report {
             Body::Resumed { reason } => Report::Resumed { reason: reason.known().ok_or(())? },
             Body::ConfigReloaded { changes } => Report::ConfigReloaded { changes },
             Body::ConfigRejected { faults } => Report::ConfigRejected { faults },
+            Body::Summary(summary) => Report::Summary(Arc::new(summary.try_into()?)),
             _ => return Err(()),
         })
     }
@@ -85,6 +89,7 @@ fn body(report: &Report, now: Timestamp) -> Body {
         Report::Resumed { reason } => Body::Resumed { reason: (*reason).into() },
         Report::ConfigReloaded { changes } => Body::ConfigReloaded { changes: changes.clone() },
         Report::ConfigRejected { faults } => Body::ConfigRejected { faults: faults.clone() },
+        Report::Summary(summary) => Body::Summary((&**summary).into()),
     }
 }
 

@@ -57,6 +57,14 @@ lines! {
     }
     Resumed { v: u8, seq: u64, ts: String, r#type: String, reason: PauseReason }
     ConfigReloaded { v: u8, seq: u64, ts: String, r#type: String, changes: Vec<String> }
+    Summary {
+        v: u8, seq: u64, ts: String, r#type: String, from: String, until: String, days: u64, heard: Vec<Heard>, unheard: Vec<Unheard>,
+    }
+    Heard {
+        label: String, events: u64, duration_ms: u64, usual_events: f64, usual_duration_ms: u64,
+        #[serde(deserialize_with = "nullable")] before: Option<String>, new: bool, more: bool, longer: bool,
+    }
+    Unheard { #[serde(deserialize_with = "nullable")] source: Option<String>, kind: String, duration_ms: u64 }
     ConfigRejected { v: u8, seq: u64, ts: String, r#type: String, faults: Vec<String> }
     Dropped { v: u8, ts: String, r#type: String, count: u64 }
     Heartbeat { v: u8, ts: String, r#type: String }

@@ -60,6 +60,7 @@ impl TopState {
                 self.warn(format!("{source} has been digitally silent for {seconds} s"), now);
             }
             Body::SourceGap { source, gap_ms } => self.warn(gap(&source, gap_ms), now),
+            Body::Summary(summary) => self.say(summary.sentence(), now),
             Body::ClockStepped { by_ms } => self.warn(clock_stepped(by_ms), now),
             Body::Paused { reason, until } => {
                 let sent_at = line.ts.and_then(|ts| ts.parse().ok()).unwrap_or_default();
