@@ -27,6 +27,7 @@ PARTS = {
     "hop": ("hop", "measure"),
     "subscribers": ("subscribers", "measure"),
     "sinks": ("sinks", "measure"),
+    "history": ("history", "measure"),
 }
 
 

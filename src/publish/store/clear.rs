@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use super::db::{Cell, Database, DbError};
-use super::marks;
-use super::rows::BUCKET_S;
+use super::{marks, sums};
 use crate::publish::settings::StoreConfig;
 
 /// The events and the lines that go in one piece.
@@ -52,8 +51,7 @@ fn oldest_events(db: &Database, before: i64) -> Result<usize, DbError> {
         }
     }
     if let Some((key, onset, _)) = old.last() {
-        let bucket = (onset / 1_000).div_euclid(BUCKET_S);
-        db.run("DELETE FROM counts WHERE bucket < ?", &[bucket.into()])?;
+        sums::clear(db, sums::bucket(*onset))?;
         let first = db.number("SELECT first_seq FROM events WHERE key > ? ORDER BY key LIMIT 1", &[(*key).into()])?;
         let gone = "DELETE FROM lines WHERE seq IN (SELECT seq FROM lines WHERE seq < ? ORDER BY seq LIMIT ?)";
         db.run(gone, &[first.unwrap_or(i64::MAX).into(), (8 * PIECE).into()])?;

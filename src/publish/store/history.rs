@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::db::{Cell, Database, DbError, Kind, Row};
 use super::marks::{self, KeptMark, WantedMark};
 use super::rows::{Directory, MADE_UP, Outcome, from_level_number, from_milliseconds, from_score_number, reason};
-use super::schema;
+use super::{schema, sums};
 use crate::event::{EndReason, SoundEvent, Subject};
 use crate::text::{did_you_mean, nearest, shown};
 
@@ -176,6 +176,8 @@ struct Resolved {
     labels: Vec<i64>,
     /// The condition on a column `source`.
     sources: String,
+    /// The sources whose numbers are kept and asked for, or the one for all; `None` where made-up events are asked for, which have none.
+    summed: Option<Vec<i64>>,
     is_confirmed: bool,
 }
 
@@ -231,7 +233,7 @@ impl History {
         let mut sources = Vec::new();
         for name in &wanted.sources {
             match self.names.sources.iter().find(|(_, known)| ***known == **name) {
-                Some((id, _)) => sources.push(id.to_string()),
+                Some((id, _)) => sources.push(*id),
                 None => {
                     let hint = did_you_mean(nearest(name, self.names.sources.values().map(|known| &**known)));
                     return Err(DbError::new(Kind::Unknown, format!("no event of the source {:?} is kept{hint}", shown(name))));
@@ -239,8 +241,17 @@ impl History {
             }
         }
         let made_up = self.names.sources.iter().find(|(_, name)| ***name == *MADE_UP).map(|(id, _)| *id);
+        sources.sort_unstable();
+        sources.dedup();
+        let summed = match &sources[..] {
+            [] => Some(vec![sums::ALL]),
+            _ if made_up.is_some_and(|made_up| sources.contains(&made_up)) => None,
+            _ => Some(sources.clone()),
+        };
         let sources = match (sources.is_empty(), made_up) {
-            (false, _) => format!(" AND source IN ({})", sources.join(",")),
+            // One source has an index; of several, that of the onsets is better.
+            (false, _) if sources.len() == 1 => format!(" AND source={}", sources[0]),
+            (false, _) => format!(" AND source IN ({})", sources.iter().map(i64::to_string).collect::<Vec<_>>().join(",")),
             (true, Some(made_up)) => format!(" AND source<>{made_up}"),
             (true, None) => String::new(),
         };
@@ -249,13 +260,14 @@ impl History {
             until: wanted.until.map_or(i64::MAX / 2, Timestamp::as_millisecond),
             labels,
             sources,
+            summed,
             is_confirmed: wanted.outcome == WantedOutcome::Confirmed,
         })
     }
 
     /// Up to so many events behind a place.
     pub fn page(&self, wanted: &Wanted, order: Order, after: Option<Cursor>, limit: usize) -> Result<Vec<KeptEvent>, DbError> {
-        let Resolved { from, until, labels, sources, is_confirmed } = self.resolve(wanted)?;
+        let Resolved { from, until, labels, sources, is_confirmed, .. } = self.resolve(wanted)?;
         let (compare, direction) = if order == Order::Newest { ("<", "DESC") } else { (">", "ASC") };
         let start = if order == Order::Newest { Cursor(i64::MAX, 0) } else { Cursor(i64::MIN, 0) };
         let Cursor(onset, key) = after.unwrap_or(start);

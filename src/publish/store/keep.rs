@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::db::{Cell, Database, DbError};
 use super::marks::{self, Mark, Unmarked};
-use super::rows::{BUCKET_S, Directory, LINE_COLUMNS, MADE_UP, Names, Outcome, level_number, line_report, nanoseconds};
+use super::rows::{Directory, LINE_COLUMNS, MADE_UP, Names, Outcome, level_number, line_report, nanoseconds};
 use super::rows::{reason_number, score_number};
+use super::sums::Sums;
 use super::{Circumstances, schema};
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::publish::hub::Published;
@@ -27,6 +28,8 @@ pub struct Keeper {
     session: i64,
     reserved: u64,
     open: HashMap<Uuid, Kept>,
+    /// The numbers that are not written yet.
+    sums: Sums,
 }
 
 /// An open event as it is kept.
@@ -72,7 +75,14 @@ impl Keeper {
             // The same daemon opens its file again.
             last = given;
         }
-        let mut keeper = Self { db, names: Names::default(), session: own.unwrap_or(0), reserved: 0, open: HashMap::new() };
+        let mut keeper = Self {
+            db,
+            names: Names::default(),
+            session: own.unwrap_or(0),
+            reserved: 0,
+            open: HashMap::new(),
+            sums: Sums::default(),
+        };
         let first = (last + 1).max(next);
         keeper.session = keeper.db.whole(|| {
             reserve(&keeper.db, first + BLOCK)?;
@@ -98,6 +108,7 @@ impl Keeper {
         let needs_more = last + BLOCK / 2 > self.reserved;
         self.db.batch("BEGIN IMMEDIATE")?;
         let kept = reports.iter().try_for_each(|report| self.keep_one(report)).and_then(|()| {
+            self.sums.write(&self.db)?;
             if needs_more {
                 reserve(&self.db, last + BLOCK)?;
             }
@@ -110,6 +121,7 @@ impl Keeper {
             let _ = self.db.batch("ROLLBACK");
             // The file has nothing of it, so neither may these.
             self.names = Names::default();
+            self.sums.forget();
             self.load_open()?;
         }
         kept
@@ -259,7 +271,7 @@ impl Keeper {
     }
 
     /// Puts an event where it is found and counted, and takes it away from where it was.
-    fn put(&self, key: i64, before: Option<&Place>, place: &Place) -> Result<(), DbError> {
+    fn put(&mut self, key: i64, before: Option<&Place>, place: &Place) -> Result<(), DbError> {
         if before == Some(place) {
             return Ok(());
         }
@@ -268,26 +280,21 @@ impl Keeper {
                 let cells = [(*subject).into(), before.onset.into(), key.into()];
                 self.db.run("DELETE FROM named WHERE subject=? AND onset=? AND key=?", &cells)?;
             }
-            self.count(before, -1)?;
+            self.count(before, -1);
         }
         for subject in &place.subjects {
             let outcome = place.outcome as i64;
             let cells = [(*subject).into(), place.onset.into(), key.into(), place.source.into(), outcome.into()];
             self.db.run("INSERT OR REPLACE INTO named(subject, onset, key, source, outcome) VALUES (?, ?, ?, ?, ?)", &cells)?;
         }
-        self.count(place, 1)
+        self.count(place, 1);
+        Ok(())
     }
 
-    fn count(&self, place: &Place, by: i64) -> Result<(), DbError> {
-        let (Some(subject), true) = (place.subjects.first(), place.is_counted) else { return Ok(()) };
-        let of = |outcome| if place.outcome == outcome { by } else { 0 };
-        let sql = "INSERT INTO counts(bucket, subject, source, n, confirmed, unconfirmed) VALUES (?, ?, ?, ?, ?, ?) \
-                   ON CONFLICT DO UPDATE SET n=n+excluded.n, confirmed=confirmed+excluded.confirmed, \
-                   unconfirmed=unconfirmed+excluded.unconfirmed";
-        let bucket = (place.onset / 1_000).div_euclid(BUCKET_S);
-        let (confirmed, unconfirmed) = (of(Outcome::Confirmed), of(Outcome::Unconfirmed));
-        let cells = [bucket, *subject, place.source, by, confirmed, unconfirmed].map(Cell::from);
-        self.db.run(sql, &cells).map(drop)
+    fn count(&mut self, place: &Place, by: i64) {
+        if place.is_counted {
+            self.sums.add(&place.subjects, place.source, place.onset, place.outcome, by);
+        }
     }
 
     /// Reads which events are open.

@@ -1,6 +1,6 @@
 //! The store: every event with its whole life, and every report of health, in a file of this machine. It never keeps a sound.
 //!
-//! `writer` is the one thread that writes; `keep` turns reports into rows, `rows` has their form, `clear` takes the oldest away, and
+//! `writer` is the one thread that writes; `keep` turns reports into rows, `rows` has their form, `sums` their numbers, `clear` takes the oldest away, and
 //! `schema` opens files of any version. `marks` has what people say of events. `replay` gives lines again, and `history` answers questions;
 //! both read with connections of their own. `db` alone knows SQLite, and `place` where the file is.
 //!
@@ -34,6 +34,7 @@ pub mod place;
 pub(in crate::publish) mod replay;
 mod rows;
 mod schema;
+mod sums;
 mod writer;
 
 use db::{DbError, Kind};

@@ -8,7 +8,7 @@ use super::db::{Database, DbError, Kind};
 const CHECKED_BYTES: u64 = 64 << 20;
 
 /// What brings a file from each version to the next. The number of steps is the version that this program writes.
-const STEPS: [&str; 3] = [
+pub(super) const STEPS: [&str; 4] = [
     // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
     // `lines` and `health`, from which lines are made again, have nanoseconds.
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -42,6 +42,27 @@ const STEPS: [&str; 3] = [
      CREATE INDEX marks_by_onset ON marks(onset);
      CREATE TABLE earlier_marks(number INTEGER PRIMARY KEY, event INTEGER NOT NULL, at INTEGER NOT NULL, mark INTEGER NOT NULL, other INTEGER);
      CREATE INDEX earlier_marks_by_event ON earlier_marks(event);",
+    // Version 4: the numbers of half hours by label first, so that those of a year are one range, and for all labels and sources; and the
+    // events of one source. Upserts need no memory, as sorting would.
+    "CREATE TABLE sums(subject INTEGER NOT NULL, source INTEGER NOT NULL, bucket INTEGER NOT NULL, own INTEGER NOT NULL,
+       own_confirmed INTEGER NOT NULL, own_unconfirmed INTEGER NOT NULL, n INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+       unconfirmed INTEGER NOT NULL, PRIMARY KEY(subject, source, bucket)) WITHOUT ROWID;
+     INSERT INTO sums SELECT named.subject, named.source * each, named.onset / 1800000, events.subject = named.subject,
+       events.subject = named.subject AND outcome = 1, events.subject = named.subject AND outcome = 2, 1, outcome = 1, outcome = 2
+       FROM (SELECT 0 AS each UNION ALL SELECT 1) CROSS JOIN named JOIN events ON events.key = named.key
+       WHERE named.source NOT IN (SELECT id FROM sources WHERE name = 'test')
+       ON CONFLICT DO UPDATE SET own = own + excluded.own, own_confirmed = own_confirmed + excluded.own_confirmed,
+       own_unconfirmed = own_unconfirmed + excluded.own_unconfirmed, n = n + excluded.n, confirmed = confirmed + excluded.confirmed,
+       unconfirmed = unconfirmed + excluded.unconfirmed;
+     INSERT INTO sums SELECT 0, source * each, onset / 1800000, 1, is_right, is_wrong, 1, is_right, is_wrong
+       FROM (SELECT 0 AS each UNION ALL SELECT 1) CROSS JOIN
+       (SELECT source, onset, confirmed IS NOT NULL AND reason IS NOT 1 AS is_right, reason IS 1 AS is_wrong FROM events)
+       WHERE source NOT IN (SELECT id FROM sources WHERE name = 'test')
+       ON CONFLICT DO UPDATE SET own = own + excluded.own, own_confirmed = own_confirmed + excluded.own_confirmed,
+       own_unconfirmed = own_unconfirmed + excluded.own_unconfirmed, n = n + excluded.n, confirmed = confirmed + excluded.confirmed,
+       unconfirmed = unconfirmed + excluded.unconfirmed;
+     DROP TABLE counts;
+     CREATE INDEX events_by_source ON events(source, onset);",
 ];
 
 /// The version of the files that this program writes.

@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::{By, Groups, HalfHour, History, KeptEvent, Key, Order, Resolved, Tally, Wanted};
 use crate::event::EndReason;
-use crate::publish::store::db::DbError;
+use crate::publish::store::db::{Cell, DbError};
 use crate::publish::store::marks::WantedMark;
 use crate::publish::store::rows::{BUCKET_S, Directory, Outcome, from_milliseconds};
+use crate::publish::store::sums;
 
 const BUCKET_MS: i64 = BUCKET_S * 1_000;
 /// The events that are read at a time where they are counted by their marks.
@@ -18,11 +19,18 @@ const PAGE: usize = 1_000;
 impl History {
     /// The events from a half hour on.
     pub fn half_hours(&self, from: i64) -> Result<Vec<HalfHour>, DbError> {
-        let sql = "SELECT bucket, subject, source, n - unconfirmed FROM counts WHERE bucket >= ? AND n > unconfirmed";
-        self.db.rows(sql, &[from.into()], |row| {
-            let (subject, source) = (self.names.subject(row.int(1)), self.names.source(row.int(2)));
-            HalfHour { bucket: row.int(0), subject, source, events: row.int(3).unsigned_abs() }
-        })
+        let sql = "SELECT bucket, own - own_unconfirmed FROM sums WHERE subject=? AND source=? AND bucket >= ? AND own > own_unconfirmed";
+        let mut all = Vec::new();
+        for (subject_id, subject) in &self.names.subjects {
+            for (source_id, source) in &self.names.sources {
+                let cells = [*subject_id, *source_id, from].map(Cell::from);
+                all.extend(self.db.rows(sql, &cells, |row| {
+                    let events = row.int(1).unsigned_abs();
+                    HalfHour { bucket: row.int(0), subject: subject.clone(), source: source.clone(), events }
+                })?);
+            }
+        }
+        Ok(all)
     }
 
     /// The numbers of events by these values, with days and hours as clocks show them in `zone`.
@@ -46,29 +54,47 @@ impl History {
             self.count_by_marks(wanted, &mut counter)?;
             return Ok(counter.groups);
         }
-        if !resolved.labels.is_empty() {
-            self.count_named(&resolved, &mut counter)?;
-            return Ok(counter.groups);
+        // What is older has been cleared, and its numbers are about to be.
+        let oldest = self.db.number("SELECT min(onset) FROM events", &[])?.unwrap_or(i64::MAX / 2);
+        let from = resolved.from.max(oldest);
+        let (by_label, label) = (by.contains(&By::Label), resolved.labels.first().copied());
+        let is_summed = resolved.labels.len() <= usize::from(!by_label);
+        // Whole half hours are counted already; the events at both ends are not.
+        let (first, last) = (-((-from).div_euclid(BUCKET_MS)), resolved.until.div_euclid(BUCKET_MS));
+        match &resolved.summed {
+            Some(sources) if is_summed && first < last => {
+                self.count_one_by_one(&resolved, from, first * BUCKET_MS, &mut counter)?;
+                let every = || self.names.subjects.keys().copied().collect();
+                let subjects: Vec<i64> = if by_label { every() } else { vec![label.unwrap_or(sums::ALL)] };
+                for subject in subjects {
+                    for source in sources {
+                        self.count_sums(subject, *source, (first, last), by_label, &mut counter)?;
+                    }
+                }
+                self.count_one_by_one(&resolved, last * BUCKET_MS, resolved.until, &mut counter)?;
+            }
+            _ => self.count_one_by_one(&resolved, from, resolved.until, &mut counter)?,
         }
-        // Whole buckets are counted already; the events at both ends are not.
-        let first = -((-resolved.from).div_euclid(BUCKET_MS));
-        let last = resolved.until.div_euclid(BUCKET_MS);
-        if first >= last {
-            self.count_events(&resolved, resolved.from, resolved.until, &mut counter)?;
-            return Ok(counter.groups);
-        }
-        self.count_events(&resolved, resolved.from, first * BUCKET_MS, &mut counter)?;
-        let subject = if by.contains(&By::Label) { "subject" } else { "0" };
-        let sql = format!(
-            "SELECT bucket, {subject}, sum(n), sum(confirmed), sum(unconfirmed) FROM counts WHERE bucket >= ? AND bucket < ?{} GROUP BY 1, 2",
-            resolved.sources
-        );
-        self.db.rows(&sql, &[first.into(), last.into()], |row| {
-            let [events, confirmed, unconfirmed] = [2, 3, 4].map(|column| row.int(column).max(0).unsigned_abs());
-            counter.add(row.int(0) * BUCKET_MS, row.int(1), Tally { events, confirmed, unconfirmed });
-        })?;
-        self.count_events(&resolved, last * BUCKET_MS, resolved.until, &mut counter)?;
         Ok(counter.groups)
+    }
+
+    /// Counts events of a label in some half hours, by the numbers that are kept: those of which it is the own name, or any.
+    fn count_sums(
+        &self,
+        subject: i64,
+        source: i64,
+        buckets: (i64, i64),
+        is_own: bool,
+        counter: &mut Counter,
+    ) -> Result<(), DbError> {
+        let numbers = if is_own { "own, own_confirmed, own_unconfirmed" } else { "n, confirmed, unconfirmed" };
+        let sql = format!("SELECT bucket, {numbers} FROM sums WHERE subject=? AND source=? AND bucket >= ? AND bucket < ?");
+        let cells = [subject, source, buckets.0, buckets.1].map(Cell::from);
+        self.db.rows(&sql, &cells, |row| {
+            let [events, confirmed, unconfirmed] = [1, 2, 3].map(|column| row.int(column).max(0).unsigned_abs());
+            counter.add(row.int(0) * BUCKET_MS, subject, Tally { events, confirmed, unconfirmed });
+        })?;
+        Ok(())
     }
 
     /// Counts events by their marks, which have no numbers that are kept.
@@ -87,23 +113,28 @@ impl History {
         }
     }
 
-    /// Counts events one by one.
+    /// Counts events of some labels, or all, one by one.
+    fn count_one_by_one(&self, resolved: &Resolved, from: i64, until: i64, counter: &mut Counter) -> Result<(), DbError> {
+        match (from < until, resolved.labels.is_empty()) {
+            (false, _) => Ok(()),
+            (true, true) => self.count_events(resolved, from, until, counter),
+            (true, false) => self.count_named(resolved, from, until, counter),
+        }
+    }
+
     fn count_events(&self, resolved: &Resolved, from: i64, until: i64, counter: &mut Counter) -> Result<(), DbError> {
         let sql = format!(
             "SELECT onset, subject, confirmed IS NOT NULL, reason IS 1 FROM events WHERE onset >= ? AND onset < ?{}",
             resolved.sources
         );
-        if from < until {
-            self.db.rows(&sql, &[from.into(), until.into()], |row| {
-                counter.add(row.int(0), row.int(1), Tally::one(row.int(2) != 0, row.int(3) != 0));
-            })?;
-        }
+        self.db.rows(&sql, &[from.into(), until.into()], |row| {
+            counter.add(row.int(0), row.int(1), Tally::one(row.int(2) != 0, row.int(3) != 0));
+        })?;
         Ok(())
     }
 
-    /// Counts events of some labels.
-    fn count_named(&self, resolved: &Resolved, counter: &mut Counter) -> Result<(), DbError> {
-        let Resolved { from, until, labels, sources, .. } = resolved;
+    fn count_named(&self, resolved: &Resolved, from: i64, until: i64, counter: &mut Counter) -> Result<(), DbError> {
+        let Resolved { labels, sources, .. } = resolved;
         let by_label = counter.by.contains(&By::Label);
         let sources = sources.replace(" source", " named.source");
         let (subject, join) = if by_label { ("events.subject", " JOIN events ON events.key=named.key") } else { ("0", "") };
@@ -113,7 +144,7 @@ impl History {
         );
         let mut seen = HashSet::new();
         for label in labels {
-            self.db.rows(&sql, &[(*label).into(), (*from).into(), (*until).into()], |row| {
+            self.db.rows(&sql, &[(*label).into(), from.into(), until.into()], |row| {
                 // An event may have several of the names.
                 if labels.len() == 1 || seen.insert(row.int(3)) {
                     let outcome = row.int(2);
