@@ -146,6 +146,66 @@ impl Pause {
     }
 }
 
+/// What became of the clip of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClipState {
+    /// It is being written.
+    Writing,
+    /// It is kept.
+    Kept,
+    /// It was withheld, because a voice is near it.
+    Withheld,
+    /// It was lost before it was written.
+    Dropped,
+    /// Its file is gone, and nobody deleted it.
+    Missing,
+    /// It is being deleted.
+    Deleting,
+    /// It was deleted, by a request or to make room.
+    Cleared,
+}
+
+impl ClipState {
+    /// Every state with its word.
+    pub const NAMES: [(&str, Self); 7] = [
+        ("writing", Self::Writing),
+        ("kept", Self::Kept),
+        ("withheld", Self::Withheld),
+        ("dropped", Self::Dropped),
+        ("missing", Self::Missing),
+        ("deleting", Self::Deleting),
+        ("cleared", Self::Cleared),
+    ];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What became of the clip of an event, as it is reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipReport {
+    /// The event's id.
+    pub event: Uuid,
+    /// The event's name.
+    pub subject: Arc<Subject>,
+    /// The name of the source.
+    pub source: Arc<str>,
+    /// What became of it.
+    pub state: ClipState,
+    /// Why it is not kept, as a sentence; `None` where it is.
+    pub reason: Option<String>,
+    /// The name of its file in the folder of the clips; `None` where there is none. Several events can share one.
+    pub file: Option<String>,
+    /// The beginning of the sound.
+    pub from: Timestamp,
+    /// The end of the sound.
+    pub to: Timestamp,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
 /// A report of the engine to its subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
@@ -155,6 +215,8 @@ pub enum Report {
     EventUpdate(SoundEvent),
     /// An event ends. Each start has exactly one end.
     EventEnd(SoundEvent, EndReason),
+    /// The sound of an event is kept, or is not for a reason.
+    Clip(Box<ClipReport>),
     /// A source stopped delivering; it is opened again and again.
     SourceLost {
         /// The source's name.
@@ -232,6 +294,7 @@ impl Report {
     pub fn source(&self) -> Option<&Arc<str>> {
         match self {
             Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _) => Some(&event.source),
+            Report::Clip(clip) => Some(&clip.source),
             Report::SourceLost { source, .. }
             | Report::SourceRestored { source }
             | Report::SourceSilent { source, .. }

@@ -22,7 +22,7 @@
 //! cli                                          the command line, the socket's client, how things are printed
 //! pipeline                                     starts, watches, reloads and stops the stages
 //! config                                       reads, judges, edits and prints the configuration; it fills the types of the stages
-//! publish                                      the hub, the wire's types, the socket, MQTT, HTTP and hooks
+//! publish                                      the hub, the wire's types, the socket, MQTT, HTTP, hooks, the store and clips
 //! control                                      requests to the running daemon, with the way back for their answers
 //! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
 //! inference                                    batches of windows, and the helper threads that share them
@@ -31,7 +31,7 @@
 //! features                                     the log-mel spectrogram
 //! model                                        graphs, labels and the label hierarchy
 //! resample ring stats hours program            the sample rate, the ring buffer, the counters; hours of the week; programs with their children
-//! event files limits secret systemd text tls   reports of what was heard; files that are whole; what the system allows; passwords; the service manager; names in messages; whom to trust
+//! event files limits locked secret systemd text tls   reports of what was heard; files that are whole; what the system allows; memory for sound; passwords; the service manager; names in messages; whom to trust
 //! ```
 //!
 //! # Glossary
@@ -55,9 +55,10 @@
 //! | source, input | a source is a named ear with its settings; its input is the device, recording or stream that it opens |
 //! | sink | MQTT, HTTP or the hooks: a subscriber of the hub inside the daemon |
 //! | hook, run | a hook of the configuration has a program or a server told of some reports; a run is one such telling, with all its tries |
-//! | store | the file with every event and report of health; never with a sound |
+//! | store | the file with every event and report of health, without any sound |
 //! | summary | the report of what was heard in a day, beside the four weeks before |
 //! | mark | what a person says of an event in the store: right, wrong, or another sound |
+//! | clip, take | a clip is the sound of an event that is kept as a file; a take is the stretch of a source's sound that becomes one |
 //!
 //! # The threads
 //!
@@ -71,6 +72,7 @@
 //! | `reports` | takes reports over from the analysis and hands them to the runtime | waits for a client |
 //! | `publish`, the tokio runtime | numbers reports, hands each as one shared value to the queue of every subscriber; serves clients, takes requests and signals; runs the sinks, MQTT, HTTP and the hooks, where they are on | touches samples, waits for a client or a sink with anything but its own task |
 //! | `store`, and `store-log` | keeps reports in the file where the store is on; moves SQLite's log into it | is waited for by anybody but the hub's task, for more than a quarter of a second |
+//! | `clips` | writes the sound of chosen events where clips are on, makes its folder and the store agree, and clears | is waited for by anybody |
 //! | `hooks-file` | keeps the runs that wait in a file, where there are hooks and a store | is waited for by anybody after the start |
 //! | `groups`, one at a time | looks up which groups a client's user is in | touches samples, is waited for by anybody but that client |
 //! | main | starts, supervises, reloads, shuts down | touches samples |
@@ -89,6 +91,7 @@
 //! - Invariant: with a store, a client sees a report only after it is kept, and no number is given twice; a disk that does not keep up
 //!   is told and not waited for.
 //! - Invariant: a pause, asked for or by quiet hours, closes the devices; nothing is captured to be thrown away.
+//! - Invariant: no sound is stored that the configuration did not ask for, and without clips none is remembered for them.
 //! - Invariant: a bad configuration changes nothing, and all its faults are told at once.
 
 pub mod analysis;
@@ -104,6 +107,7 @@ pub(crate) mod files;
 pub mod hours;
 pub mod inference;
 pub(crate) mod limits;
+pub(crate) mod locked;
 pub mod model;
 pub(crate) mod pipeline;
 pub(crate) mod program;

@@ -77,7 +77,7 @@ impl WallClock {
 }
 
 /// Where a source's samples lie on the steady clock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SampleClock {
     rate_hz: u32,
     /// When sample 0 was heard; `None` before the first arrival.

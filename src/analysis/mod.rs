@@ -2,7 +2,7 @@
 //!
 //! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches.
 //! `backgrounds` keeps what a source that is away had learnt. `shedding` scores fewer hops while there is too much to do. `query`
-//! declares what may be asked, which `answer`, `view` and `peaks` answer. `outbox` hands the reports over.
+//! declares what may be asked, which `answer`, `view` and `peaks` answer. `outbox` hands the reports over, and `clips` the sound that is kept.
 //!
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
@@ -21,6 +21,7 @@ use crate::stats::{SourceStats, Stats};
 
 mod answer;
 pub mod backgrounds;
+pub mod clips;
 mod clock;
 mod outbox;
 mod peaks;
@@ -32,6 +33,7 @@ mod thread;
 mod view;
 
 use backgrounds::Backgrounds;
+use clips::Handover;
 pub(crate) use clock::Now;
 use query::Query;
 use thread::Thread;
@@ -56,6 +58,8 @@ pub enum Command {
     },
     /// These rules are in force from now on.
     Rules(Ruleset),
+    /// Clips are handed over this way from now on; `None` where none are kept.
+    Clips(Option<Handover>),
     /// This model is in force from now on, with these rules.
     Model(Box<(Model, Inference, Ruleset)>),
     /// Publish this report after those of everything that came before.

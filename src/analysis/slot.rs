@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Attachment;
+use super::clips::ClipTap;
 use super::clock::{Now, SampleClock, duration_ns};
 use super::peaks::PeakRing;
 use super::query::RecentPeak;
@@ -61,6 +62,8 @@ pub(super) struct Slot {
     open_events: HashMap<u64, ReportedEvent>,
     silence: Silence,
     clipping: Clipping,
+    /// The memory of the last seconds; `None` while clips are off.
+    pub clips: Option<ClipTap>,
 }
 
 /// The clipping of the present period.
@@ -104,6 +107,7 @@ impl Slot {
             open_events: HashMap::new(),
             silence: Silence::new(silent_after_ms),
             clipping: Clipping::default(),
+            clips: None,
         }
     }
 
@@ -208,24 +212,43 @@ impl Slot {
                 is_confirmed: so_far.is_confirmed && !is_refused,
             })
         };
-        match &detection.step {
+        let (report, offset) = match &detection.step {
             Step::Start(so_far) => {
                 let event = event(so_far, Uuid::now_v7(), None)?;
                 self.stats.event_began();
                 self.open_events.insert(detection.event, ReportedEvent { event: event.clone(), wall_offset_ns });
-                Some(Report::EventStart(event))
+                (Report::EventStart(event), None)
             }
             Step::Update(so_far) => {
                 let event = event(so_far, self.open_events.get(&detection.event)?.event.id, so_far.quiet_from)?;
                 self.open_events.get_mut(&detection.event)?.event = event.clone();
-                Some(Report::EventUpdate(event))
+                (Report::EventUpdate(event), None)
             }
             Step::End { so_far, offset, reason } => {
                 let event = event(so_far, self.open_events.get(&detection.event)?.event.id, Some(*offset))?;
                 self.open_events.remove(&detection.event);
-                Some(Report::EventEnd(event, *reason))
+                (Report::EventEnd(event, *reason), Some(offset.at))
             }
+        };
+        if let (Some(clips), Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _)) =
+            (&mut self.clips, &report)
+        {
+            clips.follow(event, detection.step.so_far().onset.at, offset, rate_hz);
         }
+        Some(report)
+    }
+
+    /// Hands over the clips that are due.
+    pub fn step_clips(&mut self, wall_offset_ns: i64) {
+        let (clock, rate_hz) = (&self.clock, self.rate_hz);
+        if let Some(clips) = &mut self.clips {
+            clips.step(|at| clock.time(at, rate_hz, wall_offset_ns), false);
+        }
+    }
+
+    /// Takes the memory of the last seconds away, with the clock that places it.
+    pub fn take_clips(&mut self) -> Option<(ClipTap, SampleClock)> {
+        Some((self.clips.take()?, self.clock.clone()))
     }
 
     /// The open events with their numbers, as they were reported last, the oldest first.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::backgrounds::Backgrounds;
+use super::clips::Clips;
 use super::clock::{Now, WallClock};
 use super::outbox::Outbox;
 use super::peaks::PeakRing;
@@ -62,6 +63,8 @@ pub(super) struct Thread {
     turn: usize,
     /// The backgrounds of the sources that are not attached.
     pub(super) backgrounds: Backgrounds,
+    /// The clips, where they are on.
+    clips: Clips,
 }
 
 impl Thread {
@@ -86,6 +89,7 @@ impl Thread {
             n_attached: 0,
             turn: 0,
             backgrounds,
+            clips: Clips::default(),
         }
     }
 
@@ -114,6 +118,7 @@ impl Thread {
         self.listen();
         self.infer()?;
         self.stats.steps.fetch_add(1, Relaxed);
+        self.clips.step(&mut self.slots, self.wall.offset_ns());
         self.retire();
         let (now, lag) = (Instant::now(), self.slots.iter().map(Slot::lag).max().unwrap_or_default());
         let is_changed = self.shedding.take(now, now.duration_since(started), lag);
@@ -149,7 +154,11 @@ impl Thread {
             Command::Detach { source, reason, report } => {
                 if let Some(index) = self.slots.iter().position(|slot| slot.source == source) {
                     self.end_events(index, reason);
-                    let slot = self.slots.remove(index);
+                    let mut slot = self.slots.remove(index);
+                    match reason {
+                        EndReason::Paused => self.clips.give_up(&mut slot, self.wall.offset_ns()),
+                        _ => self.clips.leave(&mut slot, self.wall.offset_ns()),
+                    }
                     self.backgrounds.keep(&slot.source, &slot.ear);
                 }
                 if let Some(report) = report {
@@ -162,6 +171,7 @@ impl Thread {
                 }
             }
             Command::Rules(ruleset) => self.replace_rules(ruleset),
+            Command::Clips(handover) => self.clips.change(handover, &mut self.slots),
             Command::Model(replacement) => self.replace_model(*replacement),
             Command::Report(report) => self.outbox.publish(report),
             Command::Query(query) => self.answer(query),
@@ -193,6 +203,7 @@ impl Thread {
         self.backgrounds.restore(&attachment.source, &mut ear);
         self.n_attached += 1;
         let mut slot = Slot::new(attachment, ear, self.n_attached);
+        slot.clips = self.clips.tap(&slot.source, slot.rate_hz, slot.ear.hop_s());
         if self.peaks.is_kept() {
             slot.ear.keep_peaks(self.inference.n_labels());
         }
@@ -231,6 +242,7 @@ impl Thread {
                 let samples = &self.popped[..popped.count];
                 let slot = &mut self.slots[index];
                 slot.ear.push(samples);
+                slot.clips.iter_mut().for_each(|clips| clips.push(samples));
                 slot.stats.record_samples(popped.count as u64, slot.ear.level_dbfs());
                 if let Some(report) = slot.health(samples) {
                     self.outbox.publish(report);
@@ -250,6 +262,7 @@ impl Thread {
         self.found.clear();
         let slot = &mut self.slots[index];
         slot.ear.gap(samples, &mut self.found);
+        slot.clips.iter_mut().for_each(|clips| clips.gap(samples));
         let gap_ms = samples * 1_000 / u64::from(slot.rate_hz);
         self.report_found(index);
         gap_ms
@@ -301,6 +314,9 @@ impl Thread {
             let slot = &mut self.slots[index];
             self.found.clear();
             slot.ear.take_scores(scores, is_fresh, &mut self.found);
+            if let Some(clips) = &mut slot.clips {
+                clips.hear_voice(slot.ear.now(), slot.ear.model_rate_hz(), scores, is_fresh);
+            }
             slot.stats.windows.fetch_add(1, Relaxed);
             slot.record_latency(now);
             if self.peaks.is_kept() {
@@ -322,7 +338,8 @@ impl Thread {
                 return;
             }
             self.end_events(index, EndReason::Decay);
-            let slot = self.slots.remove(index);
+            let mut slot = self.slots.remove(index);
+            self.clips.leave(&mut slot, self.wall.offset_ns());
             slot.stats.record_state(SourceState::Ended);
             // A pipeline that is gone needs no outcome.
             let _ = self.outcomes.send(Outcome::Finished { source: slot.source });
@@ -378,8 +395,10 @@ impl Thread {
         }
         for index in 0..self.slots.len() {
             self.end_events(index, EndReason::Shutdown);
+            self.clips.leave(&mut self.slots[index], self.wall.offset_ns());
             self.backgrounds.keep(&self.slots[index].source, &self.slots[index].ear);
         }
+        self.clips.finish(self.wall.offset_ns());
         self.outbox.drain(Instant::now() + DRAINING);
         Ok(())
     }

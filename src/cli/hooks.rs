@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ConfigArg, Failure, exit, load};
 use crate::config::Loaded;
 use crate::config::print::hook_names;
-use crate::event::{EndReason, Report, SoundEvent, Subject, Summary};
+use crate::event::{ClipReport, ClipState, EndReason, Report, SoundEvent, Subject, Summary};
 use crate::limits;
 use crate::publish::filter::SUMMARY_TYPE;
 use crate::publish::hooks::queue::Tried;
@@ -166,5 +166,17 @@ fn event(when: HookWhen, subject: std::sync::Arc<Subject>, onset: Timestamp, now
         HookWhen::Announced => Report::EventStart(event),
         HookWhen::Confirmed => Report::EventUpdate(event),
         HookWhen::Ended => Report::EventEnd(event, EndReason::Decay),
+        // No sound was kept, so that there is no file.
+        HookWhen::Clip => Report::Clip(Box::new(ClipReport {
+            event: event.id,
+            subject: event.subject,
+            source: event.source,
+            state: ClipState::Kept,
+            reason: None,
+            file: None,
+            from: onset,
+            to: now,
+            bytes: 0,
+        })),
     }
 }

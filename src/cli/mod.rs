@@ -7,6 +7,7 @@
 //! | `run` | starts the daemon, and its log (`logging`, `journal`) |
 //! | `listen`, `status`, `top` | clients of the running daemon, over its socket (`client`); `pretty` makes lines for people |
 //! | `history`, `review` | what the store has, read from its file; what people say of it |
+//! | `clips` | lists, exports, locks and deletes the sound that is kept |
 //! | `hooks` | lists the hooks, and runs one to try it |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
@@ -29,6 +30,7 @@ use crate::text::visible;
 
 mod check;
 mod client;
+mod clips;
 mod devices;
 mod explain;
 mod history;
@@ -155,6 +157,8 @@ pub enum Command {
     History(history::Args),
     /// Say which events were right, and what the others were.
     Review(review::Args),
+    /// List, export, lock and delete the sound that is kept of events.
+    Clips(clips::Args),
     /// List the hooks, or run one now to see what it does.
     Hooks(hooks::Args),
     /// Show the health of the running daemon.
@@ -243,6 +247,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(&args),
         Command::History(args) => history::run(&args),
         Command::Review(args) => review::run(&args),
+        Command::Clips(args) => clips::run(&args),
         Command::Hooks(args) => hooks::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),

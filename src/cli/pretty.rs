@@ -41,6 +41,10 @@ pub fn pretty(line: &Line, style: Style, zone: &TimeZone) -> Option<String> {
             (ts, paint(style, "33", &format!("nothing is heard: {}", paused(reason, until.as_deref(), now, zone))))
         }
         Body::Resumed { reason } => (ts, paint(style, "32", &resumed(reason))),
+        Body::Clip { label, source, state, reason, file, .. } => {
+            let what = file.clone().or_else(|| reason.clone()).unwrap_or_default();
+            (ts, paint(style, "36", &format!("{source}: the clip of {label} is {state}: {what}")))
+        }
         Body::SourceClipping { source, samples } => {
             (ts, paint(style, "33", &format!("{source} clips ({samples} samples): lower its gain")))
         }

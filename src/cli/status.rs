@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use super::client::{ClientError, Daemon};
 use super::{Failure, exit};
 use crate::cli::pretty::paused;
-use crate::publish::wire::{Body, HookStatus, PauseStatus, Request, SinkStatus, SourceState, SourceStatus, Status, duration};
+use crate::publish::wire::{
+    Body, ClipsStatus, HookStatus, PauseStatus, Request, SinkStatus, SourceState, SourceStatus, Status, duration,
+};
 use crate::text::visible;
 
 /// Show the health of the running daemon.
@@ -79,6 +81,17 @@ fn page(status: &Status, out: &mut impl Write) -> io::Result<()> {
         let SinkStatus { name, state, reason, queued, sent, dropped, clients } = sink;
         let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let line = format!("{name} is {state}{why}; sent {sent}, waiting {queued}, dropped {dropped}, clients {clients}");
+        writeln!(out, "\n{}", visible(&line))?;
+    }
+    if let Some(clips) = &status.clips {
+        let ClipsStatus { folder, memory_bytes, memory_locked, kept, withheld, dropped, files, bytes, reason, .. } = clips;
+        let (mb, memory_mb) = (*bytes as f64 / 1e6, *memory_bytes as f64 / 1e6);
+        let locked = if *memory_locked { "" } else { ", which the system may swap" };
+        let why = reason.as_ref().map(|reason| format!("; nothing can be kept: {reason}")).unwrap_or_default();
+        let line = format!(
+            "clips: {files} files in {folder}, {mb:.1} MB; kept {kept}, withheld {withheld}, dropped {dropped}; \
+             sound is remembered in {memory_mb:.1} MB of memory{locked}{why}"
+        );
         writeln!(out, "\n{}", visible(&line))?;
     }
     for hook in &status.hooks {

@@ -24,6 +24,8 @@ pub enum Change {
     Hooks,
     /// The store; takes effect at a restart.
     Store,
+    /// The clips.
+    Clips,
     /// The quiet hours.
     QuietHours,
     /// Whether the file is watched from now on.
@@ -50,6 +52,7 @@ impl Change {
             Change::Areas => "the area of a source changed".to_owned(),
             Change::Sinks => "[sinks] changed".to_owned(),
             Change::Hooks => "[[hooks]] changed".to_owned(),
+            Change::Clips => "[clips] changed, or whose sound is kept".to_owned(),
             Change::QuietHours => "quiet_hours changed".to_owned(),
             Change::Watch(true) => "the configuration file is watched from now on".to_owned(),
             Change::Watch(false) => "the configuration file is no longer watched".to_owned(),
@@ -74,6 +77,7 @@ impl Config {
         changes.extend((!same_sinks).then_some(Change::Sinks));
         changes.extend((self.sinks.hooks != new.sinks.hooks).then_some(Change::Hooks));
         changes.extend((self.store != new.store).then_some(Change::Store));
+        changes.extend((self.clips != new.clips).then_some(Change::Clips));
         changes.extend((self.quiet_hours != new.quiet_hours).then_some(Change::QuietHours));
         changes.extend((self.watch != new.watch).then_some(Change::Watch(new.watch)));
         for source in &self.sources {

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use crate::capture::source::SourceConfig;
 use crate::detect::rule::Rule;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{SinksConfig, SocketConfig, StoreConfig};
+use crate::publish::settings::{ClipsConfig, SinksConfig, SocketConfig, StoreConfig};
 
 pub(crate) mod diff;
 pub mod edit;
 mod fault;
 mod kept;
-mod load;
+pub(crate) mod load;
 pub(crate) mod origin;
 pub mod preset;
 pub mod print;
@@ -56,6 +56,8 @@ pub struct Config {
     pub keep_thresholds: bool,
     /// The store; `None` where nothing is kept.
     pub store: Option<StoreConfig>,
+    /// The clips; `None` where no sound is kept.
+    pub clips: Option<ClipsConfig>,
     /// The sinks, which events are sent to beside the socket.
     pub sinks: SinksConfig,
     /// The times at which nothing is heard.

@@ -7,7 +7,7 @@ use crate::capture::source::{Channel, Coding, Input, Protocol, SampleFormat};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
 use crate::model::manifest::DetectionOverride;
-use crate::publish::settings::{Entities, MqttVersion, SinksConfig, StoreConfig, SummaryConfig};
+use crate::publish::settings::{ClipFormat, ClipsConfig, Entities, MqttVersion, SinksConfig, StoreConfig, SummaryConfig};
 use crate::text::without_passwords;
 
 mod hooks;
@@ -89,18 +89,23 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     let names: Vec<String> = singles.iter().map(|rule| format!("    {},\n", quoted(&rule.subject.name))).collect();
     let merge = config.rules.first().is_some_and(|rule| rule.merge);
     writeln!(out, "\n[report]\nmerge = {merge}\nlabels = [\n{}]", names.concat())?;
-    for rule in singles.iter().filter(|rule| Some(rule.gate) != common) {
+    let has_clips = |name: &String| config.clips.as_ref().is_some_and(|clips| clips.policy.names.contains(name));
+    let clip = |name: &String| if has_clips(name) { "clip = true\n" } else { "" };
+    for rule in singles.iter().filter(|rule| Some(rule.gate) != common || has_clips(&rule.subject.name)) {
         let remark = remark(config, &rule.subject.name);
         writeln!(out, "\n{remark}[labels.{}]", quoted(&rule.subject.name))?;
+        out.push_str(clip(&rule.subject.name));
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
     for rule in groups {
         let members: Vec<String> = rule.members.iter().map(|index| quoted(&labels.subjects()[*index].name)).collect();
         let remark = remark(config, &rule.subject.name);
         writeln!(out, "\n{remark}[groups.{}]\nlabels = [{}]", quoted(&rule.subject.name), members.join(", "))?;
+        out.push_str(clip(&rule.subject.name));
         write_gate(&rule.gate, common.as_ref(), out)?;
     }
     write_store(config.store.as_ref(), out)?;
+    write_clips(config.clips.as_ref(), out)?;
     if let Some(SummaryConfig { at }) = &config.sinks.summary {
         writeln!(out, "\n[summary]\nat = \"{:02}:{:02}\"", at.hour(), at.minute())?;
     }
@@ -109,7 +114,7 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     let level = name_of(config.log.level, &LogLevel::NAMES);
     let format = name_of(config.log.format, &LogFormat::NAMES);
     let quiet: Vec<String> = config.quiet_hours.texts().map(|text| quoted(&text)).collect();
-    writeln!(out, "\n[privacy]\nstore_audio = false\nquiet_hours = [{}]", quiet.join(", "))?;
+    writeln!(out, "\n[privacy]\nstore_audio = {}\nquiet_hours = [{}]", config.clips.is_some(), quiet.join(", "))?;
     writeln!(out, "\n[reload]\nwatch = {}\n\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"", config.watch)
 }
 
@@ -127,6 +132,17 @@ fn write_store(store: Option<&StoreConfig>, out: &mut String) -> std::fmt::Resul
     let Some(StoreConfig { path, keep_days, max_mb }) = store else { return writeln!(out, "\n[store]\nenabled = false") };
     let path = quoted(&path.to_string_lossy());
     writeln!(out, "\n[store]\nenabled = true\npath = {path}\nkeep_days = {keep_days}\nmax_mb = {max_mb}")
+}
+
+fn write_clips(clips: Option<&ClipsConfig>, out: &mut String) -> std::fmt::Result {
+    let Some(ClipsConfig { folder, policy, format, keep, voice_threshold }) = clips else {
+        return writeln!(out, "\n[clips]\nenabled = false");
+    };
+    writeln!(out, "\n[clips]\nenabled = true\npath = {}", quoted(&folder.to_string_lossy()))?;
+    writeln!(out, "before_s = {:?}\nafter_s = {:?}\nmax_s = {:?}", policy.before_s, policy.after_s, policy.max_s)?;
+    writeln!(out, "format = \"{}\"", name_of(*format, &ClipFormat::NAMES))?;
+    writeln!(out, "without_voice = {}\nvoice_threshold = {voice_threshold:?}", policy.voice_threshold.is_some())?;
+    writeln!(out, "keep_days = {}\nmax_mb = {}\nmin_free_mb = {}", keep.days, keep.max_mb, keep.min_free_mb)
 }
 
 fn write_sinks(sinks: &SinksConfig, keep_thresholds: bool, out: &mut String) -> std::fmt::Result {

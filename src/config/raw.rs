@@ -75,10 +75,12 @@ macro_rules! section {
 }
 
 // After the macro, which it uses.
+mod clips;
 mod hooks;
 mod sinks;
 mod store;
 mod summary;
+pub use clips::{MAX_AROUND_S, MAX_CLIP_S, MAX_CLIPS_MB, MIN_CLIP_S, RawClips};
 pub use hooks::{MAX_AT_ONCE, MAX_HOOK_QUEUE, MAX_RETRIES, MAX_TIMEOUT_S, RawHook};
 pub use sinks::{RawHttp, RawMqtt, RawSinks};
 pub use store::{MAX_KEEP_DAYS, MAX_STORE_MB, MIN_STORE_MB, RawStore};
@@ -257,6 +259,9 @@ section! {
         /// seconds.
         #[schemars(range(min = 0, max = 40), extend("default" = STANDARD_GATE.min_snr_db))]
         min_snr_db: Option<f64> = None,
+        /// Whether the sound of its events is kept, where `[clips] enabled` is true. It is for a label or a group, and never for all.
+        #[schemars(extend("default" = false))]
+        clip: Option<bool> = None,
     }
 }
 
@@ -299,9 +304,8 @@ pub const STANDARD_PRESET: &str = "home";
 section! {
     /// `[privacy]`
     RawPrivacy {
-        /// Whether audio may be stored. This version cannot store any, so false is the only value.
-        #[schemars(extend("const" = false))]
-        store_audio: bool = false,
+        /// Whether audio may be stored: false forbids `[clips]`. Without it: where `[clips] enabled` is true, and there alone.
+        store_audio: Option<bool> = None,
         /// Times of day, in the machine's own time zone, at which the microphones are closed. An entry is written `22:00-06:30`,
         /// with days before it where it is not for every day: `Mon-Fri 09:00-17:00`, `Sat,Sun 00:00-24:00`. An entry over
         /// midnight belongs to the day on which it begins.
@@ -380,12 +384,14 @@ pub struct Raw {
     pub groups: Vec<Named<RawGroup>>,
     /// The labels that are reported.
     pub report: RawReport,
-    /// Privacy: when nothing is heard, and that nothing is stored.
+    /// Privacy: when nothing is heard, and whether sound may be stored.
     pub privacy: RawPrivacy,
-    /// The store: what was heard is kept on this machine, never as sound.
+    /// The store: what was heard is kept on this machine, not as sound.
     pub store: RawStore,
     /// The summary: what was heard in a day is told once a day.
     pub summary: RawSummary,
+    /// The clips: the sound of chosen events is kept on this machine.
+    pub clips: RawClips,
     /// The sinks, which events are sent to beside the socket. Each is off until its one required key is set.
     pub sinks: RawSinks,
     /// The hooks: one `[[hooks]]` for each program or server that is told of events.
@@ -416,6 +422,7 @@ pub(crate) const SECTIONS: [&str; 15] = [
     "privacy",
     "store",
     "summary",
+    "clips",
     "sinks",
     "hooks",
     "reload",

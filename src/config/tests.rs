@@ -94,7 +94,7 @@ preset = "hom"
 [mqqt]
 
 [privacy]
-store_audio = true
+store_audio = 1
 quiet_hours = ["22:00-06:30", "22-6"]
 
 [reload]
@@ -118,7 +118,7 @@ level = "loud"
     mimid.toml:24: source[2].silent_after_s: -1 is out of range; it must be from 0 (never) to 86400
     mimid.toml:27: report.preset: there is no preset "hom", only home and all; did you mean "home"?
     mimid.toml:29: mqqt: there is no such section
-    mimid.toml:32: privacy.store_audio: this version never stores audio; set it to false
+    mimid.toml:32: privacy.store_audio: this is an integer, but it must be true or false
     mimid.toml:33: privacy.quiet_hours: "22-6" is no time of day; write it as "22:00-06:30" or "Mon-Fri 09:00-17:00"
     mimid.toml:36: reload.watch: this is a string, but it must be true or false
     mimid.toml:39: log.level: "loud" is not one of error, warn, info, debug, trace

@@ -42,7 +42,6 @@ pub struct EventSoFar {
 
 impl Step {
     /// The state of the event at this step.
-    #[cfg(test)]
     pub(crate) fn so_far(&self) -> &EventSoFar {
         match self {
             Step::Start(so_far) | Step::Update(so_far) | Step::End { so_far, .. } => so_far,

@@ -304,6 +304,11 @@ impl Ear {
         self.scoring.hop_samples() as f64 / f64::from(self.model_rate_hz)
     }
 
+    /// The number of samples at the source's rate that came or were lost.
+    pub(crate) fn input_samples(&self) -> u64 {
+        self.input_samples
+    }
+
     /// The model's rate, at which times are counted, in Hz.
     pub(crate) fn model_rate_hz(&self) -> u32 {
         self.model_rate_hz

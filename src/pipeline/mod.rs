@@ -23,12 +23,14 @@ use crate::inference::Inference;
 use crate::limits;
 use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
+use crate::publish::clips::Clips;
 use crate::publish::socket;
 use crate::publish::wire;
 use crate::stats::Stats;
 use crate::systemd;
 
 mod backgrounds;
+mod clips;
 mod directory;
 mod editor;
 mod error;
@@ -109,6 +111,8 @@ pub struct Daemon {
     reports: Sender<Report>,
     analysis: JoinHandle<Backgrounds>,
     publisher: Publisher,
+    /// The clips; `None` while they are off.
+    clips: Option<Clips>,
     socket: PathBuf,
     pauses: Pauses,
     made_up: MadeUpEvents,
@@ -169,6 +173,7 @@ impl Daemon {
             reports,
             analysis,
             publisher,
+            clips: None,
             socket,
             pauses: Pauses::default(),
             made_up: MadeUpEvents::default(),
@@ -178,6 +183,7 @@ impl Daemon {
             liveness: Liveness::default(),
             status: None,
         };
+        daemon.start_clips();
         if let Err(error) = daemon.open_first(without_source) {
             daemon.shut_down();
             return Err(error);
@@ -380,6 +386,10 @@ impl Daemon {
             && let Ok(backgrounds) = self.analysis.join()
         {
             backgrounds::save(&self.model.sha256, backgrounds);
+        }
+        // What the analysis has handed over is written.
+        if let Some(clips) = self.clips.take() {
+            clips.end(&self.stats, deadline + CLOSING);
         }
         drop(self.reports);
         // Clients that wait for an edit get its answer before they are disconnected.

@@ -1,6 +1,7 @@
 //! The threads of the publishing stage: one takes the reports over from the analysis, and the runtime publishes them, serves
 //! clients and takes signals.
 
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -125,6 +126,11 @@ impl Publisher {
         })?;
         started.recv().unwrap_or(Ok(()))?;
         Ok(Self { control, signals, shared, sinks, down, taker, server })
+    }
+
+    /// The file of the store that runs; `None` where there is none.
+    pub fn store_path(&self) -> Option<PathBuf> {
+        self.shared.hub.store.as_ref().map(|store| store.path.clone())
     }
 
     /// Replaces the directory, then starts and stops the sinks that the settings ask for: a sink that starts finds the new

@@ -96,6 +96,7 @@ impl Daemon {
 
     fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
         let changes = self.config.changes(&new);
+        let model_changed = model.is_some();
         if let Some(model) = model {
             // A process loads ONNX Runtime once. Only the session is created again.
             let opened = Inference::open(&model, &self.runtime, new.model.n_threads());
@@ -105,6 +106,7 @@ impl Daemon {
         } else if changes.contains(&Change::Rules) || self.config.ignored != new.ignored {
             let _ = self.commands.send(Command::Rules(ruleset(&new)));
         }
+        self.change_clips(&new, model_changed);
         self.publisher.set_directory(directory(&self.model, &raw, &new), new.sinks.clone());
         if changes.contains(&Change::QuietHours) {
             self.config.quiet_hours = new.quiet_hours.clone();
@@ -140,6 +142,7 @@ impl Daemon {
                 | Change::Sinks
                 | Change::Hooks
                 | Change::Store
+                | Change::Clips
                 | Change::QuietHours
                 | Change::Watch(_) => Ok(()),
             };

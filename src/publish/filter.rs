@@ -1,6 +1,6 @@
 //! A subscriber's filter: the reports that it gets, by label, source, type, score and confirmation. `follow` applies it to events.
 
-use crate::event::{Report, SoundEvent};
+use crate::event::{ClipReport, Report, SoundEvent};
 use crate::model::Labels;
 use crate::model::labels::slug;
 use crate::text::{did_you_mean, nearest, shown};
@@ -43,9 +43,12 @@ pub const SUMMARY_TYPE: &str = "summary";
 /// Every `type` of a report about an event.
 const EVENT_TYPES: [&str; 3] = ["event.start", "event.update", "event.end"];
 
+/// The `type` of a report about the clip of an event.
+pub const CLIP_TYPE: &str = "clip";
+
 /// Every `type` that a published report can have.
 fn all_types() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.into_iter().chain(HEALTH_TYPES).chain([SUMMARY_TYPE])
+    EVENT_TYPES.into_iter().chain([CLIP_TYPE]).chain(HEALTH_TYPES).chain([SUMMARY_TYPE])
 }
 
 /// The reason why a filter is not valid: a code and a sentence.
@@ -106,6 +109,11 @@ impl Filter {
     /// Whether reports about the source of this one pass.
     pub fn passes_source(&self, report: &Report) -> bool {
         self.sources.is_empty() || report.source().is_none_or(|source| self.sources.iter().any(|wanted| **wanted == **source))
+    }
+
+    /// Whether the report about a clip passes, by its type, its source, and the name of its event.
+    pub fn passes_clip(&self, report: &Report, clip: &ClipReport) -> bool {
+        self.passes_kind(report) && (self.labels.is_empty() || self.labels.contains(&clip.subject.name))
     }
 
     /// Whether some events pass and others do not, for what they are.

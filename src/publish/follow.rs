@@ -40,6 +40,7 @@ impl Follower {
             Report::EventStart(event) => (event, true, false),
             Report::EventUpdate(event) => (event, false, false),
             Report::EventEnd(event, _) => (event, false, true),
+            Report::Clip(clip) if !self.filter.passes_clip(report, clip) => return Passage::No,
             _ => return if self.filter.passes_kind(report) { Passage::AsItIs } else { Passage::No },
         };
         // Where no event is left out for what it is, none needs to be followed.

@@ -7,12 +7,15 @@
 //! `socket` serves the clients of the socket. `sinks` runs `mqtt`, `http` and `hooks` where the configuration turns them on: `settings` are their
 //! sections of it, and `secret` finds their passwords and tokens.
 //!
+//! `clips` keeps the sound of chosen events in a folder, where they are on.
+//!
 //! `store` keeps what was heard in a file, where it is on, before anybody is told, and answers from it.
 //!
 //! Invariant: no client ever waits for another, and the engine waits for none of them.
 
 pub(crate) mod access;
 pub(crate) mod answer;
+pub(crate) mod clips;
 pub mod filter;
 pub(crate) mod follow;
 pub(crate) mod hooks;

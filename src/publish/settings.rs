@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+mod clips;
 mod hooks;
 
+pub use clips::{ClipFormat, ClipKeep, ClipsConfig};
 pub use hooks::{HookAct, HookConfig, HookOn, HookWhen, HooksConfig, WebHook};
 
 /// The socket's path and its permissions.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::access::Access;
 use super::hub::Hub;
-use super::wire::{Body, HookStatus, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
+use super::wire::{Body, ClipsStatus, HookStatus, Line, ModelInfo, PauseStatus, SinkStatus, SourceStatus, Status};
 use crate::control::Control;
 use crate::detect::rule::{self, Rule};
 use crate::limits;
@@ -124,6 +124,7 @@ impl Shared {
             dropped_reports: stats.dropped_reports.load(Relaxed),
             sinks: sinks.iter().map(|sink| SinkStatus::from(&**sink)).collect(),
             hooks: hooks.iter().map(|hook| HookStatus::from(&**hook)).collect(),
+            clips: stats.clips().as_deref().map(ClipsStatus::from),
         }
     }
 }

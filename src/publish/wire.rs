@@ -23,16 +23,16 @@ mod words;
 use format::round;
 pub use format::time;
 pub(in crate::publish) use format::{level, milliseconds, score};
-pub(crate) use history::{EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent};
+pub(crate) use history::{ClipList, EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent, ListedClip};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;
 pub use request::{BadRequest, Request};
 pub(crate) use status::duration;
-pub use status::{HookStatus, HookTry, LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
+pub use status::{ClipsStatus, HookStatus, HookTry, LatencyStatus, PauseStatus, SinkStatus, SourceStatus, Status};
 pub use summary::{Heard, Summary, Unheard};
 pub use top::{OpenEvent, Thresholds, Top, TopLabel};
-pub use words::{EndReason, MarkKind, PauseReason, PeakKind, SinkState, SourceState, Why};
+pub use words::{ClipState, EndReason, MarkKind, PauseReason, PeakKind, SinkState, SourceState, Why};
 
 /// The protocol's version, on every line.
 pub const VERSION: u32 = 1;
@@ -113,6 +113,32 @@ pub enum Body {
         event: Event,
         /// Milliseconds from the offset to this line.
         latency_ms: u64,
+    },
+    /// The sound of an event is kept, or is not for a reason; after its end, or within a long event.
+    #[serde(rename = "clip")]
+    Clip {
+        /// The event's id.
+        event: String,
+        /// The display name of the event's label, or the group's name.
+        label: String,
+        /// The name as an identifier.
+        slug: String,
+        /// The source's name.
+        source: String,
+        /// What became of it.
+        state: ClipState,
+        /// Why it is not kept, as a sentence; null where it is.
+        reason: Option<String>,
+        /// The name of the file; null where there is none. Events that overlap share one.
+        file: Option<String>,
+        /// When its sound begins.
+        #[schemars(extend("format" = "date-time"))]
+        from: String,
+        /// When its sound ends.
+        #[schemars(extend("format" = "date-time"))]
+        to: String,
+        /// The size of the file in bytes.
+        bytes: u64,
     },
     /// A source stopped delivering.
     #[serde(rename = "source.lost")]

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::event::Pause;
+use clips::ClipStats;
 use hook::HookStats;
 use latency::Latency;
 use sink::SinkStats;
 
+pub mod clips;
 pub mod hook;
 pub mod latency;
 pub mod sink;
@@ -92,6 +94,8 @@ pub struct Stats {
     pub sinks: std::sync::RwLock<Vec<Arc<SinkStats>>>,
     /// The hooks of the configuration.
     pub hooks: std::sync::RwLock<Vec<Arc<HookStats>>>,
+    /// The clips; `None` while they are off.
+    clips: std::sync::RwLock<Option<Arc<ClipStats>>>,
 }
 
 impl Default for Stats {
@@ -110,6 +114,7 @@ impl Default for Stats {
             dropped_reports: AtomicU64::new(0),
             sinks: std::sync::RwLock::default(),
             hooks: std::sync::RwLock::default(),
+            clips: std::sync::RwLock::default(),
         }
     }
 }
@@ -129,6 +134,16 @@ impl Stats {
     /// The counters of every source.
     pub fn all(&self) -> Vec<Arc<SourceStats>> {
         self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The clips; `None` while they are off.
+    pub fn clips(&self) -> Option<Arc<ClipStats>> {
+        self.clips.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records the clips; `None` while they are off.
+    pub fn set_clips(&self, clips: Option<Arc<ClipStats>>) {
+        *self.clips.write().unwrap_or_else(PoisonError::into_inner) = clips;
     }
 
     /// Records the pause that is in force; `None` where the daemon hears.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use mimid::analysis::clips::{ClipPolicy, Handover};
 use mimid::analysis::{Analysis, Attachment, Command, Ruleset};
 use mimid::capture::Pace;
 use mimid::config::Raw;
@@ -134,6 +135,24 @@ fn the_inference_takes_no_memory_but_what_its_runs_take() {
 
 #[test]
 fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
+    analysis_takes_no_memory(None);
+}
+
+#[test]
+fn clips_that_wait_for_an_event_take_no_memory() {
+    let policy = ClipPolicy {
+        names: vec!["Smoke detector, smoke alarm".to_owned()],
+        before_s: 1.0,
+        after_s: 1.0,
+        max_s: 3.0,
+        voice_threshold: Some(0.1),
+    };
+    let (handover, handed) = Handover::new(policy, &model().labels, Arc::default()).unwrap();
+    analysis_takes_no_memory(Some(handover));
+    assert!(handed.is_empty());
+}
+
+fn analysis_takes_no_memory(clips: Option<Handover>) {
     let model = model();
     let cost = cost_of_a_run(&model);
     let (rate_hz, hop) = (model.input.sample_rate_hz, model.detection.hop_samples(model.input.sample_rate_hz));
@@ -164,6 +183,7 @@ fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
         stats: stats.clone(),
         report: None,
     };
+    command.send(Command::Clips(clips)).unwrap();
     command.send(Command::Attach(Box::new(attachment))).unwrap();
     let thread = std::thread::spawn(move || {
         IS_WATCHED.set(true);

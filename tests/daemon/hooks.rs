@@ -329,7 +329,7 @@ fn the_examples_of_the_page_say_what_their_services_expect() {
     // All of them are listed, without what may be a secret.
     let output = mimid().args(["hooks", "--config"]).arg(folder.path().join("mimid.toml")).output().unwrap();
     let listed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(listed.lines().count(), 8, "{listed}");
+    assert_eq!(listed.lines().count(), 9, "{listed}");
     assert!(listed.contains("Glass, confirmed: POST http://127.0.0.1:"), "{listed}");
     assert!(!listed.contains("services"), "{listed}");
     let wrong = mimid().args(["hooks", "test", "slak", "--config"]).arg(folder.path().join("mimid.toml")).output().unwrap();

@@ -3,6 +3,7 @@
 
 mod activation;
 mod background;
+mod clips;
 mod clocks;
 mod endurance;
 mod feeds;

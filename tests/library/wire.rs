@@ -12,8 +12,11 @@ use mimid::analysis::query::{OpenEvent, RecentPeak, RecentPeaks, SourceTop, TopL
 use mimid::detect::peaks::CurveKind;
 use mimid::detect::rule::Thresholds;
 use mimid::detect::why::Why;
-use mimid::event::{EndReason, Pause, PauseReason, Report, SoundEvent, Subject};
-use mimid::publish::wire::{self, Body, HookStatus, Line, ModelInfo, PauseStatus, Request, SinkStatus, SourceStatus, Status};
+use mimid::event::{ClipReport, ClipState, EndReason, Pause, PauseReason, Report, SoundEvent, Subject};
+use mimid::publish::wire::{
+    self, Body, ClipsStatus, HookStatus, Line, ModelInfo, PauseStatus, Request, SinkStatus, SourceStatus, Status,
+};
+use mimid::stats::clips::ClipStats;
 use mimid::stats::hook::{HookStats, LastTry};
 use mimid::stats::sink::SinkStats;
 use mimid::stats::{SourceState, SourceStats};
@@ -104,11 +107,27 @@ fn status() -> Status {
         dropped_reports: 0,
         sinks: vec![SinkStatus::from(&sink)],
         hooks: vec![HookStatus::from(&hook), HookStatus::from(&HookStats::new("quiet"))],
+        clips: Some(ClipsStatus::from(&ClipStats::new("/a/clips".into()))),
     }
 }
 
 fn paused_status(pause: Pause) -> Status {
-    Status { paused: Some(PauseStatus::from(&pause)), sources: vec![], ..status() }
+    Status { paused: Some(PauseStatus::from(&pause)), sources: vec![], clips: None, ..status() }
+}
+
+fn clip(state: ClipState) -> Report {
+    let is_kept = state == ClipState::Kept;
+    Report::Clip(Box::new(ClipReport {
+        event: "019aa000-0000-7000-8000-000000000001".parse().unwrap(),
+        subject: Arc::new(Subject { name: "Glass".to_owned(), slug: "glass".to_owned(), id: "/m/039jq".to_owned() }),
+        source: "default".into(),
+        state,
+        reason: (!is_kept).then(|| "a voice".to_owned()),
+        file: is_kept.then(|| "20261120T083042Z_glass_019aa000-0000-7000-8000-000000000001.flac".to_owned()),
+        from: now() - jiff::SignedDuration::from_secs(4),
+        to: now(),
+        bytes: if is_kept { 7 } else { 0 },
+    }))
 }
 
 /// Every reason of a label, each once.
@@ -207,6 +226,8 @@ fn every_line_has_just_the_declared_fields() {
     check::<SourceRestored>(&published(&Report::SourceRestored { source: source.clone() }));
     check::<SourceSilent>(&published(&Report::SourceSilent { source: source.clone(), seconds: 60.0 }));
     check::<SourceGap>(&published(&Report::SourceGap { source: source.clone(), gap_ms: 30_120 }));
+    check::<Clip>(&published(&clip(mimid::event::ClipState::Kept)));
+    check::<Clip>(&published(&clip(mimid::event::ClipState::Withheld)));
     check::<SourceClipping>(&published(&Report::SourceClipping { source: source.clone(), samples: 12 }));
     check::<Overrun>(&published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }));
     check::<ClockStepped>(&published(&Report::ClockStepped { by_ms: -3_600_000 }));
@@ -272,6 +293,8 @@ fn lines() -> Vec<String> {
         published(&Report::SourceSilent { source: source.clone(), seconds: 60.04 }),
         published(&Report::SourceGap { source: source.clone(), gap_ms: 30_120 }),
         published(&Report::SourceClipping { source: source.clone(), samples: 12 }),
+        published(&clip(ClipState::Kept)),
+        published(&clip(ClipState::Withheld)),
         published(&Report::Overrun { source, samples: 480, gap_ms: 10, hop_ms: 100 }),
         published(&Report::ClockStepped { by_ms: -3_600_000 }),
         published(&Report::Paused(night())),
@@ -305,6 +328,8 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.silent","source":"default","seconds":60.0}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.gap","source":"default","gap_ms":30120}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"source.clipping","source":"default","samples":12}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"clip","event":"019aa000-0000-7000-8000-000000000001","label":"Glass","slug":"glass","source":"default","state":"kept","reason":null,"file":"20261120T083042Z_glass_019aa000-0000-7000-8000-000000000001.flac","from":"2026-11-20T08:30:42.120Z","to":"2026-11-20T08:30:46.120Z","bytes":7}
+    {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"clip","event":"019aa000-0000-7000-8000-000000000001","label":"Glass","slug":"glass","source":"default","state":"withheld","reason":"a voice","file":null,"from":"2026-11-20T08:30:42.120Z","to":"2026-11-20T08:30:46.120Z","bytes":0}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"overrun","source":"default","samples":480,"gap_ms":10,"hop_ms":100}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"clock.stepped","by_ms":-3600000}
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"paused","reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"}
@@ -315,8 +340,8 @@ fn the_lines_look_like_this() {
     {"v":1,"seq":1042,"ts":"2026-11-20T08:30:46.120Z","type":"summary","from":"2026-11-20T08:30:46.120Z","until":"2026-11-20T08:30:46.120Z","days":28,"heard":[{"label":"Dog","events":12,"duration_ms":90000,"usual_events":1.5,"usual_duration_ms":500,"before":"2026-11-20T08:30:46.120Z","new":false,"more":true,"longer":true},{"label":"Glass","events":12,"duration_ms":90000,"usual_events":1.5,"usual_duration_ms":500,"before":null,"new":true,"more":true,"longer":true}],"unheard":[{"source":null,"kind":"paused","duration_ms":7200000}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"dropped","count":3}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"heartbeat"}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}],"hooks":[{"name":"phone","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":{"at":"2026-11-20T08:30:46.120Z","ok":true,"result":"the server answered 200 OK"}},{"name":"quiet","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":null}]}
-    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":{"reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"},"sources":[],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}],"hooks":[{"name":"phone","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":{"at":"2026-11-20T08:30:46.120Z","ok":true,"result":"the server answered 200 OK"}},{"name":"quiet","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":null}]}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":null,"sources":[{"name":"default","state":"live","rate_hz":null,"level_dbfs":null,"last_sample_age_ms":null,"samples":0,"overrun_samples":0,"windows":0,"events":0,"losses":0,"reason":null,"windows_per_s":0.0,"latency_ms":{"p50":32.0,"p95":32.0,"p99":32.0},"last_event_age_s":null}],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}],"hooks":[{"name":"phone","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":{"at":"2026-11-20T08:30:46.120Z","ok":true,"result":"the server answered 200 OK"}},{"name":"quiet","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":null}],"clips":{"folder":"/a/clips","memory_bytes":0,"memory_locked":true,"kept":0,"withheld":0,"dropped":0,"files":0,"bytes":0,"missing":0,"reason":null,"cleared":null}}
+    {"v":1,"seq":1041,"ts":"2026-11-20T08:30:46.120Z","type":"status","version":"0.1.0","instance":"019aa000-0000-7000-8000-000000000002","pid":7,"uptime_s":1.5,"config":null,"model":{"name":"ced-tiny","sha256":"ab","labels":527},"paused":{"reason":"quiet_hours","until":"2026-11-21T05:30:00.000Z"},"sources":[],"inferences":0,"inference_ms":null,"busy":0.25,"hop_ms":100,"clients":1,"dropped_lines":0,"dropped_reports":0,"sinks":[{"name":"mqtt","state":"down","reason":"the broker refuses","queued":0,"sent":0,"dropped":0,"clients":0}],"hooks":[{"name":"phone","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":{"at":"2026-11-20T08:30:46.120Z","ok":true,"result":"the server answered 200 OK"}},{"name":"quiet","waiting":0,"done":0,"failed":0,"given_up":0,"dropped":0,"last":null}],"clips":null}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"top","sources":[{"source":"default","level_dbfs":-150.0,"noise_floor_dbfs":-60.3,"clipped_samples":3,"hops":42,"hop_ms":100,"two_sided_lag_ms":2700,"open":[{"id":"019aa000-0000-7000-8000-000000000001","label":"Bark","slug":"bark","onset":"2026-11-20T08:30:45.840Z","peak_score":0.8,"confirmed":true,"also":["Dog"]}],"labels":[{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"an event is open"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"open","because":"announced, not yet confirmed"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"pending","because":"heard; is announced when confirmed"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"held","because":"the same sound is reported as Dog"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"below","because":"below its start threshold"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"confirming","because":"1 of the last 3 windows, 2 needed"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_quiet","because":"too quiet: -61.3 dBFS, must be -60.0"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"too_short","because":"shorter than 500 ms so far"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"refused","because":"not confirmed; nothing is announced until this sound is over"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":0.05,"background":0.01,"threshold":0.2,"start_threshold":0.14,"release":0.02,"why":"cooling_down","because":"cooling down for another 1.2 s"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"background":null,"threshold":null,"start_threshold":null,"release":null,"why":"ignored","because":"[report] ignore leaves it out"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"background":null,"threshold":null,"start_threshold":null,"release":null,"why":"not_reported","because":"[report] does not name it"},{"label":"Bark","slug":"bark","score":0.1235,"two_sided":null,"background":null,"threshold":null,"start_threshold":null,"release":null,"why":"grouped","because":"reported as the group alarm"}]}]}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"set","label":"Bark","slug":"bark","threshold":0.2,"start_threshold":0.14,"release":0.02}
     {"v":1,"ts":"2026-11-20T08:30:46.120Z","type":"peaks","next":7,"lost":0,"more":false,"heard_s":12.3,"sources":["default"],"peaks":[{"source":"default","label":"Bark","kind":"two_sided","score":0.0123,"at":"2026-11-20T08:30:46.120Z"}]}

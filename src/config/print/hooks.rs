@@ -19,7 +19,7 @@ pub fn write(hooks: Option<&HooksConfig>, out: &mut String) -> std::fmt::Result 
 }
 
 fn write_hook(hook: &HookConfig, out: &mut String) -> std::fmt::Result {
-    let HookConfig { name, on, when, min_score, sources, hours, cooldown, act, secret_file, timeout, bounds } = hook;
+    let HookConfig { name, on, when, min_score, sources, hours, cooldown, act, secret_file, timeout, bounds, clips: _ } = hook;
     writeln!(out, "\n[[hooks]]\nname = {}\non = {}", quoted(name), list(names(on).into_iter()))?;
     writeln!(out, "when = {}\nmin_score = {min_score:?}", quoted(name_of(*when, &HookWhen::NAMES)))?;
     writeln!(out, "sources = {}\nhours = {}", list(sources.iter().cloned()), list(hours.texts()))?;
@@ -32,7 +32,7 @@ fn write_hook(hook: &HookConfig, out: &mut String) -> std::fmt::Result {
                 writeln!(out, "body = {}", quoted(&input.text))?;
             }
         }
-        HookAct::Web(WebHook { url, method, headers, body, ca_file, allow, .. }) => {
+        HookAct::Web(WebHook { url, method, headers, body, attach, ca_file, allow, .. }) => {
             writeln!(out, "url = {}\nmethod = {}", quoted(&url.text), quoted(method))?;
             let headers: Vec<String> =
                 headers.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(&value.text))).collect();
@@ -41,6 +41,9 @@ fn write_hook(hook: &HookConfig, out: &mut String) -> std::fmt::Result {
             }
             if let Some(body) = body {
                 writeln!(out, "body = {}", quoted(&body.text))?;
+            }
+            if *attach {
+                writeln!(out, "attach = true")?;
             }
             if let Some(file) = ca_file {
                 writeln!(out, "ca_file = {}", quoted(&file.to_string_lossy()))?;

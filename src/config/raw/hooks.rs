@@ -16,8 +16,8 @@ section! {
         /// The things that it is told of: labels and groups, by display name, slug or id; `event` for every event; types of other
         /// reports, such as `source.lost`, or their first parts, such as `source`; and `health` for all of those.
         on: Vec<String> = vec!["event".to_owned()],
-        /// When it is told of an event: `announced`, at once, though the event may be taken back; `confirmed`; or `ended`, with the
-        /// duration. Nothing is told of an event that was taken back before.
+        /// When it is told of an event: `announced`, at once, though the event may be taken back; `confirmed`; `ended`, with the
+        /// duration; or `clip`, when its sound is kept. Nothing is told of an event that was taken back before.
         #[schemars(extend("enum" = HookWhen::NAMES.map(|(name, _)| name)))]
         when: String = "confirmed".to_owned(),
         /// The lowest peak score of an event that it is told of, from 0 to 1.
@@ -44,6 +44,8 @@ section! {
         /// The body of the request, or the program's standard input, in which fields are filled in: in JSON as parts of strings, in a
         /// form as parts of values. Without it: the report's line.
         body: Option<String> = None,
+        /// Whether the body of the request is the file of the event's clip, with `when = "clip"`.
+        attach: bool = false,
         /// A file that holds the secret, which `{secret}` stands for. Without it: `$MIMID_HOOK_NAME` of the hook `NAME`, or systemd's
         /// credential `hook_NAME`.
         #[schemars(length(min = 1))]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Named, Raw, RawDetection, RawGate, RawGroup, RawHook, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy, RawReload,
-    RawReport, RawSocket, RawSource, RawStore, RawSummary, SECTIONS,
+    Named, Raw, RawClips, RawDetection, RawGate, RawGroup, RawHook, RawHttp, RawLog, RawMembers, RawModel, RawMqtt, RawPrivacy,
+    RawReload, RawReport, RawSocket, RawSource, RawStore, RawSummary, SECTIONS,
 };
 use crate::config::table::{Reader, Table};
 use crate::config::{Fault, Faults};
@@ -131,6 +131,7 @@ impl Raw {
             "privacy" => self.privacy = RawPrivacy::read(&mut table),
             "store" => self.store = RawStore::read(&mut table),
             "summary" => self.summary = RawSummary::read(&mut table),
+            "clips" => self.clips = RawClips::read(&mut table),
             "reload" => self.reload = RawReload::read(&mut table),
             _ => self.log = RawLog::read(&mut table),
         }

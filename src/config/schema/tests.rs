@@ -122,7 +122,7 @@ fn what_is_wrong_in_a_file_is_wrong_for_the_schema() {
         ("[defaults]\nthreshold = \"0.4\"", "/defaults/threshold: type"),
         ("[report]\npreset = \"hom\"", "/report/preset: enum"),
         ("[log]\nlevel = \"loud\"", "/log/level: enum"),
-        ("[privacy]\nstore_audio = true", "/privacy/store_audio: const"),
+        ("[privacy]\nstore_audio = 1", "/privacy/store_audio: type"),
         ("[privacy]\nquiet_hours = [\"22:00-6:30\", \"at night\"]", "/privacy/quiet_hours/1: pattern"),
         ("[detection]\nwindows_ms = []", "/detection/windows_ms: minItems"),
         ("[detection]\nmedian = 2", "/detection/median: enum"),

@@ -24,12 +24,13 @@ const SECRET_HEADERS: [&str; 6] = ["authorization", "token", "secret", "password
 
 impl Check<'_> {
     /// The hooks, for a machine of this name.
-    pub(super) fn hooks(&mut self, node: Option<&str>) -> Option<HooksConfig> {
+    pub(super) fn hooks(&mut self, node: Option<&str>, clips: Option<&PathBuf>) -> Option<HooksConfig> {
         let raw = self.raw;
         if raw.hooks.is_empty() {
             return None;
         }
         let mut hooks: Vec<HookConfig> = Vec::new();
+        let clips = clips.cloned();
         for (index, (line, hook)) in raw.hooks.iter().enumerate() {
             let key = |name: &str| format!("hooks[{}].{name}", index + 1);
             let name = hook.name.value.clone().unwrap_or_default();
@@ -77,6 +78,10 @@ impl Check<'_> {
             };
             let when = self.choice(&key("when"), &hook.when, &HookWhen::NAMES).unwrap_or(HookWhen::Confirmed);
             let on = self.hook_on(&key("on"), &hook.on);
+            if when == HookWhen::Clip && !raw.clips.enabled.value {
+                self.warn(hook.when.line, &key("when"), "no clip is kept, because [clips] enabled is false".to_owned());
+            }
+            self.judge_attachment(hook, when, &key);
             let act = self.hook_act(*line, hook, &key);
             if let Some(act) = act {
                 hooks.push(HookConfig {
@@ -91,11 +96,28 @@ impl Check<'_> {
                     secret_file: hook.secret_file.value.as_ref().map(PathBuf::from),
                     timeout: Duration::from_secs_f64(timeout_s.clamp(0.1, MAX_TIMEOUT_S)),
                     bounds,
+                    clips: clips.clone(),
                 });
             }
         }
         let node = node.map_or_else(systemd::machine_name, str::to_owned);
         Some(HooksConfig { node, file: self.hooks_file(), hooks })
+    }
+
+    /// Judges whether a clip can be attached.
+    fn judge_attachment(&mut self, hook: &RawHook, when: HookWhen, key: &dyn Fn(&str) -> String) {
+        if !hook.attach.value {
+            return;
+        }
+        let has_body = ["POST", "PUT", "PATCH"].contains(&hook.method.value.to_ascii_uppercase().as_str());
+        let message = match (when, &hook.url.value, &hook.body.value) {
+            (HookWhen::Clip, Some(_), None) if has_body => return,
+            (HookWhen::Clip, Some(_), None) => "a clip is sent with POST, PUT or PATCH",
+            (HookWhen::Clip, Some(_), Some(_)) => "the clip takes the place of the body; leave out one of the two",
+            (HookWhen::Clip, None, _) => "a program finds the clip's file in $MIMID_CLIP or {clip}; leave attach out",
+            _ => "a clip is there with when = \"clip\" alone",
+        };
+        self.fault(hook.attach.line, &key("attach"), message.to_owned());
     }
 
     /// Beside the store's file, where there is a store.
@@ -252,7 +274,7 @@ impl Check<'_> {
             }
         }
         let ca_file = hook.ca_file.value.as_ref().map(PathBuf::from);
-        Some(WebHook { url: template, method, headers, body, around, content_type, ca_file, allow })
+        Some(WebHook { url: template, method, headers, body, attach: hook.attach.value, around, content_type, ca_file, allow })
     }
 
     fn template(&mut self, line: Option<usize>, key: &str, text: &str) -> Option<Template> {

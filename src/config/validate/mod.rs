@@ -9,6 +9,7 @@ use crate::model::manifest::DetectionOverride;
 use crate::publish::settings::SocketConfig;
 use crate::text::{did_you_mean, nearest};
 
+mod clips;
 mod gate;
 mod hooks;
 mod origins;
@@ -40,28 +41,25 @@ impl Raw {
     pub fn validate(&self, labels: &Labels) -> Result<Validated, Faults> {
         let mut check = Check { raw: self, labels, faults: self.faults.clone(), warnings: Vec::new() };
         let (rules, ignored, origins) = check.rules();
+        let store = check.store();
+        let clips = check.clips(&rules, store.as_ref());
+        let sinks = check.sinks(clips.as_ref().map(|clips| &clips.folder));
         let config = Config {
             socket: check.socket(),
             model: check.model(),
             sources: check.sources(),
             areas: check.areas(),
+            clips,
             rules,
             ignored,
             set_by_clients: self.set_by_clients(),
             keep_thresholds: self.sinks.mqtt.keep_thresholds.value,
-            store: check.store(),
-            sinks: check.sinks(),
+            store,
+            sinks,
             quiet_hours: check.quiet_hours(),
             watch: self.reload.watch.value,
             log: check.log(),
         };
-        if self.privacy.store_audio.value {
-            check.fault(
-                self.privacy.store_audio.line,
-                "privacy.store_audio",
-                "this version never stores audio; set it to false".to_owned(),
-            );
-        }
         if check.faults.is_empty() { Ok(Validated { config, warnings: check.warnings, origins }) } else { Err(check.faults) }
     }
 

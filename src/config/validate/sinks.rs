@@ -9,10 +9,11 @@ use crate::publish::settings::{Entities, HttpConfig, Listen, MqttConfig, MqttVer
 use crate::systemd;
 
 impl Check<'_> {
-    pub(super) fn sinks(&mut self) -> SinksConfig {
+    /// The sinks, where clips have this folder.
+    pub(super) fn sinks(&mut self, clips: Option<&PathBuf>) -> SinksConfig {
         let http = self.http();
         let mqtt = self.mqtt(http.as_ref().and_then(page));
-        let hooks = self.hooks(mqtt.as_ref().map(|mqtt| mqtt.node.as_str()));
+        let hooks = self.hooks(mqtt.as_ref().map(|mqtt| mqtt.node.as_str()), clips);
         SinksConfig { mqtt, http, hooks, summary: self.summary() }
     }
 

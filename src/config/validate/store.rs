@@ -31,7 +31,7 @@ impl Check<'_> {
     }
 
     /// A whole number within a range.
-    fn whole(&mut self, key: &str, raw: &At<i64>, range: RangeInclusive<i64>) -> i64 {
+    pub(super) fn whole(&mut self, key: &str, raw: &At<i64>, range: RangeInclusive<i64>) -> i64 {
         if !range.contains(&raw.value) {
             let (from, to) = range.into_inner();
             self.fault(raw.line, key, format!("{} is out of range; it must be from {from} to {to}", raw.value));

@@ -1,5 +1,7 @@
 //! The values of a report for templates and for the environment of a program, from the report's line. It reads no clock.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -18,20 +20,25 @@ impl Fields {
     pub fn new(line: &Line, hook: &str, node: &str, zone: &TimeZone) -> Self {
         let kind = kind(&line.body);
         let event = event(&line.body);
+        // A clip is told by the names of its event.
+        let (clip_label, clip_slug, clip_event) = match &line.body {
+            Body::Clip { label, slug, event, .. } => (label.clone(), slug.clone(), event.clone()),
+            _ => (kind.clone(), kind.replace('.', "_"), String::new()),
+        };
         let at = event.map(|event| event.onset.as_str()).or(line.ts.as_deref()).and_then(|at| at.parse::<Timestamp>().ok());
         let local = at.map(|at| zone.to_datetime(at));
         let of = |value: fn(&Event) -> String, none: &str| event.map_or_else(|| none.to_owned(), value);
         let values = vec![
             ("hook", hook.to_owned()),
             ("type", kind.clone()),
-            ("label", of(|event| event.label.clone(), &kind)),
-            ("slug", of(|event| event.slug.clone(), &kind.replace('.', "_"))),
+            ("label", of(|event| event.label.clone(), &clip_label)),
+            ("slug", of(|event| event.slug.clone(), &clip_slug)),
             ("source", event.map_or_else(|| source(&line.body), |event| event.source.clone())),
             ("node", node.to_owned()),
             ("text", sentence(&line.body)),
             ("time", local.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default()),
             ("date", local.map(|at| at.date().to_string()).unwrap_or_default()),
-            ("id", of(|event| event.id.clone(), "")),
+            ("id", of(|event| event.id.clone(), &clip_event)),
             ("onset", of(|event| event.onset.clone(), "")),
             ("offset", of(|event| event.offset.clone().unwrap_or_default(), "")),
             ("duration_s", of(|event| format!("{:.1}", event.duration_ms.unwrap_or(0) as f64 / 1e3), "0")),
@@ -43,15 +50,25 @@ impl Fields {
             ("reason", of(|event| event.reason.as_ref().map(ToString::to_string).unwrap_or_default(), "")),
             ("seq", line.seq.unwrap_or(0).to_string()),
             ("ts", line.ts.clone().unwrap_or_default()),
+            ("clip", String::new()),
             ("secret", String::new()),
         ];
         Self { values }
     }
 
     /// The same with a secret.
-    pub fn with_secret(mut self, secret: Option<&str>) -> Self {
-        if let Some((_, value)) = self.values.iter_mut().find(|(name, _)| *name == "secret") {
-            *value = secret.unwrap_or_default().to_owned();
+    pub fn with_secret(self, secret: Option<&str>) -> Self {
+        self.with("secret", secret.unwrap_or_default().to_owned())
+    }
+
+    /// The same with the path of a clip.
+    pub fn with_clip(self, path: Option<&Path>) -> Self {
+        self.with("clip", path.map(|path| path.display().to_string()).unwrap_or_default())
+    }
+
+    fn with(mut self, field: &str, is: String) -> Self {
+        if let Some((_, value)) = self.values.iter_mut().find(|(name, _)| *name == field) {
+            *value = is;
         }
         self
     }
@@ -96,6 +113,7 @@ fn source(body: &Body) -> String {
         | Body::SourceSilent { source, .. }
         | Body::SourceGap { source, .. }
         | Body::SourceClipping { source, .. }
+        | Body::Clip { source, .. }
         | Body::Overrun { source, .. } => source.clone(),
         _ => String::new(),
     }
@@ -113,6 +131,10 @@ pub fn sentence(body: &Body) -> String {
             let Event { label, source, peak_score, duration_ms, .. } = event;
             format!("{label}, heard by {source} for {}, score {peak_score:.2}", seconds(duration_ms.unwrap_or(0)))
         }
+        Body::Clip { label, source, state, reason, .. } => match reason {
+            Some(reason) => format!("The clip of {label}, heard by {source}, is {state}: {reason}"),
+            None => format!("{label}, heard by {source}, with its sound"),
+        },
         Body::SourceLost { source, reason } => format!("The source {source} is lost: {reason}"),
         Body::SourceRestored { source } => format!("The source {source} delivers again"),
         Body::SourceSilent { source, seconds } => {

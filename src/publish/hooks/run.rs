@@ -1,5 +1,6 @@
 //! Tries one run of a hook: finds its secret, fills in its templates, and has its program run or its server asked.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -10,8 +11,9 @@ use super::queue::Tried;
 use super::template::{Around, Template};
 use super::web::{Asked, Trust};
 use super::{Answered, command};
+use crate::publish::clips::name::ClipName;
 use crate::publish::settings::{HookAct, HookConfig};
-use crate::publish::wire::Line;
+use crate::publish::wire::{Body, Line};
 use crate::secret;
 
 /// A hook with what its tries share.
@@ -78,6 +80,8 @@ impl Runner {
     pub fn doing(&self, line: &str, secret: Option<&str>) -> Result<Doing, String> {
         let read: Line = serde_json::from_str(line).map_err(|error| format!("the report cannot be read ({error})"))?;
         let fields = Fields::new(&read, &self.config.name, &self.node, &TimeZone::system()).with_secret(secret);
+        let clip = self.clip(&read);
+        let fields = fields.with_clip(clip.as_deref());
         match &self.config.act {
             HookAct::Exec { command, input } => {
                 let filled = |template: &Template| template.fill(Around::Plain, |field| fields.value(field));
@@ -91,6 +95,12 @@ impl Runner {
             }
             HookAct::Web(web) => web.asked(&fields, line).map(Doing::Web),
         }
+    }
+
+    /// The file of a report about a clip. Only the name of a clip becomes a path.
+    fn clip(&self, line: &Line) -> Option<PathBuf> {
+        let Body::Clip { file: Some(file), .. } = &line.body else { return None };
+        ClipName::read(file).and_then(|_| Some(self.config.clips.as_ref()?.join(file)))
     }
 
     async fn act(&self, doing: Doing) -> Answered {

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::text::{did_you_mean, nearest};
 
 /// The fields that a text may name.
-pub const FIELDS: [&str; 22] = [
+pub const FIELDS: [&str; 23] = [
     "hook",
     "type",
     "label",
@@ -28,6 +28,7 @@ pub const FIELDS: [&str; 22] = [
     "reason",
     "seq",
     "ts",
+    "clip",
     "secret",
 ];
 /// Signs that stand in an address as they are.

@@ -16,6 +16,7 @@ pub fn hook() -> HookConfig {
         method: "POST".to_owned(),
         headers: Vec::new(),
         body: None,
+        attach: false,
         around: Around::Json,
         content_type: "application/json",
         ca_file: None,
@@ -33,6 +34,7 @@ pub fn hook() -> HookConfig {
         secret_file: None,
         timeout: Duration::from_secs(5),
         bounds: queue::Bounds { queue: 100, at_once: 2, retries: 3 },
+        clips: None,
     }
 }
 

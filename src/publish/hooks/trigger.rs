@@ -1,20 +1,25 @@
 //! Which reports a hook runs for. It runs nothing, and times are given.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::event::{EndReason, Report, SoundEvent};
+use crate::event::{ClipState, EndReason, Report, SoundEvent};
 use crate::publish::filter::SUMMARY_TYPE;
 use crate::publish::settings::{HookConfig, HookOn, HookWhen};
 use crate::publish::wire;
+
+/// The most events whose clips are waited for.
+const MOST_AWAITED: usize = 1_000;
 
 /// A hook's view of what is open and of when it ran.
 #[derive(Debug, Default)]
 pub struct Trigger {
     /// The open events that it has run for, or has let pass.
     decided: HashSet<Uuid>,
+    /// The events that it is told of once their clips are kept.
+    awaited: VecDeque<Uuid>,
     /// When it last ran for a label or a type.
     ran: HashMap<String, Instant>,
 }
@@ -23,6 +28,22 @@ impl Trigger {
     /// Whether the hook runs for this report at this time. An event is decided upon once.
     pub fn takes(&mut self, hook: &HookConfig, report: &Report, now: Instant, is_hour: bool) -> bool {
         let name = match report {
+            Report::EventStart(event) | Report::EventUpdate(event) if hook.when == HookWhen::Clip => {
+                self.await_clip(hook, event, None);
+                return false;
+            }
+            Report::EventEnd(event, reason) if hook.when == HookWhen::Clip => {
+                self.await_clip(hook, event, Some(*reason));
+                return false;
+            }
+            Report::Clip(clip) => {
+                let Some(at) = self.awaited.iter().position(|id| *id == clip.event) else { return false };
+                self.awaited.remove(at);
+                if clip.state != ClipState::Kept {
+                    return false;
+                }
+                clip.subject.name.clone()
+            }
             Report::EventStart(event) | Report::EventUpdate(event) => {
                 if self.decided.contains(&event.id) || !hook.is_due(event, None) {
                     return false;
@@ -52,6 +73,19 @@ impl Trigger {
         }
         true
     }
+
+    /// Remembers an event of which the hook is told once its clip is kept.
+    fn await_clip(&mut self, hook: &HookConfig, event: &SoundEvent, ended: Option<EndReason>) {
+        if hook.is_due(event, ended) && !self.awaited.contains(&event.id) && self.decided.insert(event.id) {
+            if self.awaited.len() == MOST_AWAITED {
+                self.awaited.pop_front();
+            }
+            self.awaited.push_back(event.id);
+        }
+        if ended.is_some() {
+            self.decided.remove(&event.id);
+        }
+    }
 }
 
 impl HookConfig {
@@ -64,7 +98,7 @@ impl HookConfig {
         let is_taken_back = ended == Some(EndReason::Unconfirmed);
         let has_come = match self.when {
             HookWhen::Announced => !is_taken_back,
-            HookWhen::Confirmed => event.is_confirmed && !is_taken_back,
+            HookWhen::Confirmed | HookWhen::Clip => event.is_confirmed && !is_taken_back,
             HookWhen::Ended => ended.is_some() && !is_taken_back,
         };
         let is_of_source = self.sources.is_empty() || self.sources.iter().any(|name| **name == *event.source);
@@ -134,6 +168,41 @@ mod tests {
         assert_eq!(runs(&health, &reports), [8, 9]);
         let every = HookConfig { on: HookOn { is_every_event: true, ..HookOn::default() }, ..hook() };
         assert_eq!(runs(&every, &reports), [2, 7]);
+    }
+
+    #[test]
+    fn a_clip_is_told_once_of_the_hooks_own_events_where_it_is_kept() {
+        let clip = |id, state| {
+            Report::Clip(Box::new(crate::event::ClipReport {
+                event: Uuid::from_u128(id),
+                subject: Subject::example("Dog"),
+                source: "hall".into(),
+                state,
+                reason: None,
+                file: None,
+                from: jiff::Timestamp::UNIX_EPOCH,
+                to: jiff::Timestamp::UNIX_EPOCH,
+                bytes: 0,
+            }))
+        };
+        let reports = [
+            Report::EventUpdate(event(1, "Dog", 0.5, true)),
+            Report::EventEnd(event(1, "Dog", 0.5, true), EndReason::Decay),
+            clip(1, ClipState::Kept),
+            clip(1, ClipState::Kept),
+            Report::EventEnd(event(2, "Cat", 0.5, true), EndReason::Decay),
+            clip(2, ClipState::Kept),
+            Report::EventUpdate(event(3, "Dog", 0.5, true)),
+            clip(3, ClipState::Withheld),
+            // The clip of a long event comes before its end.
+            Report::EventUpdate(event(4, "Dog", 0.5, true)),
+            clip(4, ClipState::Kept),
+            Report::EventEnd(event(4, "Dog", 0.5, true), EndReason::Decay),
+            clip(4, ClipState::Kept),
+        ];
+        assert_eq!(runs(&dogs(HookWhen::Clip), &reports), [2, 9]);
+        let health = HookConfig { on: HookOn { is_health: true, ..HookOn::default() }, ..hook() };
+        assert!(runs(&health, &reports).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Asks the server of a hook. It reaches no private address that the configuration does not name, wherever a server redirects to.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Asked {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// A file that is the body in the place of that.
+    pub attached: Option<PathBuf>,
     /// Whether a secret is in it, which no other server may get.
     pub has_secret: bool,
 }
@@ -71,15 +74,27 @@ impl WebHook {
         let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| "its method is none of HTTP".to_owned())?;
         let has_type = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let is_empty = self.body.is_none() && matches!(method, Method::GET | Method::HEAD);
-        let own = (!has_type && !is_empty).then(|| (CONTENT_TYPE.to_string(), self.content_type.to_owned()));
+        let attached = if self.attach {
+            let path = Some(fields.value("clip")).filter(|path| !path.is_empty()).map(PathBuf::from);
+            Some(path.ok_or("there is no clip to attach; clips come from `when = \"clip\"`")?)
+        } else {
+            None
+        };
+        let content_type = match &attached {
+            Some(path) if path.extension().is_some_and(|end| end == "wav") => "audio/wav",
+            Some(_) => "audio/flac",
+            None => self.content_type,
+        };
+        let own = (!has_type && !is_empty).then(|| (CONTENT_TYPE.to_string(), content_type.to_owned()));
         let named = self.headers.iter().map(|(name, value_of)| (name.clone(), value_of.fill(Around::Plain, value)));
         let body = match &self.body {
+            _ if attached.is_some() => String::new(),
             Some(body) => body.fill(self.around, value),
             None if is_empty => String::new(),
             None => line.trim_end().to_owned(),
         };
         let headers = own.into_iter().chain(named).collect();
-        Ok(Asked { url, method, headers, body, has_secret: self.has_secret() })
+        Ok(Asked { url, method, headers, body, attached, has_secret: self.has_secret() })
     }
 
     /// Asks the server, for as long as `limit` at most.
@@ -93,10 +108,20 @@ impl WebHook {
 
     async fn follow(&self, asked: Asked, trust: Trust) -> Result<Answered, String> {
         let mut url = asked.url.clone();
+        let body = match asked.attached.clone() {
+            // A clip may be cleared before its turn.
+            Some(path) => {
+                match tokio::task::spawn_blocking(move || std::fs::read(path)).await.map_err(|error| error.to_string())? {
+                    Ok(bytes) => Bytes::from(bytes),
+                    Err(error) => return Ok(refused(format!("the clip cannot be attached: {error}"))),
+                }
+            }
+            None => Bytes::from(asked.body.clone()),
+        };
         for _ in 0..=MOST_STEPS {
             // The configuration names one place, and no server can name another.
             let may_be_private = is_named(&asked.url) && url.origin() == asked.url.origin();
-            let answer = self.send(&url, &asked, may_be_private, &trust).await?;
+            let answer = self.send(&url, (&asked, &body), may_be_private, &trust).await?;
             match judge(&url, &asked, answer).await {
                 Step::Answer(answered) => return Ok(answered),
                 Step::Next(next) => url = next,
@@ -105,7 +130,13 @@ impl WebHook {
         Ok(refused(format!("the server redirects more than {MOST_STEPS} times")))
     }
 
-    async fn send(&self, url: &Url, asked: &Asked, may_be_private: bool, trust: &Trust) -> Result<Response<Incoming>, String> {
+    async fn send(
+        &self,
+        url: &Url,
+        asked: (&Asked, &Bytes),
+        may_be_private: bool,
+        trust: &Trust,
+    ) -> Result<Response<Incoming>, String> {
         let host = url.host_str().ok_or("its address names no host")?.to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
         let stream = self.dial(host.trim_matches(['[', ']']), port, may_be_private).await?;
@@ -152,7 +183,7 @@ fn refused(said: String) -> Answered {
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     url: &Url,
-    asked: &Asked,
+    (asked, body): (&Asked, &Bytes),
 ) -> Result<Response<Incoming>, String> {
     let broken = |error: hyper::Error| format!("the server's answer is not HTTP ({error})");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -162,8 +193,8 @@ async fn exchange(
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut request = Request::builder().method(&asked.method).uri(target).header(HOST, host).header(CONNECTION, "close");
     request = request.header(USER_AGENT, network::USER_AGENT);
-    let body = Full::new(Bytes::from(asked.body.clone()));
-    let mut request = request.body(body).map_err(|error| format!("its address cannot be asked for ({error})"))?;
+    let mut request =
+        request.body(Full::new(body.clone())).map_err(|error| format!("its address cannot be asked for ({error})"))?;
     for (name, value) in &asked.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no name of a header"))?;
         // Letters beyond ASCII go as UTF-8, which most servers take.
@@ -171,7 +202,7 @@ async fn exchange(
             .map_err(|_| format!("the header {name} has a value that HTTP cannot carry"))?;
         request.headers_mut().insert(name, value);
     }
-    if asked.body.is_empty() && matches!(asked.method, Method::POST | Method::PUT | Method::PATCH) {
+    if body.is_empty() && matches!(asked.method, Method::POST | Method::PUT | Method::PATCH) {
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     sender.send_request(request).await.map_err(broken)

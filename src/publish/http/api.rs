@@ -164,6 +164,7 @@ pub async fn log_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Respons
     ([(header::SET_COOKIE, api.guard.log_out(&headers))], done("logout")).into_response()
 }
 
-fn done(op: &str) -> Json<Value> {
+/// The answer to a request that is done.
+pub fn done(op: &str) -> Json<Value> {
     Json(json!(Line::new(Timestamp::now(), Body::Done { op: op.to_owned(), note: None })))
 }

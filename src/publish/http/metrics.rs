@@ -53,6 +53,7 @@ impl Collector for Counters {
         sources(&mut to, &self.0.shared)?;
         sinks(&mut to, &self.0.shared)?;
         hooks(&mut to, &self.0.shared)?;
+        clips(&mut to, &self.0.shared)?;
         events(&mut to, &self.0)
     }
 }
@@ -184,6 +185,18 @@ fn hooks(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
     to.counters("mimid_hook_failed", "Tries of the hook that failed", None, &counted(|hook| &hook.failed))?;
     to.counters("mimid_hook_given_up", "Runs of the hook that were refused or given up", None, &counted(|hook| &hook.given_up))?;
     to.counters("mimid_hook_dropped", "Runs of the hook for which there was no room", None, &counted(|hook| &hook.dropped))
+}
+
+fn clips(to: &mut MetricsWriter, shared: &Shared) -> fmt::Result {
+    let Some(clips) = shared.stats.clips() else { return Ok(()) };
+    let outcomes = [("kept", &clips.kept), ("withheld", &clips.withheld), ("dropped", &clips.dropped)];
+    let outcomes = outcomes.map(|(outcome, n)| ([("outcome", outcome.to_owned())], n.load(Relaxed)));
+    to.counters("mimid_clips", "Events whose clip was to be kept since the clips are on, by what became of it", None, &outcomes)?;
+    let held = |of: &AtomicU64| of.load(Relaxed) as f64;
+    to.gauge("mimid_clip_files", "Files of clips that are kept", None, held(&clips.files))?;
+    to.gauge("mimid_clip_size", "The size of those files", Some(&Unit::Bytes), held(&clips.bytes))?;
+    to.gauge("mimid_clip_missing", "Files of clips that are gone though nobody deleted them", None, held(&clips.missing))?;
+    to.gauge("mimid_clip_memory", "Memory that holds sound for clips", Some(&Unit::Bytes), held(&clips.memory_bytes))
 }
 
 mod plain;

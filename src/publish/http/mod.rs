@@ -5,11 +5,11 @@
 //!
 //! `api` answers the requests of the socket, `labels` those about thresholds. `events` and `websocket` stream reports, `live`
 //! streams the newest spectrogram and scores of a source. `health` judges whether the sources are heard, `metrics` serves
-//! Prometheus, `tally` counts events for it and `recent` those of the last day. `history` reads the store. `page` serves the page for people, `problem` is
+//! Prometheus, `tally` counts events for it and `recent` those of the last day. `history` reads the store, and `clips` serves sound that is kept. `page` serves the page for people, `problem` is
 //! the body of every refusal.
 //!
 //! Invariant: HTTP serves no data that the socket would not serve, and changes the daemon and its configuration file only by
-//! requests to the pipeline.
+//! requests to the pipeline; only clips are locked and deleted at once.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,6 +23,7 @@ use crate::publish::settings::HttpConfig;
 use crate::secret;
 
 mod api;
+mod clips;
 mod events;
 mod guard;
 mod health;

@@ -9,7 +9,7 @@ use super::health::Healthz;
 use super::labels::Labels;
 use super::problem::Refused;
 use super::recent::Counts;
-use crate::publish::wire::{Event, HistoryCounts, HistoryGaps, HistoryPage, KeptEvent, Live, Status, Top};
+use crate::publish::wire::{ClipList, Event, HistoryCounts, HistoryGaps, HistoryPage, KeptEvent, Live, Status, Top};
 
 /// The description without the schemas of the answers.
 const PATHS: &str = include_str!("openapi.json");
@@ -28,6 +28,7 @@ pub fn description() -> Value {
     generator.subschema_for::<HistoryCounts>();
     generator.subschema_for::<HistoryGaps>();
     generator.subschema_for::<KeptEvent>();
+    generator.subschema_for::<ClipList>();
     generator.subschema_for::<Labels>();
     generator.subschema_for::<Healthz>();
     generator.subschema_for::<Refused>();

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::api::{self, Api};
 use super::problem::Problem;
-use super::{events, guard, health, history, labels, live, marks, metrics, openapi, page, recent, server};
+use super::{clips, events, guard, health, history, labels, live, marks, metrics, openapi, page, recent, server};
 
 /// A path, its method as OpenAPI spells it, and its handler.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Api>>);
@@ -36,6 +36,10 @@ pub fn closed() -> Vec<Route> {
         ("/api/v1/history/{id}", "get", get(history::event)),
         ("/api/v1/history/{id}/mark", "post", post(marks::mark)),
         ("/api/v1/history/{id}/mark", "delete", delete(marks::unmark)),
+        ("/api/v1/clips", "get", get(clips::list)),
+        ("/api/v1/clips/{id}", "get", get(clips::sound)),
+        ("/api/v1/clips/{id}", "patch", patch(clips::change)),
+        ("/api/v1/clips/{id}", "delete", delete(clips::delete)),
         ("/api/v1/counts", "get", get(recent::counts)),
         ("/api/v1/status", "get", get(api::status)),
         ("/api/v1/top", "get", get(api::top)),

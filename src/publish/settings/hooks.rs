@@ -44,6 +44,8 @@ pub struct HookConfig {
     pub timeout: Duration,
     /// The bounds of its queue.
     pub bounds: Bounds,
+    /// The folder of the clips; `None` where clips are off.
+    pub clips: Option<PathBuf>,
 }
 
 /// The reports that a hook runs for.
@@ -68,11 +70,14 @@ pub enum HookWhen {
     Confirmed,
     /// When it has ended, unless it was taken back.
     Ended,
+    /// When its clip is kept.
+    Clip,
 }
 
 impl HookWhen {
     /// Every choice with its name in the configuration.
-    pub const NAMES: [(&str, Self); 3] = [("announced", Self::Announced), ("confirmed", Self::Confirmed), ("ended", Self::Ended)];
+    pub const NAMES: [(&str, Self); 4] =
+        [("announced", Self::Announced), ("confirmed", Self::Confirmed), ("ended", Self::Ended), ("clip", Self::Clip)];
 }
 
 /// What a hook does.
@@ -100,6 +105,8 @@ pub struct WebHook {
     pub headers: Vec<(String, Template)>,
     /// The body; `None` means the report's line, or nothing for a GET.
     pub body: Option<Template>,
+    /// Whether the body is the file of the clip.
+    pub attach: bool,
     /// What stands around a value in the body.
     pub around: Around,
     /// The `Content-Type` where the headers have none.

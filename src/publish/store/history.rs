@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::clips::{self, ClipRow};
 use super::db::{Cell, Database, DbError, Kind, Row};
 use super::marks::{self, KeptMark, WantedMark};
 use super::rows::{Directory, MADE_UP, Outcome, from_level_number, from_milliseconds, from_score_number, reason};
@@ -104,6 +105,8 @@ pub struct KeptEvent {
     pub updates: u64,
     /// The mark that a person has made; `None` where there is none.
     pub mark: Option<KeptMark>,
+    /// What became of its clip; `None` where none was to be kept.
+    pub clip: Option<ClipRow>,
 }
 
 /// What events are counted by.
@@ -289,7 +292,7 @@ impl History {
                 "SELECT {EVENT} FROM {from} WHERE {of}.onset >= ? AND {of}.onset < ? AND ({of}.onset, {of}.{key}) {compare} (?, ?)\
                  {sources}{confirmed}{mark} ORDER BY {of}.onset {direction}, {of}.{key} {direction} LIMIT ?"
             );
-            return self.db.rows(&sql, &cells(None), read);
+            return self.with_clips(self.db.rows(&sql, &cells(None), read)?);
         }
         let confirmed = if is_confirmed { format!(" AND outcome={}", Outcome::Confirmed as i64) } else { String::new() };
         let sources = sources.replace(" source", " named.source");
@@ -316,13 +319,29 @@ impl History {
             all.reverse();
         }
         all.truncate(limit);
-        Ok(all)
+        self.with_clips(all)
+    }
+
+    /// The same events with what became of their clips.
+    fn with_clips(&self, mut events: Vec<KeptEvent>) -> Result<Vec<KeptEvent>, DbError> {
+        if clips::has_any(&self.db)? {
+            for kept in &mut events {
+                kept.clip = clips::of(&self.db, kept.event.id)?;
+            }
+        }
+        Ok(events)
+    }
+
+    /// What became of the newest clips, up to so many.
+    pub fn clips(&self, limit: usize) -> Result<Vec<ClipRow>, DbError> {
+        clips::newest(&self.db, limit)
     }
 
     /// The event with this id.
     pub fn event_of(&self, id: uuid::Uuid) -> Result<Option<KeptEvent>, DbError> {
         let sql = format!("SELECT {EVENT} FROM events LEFT JOIN marks ON marks.event=events.key WHERE id=?");
-        Ok(self.db.rows(&sql, &[Cell::Blob(id.as_bytes().to_vec())], |row| self.event(row))?.pop())
+        let found = self.db.rows(&sql, &[Cell::Blob(id.as_bytes().to_vec())], |row| self.event(row))?;
+        Ok(self.with_clips(found)?.pop())
     }
 
     /// The marks that an event had before its present one, the oldest first.
@@ -348,7 +367,7 @@ impl History {
              ORDER BY lines.seq"
         );
         let ended = self.db.rows(&sql, &[seq.into(), newest.into()], |row| self.event(row))?;
-        Ok((ended, newest))
+        Ok((self.with_clips(ended)?, newest))
     }
 
     fn event(&self, row: &Row) -> KeptEvent {
@@ -380,6 +399,7 @@ impl History {
             seq: (row.int(17).unsigned_abs(), row.int(19).unsigned_abs()),
             updates: row.int(18).unsigned_abs(),
             mark: marks::mark_of(row, 20, &self.names),
+            clip: None,
         }
     }
 }

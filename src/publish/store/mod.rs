@@ -1,8 +1,9 @@
-//! The store: every event with its whole life, and every report of health, in a file of this machine. It never keeps a sound.
+//! The store: every event with its whole life, and every report of health, in a file of this machine, without any sound.
 //!
-//! `writer` is the one thread that writes; `keep` turns reports into rows, `rows` has their form, `sums` their numbers, `clear` takes the oldest away, and
-//! `schema` opens files of any version. `marks` has what people say of events. `replay` gives lines again, and `history` answers questions;
-//! both read with connections of their own. `db` alone knows SQLite, and `place` where the file is.
+//! `writer` is the one thread that writes, but for `clips`, the table of the sound that is kept elsewhere; `keep` turns reports into rows,
+//! `rows` has their form, `sums` their numbers, `clear` takes the oldest away, and `schema` opens files of any version. `marks` has what
+//! people say of events. `replay` gives lines again, and `history` answers questions; both read with connections of their own. `db` alone
+//! knows SQLite, and `place` where the file is.
 //!
 //! Invariant: a client sees a report only after it is committed, so that a kill at any moment loses no line that anybody saw; unless the
 //! disk does not take it within [`PATIENCE`]. Then clients wait no longer, which is told, until the disk keeps up again.
@@ -25,6 +26,7 @@ use crate::stats::Stats;
 use crate::stats::sink::SinkStats;
 
 mod clear;
+pub(crate) mod clips;
 pub(crate) mod db;
 pub(crate) mod history;
 mod keep;
@@ -191,6 +193,12 @@ impl Store {
             let _ = is_done.recv_deadline(deadline);
         }
     }
+}
+
+/// A new file, as a start of the daemon leaves it.
+#[cfg(test)]
+pub(in crate::publish) fn begin_for_tests(path: &std::path::Path, circumstances: &Circumstances) {
+    drop(keep::Keeper::open(path, circumstances, 1));
 }
 
 #[cfg(test)]

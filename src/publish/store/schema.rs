@@ -8,7 +8,7 @@ use super::db::{Database, DbError, Kind};
 const CHECKED_BYTES: u64 = 64 << 20;
 
 /// What brings a file from each version to the next. The number of steps is the version that this program writes.
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 5] = [
     // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
     // `lines` and `health`, from which lines are made again, have nanoseconds.
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -63,7 +63,15 @@ pub(super) const STEPS: [&str; 4] = [
        unconfirmed = unconfirmed + excluded.unconfirmed;
      DROP TABLE counts;
      CREATE INDEX events_by_source ON events(source, onset);",
+    CLIPS,
 ];
+
+/// The clips of events, by the events' ids: they can outlive their events' rows.
+const CLIPS: &str = "CREATE TABLE clips(event BLOB PRIMARY KEY, file TEXT, state TEXT NOT NULL, why TEXT, bytes INTEGER NOT NULL,
+       began INTEGER NOT NULL, ended INTEGER NOT NULL, locked INTEGER NOT NULL, label TEXT NOT NULL, heard_by TEXT NOT NULL,
+       best INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE INDEX clips_by_file ON clips(file) WHERE file IS NOT NULL;
+     CREATE INDEX clips_by_time ON clips(began);";
 
 /// The version of the files that this program writes.
 pub const VERSION: usize = STEPS.len();
@@ -124,6 +132,12 @@ pub fn open_to_read(path: &Path) -> Result<Database, DbError> {
         }
         later => Err(newer(later)),
     }
+}
+
+/// Opens a file of this version to write into one of its tables, beside the daemon's own writer, who has brought it up to date.
+pub fn open_beside(path: &Path) -> Result<Database, DbError> {
+    drop(open_to_read(path)?);
+    Database::open(path)
 }
 
 /// Puts a damaged file aside. Returns where it is now.

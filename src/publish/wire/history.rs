@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::wire_event;
-use super::{Event, MarkKind, time};
+use super::{ClipState, Event, MarkKind, score, time};
+use crate::publish::store::clips::ClipRow;
 use crate::publish::store::history::gaps::Gap;
 use crate::publish::store::history::{self, By, Groups, Key, Tally};
 use crate::publish::store::marks::{KeptMark, Mark};
@@ -37,6 +38,9 @@ pub struct KeptEvent {
     /// The marks that it had before, the oldest first; only in the answer about one event, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_marks: Vec<EventMark>,
+    /// What became of its clip; null where none was to be kept.
+    #[serde(default)]
+    pub clip: Option<Clip>,
 }
 
 /// What a person says of an event.
@@ -59,6 +63,70 @@ impl From<&KeptMark> for EventMark {
             Mark::Other(subject) => (MarkKind::Other, Some(subject.name.clone())),
         };
         Self { mark, label, at: time(*at) }
+    }
+}
+
+/// What became of the clip of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Clip {
+    /// What became of it.
+    pub state: ClipState,
+    /// Why it is not kept, as a sentence; null where it is.
+    pub reason: Option<String>,
+    /// The name of the file; null where there is none. Events that overlap share one.
+    pub file: Option<String>,
+    /// When its sound begins.
+    #[schemars(extend("format" = "date-time"))]
+    pub from: String,
+    /// When its sound ends.
+    #[schemars(extend("format" = "date-time"))]
+    pub to: String,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// Whether it is never cleared by itself.
+    pub locked: bool,
+}
+
+/// Clips, the newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ClipList {
+    /// The clips.
+    pub clips: Vec<ListedClip>,
+}
+
+/// An event with what became of its clip.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ListedClip {
+    /// The event's id.
+    pub event: String,
+    /// The display name of the event's label, or the group's name.
+    pub label: String,
+    /// The source's name.
+    pub source: String,
+    /// The event's highest score, 0…1.
+    pub score: f64,
+    /// What became of the clip.
+    pub clip: Clip,
+}
+
+impl From<&ClipRow> for Clip {
+    fn from(row: &ClipRow) -> Self {
+        Self {
+            state: row.state.into(),
+            reason: row.reason.clone(),
+            file: row.file.clone(),
+            from: time(row.from),
+            to: time(row.to),
+            bytes: row.bytes,
+            locked: row.is_locked,
+        }
+    }
+}
+
+impl From<&ClipRow> for ListedClip {
+    fn from(row: &ClipRow) -> Self {
+        let (event, label, source) = (row.event.to_string(), row.label.clone(), row.source.clone());
+        Self { event, label, source, score: score(row.score), clip: row.into() }
     }
 }
 
@@ -153,6 +221,7 @@ impl From<&history::KeptEvent> for KeptEvent {
             updates: kept.updates,
             mark: kept.mark.as_ref().map(EventMark::from),
             earlier_marks: Vec::new(),
+            clip: kept.clip.as_ref().map(Clip::from),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::format::{level, milliseconds, round, score, time};
 use super::{Body, Event, Line, PauseStatus, VERSION};
-use crate::event::{EndReason, Pause, Report, SoundEvent};
+use crate::event::{ClipReport, EndReason, Pause, Report, SoundEvent, Subject};
 
 impl Line {
     /// The line of a report.
@@ -21,6 +21,7 @@ pub fn kind(report: &Report) -> &'static str {
         Report::EventStart(_) => "event.start",
         Report::EventUpdate(_) => "event.update",
         Report::EventEnd(..) => "event.end",
+        Report::Clip(_) => "clip",
         Report::SourceLost { .. } => "source.lost",
         Report::SourceRestored { .. } => "source.restored",
         Report::SourceSilent { .. } => "source.silent",
@@ -42,6 +43,20 @@ impl TryFrom<Body> for Report {
 
     fn try_from(body: Body) -> Result<Self, ()> {
         Ok(match body {
+            Body::Clip { event, label, slug, source, state, reason, file, from, to, bytes } => {
+                let parsed = |time: String| time.parse::<Timestamp>().map_err(drop);
+                Report::Clip(Box::new(ClipReport {
+                    event: event.parse().map_err(drop)?,
+                    subject: Arc::new(Subject { name: label, slug, id: String::new() }),
+                    source: source.into(),
+                    state: state.known().ok_or(())?,
+                    reason,
+                    file,
+                    from: parsed(from)?,
+                    to: parsed(to)?,
+                    bytes,
+                }))
+            }
             Body::SourceLost { source, reason } => Report::SourceLost { source: source.into(), reason },
             Body::SourceRestored { source } => Report::SourceRestored { source: source.into() },
             Body::SourceSilent { source, seconds } => Report::SourceSilent { source: source.into(), seconds },
@@ -70,6 +85,21 @@ fn body(report: &Report, now: Timestamp) -> Body {
         Report::EventUpdate(event) => Body::EventUpdate { event: wire_event(event, None), latency_ms: since(event.onset) },
         Report::EventEnd(event, reason) => {
             Body::EventEnd { event: wire_event(event, Some(*reason)), latency_ms: since(event.offset.unwrap_or(event.onset)) }
+        }
+        Report::Clip(clip) => {
+            let ClipReport { event, subject, source, state, reason, file, from, to, bytes } = &**clip;
+            Body::Clip {
+                event: event.to_string(),
+                label: subject.name.clone(),
+                slug: subject.slug.clone(),
+                source: source.to_string(),
+                state: (*state).into(),
+                reason: reason.clone(),
+                file: file.clone(),
+                from: time(*from),
+                to: time(*to),
+                bytes: *bytes,
+            }
         }
         Report::SourceLost { source, reason } => Body::SourceLost { source: source.to_string(), reason: reason.clone() },
         Report::SourceRestored { source } => Body::SourceRestored { source: source.to_string() },

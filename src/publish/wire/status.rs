@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ModelInfo, PauseReason, SinkState, SourceState, level, round, time};
 use crate::event::Pause;
 use crate::stats::SourceStats;
+use crate::stats::clips::ClipStats;
 use crate::stats::hook::HookStats;
 use crate::stats::latency::Latency;
 use crate::stats::sink::SinkStats;
@@ -56,6 +57,36 @@ pub struct Status {
     /// The hooks of the configuration.
     #[serde(default)]
     pub hooks: Vec<HookStatus>,
+    /// The clips; null where they are off, and no sound is remembered for them.
+    #[serde(default)]
+    pub clips: Option<ClipsStatus>,
+}
+
+/// The clips, and the memory for those that may come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClipsStatus {
+    /// The folder.
+    pub folder: String,
+    /// The memory that holds the last seconds of all sources, in bytes.
+    pub memory_bytes: u64,
+    /// Whether the system keeps that memory out of the swap.
+    pub memory_locked: bool,
+    /// Events whose clip was kept since the start.
+    pub kept: u64,
+    /// Events whose clip was withheld because of a voice.
+    pub withheld: u64,
+    /// Events whose clip was lost: the disk was slow or failed, or the daemon was paused.
+    pub dropped: u64,
+    /// Files that are kept now.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Files that are gone though nobody deleted them.
+    pub missing: u64,
+    /// Why nothing can be kept just now; null where it can.
+    pub reason: Option<String>,
+    /// The last clearing, as a sentence; null before the first.
+    pub cleared: Option<String>,
 }
 
 /// A pause of the daemon.
@@ -183,6 +214,24 @@ impl From<&SourceStats> for SourceStatus {
             windows_per_s: stats.windows_per_100_s.load(Relaxed) as f64 / 100.0,
             latency_ms: latency(&stats.latency),
             last_event_age_s: stats.last_event_age_ms().map(|ms| round(ms as f64 / 1e3, 1)),
+        }
+    }
+}
+
+impl From<&ClipStats> for ClipsStatus {
+    fn from(stats: &ClipStats) -> Self {
+        Self {
+            folder: stats.folder.display().to_string(),
+            memory_bytes: stats.memory_bytes.load(Relaxed),
+            memory_locked: !stats.is_unlocked.load(Relaxed),
+            kept: stats.kept.load(Relaxed),
+            withheld: stats.withheld.load(Relaxed),
+            dropped: stats.dropped.load(Relaxed),
+            files: stats.files.load(Relaxed),
+            bytes: stats.bytes.load(Relaxed),
+            missing: stats.missing.load(Relaxed),
+            reason: stats.reason(),
+            cleared: stats.cleared(),
         }
     }
 }

@@ -36,6 +36,30 @@ pub enum EndReason {
     Other(String),
 }
 
+/// What became of the clip of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipState {
+    /// It is being written.
+    Writing,
+    /// It is kept.
+    Kept,
+    /// It was withheld, because a voice is near it.
+    Withheld,
+    /// It was lost before it was written.
+    Dropped,
+    /// Its file is gone, and nobody deleted it.
+    Missing,
+    /// It is being deleted.
+    Deleting,
+    /// It was deleted, by a request or to make room.
+    Cleared,
+    /// A word that this version does not know.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(String),
+}
+
 /// Why the daemon is paused, or no longer is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -173,7 +197,7 @@ macro_rules! words {
     )+};
 }
 
-words!(EndReason, PauseReason, SourceState, SinkState, Why, PeakKind);
+words!(ClipState, EndReason, PauseReason, SourceState, SinkState, Why, PeakKind);
 
 impl fmt::Display for MarkKind {
     /// Writes the word as the protocol spells it.
@@ -201,6 +225,27 @@ impl From<event::PauseReason> for PauseReason {
             event::PauseReason::Request => Self::Request,
             event::PauseReason::QuietHours => Self::QuietHours,
         }
+    }
+}
+
+impl From<event::ClipState> for ClipState {
+    fn from(state: event::ClipState) -> Self {
+        match state {
+            event::ClipState::Writing => Self::Writing,
+            event::ClipState::Kept => Self::Kept,
+            event::ClipState::Withheld => Self::Withheld,
+            event::ClipState::Dropped => Self::Dropped,
+            event::ClipState::Missing => Self::Missing,
+            event::ClipState::Deleting => Self::Deleting,
+            event::ClipState::Cleared => Self::Cleared,
+        }
+    }
+}
+
+impl ClipState {
+    /// The state; `None` for one that this version does not know.
+    pub(crate) fn known(&self) -> Option<event::ClipState> {
+        event::ClipState::NAMES.iter().find(|(_, state)| Self::from(*state) == *self).map(|(_, state)| *state)
     }
 }
 

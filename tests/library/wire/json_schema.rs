@@ -45,6 +45,7 @@ fn a_word_or_a_field_of_another_type_is_not_valid() {
         ("/event/score", json!("high")),
         ("/event/onset", json!(7)),
         ("/reason", json!("holiday")),
+        ("/state", json!("asleep")),
         ("/sources/0/state", json!("asleep")),
         ("/sinks/0/state", json!("asleep")),
         ("/sources/0/labels/0/why", json!("because")),
@@ -52,9 +53,10 @@ fn a_word_or_a_field_of_another_type_is_not_valid() {
         ("/threshold", Value::Null),
     ] {
         let changed = lines().into_iter().map(|line| parsed(&line)).filter_map(|mut line| {
-            // The reason of a lost source is a sentence.
-            let place =
-                line.pointer("/type").filter(|kind| *kind != "source.lost").is_some().then(|| line.pointer_mut(pointer))??;
+            // The reason of a lost source is a sentence, and that of a clip which is not kept.
+            let is_sentence =
+                pointer == "/reason" && line.pointer("/type").is_some_and(|kind| *kind == "source.lost" || *kind == "clip");
+            let place = (!is_sentence).then(|| line.pointer_mut(pointer))??;
             *place = value.clone();
             Some(line)
         });

@@ -48,6 +48,15 @@ lines! {
     SourceRestored { v: u8, seq: u64, ts: String, r#type: String, source: String }
     SourceSilent { v: u8, seq: u64, ts: String, r#type: String, source: String, seconds: f64 }
     SourceGap { v: u8, seq: u64, ts: String, r#type: String, source: String, gap_ms: u64 }
+    Clip {
+        v: u8, seq: u64, ts: String, r#type: String, event: String, label: String, slug: String, source: String, state: ClipState,
+        #[serde(deserialize_with = "nullable")] reason: Option<String>, #[serde(deserialize_with = "nullable")] file: Option<String>,
+        from: String, to: String, bytes: u64,
+    }
+    Clips {
+        folder: String, memory_bytes: u64, memory_locked: bool, kept: u64, withheld: u64, dropped: u64, files: u64, bytes: u64, missing: u64,
+        #[serde(deserialize_with = "nullable")] reason: Option<String>, #[serde(deserialize_with = "nullable")] cleared: Option<String>,
+    }
     SourceClipping { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64 }
     Overrun { v: u8, seq: u64, ts: String, r#type: String, source: String, samples: u64, gap_ms: u64, hop_ms: u64 }
     ClockStepped { v: u8, seq: u64, ts: String, r#type: String, by_ms: i64 }
@@ -73,7 +82,7 @@ lines! {
         #[serde(deserialize_with = "nullable")] config: Option<String>, model: Model,
         #[serde(deserialize_with = "nullable")] paused: Option<Pause>, sources: Vec<Source>, inferences: u64, #[serde(deserialize_with = "nullable")] inference_ms: Option<f64>,
         busy: f64, hop_ms: u64, clients: u64, dropped_lines: u64, dropped_reports: u64,
-        sinks: Vec<Sink>, hooks: Vec<Hook>,
+        sinks: Vec<Sink>, hooks: Vec<Hook>, #[serde(deserialize_with = "nullable")] clips: Option<Clips>,
     }
     Hook {
         name: String, waiting: u64, done: u64, failed: u64, given_up: u64, dropped: u64,
@@ -116,6 +125,14 @@ lines! {
     Peak { source: String, label: String, kind: PeakKind, score: f64, at: String }
     Done { v: u8, ts: String, r#type: String, op: String, note: String }
     Error { v: u8, ts: String, r#type: String, code: String, message: String }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipState {
+    Kept,
+    Withheld,
+    Dropped,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
