@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::sessions::hash;
 
 /// The content security policy: the page may load its own files and make requests to this daemon.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// One file of the page.
@@ -44,6 +44,7 @@ const FILES: &[PageFile] = files![
     "main.js" SCRIPT "main.js",
     "history.js" SCRIPT "history.js",
     "api.js" SCRIPT "api.js",
+    "clip.js" SCRIPT "clip.js",
     "curve.js" SCRIPT "curve.js",
     "daemon.js" SCRIPT "daemon.js",
     "day.js" SCRIPT "day.js",
@@ -68,7 +69,8 @@ const FILES: &[PageFile] = files![
 ];
 
 /// The documentation that the page leads to, as it is in `docs/`.
-const DOCUMENTS: [(&str, &str); 5] = [
+const DOCUMENTS: [(&str, &str); 6] = [
+    ("clips.md", include_str!("../../../docs/clips.md")),
     ("configuration.md", include_str!("../../../docs/configuration.md")),
     ("hearing.md", include_str!("../../../docs/hearing.md")),
     ("history.md", include_str!("../../../docs/history.md")),
@@ -183,7 +185,7 @@ mod tests {
         let text: String = FILES.iter().filter(|file| [HTML, SCRIPT].contains(&file.kind)).map(|file| file.text).collect();
         // Some keys are composed.
         let made = |key: &str| {
-            ["why_", "legend_", "choose_", "gap_", "mark_"]
+            ["why_", "legend_", "choose_", "gap_", "mark_", "clip_state_"]
                 .iter()
                 .any(|first| key.starts_with(first) && text.contains(&format!("`{first}${{")))
         };

@@ -85,6 +85,30 @@ fn it_is_moved_searched_linked_and_saved() {
 }
 
 #[test]
+fn the_sound_of_an_event_is_played_with_its_spectrogram() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "{}[labels.Speech]\nclip = true\n[clips]\nenabled = true\nmin_free_mb = 0\nbefore_s = 1\nafter_s = 1\n",
+        kept(folder.path())
+    );
+    let served = Served::playing(&crate::support::voice_and_seconds_of_silence(folder.path(), 8), &config);
+    let mut client = served.daemon.connect();
+    while client.wait_for("clip")["state"] != "kept" {}
+    let browser = Browser::start("en-US", &[]);
+    open_history(&served, &browser, "");
+    browser.wait_for("document.querySelector('#found-rows .play') !== null");
+    browser.value("document.querySelector('#found-rows .play').click()");
+    browser.wait_for("!document.getElementById('clip').hidden && document.getElementById('clip-audio').duration > 1");
+    // The picture has more than one colour.
+    let colours = "(() => { const canvas = document.getElementById('clip-picture'); const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); return new Set(new Uint32Array(data.buffer)).size; })()";
+    browser.wait_for(&format!("{colours} > 50"));
+    assert_eq!(browser.value("document.getElementById('clip-fault').textContent"), json!(""));
+    browser.value("document.getElementById('clip-close').click()");
+    browser.wait_for("document.getElementById('clip').hidden");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
 fn it_fits_every_screen_in_both_languages() {
     let folder = tempfile::tempdir().unwrap();
     let served = Served::playing(&voice_and_silence(folder.path()), &kept(folder.path()));

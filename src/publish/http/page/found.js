@@ -1,5 +1,6 @@
 // The list of the events that the history shows, the newest first. Each has a permanent link.
 
+import { play } from "./clip.js";
 import { byId, el, say } from "./dom.js";
 import { announce, markText, marksOf } from "./marks.js";
 import { known } from "./past.js";
@@ -23,6 +24,8 @@ function row(event) {
   const also = event.also.length > 0 ? [t("event_also", { labels: event.also.map(nameOf).join(t("comma")) })] : [];
   const facts = [event.source, t("event_peak", { score: score(event.peak_score) }), `${level(event.level_dbfs)} dBFS`, ...also];
   if (event.mark) facts.push(markText(event));
+  const isKept = event.clip?.state === "kept";
+  if (event.clip !== null && event.clip !== undefined && !isKept) facts.push(t("clip_not_kept", { state: t(`clip_state_${event.clip.state}`), reason: event.clip.reason ?? "" }));
   const lasted = event.isTakenBack ? t("event_withdrawn") : duration(event.until - event.from);
   return el(
     "li",
@@ -31,6 +34,7 @@ function row(event) {
     el("a", { class: "name", href: linkTo(event.id) }, nameOf(event.label)),
     el("span", { class: "lasted" }, lasted),
     el("span", { class: "detail" }, facts.join(" · ")),
+    isKept ? el("button", { type: "button", class: "button play", "aria-label": t("clip_play_of", { label: nameOf(event.label) }), onclick: () => play(event) }, t("clip_play")) : null,
     // What goes on, or was never heard, is neither right nor wrong yet.
     event.offset === null || event.source === "test" ? null : marksOf(event, marked, (error) => trouble(error)),
   );

@@ -1,6 +1,7 @@
 // Starts the history, and joins its parts: what is sought, the timeline and how it is moved, the list, and the summaries.
 
 import { Refused, ask } from "./api.js";
+import { wireClip } from "./clip.js";
 import { byId, el, say } from "./dom.js";
 import { choose, exportCsv, onTrouble, renewFound, speak as speakFound } from "./found.js";
 import { drawHeat, renewHeat, renewWeeks } from "./heat.js";
@@ -218,6 +219,7 @@ function wire() {
     drawHeat();
   });
   wirePointers();
+  wireClip();
   canvas.addEventListener("keydown", (event) => {
     const move = KEYS[event.key === "=" ? "+" : event.key];
     if (move === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
