@@ -410,7 +410,7 @@ pub struct Raw {
 }
 
 /// The names of the sections of a file, from which the nearest to a wrong name is suggested.
-pub(crate) const SECTIONS: [&str; 15] = [
+pub(crate) const SECTIONS: [&str; 16] = [
     "socket",
     "model",
     "detection",

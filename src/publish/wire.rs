@@ -23,7 +23,9 @@ mod words;
 use format::round;
 pub use format::time;
 pub(in crate::publish) use format::{level, milliseconds, score};
-pub(crate) use history::{ClipList, EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent, ListedClip};
+pub(crate) use history::{
+    ClipList, EventMark, HistoryCount, HistoryCounts, HistoryGap, HistoryGaps, HistoryPage, KeptEvent, ListedClip,
+};
 pub(crate) use live::{Live, LiveStart};
 pub use peaks::{Peak, Peaks};
 pub(in crate::publish) use report::kind;

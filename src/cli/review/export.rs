@@ -171,6 +171,7 @@ mod tests {
             seq: (1, 2),
             updates: 0,
             mark: None,
+            clip: None,
         }
     }
 
