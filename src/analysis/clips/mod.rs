@@ -101,7 +101,7 @@ pub enum NotKept {
     Paused,
 }
 
-/// What the writer is handed.
+/// A message to the writer.
 #[derive(Debug)]
 pub enum Handed {
     /// A clip begins. It is known by its first event from now on.
@@ -234,7 +234,7 @@ pub(super) struct Clips {
 }
 
 impl Clips {
-    /// What a source that opens gets; `None` while clips are off or of no label.
+    /// The tap of a source that opens; `None` while clips are off or of no label.
     pub fn tap(&self, source: &Arc<str>, rate_hz: u32, hop_s: f64) -> Option<ClipTap> {
         let handover = self.handover.as_ref().filter(|handover| !handover.policy.names.is_empty())?;
         ClipTap::new(handover.clone(), source.clone(), rate_hz, hop_s, 0)

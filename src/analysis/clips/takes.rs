@@ -52,7 +52,7 @@ pub(super) struct Take {
     pub events: Vec<ClipEvent>,
 }
 
-/// What is decided.
+/// A decision about waiting events.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
     /// This is to be kept.
