@@ -1,4 +1,4 @@
-//! The system's limits for this process: open files, threads, core dumps. The daemon sets its own limits once at its start; a
+//! The system's limits for this process: open files, threads, core dumps, heaps. The daemon sets its own limits once at its start; a
 //! shortage is put into words, and never waited for.
 
 use std::io;
@@ -44,6 +44,19 @@ pub fn raise_files() -> Result<(), TooFewFiles> {
 /// The number of files that this process may have open at a time.
 pub fn files() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+}
+
+/// Lets all threads allocate from two heaps. glibc would make one for every thread that allocates beside another, up to eight a core,
+/// and none of them gives back what it has once needed: sources that come and go would let the memory grow for an hour.
+///
+/// The audio path allocates nothing, so that no thread of it ever waits for a heap. Other C libraries have no such heaps.
+pub fn share_heaps() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code, reason = "the C library's heaps have no safe interface")]
+    // SAFETY: the call changes a number of the allocator, under a lock of its own.
+    unsafe {
+        nix::libc::mallopt(nix::libc::M_ARENA_MAX, 2);
+    }
 }
 
 /// Turns core dumps off: one would hold the last seconds of a microphone's sound, which must never be stored.

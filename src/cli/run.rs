@@ -43,6 +43,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     limits::no_core_dumps();
+    limits::share_heaps();
     limits::raise_files().map_err(|error| Failure::new(error, exit::FAILED))?;
     end_with_any_thread();
     let fixed_sources = !args.sources.is_empty();

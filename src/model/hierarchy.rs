@@ -4,6 +4,31 @@ use std::collections::HashMap;
 
 use super::Labels;
 
+/// The nodes of a model's ontology, by their ids: the labels, and the abstract nodes between them, which have no score.
+pub(crate) struct Ontology<'a> {
+    parents: HashMap<&'a str, &'a [String]>,
+}
+
+impl<'a> Ontology<'a> {
+    /// The ontology in which a model's labels stand.
+    pub fn of(labels: &'a Labels) -> Self {
+        Self { parents: labels.ontology().iter().map(|node| (node.id.as_str(), node.parents.as_slice())).collect() }
+    }
+
+    /// The ids of all nodes above a node, each once.
+    pub fn ancestors(&self, id: &str) -> Vec<&'a str> {
+        let parents = |id: &str| self.parents.get(id).copied().unwrap_or_default().iter().map(String::as_str);
+        let (mut found, mut todo): (Vec<&str>, Vec<&str>) = (Vec::new(), parents(id).collect());
+        while let Some(id) = todo.pop() {
+            if !found.contains(&id) {
+                found.push(id);
+                todo.extend(parents(id));
+            }
+        }
+        found
+    }
+}
+
 /// The label hierarchy of a model.
 #[derive(Debug, Default)]
 pub struct LabelHierarchy {
@@ -18,23 +43,12 @@ pub struct LabelHierarchy {
 impl LabelHierarchy {
     /// The hierarchy of a model's labels. Abstract nodes of the ontology count as steps between labels.
     pub fn new(labels: &Labels) -> Self {
-        let nodes: HashMap<&str, &[String]> =
-            labels.ontology().iter().map(|node| (node.id.as_str(), node.parents.as_slice())).collect();
+        let ontology = Ontology::of(labels);
         let index: HashMap<&str, usize> =
             labels.subjects().iter().enumerate().map(|(index, subject)| (subject.id.as_str(), index)).collect();
         let above = labels.subjects().iter().map(|subject| {
-            let mut found = Vec::new();
-            let mut todo: Vec<&str> = nodes.get(subject.id.as_str()).iter().flat_map(|p| p.iter()).map(String::as_str).collect();
-            let mut seen: Vec<&str> = Vec::new();
-            while let Some(id) = todo.pop() {
-                if seen.contains(&id) {
-                    continue;
-                }
-                seen.push(id);
-                found.extend(index.get(id).copied());
-                todo.extend(nodes.get(id).iter().flat_map(|parents| parents.iter()).map(String::as_str));
-            }
-            found
+            let ancestors = ontology.ancestors(&subject.id).into_iter();
+            ancestors.filter_map(|id| index.get(id).copied()).collect()
         });
         let above: Vec<Vec<usize>> = above.collect();
         let pairs = above.iter().enumerate().flat_map(|(low, above)| above.iter().map(move |high| (low, *high))).collect();

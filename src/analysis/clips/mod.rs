@@ -19,6 +19,7 @@ use super::slot::Slot;
 use crate::event::{SoundEvent, Subject};
 use crate::locked::Locked;
 use crate::model::Labels;
+use crate::model::hierarchy::Ontology;
 use crate::stats::clips::ClipStats;
 
 mod ring;
@@ -200,21 +201,9 @@ impl Handover {
 
 /// The labels of a model that are human voices, by their indices.
 fn voices(labels: &Labels) -> Vec<usize> {
+    let ontology = Ontology::of(labels);
     let is_voice = |id: &str| id == VOICE || WITH_VOICES.contains(&id);
-    let is_below = |id: &str| {
-        let (mut todo, mut seen) = (vec![id], Vec::new());
-        while let Some(id) = todo.pop() {
-            if is_voice(id) {
-                return true;
-            }
-            if !seen.contains(&id) {
-                seen.push(id);
-                let node = labels.ontology().iter().find(|node| node.id == id);
-                todo.extend(node.iter().flat_map(|node| node.parents.iter()).map(String::as_str));
-            }
-        }
-        false
-    };
+    let is_below = |id: &str| is_voice(id) || ontology.ancestors(id).into_iter().any(is_voice);
     labels.subjects().iter().enumerate().filter(|(_, subject)| is_below(&subject.id)).map(|(label, _)| label).collect()
 }
 

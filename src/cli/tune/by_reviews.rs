@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::outcome::{assignments, rounded};
+use super::outcome::{assignments, gate_json, round, rounded};
 use super::{Args, original};
 use crate::cli::history::explained;
 use crate::cli::{Failure, exit, load};
@@ -273,19 +273,6 @@ impl Judged {
 
     fn json(&self) -> Value {
         let Tally { right, wrong, other } = self.tally;
-        let gate = |gate: Option<&Gate>, counts: Counts| {
-            json!({
-                "threshold": gate.map(|gate| round(gate.threshold.into())),
-                "release": gate.map(|gate| round(gate.release.into())),
-                "start_threshold": gate.map(|gate| round(gate.start_threshold.into())),
-                "f1": round(counts.f1()),
-                "precision": round(counts.precision()),
-                "recall": round(counts.recall()),
-                "found": counts.hits,
-                "missed": counts.missed,
-                "false_alarms": counts.false_alarms,
-            })
-        };
         let in_force = self.rule.as_ref().map(|rule| &rule.gate);
         let (advice, choice) = match &self.advice {
             Advice::TooFew => ("too_few", None),
@@ -302,8 +289,8 @@ impl Judged {
             "advice": advice,
             "changed": self.gate.is_some(),
             "best_between": choice.filter(|choice| !choice.interval.0.is_nan()).map(|choice| [round(choice.interval.0), round(choice.interval.1)]),
-            "before": choice.map(|choice| gate(in_force, choice.before)),
-            "after": choice.map(|choice| gate(self.gate.as_ref().or(in_force), choice.after)),
+            "before": choice.map(|choice| gate_json(in_force, choice.before)),
+            "after": choice.map(|choice| gate_json(self.gate.as_ref().or(in_force), choice.after)),
         })
     }
 }
@@ -332,8 +319,4 @@ fn as_json(
 fn count(n: usize, what: &str) -> String {
     let plural = if n == 1 || what == "missed" { "" } else { "s" };
     format!("{n} {what}{plural}")
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
 }

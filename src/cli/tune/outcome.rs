@@ -1,5 +1,7 @@
 //! The outcome of tuning: for each label its gate before and after, and the assignments that set it in the configuration.
 
+use serde_json::{Value, json};
+
 use super::hear::Observed;
 use super::recordings::Labelled;
 use super::subjects::{Branch, Subjects, Tuned};
@@ -197,4 +199,24 @@ fn gate_of(config: &Config, rule: &Rule) -> Option<Gate> {
 pub(super) fn rounded(threshold: f64) -> f64 {
     let scale = if threshold < 0.1 { 1e4 } else { 1e3 };
     (threshold * scale).round() / scale
+}
+
+/// A number as the JSON reports give it: to four decimal places.
+pub(super) fn round(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+/// A gate and the counts that it had, as an object of the JSON reports; without the gate where no rule is known.
+pub(super) fn gate_json(gate: Option<&Gate>, counts: Counts) -> Value {
+    json!({
+        "threshold": gate.map(|gate| round(gate.threshold.into())),
+        "release": gate.map(|gate| round(gate.release.into())),
+        "start_threshold": gate.map(|gate| round(gate.start_threshold.into())),
+        "f1": round(counts.f1()),
+        "precision": round(counts.precision()),
+        "recall": round(counts.recall()),
+        "found": counts.hits,
+        "missed": counts.missed,
+        "false_alarms": counts.false_alarms,
+    })
 }

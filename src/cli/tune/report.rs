@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, gate_json, round};
 use crate::config::edit::{self, Assignment};
 use crate::detect::rule::Gate;
 use crate::model::Labels;
@@ -58,20 +58,11 @@ impl Report<'_> {
     pub fn json(&self, out: &mut impl Write, written: Option<&Path>) -> io::Result<()> {
         let days = self.hours / 24.0;
         let gate = |gate: &Gate, counts: Counts, n_taken_back: usize| {
-            json!({
-                "threshold": round(gate.threshold.into()),
-                "release": round(gate.release.into()),
-                "start_threshold": round(gate.start_threshold.into()),
-                "f1": round(counts.f1()),
-                "precision": round(counts.precision()),
-                "recall": round(counts.recall()),
-                "found": counts.hits,
-                "missed": counts.missed,
-                "false_alarms": counts.false_alarms,
-                "false_alarms_per_day": round(f64::from(counts.false_alarms) / days),
-                "false_alarms_per_day_at_most": round(upper_rate(counts.false_alarms, days)),
-                "taken_back": n_taken_back,
-            })
+            let mut object = gate_json(Some(gate), counts);
+            object["false_alarms_per_day"] = json!(round(f64::from(counts.false_alarms) / days));
+            object["false_alarms_per_day_at_most"] = json!(round(upper_rate(counts.false_alarms, days)));
+            object["taken_back"] = json!(n_taken_back);
+            object
         };
         let outcome = |outcome: &Outcome| {
             let Outcome { tuned, kind_of, choice, n_taken_back, .. } = outcome;
@@ -167,8 +158,4 @@ fn count(n: usize, what: &str) -> String {
 
 fn duration(hours: f64) -> String {
     if hours >= 1.0 { format!("{hours:.1} h") } else { format!("{:.1} min", hours * 60.0) }
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
 }

@@ -175,25 +175,23 @@ impl Writer {
                     self.look();
                 }
             }
-            Err(error) => self.give_up(&head, &file, &format!("it could not be written: {error}")),
+            Err(error) => self.give_up(&head, &file, ClipState::Dropped, &format!("it could not be written: {error}")),
         }
     }
 
-    /// Gives up a clip that had begun.
+    /// Breaks off a clip that is being written.
     fn break_off(&mut self, first: Uuid, state: ClipState, reason: &str) {
         let Some(Open { head, file, encoder }) = self.open.remove(&first) else { return };
         drop(encoder);
-        if let Some(shelf) = &self.shelf {
-            let _ = std::fs::remove_file(shelf.unfinished(&file));
-        }
-        self.record(&head, None, state, Some(reason), 0);
+        self.give_up(&head, &file, state, reason);
     }
 
-    fn give_up(&mut self, head: &ClipHead, file: &str, reason: &str) {
+    /// Removes the unfinished file of a clip, and records why it is not kept.
+    fn give_up(&mut self, head: &ClipHead, file: &str, state: ClipState, reason: &str) {
         if let Some(shelf) = &self.shelf {
             let _ = std::fs::remove_file(shelf.unfinished(file));
         }
-        self.record(head, None, ClipState::Dropped, Some(reason), 0);
+        self.record(head, None, state, Some(reason), 0);
     }
 
     /// Adds an event to the clip that it lies within.

@@ -7,7 +7,7 @@
 //! Invariant: a hook that is slow, fails or hangs costs no more than the bound of its queue, and nothing outside waits for it.
 //! Invariant: a run that was done is never tried again, and none that the queue holds is lost. A kill can repeat the runs that were done just then.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::hub::{Delivery, Published};
@@ -70,7 +70,9 @@ struct Hook {
 struct Hooks {
     hooks: Vec<Hook>,
     file: Option<WaitingFile>,
-    trying: JoinSet<(usize, u64, Answered)>,
+    trying: JoinSet<Answered>,
+    /// The hook and the run of each task of `trying`.
+    tried: HashMap<task::Id, (usize, u64)>,
     sink: Arc<SinkStats>,
     zone: TimeZone,
 }
@@ -100,7 +102,7 @@ pub async fn run(config: HooksConfig, context: Context, left: Left) {
         stats,
     };
     let hooks = config.hooks.into_iter().zip(stats).map(make).collect();
-    let mut hooks = Hooks { hooks, file, trying: JoinSet::new(), sink, zone: TimeZone::system() };
+    let mut hooks = Hooks { hooks, file, trying: JoinSet::new(), tried: HashMap::new(), sink, zone: TimeZone::system() };
     hooks.restore(waiting);
     hooks.sink.rise();
     loop {
@@ -114,7 +116,7 @@ pub async fn run(config: HooksConfig, context: Context, left: Left) {
         };
         tokio::select! {
             Some(delivery) = subscription.next() => hooks.take(&delivery),
-            Some(ended) = hooks.trying.join_next() => hooks.ended(ended.ok()),
+            Some(ended) = hooks.trying.join_next_with_id() => hooks.ended(ended),
             () = wake => {}
             () = down(&mut stop) => break,
         }
@@ -175,17 +177,20 @@ impl Hooks {
         for (index, hook) in self.hooks.iter_mut().enumerate() {
             while let Some(run) = hook.queue.take(now) {
                 let runner = hook.runner.clone();
-                self.trying.spawn(async move {
-                    let number = run.number;
-                    (index, number, runner.run(&run.line).await)
-                });
+                let number = run.number;
+                let trying = self.trying.spawn(async move { runner.run(&run.line).await });
+                self.tried.insert(trying.id(), (index, number));
             }
         }
     }
 
-    /// Takes what came of a try; `None` where the try itself broke down, which no code of it does.
-    fn ended(&mut self, ended: Option<(usize, u64, Answered)>) {
-        let Some((index, number, answered)) = ended else { return };
+    /// Takes what came of a try. A try that panicked is one that failed, so that its run neither stays under way nor is lost.
+    fn ended(&mut self, ended: Result<(task::Id, Answered), JoinError>) {
+        let (id, answered) = ended.unwrap_or_else(|error| {
+            let said = format!("mimid failed while it ran the hook, which is a fault of mimid: {error}");
+            (error.id(), Answered { tried: Tried::Failed(None), said, shown: String::new() })
+        });
+        let Some((index, number)) = self.tried.remove(&id) else { return };
         let hook = &mut self.hooks[index];
         let Some((is_over, tries)) = hook.queue.ended(number, answered.tried, std::time::Instant::now()) else { return };
         let name = &hook.stats.name;
@@ -231,8 +236,8 @@ impl Hooks {
     async fn end(mut self, left: &Left) {
         self.start();
         let deadline = Instant::now() + GOODBYE;
-        while let Ok(Some(ended)) = timeout_at(deadline, self.trying.join_next()).await {
-            self.ended(ended.ok());
+        while let Ok(Some(ended)) = timeout_at(deadline, self.trying.join_next_with_id()).await {
+            self.ended(ended);
         }
         self.hooks.iter().for_each(|hook| hook.runner.break_off());
         self.trying.shutdown().await;

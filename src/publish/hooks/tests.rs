@@ -182,3 +182,28 @@ async fn a_server_that_never_answers_is_left_after_the_time_of_a_try() {
     let answered = ask(hook).await;
     assert_eq!((answered.tried, answered.said.as_str()), (Tried::Failed(None), "the server did not answer within 0.2 s"));
 }
+
+#[tokio::test]
+async fn a_try_that_panics_is_one_that_failed() {
+    let config = hook();
+    let stats = Arc::new(HookStats::new(&config.name));
+    let mut queue = Queue::new(config.bounds);
+    queue.push(line()).unwrap();
+    let run = queue.take(std::time::Instant::now()).unwrap();
+    let runner = Arc::new(Runner::new(config, "attic".into()));
+    let mut hooks = Hooks {
+        hooks: vec![Hook { runner, trigger: Trigger::default(), queue, stats: stats.clone() }],
+        file: None,
+        trying: JoinSet::new(),
+        tried: HashMap::new(),
+        sink: Arc::new(SinkStats::new("hooks")),
+        zone: TimeZone::UTC,
+    };
+    let broken = hooks.trying.spawn(async { panic!("a fault") });
+    hooks.tried.insert(broken.id(), (0, run.number));
+    let ended = hooks.trying.join_next_with_id().await.unwrap();
+    hooks.ended(ended);
+    // It waits for the next try, and is under way no more.
+    assert!(hooks.hooks[0].queue.waiting(1, run.number).is_some() && hooks.tried.is_empty());
+    assert_eq!((stats.failed.load(Relaxed), stats.given_up.load(Relaxed)), (1, 0));
+}

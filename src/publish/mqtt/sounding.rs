@@ -29,6 +29,9 @@ struct OpenSound {
     is_confirmed: bool,
     /// Whether its sound is over for now: the event is open in case it goes on.
     is_quiet: bool,
+    /// The subjects that were not told of before it was over. They are heard until the next report all the same, so that a sound that is
+    /// recognised late turns its sensor on.
+    late: Vec<Arc<Subject>>,
 }
 
 /// The effect of a report on the open events.
@@ -43,10 +46,17 @@ pub struct Change {
 }
 
 impl OpenSound {
-    fn new(event: &SoundEvent) -> Self {
-        let subjects = [&event.subject].into_iter().chain(&event.also).cloned().collect();
+    fn new(event: &SoundEvent, before: Option<&Self>) -> Self {
+        let subjects: Vec<_> = [&event.subject].into_iter().chain(&event.also).cloned().collect();
         let is_quiet = event.offset.is_some();
-        Self { source: event.source.clone(), subjects, is_confirmed: event.is_confirmed, is_quiet }
+        let is_late = |subject: &&Arc<Subject>| is_quiet && !before.is_some_and(|before| before.subjects.contains(subject));
+        let late = subjects.iter().filter(is_late).cloned().collect();
+        Self { source: event.source.clone(), subjects, is_confirmed: event.is_confirmed, is_quiet, late }
+    }
+
+    /// The subjects that are heard just now.
+    fn heard(&self) -> &[Arc<Subject>] {
+        if self.is_quiet { &self.late } else { &self.subjects }
     }
 }
 
@@ -56,10 +66,11 @@ impl OpenSounds {
         let mut change = Change::default();
         let before = match report {
             Report::EventStart(event) | Report::EventUpdate(event) => {
-                let sound = OpenSound::new(event);
+                let before = self.sounds.remove(&event.id);
+                let sound = OpenSound::new(event, before.as_ref());
                 change.subjects.clone_from(&sound.subjects);
                 let name = sound.subjects.first().cloned();
-                let before = self.sounds.insert(event.id, sound);
+                self.sounds.insert(event.id, sound);
                 let is_same =
                     |before: &OpenSound| before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed;
                 change.is_turn = before.as_ref().is_some_and(|before| before.is_quiet != event.offset.is_some());
@@ -89,6 +100,7 @@ impl OpenSounds {
             subjects: [&event.subject].into_iter().chain(&event.also).cloned().collect(),
             is_confirmed: event.is_confirmed,
             is_quiet: event.is_quiet,
+            late: Vec::new(),
         };
         self.sounds = open.map(|(top, event)| (event.id, sound(&top.source, event))).collect();
     }
@@ -100,8 +112,8 @@ impl OpenSounds {
 
     /// The display names of the labels that are heard at a source.
     pub fn names<'s>(&'s self, source: &str, inventory: &Inventory) -> BTreeSet<&'s str> {
-        let here = self.sounds.values().filter(|open| !open.is_quiet && sources_of(&open.source, inventory).contains(&source));
-        here.flat_map(|open| open.subjects.iter().map(|subject| &*subject.name)).collect()
+        let here = self.sounds.values().filter(|open| sources_of(&open.source, inventory).contains(&source));
+        here.flat_map(|open| open.heard().iter().map(|subject| &*subject.name)).collect()
     }
 }
 
@@ -178,6 +190,22 @@ mod tests {
         let again = open.take(&Report::EventUpdate(dog()));
         assert!(heard(&open, "kitchen") == ["Animal", "Dog"] && again.is_turn && !again.is_news);
         assert!(!open.take(&Report::EventUpdate(dog())).is_turn);
+    }
+
+    #[test]
+    fn a_sound_that_is_recognised_once_it_is_over_is_heard_until_the_next_report() {
+        let mut open = OpenSounds::default();
+        let over = |also: &[&str]| SoundEvent { offset: Some(Timestamp::UNIX_EPOCH), ..event(1, "kitchen", "Beep", also) };
+        open.take(&Report::EventStart(event(1, "kitchen", "Beep", &[])));
+        open.take(&Report::EventUpdate(over(&["Smoke alarm"])));
+        assert_eq!(heard(&open, "kitchen"), ["Smoke alarm"]);
+        open.take(&Report::EventUpdate(over(&["Smoke alarm", "Alarm"])));
+        assert_eq!(heard(&open, "kitchen"), ["Alarm"]);
+        open.take(&Report::EventEnd(over(&["Smoke alarm", "Alarm"]), EndReason::Decay));
+        assert!(heard(&open, "kitchen").is_empty());
+        // An event may begin so.
+        open.take(&Report::EventStart(over(&[])));
+        assert_eq!(heard(&open, "kitchen"), ["Beep"]);
     }
 
     #[test]
