@@ -208,6 +208,8 @@ impl EventMerger {
         let is_more_specific = event.reported.is_some_and(|reported| self.relations.above[rule].contains(&reported));
         if is_more_specific && (event.told.is_none() || part.may_be_told()) {
             event.rename(&part, &self.relations.above, reporter);
+        } else if part.may_be_told() {
+            event.note_beside(&part);
         }
         self.tell(at, reporter);
     }
@@ -232,6 +234,8 @@ impl EventMerger {
             let names_better = |reported: usize| self.relations.above[rule].contains(&reported) || event.is_refused(reported);
             if event.reported.is_some_and(names_better) {
                 event.rename(&part, &self.relations.above, reporter);
+            } else {
+                event.note_beside(&part);
             }
         }
         self.tell(at, reporter);
@@ -260,16 +264,13 @@ impl EventMerger {
         }
     }
 
-    /// Tells of an event that goes on whether its sound has fallen silent, or is heard again.
+    /// Tells of an event that goes on whether its sound has fallen silent, or is heard again, and whether it has another label.
     fn listen(&mut self, at: usize, reporter: &mut Reporter) {
         let event = &mut self.open[at];
-        let Some(rule) = event.reported.filter(|_| event.told.is_some()) else { return };
-        if event.quiet_from(&self.relations.above, reporter).is_some() == event.is_quiet {
-            return;
+        let is_told = event.told.is_some();
+        if is_told && (event.has_news || event.quiet_from(&self.relations.above, reporter).is_some() != event.is_quiet) {
+            event.tell_again(&self.relations.above, reporter);
         }
-        let Some(part) = event.parts.iter().rfind(|part| part.rule == rule && part.may_be_told()).copied() else { return };
-        let so_far = event.heard(part.so_far, &self.relations.above, reporter);
-        reporter.report(rule, event.number, Step::Update(so_far), event.others(&part));
     }
 
     /// Announces an event that was kept back, if one of its parts may be told now.
@@ -340,11 +341,15 @@ impl EventMerger {
     /// Makes events of their own of the parts that go on long after the event that they were part of.
     fn release_the_long(&mut self, reporter: &mut Reporter) {
         let now = reporter.now;
-        for event in &mut self.open {
+        for at in 0..self.open.len() {
+            let event = &self.open[at];
             let is_long = event.reported.is_none() && now >= event.ended + event.lasted.max(self.longer);
             let going = event.parts.iter().filter(|part| part.end.is_none() && !part.is_pending());
             let going = going.max_by_key(|part| self.relations.above[part.rule].len()).copied();
             let Some(part) = going.filter(|_| is_long) else { continue };
+            // Another event may have taken the name meanwhile.
+            self.make_way(part.rule, reporter);
+            let event = &mut self.open[at];
             event.told = Some(now);
             event.reported = Some(part.rule);
             event.name = part.rule;

@@ -1,4 +1,4 @@
-//! One event of the merger and its parts: which part names it, and which are named beside. It reports renamings alone, and decides
+//! One event of the merger and its parts: which part names it, and which are named beside. It reports new names and further ones alone, and decides
 //! neither when an event begins nor when it ends.
 
 use super::Reporter;
@@ -29,6 +29,8 @@ pub(super) struct MergedEvent {
     pub lasted: u64,
     /// Whether it was told that the sound is over for now.
     pub is_quiet: bool,
+    /// Whether it has a label that was not told yet.
+    pub has_news: bool,
 }
 
 /// The event that one rule found of the sound.
@@ -84,7 +86,18 @@ impl MergedEvent {
         parts.push(part);
         beside.clear();
         let (number, name) = (part.number, part.rule);
-        Self { number, told: None, reported: Some(name), name, parts, beside, ended: 0, lasted: 0, is_quiet: false }
+        Self {
+            number,
+            told: None,
+            reported: Some(name),
+            name,
+            parts,
+            beside,
+            ended: 0,
+            lasted: 0,
+            is_quiet: false,
+            has_news: false,
+        }
     }
 
     /// The part that names the event, among those that may be told: the surest one that was not taken back, or the most specific
@@ -116,6 +129,22 @@ impl MergedEvent {
         }
     }
 
+    /// Reports the event that goes on once more, as it is now.
+    pub fn tell_again(&mut self, above: &[Vec<usize>], reporter: &mut Reporter) {
+        let naming = self.parts.iter().rfind(|part| self.reported == Some(part.rule) && part.may_be_told()).copied();
+        if let Some(part) = naming {
+            let so_far = self.heard(part.so_far, above, reporter);
+            reporter.report(part.rule, self.number, Step::Update(so_far), self.others(&part));
+        }
+    }
+
+    /// Takes note that it has a part that may be named beside its name. For those who wait for that label alone the next report is the start.
+    pub fn note_beside(&mut self, part: &Part) {
+        let is_known =
+            self.parts.iter().any(|other| other.rule == part.rule && other.number != part.number && other.may_be_told());
+        self.has_news |= !is_known;
+    }
+
     /// The end of the sound so far as the part knows it that would name the event if it ended now; `None` while it lasts, and within
     /// a second after the announcement, so that nobody misses it.
     pub fn quiet_from(&self, above: &[Vec<usize>], reporter: &Reporter) -> Option<Boundary> {
@@ -129,10 +158,10 @@ impl MergedEvent {
         }
     }
 
-    /// The state of a part, with the end of the sound so far.
+    /// The state of a part as it is reported now, with the end of the sound so far.
     pub fn heard(&mut self, so_far: EventSoFar, above: &[Vec<usize>], reporter: &Reporter) -> EventSoFar {
         let quiet_from = self.quiet_from(above, reporter);
-        self.is_quiet = quiet_from.is_some();
+        (self.is_quiet, self.has_news) = (quiet_from.is_some(), false);
         EventSoFar { quiet_from, ..so_far }
     }
 

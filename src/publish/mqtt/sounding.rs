@@ -41,7 +41,7 @@ pub struct Change {
     pub subjects: Vec<Arc<Subject>>,
     /// Whether an event began, was confirmed, or has another name, which is more than a new peak.
     pub is_news: bool,
-    /// Whether the sound of an open event fell silent, or is heard again.
+    /// Whether the sound of an open event fell silent, is heard again, or has a further label.
     pub is_turn: bool,
 }
 
@@ -73,7 +73,9 @@ impl OpenSounds {
                 self.sounds.insert(event.id, sound);
                 let is_same =
                     |before: &OpenSound| before.subjects.first() == name.as_ref() && before.is_confirmed == event.is_confirmed;
-                change.is_turn = before.as_ref().is_some_and(|before| before.is_quiet != event.offset.is_some());
+                let is_new = |before: &OpenSound| change.subjects.iter().any(|subject| !before.subjects.contains(subject));
+                let is_turn = |before: &OpenSound| before.is_quiet != event.offset.is_some() || is_new(before);
+                change.is_turn = before.as_ref().is_some_and(is_turn);
                 change.is_news = matches!(report, Report::EventStart(_)) || !before.as_ref().is_some_and(is_same);
                 before
             }
@@ -197,9 +199,9 @@ mod tests {
         let mut open = OpenSounds::default();
         let over = |also: &[&str]| SoundEvent { offset: Some(Timestamp::UNIX_EPOCH), ..event(1, "kitchen", "Beep", also) };
         open.take(&Report::EventStart(event(1, "kitchen", "Beep", &[])));
-        open.take(&Report::EventUpdate(over(&["Smoke alarm"])));
+        assert!(open.take(&Report::EventUpdate(over(&["Smoke alarm"]))).is_turn);
         assert_eq!(heard(&open, "kitchen"), ["Smoke alarm"]);
-        open.take(&Report::EventUpdate(over(&["Smoke alarm", "Alarm"])));
+        assert!(open.take(&Report::EventUpdate(over(&["Smoke alarm", "Alarm"]))).is_turn);
         assert_eq!(heard(&open, "kitchen"), ["Alarm"]);
         open.take(&Report::EventEnd(over(&["Smoke alarm", "Alarm"]), EndReason::Decay));
         assert!(heard(&open, "kitchen").is_empty());
