@@ -363,7 +363,8 @@ fn cameras_with_a_fault_every_few_seconds_are_lost_and_heard_in_time_and_leave_n
     let inputs = cameras.iter().map(|(name, port)| (name.as_str(), format!("rtsp://127.0.0.1:{port}/sound")));
     let inputs = inputs.chain([("microphone", looped(&recording))]);
     let sources: String = inputs.map(|(name, input)| format!("[[source]]\nname = \"{name}\"\ninput = \"{input}\"\n")).collect();
-    let daemon = Daemon::start(&sources, &["--wait"], &[]);
+    // A second thread for the inference, which a busy machine may start at any moment, would bring a model of its own: 13 MiB.
+    let daemon = Daemon::start(&format!("[model]\nthreads = 1\n{sources}"), &["--wait"], &[]);
     let n_threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap().count();
     // Before: some faults of each kind, so that buffers are made.
     let spoil = |n_rounds: usize| -> [Duration; 2] {
@@ -395,7 +396,7 @@ fn cameras_with_a_fault_every_few_seconds_are_lost_and_heard_in_time_and_leave_n
         files_now <= files + 8 * n_cameras && threads_now <= threads + 2 * n_cameras,
         "{files} files and {threads} threads became {files_now} and {threads_now}"
     );
-    assert!(resident_now < resident + 12.0, "{resident} MiB became {resident_now} MiB");
+    assert!(resident_now < resident + 6.0, "{resident} MiB became {resident_now} MiB");
     let status = daemon.connect().status();
     let microphone = &status["sources"][n_cameras];
     assert_eq!((&microphone["losses"], &microphone["state"]), (&0.into(), &"live".into()), "{status}");
