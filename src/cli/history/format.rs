@@ -21,6 +21,8 @@ pub enum Format {
     Csv,
     /// Tab-separated values with a header
     Tsv,
+    /// A Parquet file with typed columns, for programs that compute with events
+    Parquet,
 }
 
 /// The columns of an event.
@@ -45,7 +47,7 @@ const EVENT: [&str; 18] = [
     "mark_label",
 ];
 
-/// Prints events or numbers in one format.
+/// Prints events or numbers in one format of text; Parquet has a writer of its own.
 pub struct Writer<W> {
     format: Format,
     table: Table,
@@ -94,6 +96,7 @@ impl<W: Write> Writer<W> {
                 ]
                 .into_iter(),
             ),
+            Format::Parquet => Ok(()),
         }
     }
 
@@ -101,7 +104,7 @@ impl<W: Write> Writer<W> {
     pub fn end(&mut self) -> io::Result<()> {
         match self.format {
             Format::Pretty => self.table.end(&mut self.out),
-            Format::Jsonl | Format::Csv | Format::Tsv => Ok(()),
+            Format::Jsonl | Format::Csv | Format::Tsv | Format::Parquet => Ok(()),
         }
     }
 
@@ -138,7 +141,7 @@ impl<W: Write> Writer<W> {
         let (separator, cells): (_, Vec<String>) = match self.format {
             Format::Csv => (",", cells.map(quoted).collect()),
             Format::Tsv => ("\t", cells.map(|cell| cell.replace(['\t', '\n', '\r'], " ")).collect()),
-            Format::Pretty | Format::Jsonl => return Ok(()),
+            Format::Pretty | Format::Jsonl | Format::Parquet => return Ok(()),
         };
         writeln!(self.out, "{}", cells.join(separator))
     }

@@ -1,7 +1,8 @@
 //! `mimid history`: prints what the store has, as lists and as numbers. It reads the file itself, whether a daemon runs or not, and
 //! changes nothing in it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use super::run::style_of;
 use super::{Failure, exit};
 use crate::publish::store::db::{DbError, Kind};
 use crate::publish::store::history::summary::days_before;
-use crate::publish::store::history::{By, History, Order, Wanted, WantedOutcome};
+use crate::publish::store::history::{self as store, By, History, Order, Wanted, WantedOutcome};
 use crate::publish::store::marks::WantedMark;
 use crate::publish::store::moment::moment;
 use crate::publish::store::place;
 use crate::publish::wire::{self, HistoryCount, KeptEvent};
 
 mod format;
+mod parquet;
 mod summary;
 mod table;
 
@@ -107,7 +109,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return match args.format {
             Format::Pretty => Ok(summary::print(&summary, &zone, style_of(&io::stdout()), &mut io::stdout().lock())?),
             Format::Jsonl => Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&summary).unwrap_or_default())?),
-            Format::Csv | Format::Tsv => Err(Failure::new("a summary is no table; --format is pretty or jsonl", exit::USAGE)),
+            Format::Csv | Format::Tsv | Format::Parquet => {
+                Err(Failure::new("a summary is no table; --format is pretty or jsonl", exit::USAGE))
+            }
         };
     }
     let since = args.since.as_deref().or((args.until.is_none()).then_some("7d"));
@@ -119,6 +123,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         outcome: if args.confirmed { WantedOutcome::Confirmed } else { WantedOutcome::Any },
         marked: args.marked.unwrap_or_default(),
     };
+    if args.format == Format::Parquet {
+        return write_parquet(args, &history, &wanted, &zone, &failed);
+    }
     let out = io::stdout();
     let style = style_of(&out);
     let mut writer = Writer::new(args.format, style, zone.clone(), io::BufWriter::new(out.lock()));
@@ -130,17 +137,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     writer.begin()?;
     // What ends from here on is followed.
     let mut newest = history.newest_line().map_err(failed)?;
-    let mut after = None;
-    loop {
-        let page = history.page(&wanted, Order::Oldest, after, PAGE).map_err(failed)?;
-        after = page.last().map(|kept| kept.cursor).or(after);
-        for kept in &page {
-            writer.event(&KeptEvent::from(kept))?;
-        }
-        if page.len() < PAGE {
-            break;
-        }
-    }
+    for_each(&history, &wanted, &failed, |kept| writer.event(&KeptEvent::from(kept)))?;
     writer.end()?;
     if args.follow {
         loop {
@@ -154,6 +151,56 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     Ok(writer.flush()?)
+}
+
+/// Hands over each event, the oldest first.
+fn for_each(
+    history: &History,
+    wanted: &Wanted,
+    failed: &impl Fn(DbError) -> Failure,
+    mut take: impl FnMut(&store::KeptEvent) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut after = None;
+    loop {
+        let page = history.page(wanted, Order::Oldest, after, PAGE).map_err(failed)?;
+        after = page.last().map(|kept| kept.cursor).or(after);
+        page.iter().try_for_each(&mut take)?;
+        if page.len() < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes events, or their numbers, as a Parquet file to standard output.
+fn write_parquet(
+    args: &Args,
+    history: &History,
+    wanted: &Wanted,
+    zone: &TimeZone,
+    failed: &impl Fn(DbError) -> Failure,
+) -> Result<(), Failure> {
+    let out = io::stdout();
+    if args.follow {
+        return Err(Failure::new(
+            "a Parquet file is whole, so nothing can follow; --follow goes with the other formats",
+            exit::USAGE,
+        ));
+    }
+    if out.is_terminal() {
+        let remedy = "write it into a file: mimid history --format parquet > events.parquet";
+        return Err(Failure::new(format_args!("a Parquet file is not for a terminal; {remedy}"), exit::USAGE));
+    }
+    // Standard output as it is, for the program's own looks for the ends of lines.
+    let file = std::fs::File::from(out.as_fd().try_clone_to_owned()?);
+    if args.by.is_empty() {
+        let mut table = parquet::Table::of_events(file)?;
+        for_each(history, wanted, failed, |kept| table.event(kept))?;
+        return Ok(table.end()?);
+    }
+    let groups = history.count(wanted, &args.by, zone).map_err(failed)?;
+    let mut table = parquet::Table::of_counts(&args.by, file)?;
+    HistoryCount::all(&args.by, groups).iter().try_for_each(|count| table.count(&args.by, count))?;
+    Ok(table.end()?)
 }
 
 /// A failure of the file as a sentence with its path and the remedy.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::format::value;
 use crate::cli::pretty::Style;
 use crate::publish::store::history::By;
-use crate::publish::wire::{EndReason, HistoryCount, KeptEvent, MarkKind, duration};
+use crate::publish::wire::{ClipState, EndReason, HistoryCount, KeptEvent, MarkKind, duration};
 use crate::text::visible;
 
 /// The width of the longest bar, in characters.
@@ -101,9 +101,10 @@ impl Table {
             Some((MarkKind::Other, Some(label))) => format!("  was {}", visible(label)),
             Some((kind, _)) => format!("  {kind}"),
         };
+        let clip = if kept.clip.as_ref().is_some_and(|clip| clip.state == ClipState::Kept) { "  clip" } else { "" };
         let (label, source) = (visible(&event.label), visible(&event.source));
         let text = format!(
-            "  {time}  {source:<12} {label:<34} {lasted:>10}  {:>4.2}  {:>6.1} dBFS{remark}{mark}",
+            "  {time}  {source:<12} {label:<34} {lasted:>10}  {:>4.2}  {:>6.1} dBFS{remark}{mark}{clip}",
             event.peak_score, event.level_dbfs
         );
         if event.reason == Some(EndReason::Unconfirmed) { self.paint("2", &text) } else { text }
@@ -157,6 +158,36 @@ mod tests {
     fn bars_are_in_proportion_and_never_empty() {
         assert_eq!((bar(80, 80), bar(40, 80), bar(1, 80)), ("█".repeat(40), "█".repeat(20), "▌".to_owned()));
         assert_eq!(bar(1, 1_000_000), "▏");
+    }
+
+    #[test]
+    fn a_row_has_the_mark_of_its_event_and_says_whether_its_sound_is_kept() {
+        let clip = |state: &str| {
+            let (from, to) = ("2026-11-29T03:12:05.000Z", "2026-11-29T03:12:14.000Z");
+            serde_json::json!({"state": state, "reason": null, "file": null, "from": from, "to": to, "bytes": 0, "locked": false})
+        };
+        let mark = serde_json::json!({"mark": "other", "label": "Bark", "at": "2026-11-29T09:00:00.000Z"});
+        let event = |state: &str, mark: serde_json::Value| -> KeptEvent {
+            let clip = if state.is_empty() { serde_json::Value::Null } else { clip(state) };
+            serde_json::from_value(serde_json::json!({
+                "id": "1", "label": "Dog", "slug": "dog", "mid": null, "source": "kitchen", "onset": "2026-11-29T03:12:07.000Z",
+                "offset": "2026-11-29T03:12:11.200Z", "duration_ms": 4_200, "score": 0.5, "peak_score": 0.83, "threshold": 0.5,
+                "level_dbfs": -31.2, "confirmed": true, "reason": "decay", "announced": "2026-11-29T03:12:07.400Z",
+                "confirmed_at": null, "node": "pi", "model": "m", "first_seq": 1, "last_seq": 2, "updates": 0, "mark": mark,
+                "clip": clip,
+            }))
+            .unwrap()
+        };
+        let (mut table, mut out) = (Table::new(Style::Plain, TimeZone::UTC), Vec::new());
+        for (state, mark) in
+            [("", serde_json::Value::Null), ("kept", serde_json::Value::Null), ("kept", mark.clone()), ("cleared", mark)]
+        {
+            table.event(&event(state, mark), &mut out).unwrap();
+        }
+        table.end(&mut out).unwrap();
+        let row = "  03:12:07  kitchen      Dog                                     4.2 s  0.83   -31.2 dBFS";
+        let rows = ["", "  clip", "  was Bark  clip", "  was Bark"].map(|rest| format!("{row}{rest}\n")).concat();
+        assert_eq!(String::from_utf8(out).unwrap().split_once('\n').unwrap().1, rows);
     }
 
     #[test]

@@ -19,6 +19,14 @@ use crate::publish::hub::Published;
 /// How many numbers are reserved at a time: those that could be given while the disk takes nothing, before a kill.
 const BLOCK: u64 = 100_000;
 
+/// What a report changes of an event that is kept, but for its onset and the reason of its end, which have indexes.
+const UPDATE: &str = "UPDATE events SET subject=?, duration=?, confirmed=?, also=?, score=?, peak=?, threshold=?, level=?, \
+     onset_uncertainty=?, offset_uncertainty=?, last_seq=?, updates=updates+? WHERE key=?";
+/// A new event.
+const INSERT: &str = "INSERT INTO events(subject, duration, confirmed, also, score, peak, threshold, level, onset_uncertainty, \
+     offset_uncertainty, last_seq, onset, reason, id, source, session, announced, first_seq, updates) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
+
 /// An open file, and the events in it that have not ended.
 #[derive(Debug)]
 pub struct Keeper {
@@ -210,7 +218,6 @@ impl Keeper {
         let reason = reason.map(reason_number);
         let numbers = [
             subject.into(),
-            onset.into(),
             event.offset.map(|offset| offset.as_millisecond() - onset).into(),
             confirmed.into(),
             also.clone(),
@@ -220,24 +227,26 @@ impl Keeper {
             level_number(event.level_dbfs).into(),
             event.onset_uncertainty_ms.into(),
             event.offset_uncertainty_ms.into(),
-            reason.into(),
             of.seq.into(),
         ];
         let key = match &before {
             Some(kept) => {
-                let sql = "UPDATE events SET subject=?, onset=?, duration=?, confirmed=?, also=?, score=?, peak=?, threshold=?, level=?, \
-                           onset_uncertainty=?, offset_uncertainty=?, reason=?, last_seq=?, updates=updates+? WHERE key=?";
-                let more = i64::from(kind == 1);
-                self.db.run(sql, &[&numbers[..], &[more.into(), kept.key.into()]].concat())?;
+                let more = i64::from(kind == 1).into();
+                self.db.run(UPDATE, &[&numbers[..], &[more, kept.key.into()]].concat())?;
+                // SQLite writes the indexes of a column that is set, whether its value is another one or not.
+                if kept.place.onset != onset {
+                    self.db.run("UPDATE events SET onset=? WHERE key=?", &[onset.into(), kept.key.into()])?;
+                }
+                if reason.is_some() {
+                    self.db.run("UPDATE events SET reason=? WHERE key=?", &[reason.into(), kept.key.into()])?;
+                }
                 kept.key
             }
             None => {
-                let sql = "INSERT INTO events(subject, onset, duration, confirmed, also, score, peak, threshold, level, onset_uncertainty, \
-                           offset_uncertainty, reason, last_seq, updates, id, source, session, announced, first_seq) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)";
                 let id = Cell::Blob(event.id.as_bytes().to_vec());
-                let more = [id, source.into(), self.session.into(), after_onset.into(), of.seq.into()];
-                self.db.insert(sql, &[&numbers[..], &more].concat())?
+                let more =
+                    [onset.into(), reason.into(), id, source.into(), self.session.into(), after_onset.into(), of.seq.into()];
+                self.db.insert(INSERT, &[&numbers[..], &more].concat())?
             }
         };
         self.put(key, before.as_ref().map(|kept| &kept.place), &place)?;
@@ -249,12 +258,12 @@ impl Keeper {
             subject.into(),
             nanoseconds(event.onset).into(),
             event.offset.map(nanoseconds).into(),
+            numbers[4].clone(),
             numbers[5].clone(),
             numbers[6].clone(),
             numbers[7].clone(),
             numbers[8].clone(),
             numbers[9].clone(),
-            numbers[10].clone(),
             also,
             i64::from(event.is_confirmed).into(),
             reason.into(),
@@ -275,17 +284,31 @@ impl Keeper {
         if before == Some(place) {
             return Ok(());
         }
+        // An event whose onset and source stay keeps its rows, of which at most the outcome changes.
+        let stays = before.filter(|before| (before.onset, before.source) == (place.onset, place.source));
         if let Some(before) = before {
             for subject in &before.subjects {
-                let cells = [(*subject).into(), before.onset.into(), key.into()];
-                self.db.run("DELETE FROM named WHERE subject=? AND onset=? AND key=?", &cells)?;
+                if stays.is_none() || !place.subjects.contains(subject) {
+                    let cells = [(*subject).into(), before.onset.into(), key.into()];
+                    self.db.run("DELETE FROM named WHERE subject=? AND onset=? AND key=?", &cells)?;
+                }
             }
             self.count(before, -1);
         }
+        let outcome = place.outcome as i64;
         for subject in &place.subjects {
-            let outcome = place.outcome as i64;
-            let cells = [(*subject).into(), place.onset.into(), key.into(), place.source.into(), outcome.into()];
-            self.db.run("INSERT OR REPLACE INTO named(subject, onset, key, source, outcome) VALUES (?, ?, ?, ?, ?)", &cells)?;
+            match stays.filter(|before| before.subjects.contains(subject)) {
+                Some(before) if before.outcome == place.outcome => {}
+                Some(_) => {
+                    let cells = [outcome.into(), (*subject).into(), place.onset.into(), key.into()];
+                    self.db.run("UPDATE named SET outcome=? WHERE subject=? AND onset=? AND key=?", &cells)?;
+                }
+                None => {
+                    let cells = [(*subject).into(), place.onset.into(), key.into(), place.source.into(), outcome.into()];
+                    let sql = "INSERT OR REPLACE INTO named(subject, onset, key, source, outcome) VALUES (?, ?, ?, ?, ?)";
+                    self.db.run(sql, &cells)?;
+                }
+            }
         }
         self.count(place, 1);
         Ok(())

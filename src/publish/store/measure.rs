@@ -67,8 +67,11 @@ impl Years {
             few if few < 0.1 => "porch",
             _ => "kitchen",
         };
+        // As the engine gives them: ids of version 7, which go with the time.
+        let rest = random.u128(..).to_be_bytes();
+        let id = uuid::Builder::from_unix_timestamp_millis(onset.as_millisecond().unsigned_abs(), rest[..10].try_into().unwrap());
         let start = SoundEvent {
-            id: uuid::Uuid::from_u128(random.u128(..)),
+            id: id.into_uuid(),
             subject: self.subjects[label].clone(),
             source: source.into(),
             onset,
