@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::support::mqtt::{Broker, Subscriber};
 use crate::support::{Daemon, WallClock, failure, looped, mimid, run, until, voice_and_silence};
 
 /// The seconds from now to the next eight o'clock, by a clock that shows UTC.
@@ -20,10 +21,13 @@ fn ahead_s() -> i64 {
 fn at_its_time_of_day_it_is_told_to_clients_and_hooks_and_kept() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), WallClock::new());
     let (store, told) = (folder.path().join("events.db"), folder.path().join("told"));
+    let broker = Broker::start();
+    let subscriber = Subscriber::new(&broker, &["mimid/pi/summary"], &[]);
     let config = format!(
         "[store]\npath = {store:?}\n[summary]\nat = \"08:00\"\n[[hooks]]\nname = \"morning\"\non = [\"summary\"]\n\
-         exec = [\"sh\", \"-c\", \"cat > {}\"]\n",
-        told.display()
+         exec = [\"sh\", \"-c\", \"cat > {}\"]\n[sinks.mqtt]\nurl = {:?}\nnode = \"pi\"\n",
+        told.display(),
+        broker.url()
     );
     let mut environment = clock.environment().to_vec();
     environment.push(("TZ", Path::new("UTC")));
@@ -43,6 +47,8 @@ fn at_its_time_of_day_it_is_told_to_clients_and_hooks_and_kept() {
         "{summary}"
     );
     assert!(summary["unheard"].as_array().unwrap().iter().any(|unheard| unheard["kind"] == "paused"), "{summary}");
+    let published = subscriber.wait_for("the summary", |message| message.topic == "mimid/pi/summary");
+    assert!(published.json()["heard"] == summary["heard"] && !published.is_retained, "{}", published.payload);
     until("the hook to be told", || std::fs::read_to_string(&told).ok().filter(|text| text.ends_with('\n')));
     let line: Value = serde_json::from_str(&std::fs::read_to_string(&told).unwrap()).unwrap();
     assert_eq!((&line["type"], &line["heard"]), (&"summary".into(), &summary["heard"]));
