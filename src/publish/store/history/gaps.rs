@@ -150,7 +150,9 @@ fn between(changes: &[(Timestamp, Change)]) -> Vec<Gap> {
         }
     }
     gaps.extend(open.into_values());
-    gaps.sort_by(|one, other| one.from.cmp(&other.from).then_with(|| one.source.cmp(&other.source)));
+    // Of those that begin at one moment, the shortest comes first, and the one that goes on last.
+    let end = |gap: &Gap| gap.until.unwrap_or(Timestamp::MAX);
+    gaps.sort_by(|one, other| (one.from, end(one), &one.source).cmp(&(other.from, end(other), &other.source)));
     gaps
 }
 
