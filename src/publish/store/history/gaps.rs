@@ -150,9 +150,9 @@ fn between(changes: &[(Timestamp, Change)]) -> Vec<Gap> {
         }
     }
     gaps.extend(open.into_values());
-    // Of those that begin at one moment, the shortest comes first, and the one that goes on last.
-    let end = |gap: &Gap| gap.until.unwrap_or(Timestamp::MAX);
-    gaps.sort_by(|one, other| (one.from, end(one), &one.source).cmp(&(other.from, end(other), &other.source)));
+    // The store knows the last sign of life by the millisecond alone. Of those that begin in one, the one that ends first comes first.
+    let order = |gap: &Gap| (gap.from.as_millisecond(), gap.until.unwrap_or(Timestamp::MAX), gap.source.clone());
+    gaps.sort_by_cached_key(order);
     gaps
 }
 
@@ -199,6 +199,17 @@ mod tests {
             ]
         );
         assert_eq!((change("source.lost", "no JSON"), change("source.lost", "{}"), change("overrun", "{}")), (None, None, None));
+    }
+
+    #[test]
+    fn a_pause_in_the_last_millisecond_of_a_daemon_comes_before_the_time_without_one() {
+        let within = |microseconds: u64| at(0) + std::time::Duration::from_micros(microseconds);
+        let changes = [
+            (within(300), change("paused", "{}").unwrap()),
+            (within(400), change("resumed", "{}").unwrap()),
+            (at(60), Change::Begun(Some(at(0)))),
+        ];
+        assert_eq!(seen(&between(&changes)), [(None, 0, Some(0), "paused"), (None, 0, Some(60), "stopped")]);
     }
 
     proptest! {
