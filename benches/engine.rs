@@ -12,7 +12,7 @@ use mimid::config::Raw;
 use mimid::ear::Ear;
 use mimid::features::FrontEnd;
 use mimid::model::onnx::{Runtime, find_runtime};
-use mimid::model::{Model, Tagger};
+use mimid::model::{Model, Scores, Tagger};
 use mimid::resample::Resampler;
 use noise::noise;
 
@@ -98,6 +98,6 @@ fn score_windows(bencher: Bencher, (length, batch): (usize, usize)) {
     let model = model();
     let mut tagger = Tagger::open(&model, runtime()).expect("the model opens");
     let input: Vec<f32> = noise(batch * tagger.window_len(length)).iter().map(|value| value * 400.0 - 40.0).collect();
-    let mut scores = Vec::new();
+    let mut scores = Scores::default();
     bencher.counter(ItemsCount::new(batch)).bench_local(|| tagger.score(length, batch, &input, &mut scores));
 }

@@ -24,6 +24,8 @@ BEHIND_NORM = {"qkv": "norm1", "fc1": "norm2"}
 OPSET = 19
 CONTRIB, OWN = "com.microsoft", "mimid"
 ENCODER, HEAD = "model.encoder.", "model.outputlayer."
+#: The name of the numbers before the last layer, which are an output as well.
+EMBEDDING = "embedding"
 
 #: What mimid's operators do.  `scales` says for each token what one of the integers that a product gave is worth.
 FUNCTIONS = [
@@ -218,20 +220,20 @@ class Builder:
         x = self.node("ReduceMean", [x, "time_axis"], "band_means", keepdims=0)
         bands = self.node("Split", [x], [f"band_{band}" for band in range(N_BANDS)], axis=1, num_outputs=N_BANDS)
         x = self.node("Reshape", [self.node("Mean", bands, "mean"), "rows"], "mean_rows")
-        x = self.node("LayerNormalization", [x, *self.norm("head_norm", HEAD + "0")], "head_norm", axis=-1, epsilon=1e-5)
+        x = self.node("LayerNormalization", [x, *self.norm("head_norm", HEAD + "0")], EMBEDDING, axis=-1, epsilon=1e-5)
         last = [self.constant(f"{HEAD}1.{k}", self.weights.value(f"{HEAD}1.{k}")) for k in ("weight", "bias")]
         x = self.node("Gemm", [x, *last], "logits", transB=1)
         return self.node("Sigmoid", [x], "scores")
 
     def model(self, also=()):
-        """The finished model; `also` names tensors that are outputs as well."""
+        """The finished model; `also` names tensors that are outputs as well.  The second output is the embedding."""
         self.network()
         used = {name for node in self.nodes for name in node.input}
         body = helper.make_graph(
             self.nodes,
             "ced-tiny",
             [helper.make_tensor_value_info("logmel", TensorProto.FLOAT, ["batch", 1, N_MELS, "frames"])],
-            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", N_LABELS])]
+            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", N_LABELS]), helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, ["batch", WIDTH])]
             + [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in also],
             initializer=[numpy_helper.from_array(self.constants[name], name) for name in sorted(self.constants) if name in used],
         )

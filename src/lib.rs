@@ -24,7 +24,7 @@
 //! config                                       reads, judges, edits and prints the configuration; it fills the types of the stages
 //! publish                                      the hub, the wire's types, the socket, MQTT, HTTP, hooks, the store and clips
 //! control                                      requests to the running daemon, with the way back for their answers
-//! analysis tune recording                      the analysis thread; thresholds by what was heard; the engine over recordings
+//! analysis tune learn recording                the analysis thread; thresholds by what was heard; learnt sounds; the engine over recordings
 //! inference                                    batches of windows, and the helper threads that share them
 //! ear                                          one source's way from samples to detections, and the scheduler of its windows
 //! detect capture                               rules, segments, boundaries and events; devices, recordings, programs, pipes, the network
@@ -106,6 +106,7 @@ pub mod features;
 pub(crate) mod files;
 pub mod hours;
 pub mod inference;
+pub mod learn;
 pub(crate) mod limits;
 pub(crate) mod locked;
 pub mod model;

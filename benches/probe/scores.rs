@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use mimid::model::onnx::{Runtime, find_runtime};
-use mimid::model::{Model, Tagger};
+use mimid::model::{Model, Scores, Tagger};
 use serde_json::json;
 
 use super::Outcome;
@@ -19,12 +19,12 @@ pub fn score(frames: usize, batch: usize, out: &Path) -> Outcome {
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes)?;
     let input: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    let (mut scores, mut said, mut costs_ms) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scores, mut said, mut costs_ms) = (Scores::default(), Vec::new(), Vec::new());
     for windows in input.chunks(batch * tagger.window_len(0)) {
         let count = windows.len() / tagger.window_len(0);
         let cpu_s = timed(|| tagger.score(0, count, windows, &mut scores))?;
         costs_ms.push(1_000.0 * cpu_s / count as f64);
-        said.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
+        said.extend(scores.labels.iter().flat_map(|score| score.to_le_bytes()));
     }
     std::fs::write(out, said)?;
     Ok(json!({"window_ms": quantile(&mut costs_ms, 0.5)}))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mimid::features::FrontEnd;
 use mimid::model::onnx::{Runtime, find_runtime};
-use mimid::model::{Model, Tagger};
+use mimid::model::{Model, Scores, Tagger};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Shape, TensorRef};
@@ -33,7 +33,7 @@ pub fn measure(original: &Path, rounds: usize) -> Outcome {
     let mut tagger = Tagger::open(&model, &runtime)?;
     let mut front = FrontEnd::new(&model.input, 2 * length);
     let mut input = vec![0.0; tagger.window_len(0)];
-    let mut scores = Vec::new();
+    let mut scores = Scores::default();
 
     let mut bare = runtime.session(&model.graph)?;
     let mut published = Session::builder(runtime.environment())?

@@ -66,11 +66,14 @@ fn a_model() -> Model {
     Model {
         name: String::new(),
         graph: PathBuf::new(),
+        bank: None,
         sha256: String::new(),
         labels: Labels::default(),
         input: Input { kind: InputKind::Waveform, name: String::new(), shape, sample_rate_hz: 16_000, log_mel: None },
-        output: Output { name: String::new(), kind: OutputKind::Probabilities },
+        output: Output { name: String::new(), kind: OutputKind::Probabilities, embedding: None },
         detection,
+        sounds: [].into(),
+        gives_embeddings: false,
     }
 }
 

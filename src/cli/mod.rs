@@ -37,6 +37,7 @@ mod history;
 mod hooks;
 mod journal;
 mod labels;
+mod learn;
 mod listen;
 mod logging;
 mod man;
@@ -151,6 +152,8 @@ pub enum Command {
     Scan(scan::Args),
     /// Find thresholds from labelled recordings, from marks, or from hours of ordinary background.
     Tune(tune::Args),
+    /// Learn a sound of your own from a few recordings.
+    Learn(learn::Args),
     /// Explain the events of a recording, and why other labels are none.
     Explain(explain::Args),
     /// Show what was heard, from the store.
@@ -244,6 +247,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::History(args) => history::run(&args),
         Command::Review(args) => review::run(&args),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::stamp::Stamp;
 use super::{Config, Fault, Faults, ModelConfig, Origin, Raw, Validated};
+use crate::model::learnt::SoundFileError;
 use crate::model::{Labels, Model, ModelError};
 
 /// The longest configuration, in bytes: a hundred times one that names every label.
@@ -65,13 +66,18 @@ impl LoadError {
 pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded, LoadError> {
     let raw = read(explicit)?;
     let settings = raw.model_settings();
-    let reused = running.filter(|running| *running.settings == settings).map(|running| running.model.clone());
+    let is_same = |running: &Running| *running.settings == settings && running.model.has_sounds_of(settings.sounds.as_deref());
+    let reused = running.filter(is_same).map(|running| running.model.clone());
     let is_reused = reused.is_some();
     let mut model = match reused.map_or_else(|| Model::open(&settings.dir), Ok) {
         // A file with faults may name the wrong model, so its faults come first.
         Err(_) if !raw.faults.is_empty() => return Err(raw.faults.into()),
         model => model?,
     };
+    let mut unused = Vec::new();
+    if let Some(folder) = settings.sounds.as_deref().filter(|_| !is_reused) {
+        unused = model.take_up_sounds(folder);
+    }
     let validated = raw.validate(&model.labels)?;
     let (raw, Validated { config, mut warnings, origins }) = with_kept(raw, validated, &model.labels);
     if !is_reused {
@@ -79,6 +85,8 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
     }
     warnings.extend(raw.confirm_warnings(&model.detection));
     warnings.extend(raw.unknown_zone());
+    let sounds = |error: SoundFileError| raw.sounds_warning(error.to_string());
+    warnings.extend(unused.into_iter().map(sounds));
     warnings.sort_by_key(|warning| warning.line);
     Ok(Loaded { raw, config, warnings, origins, model })
 }

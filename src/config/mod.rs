@@ -75,6 +75,8 @@ pub struct ModelConfig {
     pub dir: String,
     /// The path of libonnxruntime; `None` means the first that [`find_runtime`](crate::model::onnx::find_runtime) finds.
     pub runtime: Option<PathBuf>,
+    /// The folder of learnt sounds; `None` where there is no folder that it could lie in.
+    pub sounds: Option<PathBuf>,
     /// The highest number of threads that score windows at the same time; `None` means the number of cores.
     pub threads: Option<usize>,
     /// The numbers of `[detection]`, which take the place of the model's own.

@@ -36,6 +36,9 @@ fn write_all(config: &Config, labels: &Labels, out: &mut String) -> std::fmt::Re
     if let Some(runtime) = &config.model.runtime {
         writeln!(out, "runtime = {}", quoted(&runtime.to_string_lossy()))?;
     }
+    if let Some(sounds) = &config.model.sounds {
+        writeln!(out, "sounds = {}", quoted(&sounds.to_string_lossy()))?;
+    }
     if let Some(threads) = config.model.threads {
         writeln!(out, "threads = {threads}")?;
     }

@@ -110,6 +110,9 @@ section! {
         dir: String = "ced-tiny".to_owned(),
         /// The path of libonnxruntime. Without it: `$MIMID_ONNXRUNTIME`, beside the binary, then the system's.
         runtime: Option<String> = None,
+        /// The folder of learnt sounds, which `mimid learn` writes; a path that does not begin with a slash is below the folder of this file.
+        #[schemars(length(min = 1))]
+        sounds: String = "sounds".to_owned(),
         /// The highest number of threads that score windows at the same time, from 1 to 64. A second thread starts only when one
         /// does not keep up. Without it: the number of cores of the machine.
         #[schemars(range(min = 1, max = 64))]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use crate::model::onnx::Scores;
 use crate::model::{ModelError, Tagger};
 
 /// The number of batches on offer for each helper: the one that it works on, and the next.
@@ -25,8 +26,8 @@ pub(crate) struct Batch {
     pub n_windows: usize,
     /// The windows, one after the other.
     pub input: Vec<f32>,
-    /// Their scores, `[n_windows, labels]`.
-    pub scores: Vec<f32>,
+    /// Their scores.
+    pub scores: Scores,
     /// The owner's own number of the batch.
     pub tag: usize,
 }
@@ -199,8 +200,8 @@ mod tests {
     fn score(batch: &mut Batch) -> Result<(), ModelError> {
         match batch.length {
             0 => {
-                batch.scores.clear();
-                batch.scores.extend(batch.input.iter().map(|value| value + 1.0));
+                batch.scores.labels.clear();
+                batch.scores.labels.extend(batch.input.iter().map(|value| value + 1.0));
                 Ok(())
             }
             1 => Err(ModelError::NoRuntime { searched: Vec::new() }),
@@ -239,13 +240,17 @@ mod tests {
                     Fate::Refused => expected.refused += 1,
                     Fate::Dies => expected.lost += 1,
                 }
-                share.offer_or(Batch { length: *fate as usize, n_windows: 3, input, scores: Vec::new(), tag }, score_here);
+                share.offer_or(Batch { length: *fate as usize, n_windows: 3, input, scores: Scores::default(), tag }, score_here);
             }
             while share.serve_one(score_here) {}
             while let Some(scored) = share.take_back() {
                 match scored {
                     Ok(batch) => {
-                        assert_eq!(batch.scores, [(owner * 1_000 + batch.tag) as f32 + 1.0; 3], "the batch of somebody else");
+                        assert_eq!(
+                            batch.scores.labels,
+                            [(owner * 1_000 + batch.tag) as f32 + 1.0; 3],
+                            "the batch of somebody else"
+                        );
                         returned.scored.push(batch.tag);
                     }
                     Err(ModelError::Lost) => returned.lost += 1,
@@ -304,7 +309,7 @@ mod tests {
     }
 
     fn batch(tag: usize) -> Batch {
-        Batch { length: 0, n_windows: 1, input: vec![tag as f32], scores: Vec::new(), tag }
+        Batch { length: 0, n_windows: 1, input: vec![tag as f32], scores: Scores::default(), tag }
     }
 
     #[test]
@@ -330,7 +335,7 @@ mod tests {
         assert!(share.try_take_back().is_none());
         assert!(share.serve_one(score) && !share.serve_one(score));
         let scored = share.take_back().unwrap().unwrap();
-        assert_eq!((scored.tag, scored.scores), (7, vec![8.0]));
+        assert_eq!((scored.tag, scored.scores.labels), (7, vec![8.0]));
         assert!(share.take_back().is_none(), "nothing else was offered");
     }
 
@@ -341,6 +346,6 @@ mod tests {
         (0..MOST).for_each(|tag| first.offer_or(batch(tag), score));
         second.offer_or(batch(7), score);
         let scored = second.try_take_back().unwrap().unwrap();
-        assert_eq!((scored.tag, scored.scores), (7, vec![8.0]));
+        assert_eq!((scored.tag, scored.scores.labels), (7, vec![8.0]));
     }
 }

@@ -5,13 +5,15 @@
 //! decides events, and nothing allocates once every buffer has been used.
 
 pub mod helpers;
+mod rows;
 
 use std::thread::JoinHandle;
 
 use crate::ear::{Ear, Need};
 use crate::model::onnx::{MAX_BATCH, Runtime};
-use crate::model::{MAX_HOPS, Model, ModelError, Tagger};
+use crate::model::{MAX_HOPS, Model, ModelError, Scores, Tagger};
 use helpers::{Batch, Helpers, Offers, Scored, Share, helpers};
+use rows::Rows;
 
 /// A hop that waits for its scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,9 @@ pub struct Inference {
     share: Share,
     reserve: Option<Reserve>,
     input: Vec<f32>,
-    scores: Vec<f32>,
-    /// The scores of the pass, `[hops, lengths, labels]`.
-    rows: Vec<f32>,
+    scores: Scores,
+    /// The results of the pass.
+    rows: Rows,
     /// Whether a window was scored at this hop, `[hops, lengths]`.
     is_fresh: Vec<bool>,
     /// The hops whose first window has the scores of the hop before.
@@ -69,8 +71,11 @@ impl Inference {
             share: Share::new(offers),
             reserve: None,
             input: vec![0.0; MAX_BATCH * tagger.longest_window_len()],
-            scores: Vec::with_capacity(MAX_BATCH * n_labels),
-            rows: vec![0.0; MAX_HOPS * n_lengths * n_labels],
+            scores: Scores {
+                labels: Vec::with_capacity(MAX_BATCH * n_labels),
+                embeddings: Vec::with_capacity(MAX_BATCH * tagger.embedding_size()),
+            },
+            rows: Rows::new(n_lengths, n_labels, tagger.embedding_size()),
             is_fresh: vec![false; MAX_HOPS * n_lengths],
             same: Vec::with_capacity(MAX_HOPS),
             wanted: vec![Vec::with_capacity(MAX_HOPS); n_lengths],
@@ -119,7 +124,7 @@ impl Inference {
         due: &[Due],
         hop_stride: u64,
     ) -> Result<(), ModelError> {
-        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
+        let n_lengths = self.tagger.n_lengths();
         self.call_helper(due.len());
         self.same.clear();
         for (hop, Due { source, ahead }) in due.iter().enumerate() {
@@ -130,9 +135,7 @@ impl Inference {
                 self.is_fresh[place] = need != Need::None;
                 match need {
                     Need::Inference => self.wanted[length].push(hop),
-                    Need::Silence => {
-                        self.rows[place * n_labels..(place + 1) * n_labels].copy_from_slice(self.tagger.silence(length));
-                    }
+                    Need::Silence => self.rows.take(self.tagger.silence(length), &[hop], length),
                     Need::Same => self.same.push(hop),
                     Need::None => {}
                 }
@@ -145,9 +148,8 @@ impl Inference {
             if !fresh[0] || self.same.contains(&hop) {
                 continue;
             }
-            let rows = &self.rows[hop * n_lengths * n_labels..(hop + 1) * n_lengths * n_labels];
             let is_complete = fresh.iter().all(|is_fresh| *is_fresh);
-            if ear(&mut sources[*source]).is_raised(rows, is_complete) {
+            if ear(&mut sources[*source]).is_raised(self.rows.labels(hop), is_complete) {
                 for (length, is_fresh) in fresh.iter_mut().enumerate().filter(|(_, is_fresh)| !**is_fresh) {
                     self.wanted[length].push(hop);
                     *is_fresh = true;
@@ -161,13 +163,13 @@ impl Inference {
 
     /// Copies the scores of the hop before to the hops whose first window has the same.
     fn repeat<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) {
-        let (row, n_labels) = (self.tagger.n_lengths() * self.tagger.n_labels(), self.tagger.n_labels());
+        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         for hop in &self.same {
             let source = due[*hop].source;
-            let is_before = |before: &usize| due[*before].source == source && self.is_fresh[before * self.tagger.n_lengths()];
+            let is_before = |before: &usize| due[*before].source == source && self.is_fresh[before * n_lengths];
             match (0..*hop).rev().find(is_before) {
-                Some(before) => self.rows.copy_within(before * row..before * row + n_labels, hop * row),
-                None => self.rows[hop * row..hop * row + n_labels].copy_from_slice(ear(&mut sources[source]).first_scores()),
+                Some(before) => self.rows.repeat(before, *hop),
+                None => self.rows.labels_mut(*hop)[..n_labels].copy_from_slice(ear(&mut sources[source]).first_scores()),
             }
         }
     }
@@ -175,14 +177,18 @@ impl Inference {
     /// The scores of a hop, `[lengths, labels]`, and the lengths whose window was scored at this hop; the other rows mean
     /// nothing.
     pub fn scores(&self, hop: usize) -> (&[f32], &[bool]) {
-        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
-        let (rows, fresh) = (n_lengths * n_labels, n_lengths);
-        (&self.rows[hop * rows..(hop + 1) * rows], &self.is_fresh[hop * fresh..(hop + 1) * fresh])
+        let n_lengths = self.tagger.n_lengths();
+        (self.rows.labels(hop), &self.is_fresh[hop * n_lengths..(hop + 1) * n_lengths])
+    }
+
+    /// The embedding of the window of this length that was scored at a hop; `None` where none was, or where nobody asked for it.
+    pub(crate) fn embedding(&self, hop: usize, length: usize) -> Option<&[f32]> {
+        let is_new = self.is_fresh[hop * self.tagger.n_lengths() + length] && !(length == 0 && self.same.contains(&hop));
+        self.rows.embedding(hop, length).filter(|_| is_new)
     }
 
     /// Scores the wanted windows, the longest first, so that no long batch is left for the end.
     fn run<T>(&mut self, sources: &mut [T], ear: &impl Fn(&mut T) -> &mut Ear, due: &[Due]) -> Result<(), ModelError> {
-        let n_labels = self.tagger.n_labels();
         let mut failed = Ok(());
         let mut n_left: usize = self.wanted.iter().map(Vec::len).sum();
         for length in (0..self.tagger.n_lengths()).rev() {
@@ -210,7 +216,7 @@ impl Inference {
                 }
                 let done = self.tagger.score(length, hops.len(), &self.input[..hops.len() * size], &mut self.scores);
                 match done {
-                    Ok(()) => scatter(&self.scores, hops, length, self.tagger.n_lengths(), n_labels, &mut self.rows),
+                    Ok(()) => self.rows.take(&self.scores, hops, length),
                     Err(error) => failed = Err(error),
                 }
             }
@@ -223,12 +229,11 @@ impl Inference {
 
     /// Takes the scores of the batches that come back, for as long as `next` gives one.
     fn take_back(&mut self, next: impl Fn(&mut Share) -> Option<Scored>) -> Result<(), ModelError> {
-        let (n_lengths, n_labels) = (self.tagger.n_lengths(), self.tagger.n_labels());
         let mut failed = Ok(());
         while let Some(scored) = next(&mut self.share) {
             match scored {
                 Ok(batch) => {
-                    scatter(&batch.scores, &self.offered[batch.tag], batch.length, n_lengths, n_labels, &mut self.rows);
+                    self.rows.take(&batch.scores, &self.offered[batch.tag], batch.length);
                     self.spare.push(batch);
                 }
                 Err(error) => failed = Err(error),
@@ -256,7 +261,10 @@ impl Inference {
     fn new_batch(&mut self) -> Batch {
         let tag = self.offered.len();
         self.offered.push(Vec::with_capacity(MAX_BATCH));
-        let scores = Vec::with_capacity(self.scores.capacity());
+        let scores = Scores {
+            labels: Vec::with_capacity(self.scores.labels.capacity()),
+            embeddings: Vec::with_capacity(self.scores.embeddings.capacity()),
+        };
         Batch { length: 0, n_windows: 0, input: vec![0.0; self.input.len()], scores, tag }
     }
 
@@ -279,13 +287,5 @@ pub fn run_helper(model: &Model, runtime: &Runtime, helpers: Helpers) {
     match Tagger::open(model, runtime) {
         Ok(mut tagger) => helpers.help(&mut tagger),
         Err(error) => tracing::warn!("another thread for the inference cannot be had: {error}"),
-    }
-}
-
-/// Writes the scores of a batch to the places of its hops.
-fn scatter(scores: &[f32], hops: &[usize], length: usize, n_lengths: usize, n_labels: usize, rows: &mut [f32]) {
-    for (scores, hop) in scores.chunks_exact(n_labels).zip(hops) {
-        let place = (hop * n_lengths + length) * n_labels;
-        rows[place..place + n_labels].copy_from_slice(scores);
     }
 }

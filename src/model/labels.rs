@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::event::Subject;
 
 use super::error::ModelError;
+use super::learnt::LearntSound;
 use super::odds::{log_odds, probability};
 use crate::text::{did_you_mean, nearest, shown};
 
@@ -24,6 +25,8 @@ pub struct Labels {
     alike: Vec<Vec<usize>>,
     /// Whether the thresholds are probabilities.
     is_calibrated: bool,
+    /// The number of learnt sounds, whose labels are the last ones.
+    n_learnt: usize,
 }
 
 /// The thresholds that the model's authors found to suit a label, 0…1.
@@ -154,6 +157,30 @@ impl Labels {
             }
         }
         Ok(read)
+    }
+
+    /// Adds learnt sounds behind the labels that are there. A sound's id is `learnt:` and its slug.
+    pub(super) fn learn(&mut self, sounds: &[LearntSound]) {
+        self.thresholds.resize(self.len(), None);
+        self.alike.resize(self.len(), Vec::new());
+        for sound in sounds {
+            let slug = slug(&sound.name);
+            let subject = Subject { id: format!("learnt:{slug}"), name: sound.name.clone(), slug };
+            let parents = sound.is_a.iter().filter_map(|name| self.find(name)).map(|parent| self.subjects[parent].id.clone());
+            self.ontology.push(Node { id: subject.id.clone(), name: subject.name.clone(), parents: parents.collect() });
+            for key in [subject.id.to_lowercase(), subject.name.to_lowercase(), subject.slug.clone()] {
+                self.by_key.entry(key).or_insert(self.subjects.len());
+            }
+            self.subjects.push(Arc::new(subject));
+            self.thresholds.push(Some(sound.thresholds));
+            self.alike.push(Vec::new());
+            self.n_learnt += 1;
+        }
+    }
+
+    /// The labels of learnt sounds, by their index.
+    pub(crate) fn learnt(&self) -> std::ops::Range<usize> {
+        self.len() - self.n_learnt..self.len()
     }
 
     /// The thresholds that suit a label; `None` where the model has none.

@@ -52,7 +52,7 @@ impl Daemon {
         if self.fixed_sources {
             config.sources = self.config.sources.clone();
         }
-        let model = (config.model != self.config.model).then_some(model);
+        let model = (config.model != self.config.model || model.sounds != self.model.sounds).then_some(model);
         Ok((raw, config, model))
     }
 
@@ -96,6 +96,7 @@ impl Daemon {
 
     fn apply(&mut self, raw: Raw, new: Config, model: Option<Model>) -> Result<Vec<String>, Vec<String>> {
         let changes = self.config.changes(&new);
+        let learnt = model.as_ref().map(|model| sounds_changed(&self.model, model)).unwrap_or_default();
         let model_changed = model.is_some();
         if let Some(model) = model {
             // A process loads ONNX Runtime once. Only the session is created again.
@@ -152,11 +153,27 @@ impl Daemon {
         }
         (self.raw, self.config) = (raw, new);
         self.keep_quiet();
-        Ok(changes.iter().map(Change::describe).collect())
+        Ok(changes.iter().map(Change::describe).chain(learnt).collect())
     }
 
     fn start_named(&mut self, config: &Config, name: &Arc<str>) -> std::io::Result<()> {
         let Some(source) = config.sources.iter().find(|source| source.name == *name).cloned() else { return Ok(()) };
         self.start_source(source)
     }
+}
+
+/// A sentence for each learnt sound by which two models differ.
+fn sounds_changed(old: &Model, new: &Model) -> Vec<String> {
+    let find = |model: &Model, name: &str| model.sounds.iter().find(|sound| sound.name == name).cloned();
+    let mut told = Vec::new();
+    for sound in new.sounds.iter() {
+        match find(old, &sound.name) {
+            None => told.push(format!("the learnt sound {:?} is new", sound.name)),
+            Some(before) if before != *sound => told.push(format!("the learnt sound {:?} changed", sound.name)),
+            Some(_) => {}
+        }
+    }
+    let gone = old.sounds.iter().filter(|sound| find(new, &sound.name).is_none());
+    told.extend(gone.map(|sound| format!("the learnt sound {:?} is gone", sound.name)));
+    told
 }

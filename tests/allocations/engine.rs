@@ -18,7 +18,7 @@ use mimid::detect::step::Step;
 use mimid::ear::Ear;
 use mimid::inference::helpers::helpers;
 use mimid::inference::{Due, Inference};
-use mimid::model::{Model, Tagger};
+use mimid::model::{Model, Scores, Tagger};
 use mimid::ring::ring;
 use mimid::stats::{SourceStats, Stats};
 
@@ -60,7 +60,7 @@ fn tagger(model: &Model) -> Tagger {
 /// The number of allocations of one run of the model. It is the same for windows of any length and in any number.
 fn cost_of_a_run(model: &Model) -> u64 {
     let mut tagger = tagger(model);
-    let (input, mut scores) = (vec![-60.0; 8 * tagger.longest_window_len()], Vec::with_capacity(8 * tagger.n_labels()));
+    let (input, mut scores) = (vec![-60.0; 8 * tagger.longest_window_len()], Scores::default());
     let costs: Vec<u64> = (0..3)
         .flat_map(|_| [(0, 1), (1, 1), (0, 3), (1, 3), (0, 8), (1, 8)])
         .map(|(length, batch)| {

@@ -2,7 +2,7 @@
 //! the same scores alone and in a batch, and several graphs can be opened at the same time.
 
 use crate::support::runtime::runtime;
-use mimid::model::{Model, Tagger};
+use mimid::model::{Model, Scores, Tagger};
 use ort::session::Session;
 use ort::value::TensorRef;
 
@@ -49,9 +49,10 @@ fn the_kernels_compute_what_the_graph_says_of_them() {
     for (length, frames) in [(0, 97), (1, 289)] {
         assert_eq!(tagger.window_len(length), 64 * frames);
         let windows = windows(6, frames);
-        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        let (mut together, mut alone) = (Scores::default(), Scores::default());
         tagger.score(length, 6, &windows, &mut together).unwrap();
         let expected = by_definition(&model, frames, &windows);
+        let together = together.labels;
         assert_eq!(together.len(), expected.len());
         // Now and then a value lies so near to the middle of two steps that it is rounded to the other one.
         let differences: Vec<f32> = together.iter().zip(&expected).map(|(ours, theirs)| (ours - theirs).abs()).collect();
@@ -61,7 +62,7 @@ fn the_kernels_compute_what_the_graph_says_of_them() {
         assert!(mean < 1e-4 && most < 0.06, "{frames} frames: {mean} at the mean, {most} at most");
         for (window, together) in windows.chunks(64 * frames).zip(together.chunks(tagger.n_labels())) {
             tagger.score(length, 1, window, &mut alone).unwrap();
-            assert_eq!(alone, together, "a window of {frames} frames alone and among others");
+            assert_eq!(alone.labels, together, "a window of {frames} frames alone and among others");
         }
     }
 }

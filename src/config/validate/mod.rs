@@ -1,6 +1,8 @@
 //! Validation: from the file as it is written to a valid configuration. The meaning and the range of every key are checked here
 //! and nowhere else.
 
+use std::path::{Path, PathBuf};
+
 use super::raw::Raw;
 use super::table::At;
 use super::{Config, Fault, Faults, LogConfig, LogFormat, LogLevel, ModelConfig, Origin, QuietHours};
@@ -83,9 +85,19 @@ impl Raw {
         ModelConfig {
             dir: raw.dir.value.clone(),
             runtime: raw.runtime.value.as_ref().map(Into::into),
+            sounds: self.sounds_folder(),
             threads: raw.threads.value.map(|threads| usize::try_from(threads).unwrap_or(1)),
             detection,
         }
+    }
+}
+
+impl Raw {
+    /// The folder of learnt sounds: as the file names it, from the file's own folder on, or from that of the user's own file.
+    fn sounds_folder(&self) -> Option<PathBuf> {
+        let named = Path::new(&self.model.sounds.value);
+        let file = || self.path.clone().or_else(super::load::user_file);
+        if named.is_absolute() { Some(named.into()) } else { Some(file()?.parent()?.join(named)) }
     }
 }
 
@@ -129,6 +141,9 @@ impl Check<'_> {
         let raw = &self.raw.model;
         if raw.dir.value.is_empty() {
             self.fault(raw.dir.line, "model.dir", "the folder's name is empty".to_owned());
+        }
+        if raw.sounds.value.is_empty() {
+            self.fault(raw.sounds.line, "model.sounds", "the folder's name is empty; leave the key out for `sounds`".to_owned());
         }
         if let Some(threads) = raw.threads.value.filter(|threads| !(1..=64).contains(threads)) {
             self.fault(raw.threads.line, "model.threads", format!("{threads} is out of range; it must be from 1 to 64"));

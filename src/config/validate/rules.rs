@@ -41,6 +41,12 @@ impl Check<'_> {
                 reported.push(*label);
             }
         }
+        // Nobody teaches a sound without wanting to hear of it.
+        for label in self.labels.learnt() {
+            if !reported.contains(&label) && !ignored.contains(&label) {
+                reported.push(label);
+            }
+        }
         let named = raw.report.labels.value.is_some();
         let merge = raw.report.merge.value;
         if let Some(sure) = raw.report.sure.value.filter(|sure| !SURE_RANGE.contains(sure)) {

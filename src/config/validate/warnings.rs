@@ -169,6 +169,11 @@ impl Raw {
         tables.filter_map(warning).collect()
     }
 
+    /// A warning about the folder of learnt sounds, or a file in it.
+    pub(in crate::config) fn sounds_warning(&self, message: String) -> Fault {
+        Fault { path: self.path.clone(), line: self.model.sounds.line, key: "model.sounds".to_owned(), message }
+    }
+
     /// Warns where there are quiet hours and the time zone of the machine is unknown.
     pub(in crate::config) fn unknown_zone(&self) -> Option<Fault> {
         let hours = &self.privacy.quiet_hours;

@@ -48,6 +48,13 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
     }
     require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
     require(input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)), "a fixed dimension can only be 1")?;
+    let bank = manifest.output.embedding.as_ref().and_then(|embedding| embedding.bank.as_deref());
+    require(bank.is_none_or(plain), "bank must be the name of a file in the model's folder")?;
+    let embedding = manifest.output.embedding.as_ref();
+    require(
+        embedding.is_none_or(|embedding| (2..=4_096).contains(&embedding.size)),
+        "the size of [output.embedding] must be from 2 to 4096",
+    )?;
     detection(&manifest.detection, input)
 }
 

@@ -4,12 +4,14 @@
 //! opens the graph; `onnx` does, and compares the graph with the manifest.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
 use super::labels::Labels;
+use super::learnt::{self, LearntSound, SoundFileError, Suits};
 use crate::text::nearest;
 
 mod check;
@@ -27,6 +29,8 @@ pub struct Model {
     pub name: String,
     /// The graph's file.
     pub graph: PathBuf,
+    /// The file of the bank of embeddings; `None` where the model has none.
+    pub bank: Option<PathBuf>,
     /// The graph's sha256, in lower-case hexadecimal.
     pub sha256: String,
     /// The labels, one an output, and their ontology.
@@ -37,6 +41,10 @@ pub struct Model {
     pub output: Output,
     /// The windows that it is given, and the places of their scores in time.
     pub detection: Detection,
+    /// The learnt sounds, whose labels are the last ones.
+    pub sounds: Arc<[LearntSound]>,
+    /// Whether the taggers give the embedding of each window beside its scores.
+    pub gives_embeddings: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +192,20 @@ pub struct Output {
     pub name: String,
     /// The kind of the numbers.
     pub kind: OutputKind,
+    /// The embedding, for graphs that give one.
+    pub embedding: Option<Embedding>,
+}
+
+/// The embedding of a window: the numbers from which the graph's last layer makes the scores. Learnt sounds are told from it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// The name of the output in the graph; its shape is `[batch, size]`.
+    pub name: String,
+    /// The number of its numbers.
+    pub size: usize,
+    /// The file of the bank: embeddings of many kinds of sound, from which a learnt sound is told.
+    pub bank: Option<String>,
 }
 
 /// The kind of the numbers that the graph gives.
@@ -217,7 +239,9 @@ impl Model {
         }
         check::alarms(&manifest.detection, &labels)
             .map_err(|what| ModelError::BadManifest { path: folder.join("manifest.toml"), what })?;
+        let bank = manifest.output.embedding.as_ref().and_then(|embedding| embedding.bank.as_deref());
         Ok(Self {
+            bank: bank.map(|file| folder.join(file)),
             name: manifest.name,
             graph,
             sha256: manifest.sha256.to_lowercase(),
@@ -225,7 +249,39 @@ impl Model {
             input: manifest.input,
             output: manifest.output,
             detection: manifest.detection,
+            sounds: Arc::default(),
+            gives_embeddings: false,
         })
+    }
+
+    /// The number of labels that the graph itself gives a score; the learnt sounds' come behind them.
+    pub fn n_own_labels(&self) -> usize {
+        self.labels.len() - self.sounds.len()
+    }
+
+    /// Whether the folder holds just the learnt sounds that the model has taken up.
+    pub(crate) fn has_sounds_of(&self, folder: Option<&Path>) -> bool {
+        let own =
+            Labels::new(self.labels.subjects()[..self.n_own_labels()].iter().map(|s| (s.id.clone(), s.name.clone())), Vec::new());
+        let now = folder.map(|folder| learnt::read_folder(folder, &self.suits(&own)).0).unwrap_or_default();
+        *now == *self.sounds
+    }
+
+    /// The model as learnt sounds have to suit it, with its own labels.
+    fn suits<'a>(&'a self, labels: &'a Labels) -> Suits<'a> {
+        let embedding = self.output.embedding.as_ref().map(|embedding| embedding.size);
+        Suits { labels, sha256: &self.sha256, embedding }
+    }
+
+    /// Takes up the learnt sounds of a folder. A model takes them up once, after it was opened.
+    ///
+    /// # Errors
+    /// A sentence about each file that cannot be used; the other files' sounds are taken up.
+    pub fn take_up_sounds(&mut self, folder: &Path) -> Vec<SoundFileError> {
+        let (sounds, faults) = learnt::read_folder(folder, &self.suits(&self.labels));
+        self.labels.learn(&sounds);
+        self.sounds = sounds.into();
+        faults
     }
 }
 

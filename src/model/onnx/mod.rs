@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
-use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
 
 use super::error::ModelError;
-use super::manifest::{Axis, AxisName, InputKind, Model, OutputKind};
+use super::learnt::Heads;
+use super::manifest::{Axis, AxisName, Embedding, InputKind, Model, OutputKind};
 
 /// The library's file name, without a version.
 const LIBRARY: &str = "libonnxruntime.so";
@@ -91,9 +92,10 @@ impl Runtime {
 }
 
 /// An open model, which scores batches of windows.
-#[derive(Debug)]
 pub struct Tagger {
     session: Session,
+    /// Names the outputs that are computed.
+    options: RunOptions<HasSelectedOutputs>,
     graph: PathBuf,
     input_name: String,
     kind: OutputKind,
@@ -101,9 +103,31 @@ pub struct Tagger {
     mels: usize,
     /// For each length of window, its frames or samples.
     lengths: Vec<usize>,
-    n_labels: usize,
+    output_name: String,
+    /// The number of scores that the graph gives a window.
+    n_own_labels: usize,
+    /// The embedding, if it is asked for.
+    embedding: Option<Embedding>,
+    /// Whether the embedding is given, and not only used.
+    gives_embeddings: bool,
+    heads: Heads,
     /// The scores of digital silence, one row a length of window.
-    silence: Vec<Vec<f32>>,
+    silence: Vec<Scores>,
+}
+
+/// The scores of windows, and their embeddings where they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Scores {
+    /// `[windows, labels]`, 0…1; the learnt sounds are the last labels.
+    pub labels: Vec<f32>,
+    /// `[windows, embedding size]`; empty where no embedding is asked for.
+    pub embeddings: Vec<f32>,
+}
+
+impl std::fmt::Debug for Tagger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tagger").field("graph", &self.graph).field("lengths", &self.lengths).finish_non_exhaustive()
+    }
 }
 
 /// The most windows in one inference: enough to keep the matrix products long, few enough to bound memory and delay.
@@ -125,15 +149,25 @@ impl Tagger {
             Some(log_mel) => (log_mel.n_mels, windows.map(|window| window / log_mel.hop_length + 1).collect()),
             None => (1, windows.collect()),
         };
+        let is_wanted = model.gives_embeddings || !model.sounds.is_empty();
+        let embedding = model.output.embedding.clone().filter(|_| is_wanted);
+        let names = std::iter::once(&model.output.name).chain(embedding.iter().map(|embedding| &embedding.name));
+        let outputs = names.fold(OutputSelector::no_default(), |outputs, name| outputs.with(name));
+        let options = RunOptions::new().map_err(|error| refused(error.to_string()))?.with_outputs(outputs);
         let mut tagger = Self {
             session,
+            options,
             graph: model.graph.clone(),
             input_name: model.input.name.clone(),
             kind: model.output.kind,
             axes: model.input.shape.clone(),
             mels,
             lengths,
-            n_labels: model.labels.len(),
+            output_name: model.output.name.clone(),
+            n_own_labels: model.n_own_labels(),
+            embedding,
+            gives_embeddings: model.gives_embeddings,
+            heads: Heads::new(&model.sounds),
             silence: Vec::new(),
         };
         tagger.compare(model)?;
@@ -142,7 +176,7 @@ impl Tagger {
             InputKind::Waveform => 0.0,
         };
         for length in 0..tagger.n_lengths() {
-            let (input, mut scores) = (vec![silence; tagger.window_len(length)], Vec::with_capacity(tagger.n_labels));
+            let (input, mut scores) = (vec![silence; tagger.window_len(length)], Scores::default());
             tagger.score(length, 1, &input, &mut scores)?;
             tagger.silence.push(scores);
         }
@@ -164,14 +198,19 @@ impl Tagger {
         self.mels * self.lengths.iter().copied().max().unwrap_or(0)
     }
 
-    /// The scores of a window of digital silence, `[labels]`.
-    pub(crate) fn silence(&self, length: usize) -> &[f32] {
+    /// The scores of a window of digital silence, and its embedding where it is asked for.
+    pub(crate) fn silence(&self, length: usize) -> &Scores {
         &self.silence[length]
     }
 
-    /// The number of scores of a window.
+    /// The number of scores of a window, those of learnt sounds included.
     pub fn n_labels(&self) -> usize {
-        self.n_labels
+        self.n_own_labels + self.heads.len()
+    }
+
+    /// The number of numbers of the embedding that each window is given; 0 where it is given none.
+    pub fn embedding_size(&self) -> usize {
+        self.embedding.as_ref().filter(|_| self.gives_embeddings).map_or(0, |embedding| embedding.size)
     }
 
     /// The most windows of a length that one call should hold: 1 for a graph without a batch dimension.
@@ -183,9 +222,9 @@ impl Tagger {
     }
 
     /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is
-    /// overwritten with `[batch, n_labels]` probabilities, and does not allocate once it has the capacity.
-    pub fn score(&mut self, length: usize, batch: usize, input: &[f32], scores: &mut Vec<f32>) -> Result<(), ModelError> {
-        let graph = &self.graph;
+    /// overwritten, and does not allocate once it has the capacity.
+    pub fn score(&mut self, length: usize, batch: usize, input: &[f32], scores: &mut Scores) -> Result<(), ModelError> {
+        let (graph, n_labels) = (&self.graph, self.n_labels());
         let refused = |what: String| ModelError::Refused { path: graph.clone(), what: one_line(&what) };
         let shape = Shape::new(self.axes.iter().map(|axis| match axis {
             Axis::Fixed(size) => *size,
@@ -194,18 +233,38 @@ impl Tagger {
             Axis::Named(AxisName::Frames | AxisName::Samples) => self.lengths[length] as i64,
         }));
         let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
-        let outputs =
-            self.session.run(ort::inputs![self.input_name.as_str() => tensor]).map_err(|error| refused(error.to_string()))?;
-        // The output's name was compared when the graph was opened; where several outputs have that name, the first one counts.
-        let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
-        if values.len() != batch * self.n_labels {
+        let inputs = ort::inputs![self.input_name.as_str() => tensor];
+        let outputs = self.session.run_with_options(inputs, &self.options).map_err(|error| refused(error.to_string()))?;
+        // The outputs' names were compared when the graph was opened.
+        let (_, values) =
+            outputs[self.output_name.as_str()].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
+        if values.len() != batch * self.n_own_labels {
             let actual = values.len() / batch.max(1);
-            return Err(ModelError::WrongLabelCount { path: self.graph.clone(), expected: self.n_labels, actual });
+            return Err(ModelError::WrongLabelCount { path: self.graph.clone(), expected: self.n_own_labels, actual });
         }
-        scores.clear();
-        match self.kind {
-            OutputKind::Probabilities => scores.extend_from_slice(values),
-            OutputKind::Logits => scores.extend(values.iter().map(|logit| 1.0 / (1.0 + (-logit).exp()))),
+        scores.labels.resize(batch * n_labels, 0.0);
+        let rows = scores.labels.chunks_exact_mut(n_labels.max(1)).zip(values.chunks_exact(self.n_own_labels.max(1)));
+        for (row, values) in rows {
+            let own = &mut row[..values.len()];
+            match self.kind {
+                OutputKind::Probabilities => own.copy_from_slice(values),
+                OutputKind::Logits => own.iter_mut().zip(values).for_each(|(score, logit)| *score = 1.0 / (1.0 + (-logit).exp())),
+            }
+        }
+        scores.embeddings.clear();
+        let Some(embedding) = &self.embedding else { return Ok(()) };
+        let (_, values) =
+            outputs[embedding.name.as_str()].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
+        if values.len() != batch * embedding.size {
+            let (what, expected) = ("the size of its embedding".to_owned(), embedding.size.to_string());
+            let actual = (values.len() / batch.max(1)).to_string();
+            return Err(ModelError::WrongShape { path: self.graph.clone(), what, expected, actual });
+        }
+        for (row, embedding) in scores.labels.chunks_exact_mut(n_labels.max(1)).zip(values.chunks_exact(embedding.size)) {
+            self.heads.score(embedding, &mut row[self.n_own_labels..]);
+        }
+        if self.gives_embeddings {
+            scores.embeddings.extend_from_slice(values);
         }
         Ok(())
     }
@@ -248,20 +307,35 @@ impl Tagger {
                 describe(actual.as_deref()),
             ));
         }
+        self.compare_output(&model.output.name, self.n_own_labels, "its output", |actual| ModelError::WrongLabelCount {
+            path: model.graph.clone(),
+            expected: self.n_own_labels,
+            actual,
+        })?;
+        let Some(Embedding { name, size, .. }) = &self.embedding else { return Ok(()) };
+        self.compare_output(name, *size, "its output of the embedding", |actual| {
+            wrong("the size of its embedding", size.to_string(), actual.to_string())
+        })
+    }
+
+    /// Compares an output of the graph, `what`, with its name and its last dimension; another size there is the error of `sized`.
+    fn compare_output(&self, name: &str, size: usize, what: &str, sized: impl Fn(usize) -> ModelError) -> Result<(), ModelError> {
+        let wrong = |what: String, expected: String, actual: String| {
+            Err(ModelError::WrongShape { path: self.graph.clone(), what, expected, actual })
+        };
         let outputs = self.session.outputs();
-        let Some(output) = outputs.first().filter(|output| output.name() == model.output.name) else {
-            return Err(wrong("its first output", format!("{:?}", model.output.name), names(outputs)));
+        let Some(output) = outputs.iter().find(|output| output.name() == name) else {
+            let names = outputs.iter().map(|output| format!("{:?}", output.name())).collect::<Vec<_>>().join(", ");
+            return wrong(what.to_owned(), format!("{name:?}"), names);
         };
         match tensor_shape(output).as_deref() {
-            Some([.., labels]) if *labels >= 0 && *labels != self.n_labels as i64 => {
-                Err(ModelError::WrongLabelCount { path: model.graph.clone(), expected: self.n_labels, actual: *labels as usize })
-            }
+            Some([.., actual]) if *actual >= 0 && *actual != size as i64 => Err(sized(*actual as usize)),
             Some(_) => Ok(()),
-            None => Err(wrong(
-                &format!("the type of its output {:?}", output.name()),
+            None => wrong(
+                format!("the type of {what} {:?}", output.name()),
                 "a tensor of f32".into(),
                 format!("{:?}", output.dtype()),
-            )),
+            ),
         }
     }
 }

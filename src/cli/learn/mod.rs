@@ -1,0 +1,101 @@
+//! `mimid learn`: teaches a sound of one's own by a few recordings, and writes its file.
+//!
+//! This file has the command line. `hear` hears the recordings, `teach` turns them into a sound and its file, `told` says what was
+//! done. The arithmetic is in `learn`, and the file's format in `model::learnt`.
+
+use std::path::{Path, PathBuf};
+
+use super::{ConfigArg, Failure, ListeningArgs, exit, load};
+use crate::config::Loaded;
+use crate::model::Model;
+use crate::model::learnt::file;
+
+mod hear;
+mod teach;
+mod told;
+
+/// Learn a sound of your own from a few recordings, so that it is a label like any other.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The sound's name, such as Kettle
+    name: String,
+    /// Recordings of the sound, in any common format; five are enough, and one is a beginning
+    #[arg(value_name = "RECORDING")]
+    files: Vec<PathBuf>,
+    /// Recordings of what the sound is not: other sounds that resemble it, or the room without it
+    #[arg(long = "not", value_name = "RECORDING", num_args = 1.., action = clap::ArgAction::Append)]
+    not: Vec<PathBuf>,
+    /// A table that says when the sound is to be heard in the recordings: with the columns filename, onset, offset, event_label
+    #[arg(long, value_name = "FILE", requires = "files")]
+    truth: Option<PathBuf>,
+    /// The label that the sound is a kind of, such as Alarm: it counts for that one as well
+    #[arg(long, value_name = "LABEL")]
+    is_a: Option<String>,
+    /// Learn from these recordings beside those that the sound was learnt from before
+    #[arg(long, requires = "files")]
+    add: bool,
+    /// Learn a sound anew that there is already
+    #[arg(long, requires = "files", conflicts_with = "add")]
+    replace: bool,
+    /// Write nothing: leave one recording out at a time, and say what the others make of it
+    #[arg(long)]
+    check: bool,
+    /// Forget the sound: remove its file
+    #[arg(long, conflicts_with_all = ["files", "not", "is_a", "check"])]
+    forget: bool,
+    #[command(flatten)]
+    listening: ListeningArgs,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let usage = |message: String| Failure::new(message, exit::USAGE);
+    if let Some(fault) = file::fault_of_name(&args.name) {
+        return Err(usage(format!("{:?} cannot be a sound's name: {fault}", args.name)));
+    }
+    let Loaded { config, mut model, .. } = load(&args.config)?;
+    let Some(folder) = config.model.sounds.clone() else {
+        return Err(usage("there is no folder for learnt sounds; name one with `sounds` under [model]".to_owned()));
+    };
+    if args.forget {
+        return forget(&args.name, &folder, &model);
+    }
+    let known = model.sounds.iter().find(|sound| sound.name == args.name).cloned();
+    if known.is_none() && model.labels.find(&args.name).is_some() {
+        return Err(usage(format!("the label {:?} exists already; give the sound a name of its own", args.name)));
+    }
+    if known.is_some() && !(args.add || args.replace || args.check) {
+        let message = format!(
+            "the sound {:?} is learnt already; add recordings to it with --add, or learn it anew with --replace",
+            args.name
+        );
+        return Err(usage(message));
+    }
+    if known.is_none() && args.add {
+        return Err(usage(format!(
+            "no sound {:?} is learnt yet, to which recordings could be added; leave --add out",
+            args.name
+        )));
+    }
+    if known.is_none() && args.files.is_empty() {
+        return Err(usage(format!("name recordings of the sound: `mimid learn {:?} RECORDING…`", args.name)));
+    }
+    model.gives_embeddings = true;
+    teach::run(args, known, &model, config.model.runtime.as_deref(), &folder)
+}
+
+/// Removes a sound's file.
+fn forget(name: &str, folder: &Path, model: &Model) -> Result<(), Failure> {
+    let Some(sound) = model.sounds.iter().find(|sound| sound.name == name) else {
+        return Err(Failure::new(format!("no sound {name:?} is learnt, in {}", folder.display()), exit::USAGE));
+    };
+    let path = file::find(folder, &sound.name).ok_or_else(|| {
+        Failure::new(format!("no file in {} holds the sound {name:?} any more", folder.display()), exit::FAILED)
+    })?;
+    std::fs::remove_file(&path)
+        .map_err(|error| Failure::new(format!("{} cannot be removed ({error})", path.display()), exit::FAILED))?;
+    println!("{} is removed; a running daemon forgets the sound with `systemctl reload mimid`", path.display());
+    Ok(())
+}

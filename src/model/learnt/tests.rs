@@ -1,0 +1,92 @@
+use super::*;
+use crate::model::labels::SuitedThresholds;
+
+fn sound(name: &str, sha256: &str) -> LearntSound {
+    LearntSound {
+        name: name.to_owned(),
+        is_a: None,
+        model_sha256: sha256.to_owned(),
+        thresholds: SuitedThresholds { threshold: 0.5, start_threshold: 0.625, highest: None },
+        head: Head { weights: (0..20).map(|i| i as f32 / 8.0 - 1.0).collect(), offset: -0.5 },
+        examples: vec![Example { recording: "kettle \"one\".wav".to_owned(), embeddings: vec![0.25; 40] }],
+        negatives: vec![Example { recording: "kitchen.flac".to_owned(), embeddings: vec![-0.5; 20] }],
+    }
+}
+
+fn labels() -> Labels {
+    Labels::new([("/m/a".to_owned(), "Alarm".to_owned()), ("/m/d".to_owned(), "Dog".to_owned())], Vec::new())
+}
+
+#[test]
+fn a_sound_is_the_same_after_it_was_written_and_read_and_its_text_is_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = LearntSound { is_a: Some("Alarm".to_owned()), ..sound("Kettle", "ab") };
+    let path = file::write(folder.path(), &written).unwrap();
+    assert!(path.ends_with("kettle.toml"));
+    assert_eq!(file::read(&path).unwrap(), written);
+    assert_eq!(file::print(&file::read(&path).unwrap()), std::fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn heads_give_the_logistic_function_of_the_weighted_sum() {
+    let sounds =
+        [sound("Kettle", "ab"), LearntSound { head: Head { weights: vec![0.0; 20], offset: 0.0 }, ..sound("Gate", "ab") }];
+    let (heads, mut scores) = (Heads::new(&sounds), [0.0; 2]);
+    let embedding: Vec<f32> = (0..20).map(|i| if i % 2 == 0 { 0.5 } else { -0.25 }).collect();
+    heads.score(&embedding, &mut scores);
+    let sum: f64 = (0..20).map(|i| (f64::from(i) / 8.0 - 1.0) * if i % 2 == 0 { 0.5 } else { -0.25 }).sum::<f64>() - 0.5;
+    assert!((f64::from(scores[0]) - 1.0 / (1.0 + (-sum).exp())).abs() < 1e-6, "{scores:?}");
+    assert_eq!(scores[1], 0.5);
+}
+
+#[test]
+fn a_folder_gives_the_sounds_that_suit_the_model_and_a_sentence_for_each_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = labels();
+    let suits = Suits { labels: &labels, sha256: "ab", embedding: Some(20) };
+    assert!(
+        matches!(read_folder(&folder.path().join("none"), &suits), (sounds, faults) if sounds.is_empty() && faults.is_empty())
+    );
+    for good in ["Kettle", "Gate"] {
+        file::write(folder.path(), &sound(good, "ab")).unwrap();
+    }
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("another.toml", &file::print(&sound("Whistle", "cd0123456789")));
+    put("dog.toml", &file::print(&sound("Dog", "ab")));
+    put("kettle_2.toml", &file::print(&sound("kettle", "ab")));
+    put("parent.toml", &file::print(&LearntSound { is_a: Some("Alram".to_owned()), ..sound("Horn", "ab") }));
+    put("torn.toml", "format = 1\nname = ");
+    put("notes.txt", "no sound");
+    std::fs::create_dir(folder.path().join("folder.toml")).unwrap();
+    let (sounds, faults) = read_folder(folder.path(), &suits);
+    assert_eq!(sounds.iter().map(|sound| sound.name.as_str()).collect::<Vec<_>>(), ["Gate", "Kettle"]);
+    let told: Vec<String> =
+        faults.iter().map(|fault| fault.to_string().replace(&folder.path().display().to_string(), "F")).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
+    let none = Suits { embedding: None, ..suits };
+    assert_eq!(read_folder(folder.path(), &none).0.len(), 0);
+}
+
+#[test]
+fn what_is_no_sounds_file_is_told() {
+    let text = file::print(&sound("Kettle", "ab"));
+    assert!(file::parse(text.as_bytes()).is_ok());
+    for (from, to) in [
+        ("format = 1", "format = 2"),
+        ("name = \"Kettle\"", "name = \" Kettle\""),
+        ("name = \"Kettle\"", "name = \"\\u001b[31m\""),
+        ("threshold = 0.5", "threshold = 0.0"),
+        ("start_threshold = 0.625", "start_threshold = nan"),
+        ("size = 20", "size = 21"),
+        ("size = 20", "size = 1"),
+        ("offset = -0.5", "offset = inf"),
+        ("offset = -0.5", "offset = -0.5\nother = 1"),
+        ("weights = \"", "weights = \"AAAA"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert!(changed != text, "{from}");
+        let fault = file::parse(changed.as_bytes()).unwrap_err();
+        assert!(!fault.is_empty() && !fault.contains('\n'), "{fault}");
+    }
+    assert!(file::parse(b"\xff").is_err());
+}
