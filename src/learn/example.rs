@@ -53,7 +53,7 @@ const MOST_WINDOWS: usize = 8;
 /// The part of a window that a labelled stretch must cover, where a table says when the sound was.
 const COVERED: f64 = 0.5;
 /// The cosine of two recordings' mean embeddings, from which on they are the same sound played again.
-const SAME: f64 = 0.995;
+const SAME: f64 = 0.999;
 
 impl HeardRecording {
     /// The embeddings of all windows, of each length at most so many, evenly spread: for what must not ring anywhere in it.

@@ -17,10 +17,14 @@ const OWN_WEIGH: f64 = 10.0;
 const LIKEST: f64 = 0.99;
 /// The likeness that a recording of the sound is expected to have where only one is known, so that none can be left out.
 const EXPECTED: f64 = 0.8;
+/// The boundary's place between the likest of everything else, 0, and the expected likeness of the sound, 1. A sound in the midst of
+/// others is less like its recordings than those are like each other, so that the boundary is nearer to everything else.
+const PLACE: f64 = 0.15;
 /// The lowest and the highest boundary.
-const BOUNDARIES: (f64, f64) = (0.55, 0.9);
-/// The log odds that the score rises by from likeness 0 to 1: a sound as far above the boundary as its own mean scores 0.94.
-const STEEPNESS: f64 = 8.0;
+const BOUNDARIES: (f64, f64) = (0.45, 0.85);
+/// The log odds that the score rises by from likeness 0 to 1. Of 8 to 24 it gave the best boundaries in time: a window that the sound
+/// has left must score a small part of its peak.
+const STEEPNESS: f64 = 18.0;
 
 /// Everything but the sound: the moments, and each recording's embeddings.
 #[derive(Debug, Clone)]
@@ -75,7 +79,7 @@ impl<'a> Others<'a> {
         let mut likenesses = likenesses.to_vec();
         likenesses.sort_by(f64::total_cmp);
         let expected = likenesses.get(likenesses.len() / 2).copied().unwrap_or(EXPECTED).min(1.0);
-        ((own + expected) / 2.0).clamp(BOUNDARIES.0, BOUNDARIES.1)
+        (own + PLACE * (expected - own)).clamp(BOUNDARIES.0, BOUNDARIES.1)
     }
 
     /// The highest likeness of each negative of one's own, in their order.
@@ -174,7 +178,7 @@ mod tests {
             let boundary = others.boundary(&discriminant, &[]);
             let head = discriminant.head(boundary);
             prop_assert!(head.weights.iter().all(|weight| weight.is_finite()) && head.offset.is_finite(), "{head:?}");
-            prop_assert!((0.55..=0.9).contains(&boundary));
+            prop_assert!((BOUNDARIES.0..=BOUNDARIES.1).contains(&boundary));
         }
     }
 }
