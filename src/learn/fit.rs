@@ -22,6 +22,8 @@ const EXPECTED: f64 = 0.8;
 const PLACE: f64 = 0.15;
 /// The lowest and the highest boundary.
 const BOUNDARIES: (f64, f64) = (0.45, 0.85);
+/// The greatest weight of a number of the embedding, which is some units large.
+const MOST: f64 = 1e6;
 /// The log odds that the score rises by from likeness 0 to 1. Of 8 to 24 it gave the best boundaries in time: a window that the sound
 /// has left must score a small part of its peak.
 const STEEPNESS: f64 = 18.0;
@@ -63,8 +65,9 @@ impl<'a> Others<'a> {
         let difference: Vec<f64> = centre.iter().zip(self.moments.mean()).map(|(centre, mean)| centre - mean).collect();
         let direction = self.moments.solve(&difference, SHRINK);
         let length: f64 = direction.iter().zip(&difference).map(|(a, b)| a * b).sum();
-        let length = length.max(f64::MIN_POSITIVE);
-        let weights: Vec<f64> = direction.iter().map(|value| value / length).collect();
+        // Where nothing scatters, or nothing differs, there is no direction, and the sound is like nothing.
+        let is_one = length.is_normal() && direction.iter().all(|value| value.is_finite() && (value / length).abs() < MOST);
+        let weights: Vec<f64> = direction.iter().map(|value| if is_one { value / length } else { 0.0 }).collect();
         let offset = -weights.iter().zip(self.moments.mean()).map(|(weight, mean)| weight * mean).sum::<f64>();
         Discriminant { weights, offset }
     }
