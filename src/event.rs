@@ -64,6 +64,9 @@ pub struct SoundEvent {
     pub also: Vec<Arc<Subject>>,
     /// Whether the confirmed score has borne it out under its present name.
     pub is_confirmed: bool,
+    /// The embedding of its sound, floats of 16 bits with the lowest byte first, once it has ended; for the store alone, and `None` where
+    /// that keeps none.
+    pub embedding: Option<Arc<[u8]>>,
 }
 
 #[cfg(test)]
@@ -84,6 +87,7 @@ impl SoundEvent {
             offset_uncertainty_ms: None,
             also: Vec::new(),
             is_confirmed: false,
+            embedding: None,
         }
     }
 }

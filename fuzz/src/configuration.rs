@@ -73,6 +73,7 @@ fn a_model() -> Model {
         output: Output { name: String::new(), kind: OutputKind::Probabilities, embedding: None },
         detection,
         sounds: [].into(),
+        corrections: [].into(),
         gives_embeddings: false,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `thread` is the loop, with a `slot` for each source, whose samples `clock` lays on the wall clock and `silence` watches.
 //! `backgrounds` keeps what a source that is away had learnt. `shedding` scores fewer hops while there is too much to do. `query`
-//! declares what may be asked, which `answer`, `view` and `peaks` answer. `outbox` hands the reports over, and `clips` the sound that is kept.
+//! declares what may be asked, which `answer`, `view` and `peaks` answer. `outbox` hands the reports over, `clips` the sound that is kept, and
+//! `embeddings` those of the newest windows, where a store keeps them.
 //!
 //! Invariant: it waits for nothing but its own next command or sample. A slow subscriber or sink costs it nothing.
 
@@ -23,6 +24,7 @@ mod answer;
 pub mod backgrounds;
 pub mod clips;
 mod clock;
+mod embeddings;
 mod outbox;
 mod peaks;
 pub mod query;

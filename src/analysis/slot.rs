@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Attachment;
 use super::clips::ClipTap;
 use super::clock::{Now, SampleClock, duration_ns};
+use super::embeddings::EmbeddingPast;
 use super::peaks::PeakRing;
 use super::query::RecentPeak;
 use super::silence::Silence;
@@ -62,6 +63,8 @@ pub(super) struct Slot {
     open_events: HashMap<u64, ReportedEvent>,
     silence: Silence,
     clipping: Clipping,
+    /// The embeddings of the newest windows; `None` where none are kept.
+    pub embeddings: Option<EmbeddingPast>,
     /// The memory of the last seconds; `None` while clips are off.
     pub clips: Option<ClipTap>,
 }
@@ -83,6 +86,8 @@ struct ReportedEvent {
     /// How far the wall clock was ahead when the event began. A clock that is set meanwhile changes neither its onset nor its
     /// length.
     wall_offset_ns: i64,
+    /// The embedding of its sound, once it is confirmed.
+    embedding: Option<Arc<[u8]>>,
 }
 
 impl Slot {
@@ -107,6 +112,7 @@ impl Slot {
             open_events: HashMap::new(),
             silence: Silence::new(silent_after_ms),
             clipping: Clipping::default(),
+            embeddings: None,
             clips: None,
         }
     }
@@ -190,6 +196,12 @@ impl Slot {
         let milliseconds = |boundary: Boundary| boundary.uncertainty * 1_000 / u64::from(rate_hz);
         let wall_offset_ns = self.open_events.get(&detection.event).map_or(wall_offset_ns, |open| open.wall_offset_ns);
         let clock = &self.clock;
+        if let (Some(past), Some(open)) = (&self.embeddings, self.open_events.get_mut(&detection.event)) {
+            let (so_far, (onset, end)) = (detection.step.so_far(), detection.step.span(self.ear.now()));
+            if so_far.is_confirmed && open.embedding.is_none() {
+                open.embedding = past.of_sound(onset, end);
+            }
+        }
         let is_refused = matches!(detection.step, Step::End { reason: EndReason::Unconfirmed, .. });
         let event = |so_far: &EventSoFar, id: Uuid, offset: Option<Boundary>| {
             let onset = clock.time(so_far.onset.at, rate_hz, wall_offset_ns)?;
@@ -210,13 +222,14 @@ impl Slot {
                 offset_uncertainty_ms: offset.map(milliseconds),
                 also: detection.also.iter().filter_map(|other| rules.get(*other)).map(|rule| rule.subject.clone()).collect(),
                 is_confirmed: so_far.is_confirmed && !is_refused,
+                embedding: None,
             })
         };
         let (report, offset) = match &detection.step {
             Step::Start(so_far) => {
                 let event = event(so_far, Uuid::now_v7(), None)?;
                 self.stats.event_began();
-                self.open_events.insert(detection.event, ReportedEvent { event: event.clone(), wall_offset_ns });
+                self.open_events.insert(detection.event, ReportedEvent { event: event.clone(), wall_offset_ns, embedding: None });
                 (Report::EventStart(event), None)
             }
             Step::Update(so_far) => {
@@ -226,8 +239,8 @@ impl Slot {
             }
             Step::End { so_far, offset, reason } => {
                 let event = event(so_far, self.open_events.get(&detection.event)?.event.id, Some(*offset))?;
-                self.open_events.remove(&detection.event);
-                (Report::EventEnd(event, *reason), Some(offset.at))
+                let embedding = self.open_events.remove(&detection.event).and_then(|open| open.embedding);
+                (Report::EventEnd(SoundEvent { embedding, ..event }, *reason), Some(offset.at))
             }
         };
         if let (Some(clips), Report::EventStart(event) | Report::EventUpdate(event) | Report::EventEnd(event, _)) =

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::backgrounds::Backgrounds;
 use super::clips::Clips;
 use super::clock::{Now, WallClock};
+use super::embeddings::EmbeddingPast;
 use super::outbox::Outbox;
 use super::peaks::PeakRing;
 use super::query::ViewShape;
@@ -203,6 +204,9 @@ impl Thread {
         self.backgrounds.restore(&attachment.source, &mut ear);
         self.n_attached += 1;
         let mut slot = Slot::new(attachment, ear, self.n_attached);
+        if self.model.gives_embeddings {
+            slot.embeddings = Some(EmbeddingPast::new(self.inference.embedding_size(), slot.ear.windows_samples()));
+        }
         slot.clips = self.clips.tap(&slot.source, slot.rate_hz, slot.ear.hop_s());
         if self.peaks.is_kept() {
             slot.ear.keep_peaks(self.inference.n_labels());
@@ -314,6 +318,9 @@ impl Thread {
             let slot = &mut self.slots[index];
             self.found.clear();
             slot.ear.take_scores(scores, is_fresh, &mut self.found);
+            if let Some(past) = &mut slot.embeddings {
+                past.push(slot.ear.now(), |length| self.inference.embedding(hop, length));
+            }
             if let Some(clips) = &mut slot.clips {
                 clips.hear_voice(slot.ear.now(), slot.ear.model_rate_hz(), scores, is_fresh);
             }

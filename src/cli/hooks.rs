@@ -161,6 +161,7 @@ fn event(when: HookWhen, subject: std::sync::Arc<Subject>, onset: Timestamp, now
         offset_uncertainty_ms: has_ended.then_some(50),
         also: Vec::new(),
         is_confirmed: when != HookWhen::Announced,
+        embedding: None,
     };
     match when {
         HookWhen::Announced => Report::EventStart(event),

@@ -132,9 +132,14 @@ fn printed(coding: &Coding) -> String {
 }
 
 fn write_store(store: Option<&StoreConfig>, out: &mut String) -> std::fmt::Result {
-    let Some(StoreConfig { path, keep_days, max_mb }) = store else { return writeln!(out, "\n[store]\nenabled = false") };
+    let Some(StoreConfig { path, keep_days, max_mb, embeddings }) = store else {
+        return writeln!(out, "\n[store]\nenabled = false");
+    };
     let path = quoted(&path.to_string_lossy());
-    writeln!(out, "\n[store]\nenabled = true\npath = {path}\nkeep_days = {keep_days}\nmax_mb = {max_mb}")
+    writeln!(
+        out,
+        "\n[store]\nenabled = true\npath = {path}\nkeep_days = {keep_days}\nmax_mb = {max_mb}\nembeddings = {embeddings}"
+    )
 }
 
 fn write_clips(clips: Option<&ClipsConfig>, out: &mut String) -> std::fmt::Result {

@@ -274,6 +274,11 @@ impl Ear {
         self.scoring.lag_samples()
     }
 
+    /// The lengths of the windows in samples.
+    pub(crate) fn windows_samples(&self) -> &[u64] {
+        self.scoring.windows_samples()
+    }
+
     /// The distance of two windows in samples.
     pub fn hop_samples(&self) -> u64 {
         self.scoring.hop_samples()

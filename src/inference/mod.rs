@@ -110,6 +110,11 @@ impl Inference {
         self.tagger.n_labels()
     }
 
+    /// The number of numbers of each window's embedding; 0 where none is given.
+    pub(crate) fn embedding_size(&self) -> usize {
+        self.tagger.embedding_size()
+    }
+
     /// The number of windows that went through the model so far.
     pub fn n_windows(&self) -> u64 {
         self.n_windows

@@ -128,7 +128,9 @@ pub struct Daemon {
 impl Daemon {
     /// Starts every stage, and returns after the first attempt to open the sources.
     pub fn start(setup: Setup) -> Result<Self, DaemonError> {
-        let Setup { raw, config, config_file, fixed_sources, model, without_source } = setup;
+        let Setup { raw, config, config_file, fixed_sources, mut model, without_source } = setup;
+        let keeps_embeddings = config.store.as_ref().is_some_and(|store| store.embeddings);
+        model.gives_embeddings = keeps_embeddings && model.output.embedding.is_some();
         let system = |error: std::io::Error| DaemonError::System(limits::explain(&error));
         let watch = Watch::new(raw.stamp);
         let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;

@@ -52,7 +52,9 @@ impl Daemon {
         if self.fixed_sources {
             config.sources = self.config.sources.clone();
         }
-        let model = (config.model != self.config.model || model.sounds != self.model.sounds).then_some(model);
+        let is_changed =
+            config.model != self.config.model || model.sounds != self.model.sounds || model.corrections != self.model.corrections;
+        let model = is_changed.then_some(model);
         Ok((raw, config, model))
     }
 
@@ -98,7 +100,8 @@ impl Daemon {
         let changes = self.config.changes(&new);
         let learnt = model.as_ref().map(|model| sounds_changed(&self.model, model)).unwrap_or_default();
         let model_changed = model.is_some();
-        if let Some(model) = model {
+        if let Some(mut model) = model {
+            model.gives_embeddings = self.model.gives_embeddings;
             // A process loads ONNX Runtime once. Only the session is created again.
             let opened = Inference::open(&model, &self.runtime, new.model.n_threads());
             let inference = opened.map_err(|error| vec![error.to_string()])?;
@@ -164,16 +167,17 @@ impl Daemon {
 
 /// A sentence for each learnt sound by which two models differ.
 fn sounds_changed(old: &Model, new: &Model) -> Vec<String> {
-    let find = |model: &Model, name: &str| model.sounds.iter().find(|sound| sound.name == name).cloned();
+    let all = |model: &Model| model.sounds.iter().chain(model.corrections.iter()).cloned().collect::<Vec<_>>();
+    let find = |model: &Model, name: &str| all(model).into_iter().find(|sound| sound.name == name);
     let mut told = Vec::new();
-    for sound in new.sounds.iter() {
+    for sound in &all(new) {
         match find(old, &sound.name) {
             None => told.push(format!("the learnt sound {:?} is new", sound.name)),
             Some(before) if before != *sound => told.push(format!("the learnt sound {:?} changed", sound.name)),
             Some(_) => {}
         }
     }
-    let gone = old.sounds.iter().filter(|sound| find(new, &sound.name).is_none());
+    let gone = all(old).into_iter().filter(|sound| find(new, &sound.name).is_none());
     told.extend(gone.map(|sound| format!("the learnt sound {:?} is gone", sound.name)));
     told
 }

@@ -116,6 +116,7 @@ impl Daemon {
             offset_uncertainty_ms: None,
             // An automation that waits for the confirmation is tried as well.
             is_confirmed: true,
+            embedding: None,
         };
         let full = |_| "the daemon has too much to publish just now; try again".to_owned();
         self.reports.try_send(Report::EventStart(event.clone())).map_err(full)?;

@@ -30,6 +30,8 @@ pub struct StoreConfig {
     pub keep_days: u32,
     /// The size of the file in MiB beyond which the oldest events go.
     pub max_mb: u64,
+    /// Whether an event is kept with the embedding of its sound.
+    pub embeddings: bool,
 }
 
 /// The sinks that are on.

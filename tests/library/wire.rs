@@ -45,6 +45,7 @@ fn bark() -> SoundEvent {
         offset_uncertainty_ms: None,
         also: vec![Arc::new(Subject { name: "Dog".to_owned(), slug: "dog".to_owned(), id: "/m/0bt9lr".to_owned() })],
         is_confirmed: false,
+        embedding: None,
     }
 }
 

@@ -204,7 +204,7 @@ fn write_parquet(
 }
 
 /// A failure of the file as a sentence with its path and the remedy.
-pub(super) fn explained(path: &std::path::Path, error: &DbError) -> String {
+pub(in crate::cli) fn explained(path: &std::path::Path, error: &DbError) -> String {
     let path = path.display();
     match error.kind {
         Kind::NotOpened if error.message.contains("No such file") || error.message.contains("ENOENT") => {

@@ -1,15 +1,18 @@
 //! `mimid learn`: teaches a sound of one's own by a few recordings, and writes its file.
 //!
-//! This file has the command line. `hear` hears the recordings, `teach` turns them into a sound and its file, `told` says what was
-//! done. The arithmetic is in `learn`, and the file's format in `model::learnt`.
+//! This file has the command line. `hear` hears the recordings, `teach` turns them into a sound and its file, `correct` turns events that
+//! were something else into corrections, `told` says what was done. The arithmetic is in `learn`, and the file's format in `model::learnt`.
 
 use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
 
 use super::{ConfigArg, Failure, ListeningArgs, exit, load};
 use crate::config::Loaded;
 use crate::model::Model;
 use crate::model::learnt::file;
 
+mod correct;
 mod hear;
 mod teach;
 mod told;
@@ -18,13 +21,30 @@ mod told;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The sound's name, such as Kettle
-    name: String,
+    #[arg(required_unless_present_any = ["correct", "reviews"])]
+    name: Option<String>,
     /// Recordings of the sound, in any common format; five are enough, and one is a beginning
     #[arg(value_name = "RECORDING")]
     files: Vec<PathBuf>,
     /// Recordings of what the sound is not: other sounds that resemble it, or the room without it
     #[arg(long = "not", value_name = "RECORDING", num_args = 1.., action = clap::ArgAction::Append)]
     not: Vec<PathBuf>,
+    /// Learn from this event of the store as well, by its id, as `mimid history --format csv` shows it; may be given several times
+    #[arg(long = "event", value_name = "ID")]
+    events: Vec<Uuid>,
+    /// Correct an event of the store, by its id: its label was not what sounded. Where it sounds like that again, the label's score is
+    /// lowered
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "files", "not", "events", "truth", "is_a", "add", "replace", "forget", "reviews"])]
+    correct: Option<Uuid>,
+    /// The label that the corrected event was instead
+    #[arg(long, value_name = "LABEL", requires = "correct")]
+    was: Option<String>,
+    /// Correct by all marks of the store at once: those of `mimid review`, and of the page
+    #[arg(long, conflicts_with_all = ["name", "files", "not", "events", "truth", "is_a", "add", "replace", "forget"])]
+    reviews: bool,
+    /// The store's file [default: of the service that runs this, of this user, then /var/lib/mimid/events.db]
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
     /// A table that says when the sound is to be heard in the recordings: with the columns filename, onset, offset, event_label
     #[arg(long, value_name = "FILE", requires = "files")]
     truth: Option<PathBuf>,
@@ -32,16 +52,16 @@ pub struct Args {
     #[arg(long, value_name = "LABEL")]
     is_a: Option<String>,
     /// Learn from these recordings beside those that the sound was learnt from before
-    #[arg(long, requires = "files")]
+    #[arg(long)]
     add: bool,
     /// Learn a sound anew that there is already
-    #[arg(long, requires = "files", conflicts_with = "add")]
+    #[arg(long, conflicts_with = "add")]
     replace: bool,
     /// Write nothing: leave one recording out at a time, and say what the others make of it
     #[arg(long)]
     check: bool,
     /// Forget the sound: remove its file
-    #[arg(long, conflicts_with_all = ["files", "not", "is_a", "check"])]
+    #[arg(long, conflicts_with_all = ["files", "not", "events", "is_a", "check"])]
     forget: bool,
     #[command(flatten)]
     listening: ListeningArgs,
@@ -49,28 +69,37 @@ pub struct Args {
     config: ConfigArg,
 }
 
+impl Args {
+    /// The sound's name; empty where none is given.
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let usage = |message: String| Failure::new(message, exit::USAGE);
-    if let Some(fault) = file::fault_of_name(&args.name) {
-        return Err(usage(format!("{:?} cannot be a sound's name: {fault}", args.name)));
+    if let Some(fault) = args.name.as_deref().and_then(file::fault_of_name) {
+        return Err(usage(format!("{:?} cannot be a sound's name: {fault}", args.name())));
     }
     let Loaded { config, mut model, .. } = load(&args.config)?;
     let Some(folder) = config.model.sounds.clone() else {
         return Err(usage("there is no folder for learnt sounds; name one with `sounds` under [model]".to_owned()));
     };
     if args.forget {
-        return forget(&args.name, &folder, &model);
+        return forget(args.name(), &folder, &model);
     }
-    let known = model.sounds.iter().find(|sound| sound.name == args.name).cloned();
-    if known.is_none() && model.labels.find(&args.name).is_some() {
-        return Err(usage(format!("the label {:?} exists already; give the sound a name of its own", args.name)));
+    if args.correct.is_some() || args.reviews {
+        return correct::run(args, &model, &folder);
+    }
+    let name = args.name();
+    let known = model.sounds.iter().find(|sound| sound.name == name).cloned();
+    if known.is_none() && model.labels.find(name).is_some() {
+        return Err(usage(format!("the label {name:?} exists already; give the sound a name of its own")));
     }
     if known.is_some() && !(args.add || args.replace || args.check) {
-        let message = format!(
-            "the sound {:?} is learnt already; add recordings to it with --add, or learn it anew with --replace",
-            args.name
-        );
+        let message =
+            format!("the sound {name:?} is learnt already; add recordings to it with --add, or learn it anew with --replace");
         return Err(usage(message));
     }
     if known.is_none() && args.add {
@@ -79,8 +108,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             args.name
         )));
     }
-    if known.is_none() && args.files.is_empty() {
-        return Err(usage(format!("name recordings of the sound: `mimid learn {:?} RECORDING…`", args.name)));
+    let gives_none = args.files.is_empty() && args.events.is_empty();
+    if gives_none && (known.is_none() || args.add || args.replace) {
+        return Err(usage(format!("name recordings of the sound: `mimid learn {name:?} RECORDING…`")));
     }
     model.gives_embeddings = true;
     teach::run(args, known, &model, config.model.runtime.as_deref(), &folder)
@@ -88,7 +118,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Removes a sound's file.
 fn forget(name: &str, folder: &Path, model: &Model) -> Result<(), Failure> {
-    let Some(sound) = model.sounds.iter().find(|sound| sound.name == name) else {
+    let mut all = model.sounds.iter().chain(model.corrections.iter());
+    let Some(sound) = all.find(|sound| sound.name == name) else {
         return Err(Failure::new(format!("no sound {name:?} is learnt, in {}", folder.display()), exit::USAGE));
     };
     let path = file::find(folder, &sound.name).ok_or_else(|| {

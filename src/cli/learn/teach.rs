@@ -43,7 +43,7 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
             Some(model.labels.subjects()[label].name.clone())
         }
     };
-    let labelled = args.truth.as_deref().map(|path| stretches(path, &args.name, &args.files)).transpose()?;
+    let labelled = args.truth.as_deref().map(|path| stretches(path, args.name(), &args.files)).transpose()?;
     no_contradiction(&args.files, &args.not)?;
     let runtime = Runtime::load(&onnx::find_runtime(runtime)?)?;
     let mut hearing = Hearing::new(model, Tagger::open(model, &runtime)?);
@@ -76,8 +76,23 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
         };
         heard.push(Heard { sounds_like: own_label(model, &recording), name: recording.name, part });
     }
+    if !args.events.is_empty() {
+        let history = super::correct::history(args)?;
+        for id in &args.events {
+            let (event, embedding) = super::correct::kept(&history, *id, model, size)?;
+            let recording = super::correct::described(&event);
+            let part = match examples.iter().any(|example| example.recording == recording) {
+                true => Part::Twin(recording.clone()),
+                false => {
+                    examples.push(Example { recording: recording.clone(), embeddings: embedding });
+                    Part::Event
+                }
+            };
+            heard.push(Heard { name: recording, part, sounds_like: None });
+        }
+    }
     if examples.is_empty() {
-        return Err(Failure::new(told::nothing_to_learn(&args.name, &heard), exit::FAILED));
+        return Err(Failure::new(told::nothing_to_learn(args.name(), &heard), exit::FAILED));
     }
     for path in &args.not {
         let recording = hear(&mut hearing, path, args)?;
@@ -101,7 +116,7 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
     }
 
     let bank = read_bank(model, size)?;
-    let others: Vec<LearntSound> = model.sounds.iter().filter(|sound| sound.name != args.name).cloned().collect();
+    let others: Vec<LearntSound> = model.sounds.iter().filter(|sound| sound.name != args.name()).cloned().collect();
     if let Some((mine, sound)) = learnt_twin(&examples, &others, size) {
         return Err(usage(format!("{mine} sounds just as a recording of the learnt sound {sound:?} does; it cannot be both")));
     }
@@ -109,8 +124,9 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
         return Err(usage(format!("{MOST_SOUNDS} sounds are learnt already; forget one with --forget first")));
     }
     let sound = LearntSound {
-        name: args.name.clone(),
+        name: args.name().to_owned(),
         is_a,
+        corrects: None,
         model_sha256: model.sha256.clone(),
         thresholds: known.as_ref().map_or(THRESHOLDS, |known| known.thresholds),
         head: crate::model::learnt::Head { weights: Vec::new(), offset: 0.0 },
@@ -217,7 +233,7 @@ fn stretches(table: &Path, name: &str, files: &[PathBuf]) -> Result<Vec<Vec<Stre
 }
 
 /// The bank that the model brings along; none where it has none.
-fn read_bank(model: &Model, size: usize) -> Result<Vec<BankRecording>, Failure> {
+pub(super) fn read_bank(model: &Model, size: usize) -> Result<Vec<BankRecording>, Failure> {
     let Some(path) = &model.bank else { return Ok(Vec::new()) };
     let wrong = |what: String| Failure::new(format!("the model's bank {} cannot be used: {what}", path.display()), exit::MODEL);
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;

@@ -25,6 +25,8 @@ pub enum Part {
     Used(Vec<Stretch>),
     /// As it was learnt before.
     Before,
+    /// The embedding that the store has kept of an event.
+    Event,
     /// Nothing, because nothing sounds in it.
     Silent,
     /// Nothing, because the table says of no sounding stretch that it is the sound.
@@ -80,6 +82,7 @@ fn part(part: &Part) -> String {
             format!("used {}", told.join(", "))
         }
         Part::Before => "learnt before".to_owned(),
+        Part::Event => "used, as the store has kept it".to_owned(),
         Part::Silent => "left out, because nothing sounds in it".to_owned(),
         Part::NotLabelled => "left out, because the table names the sound nowhere in it".to_owned(),
         Part::Twin(twin) => format!("left out, because it is the same sound as {twin}"),
@@ -93,7 +96,7 @@ pub fn tell(outcome: &Outcome) -> String {
     let mut out = format!("{}: learnt from {}\n", sound.name, counted(n_used, "recording"));
     for one in heard.iter() {
         let at = sound.examples.iter().position(|example| example.recording == one.name);
-        let is_used = matches!(one.part, Part::Used(_) | Part::Before);
+        let is_used = matches!(one.part, Part::Used(_) | Part::Before | Part::Event);
         let left_out = at.filter(|_| is_used).and_then(|at| fitted.left_out[at]);
         let score = left_out.map(|score| format!("; the others give it {score:.2}")).unwrap_or_default();
         let _ = writeln!(out, "  {}: {}{score}", one.name, part(&one.part));

@@ -20,6 +20,9 @@ section! {
         /// The size of the file in MiB, from 8 to 1048576, beyond which the oldest events go. Takes effect at the next start.
         #[schemars(range(min = MIN_STORE_MB, max = MAX_STORE_MB))]
         max_mb: i64 = 512,
+        /// Whether an event is kept with the embedding of its sound, 384 bytes with the shipped model, so that `mimid learn` can learn from it
+        /// later. No sound can be played from an embedding, but kinds of sound can be told. Takes effect at the next start.
+        embeddings: bool = true,
     }
 }
 

@@ -27,7 +27,12 @@ impl Check<'_> {
             let message = "this user has no folder for it; name the file with path";
             self.fault(raw.enabled.line, "store.enabled", message.to_owned());
         }
-        Some(StoreConfig { path: path?, keep_days: u32::try_from(keep_days).unwrap_or(1), max_mb: max_mb.unsigned_abs() })
+        Some(StoreConfig {
+            path: path?,
+            keep_days: u32::try_from(keep_days).unwrap_or(1),
+            max_mb: max_mb.unsigned_abs(),
+            embeddings: raw.embeddings.value,
+        })
     }
 
     /// A whole number within a range.
@@ -54,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_store_that_is_named_is_on() {
-        let named = StoreConfig { path: "/a/b.db".into(), keep_days: 400, max_mb: 512 };
+        let named = StoreConfig { path: "/a/b.db".into(), keep_days: 400, max_mb: 512, embeddings: true };
         assert_eq!(store("[store]\npath = \"/a/b.db\""), Ok(Some(named)));
         assert_eq!(store("[store]\npath = \"/a/b.db\"\nenabled = false"), Ok(None));
         assert!(store("[store]\nenabled = true\nkeep_days = 7").unwrap().is_some_and(|store| store.keep_days == 7));

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Head, LearntSound};
+use super::{Corrects, Example, Head, LearntSound};
 use crate::files::write_whole;
 use crate::model::labels::{SuitedThresholds, slug};
 
@@ -22,6 +22,8 @@ const MOST_BYTES: u64 = 8 << 20;
 const MOST_FILES: usize = 2 * super::MOST_SOUNDS;
 /// The most embeddings of a sound.
 const MOST_EMBEDDINGS: usize = 5_000;
+/// The most log odds by which a correction may lower a score.
+const MOST_LOWERED: f32 = 12.0;
 /// The longest name in characters.
 const LONGEST_NAME: usize = 80;
 
@@ -75,6 +77,10 @@ struct Written {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     is_a: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    corrects: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_most: Option<f32>,
     threshold: f32,
     start_threshold: f32,
     model_sha256: String,
@@ -184,6 +190,14 @@ pub fn parse(bytes: &[u8]) -> Result<LearntSound, String> {
             return Err(format!("{key} is not above 0 and at most 1"));
         }
     }
+    let corrects = match (&written.corrects, written.at_most) {
+        (None, None) => None,
+        (Some(label), Some(at_most)) if (0.0..=MOST_LOWERED).contains(&at_most) => {
+            Some(Corrects { label: label.clone(), at_most })
+        }
+        (Some(_), Some(_)) => return Err(format!("at_most is not from 0 to {MOST_LOWERED}")),
+        _ => return Err("corrects and at_most belong together".to_owned()),
+    };
     let size = written.head.size;
     if !(2..=4_096).contains(&size) {
         return Err("head.size is not from 2 to 4096".to_owned());
@@ -203,6 +217,7 @@ pub fn parse(bytes: &[u8]) -> Result<LearntSound, String> {
         negatives: embeddings(written.negatives, size)?,
         name: written.name,
         is_a: written.is_a,
+        corrects,
         model_sha256: written.model_sha256.to_lowercase(),
         thresholds: SuitedThresholds { threshold: written.threshold, start_threshold: written.start_threshold, highest: None },
         head: Head { weights, offset: written.head.offset },
@@ -259,6 +274,8 @@ pub fn print(sound: &LearntSound) -> String {
         format: FORMAT,
         name: sound.name.clone(),
         is_a: sound.is_a.clone(),
+        corrects: sound.corrects.as_ref().map(|corrects| corrects.label.clone()),
+        at_most: sound.corrects.as_ref().map(|corrects| corrects.at_most),
         threshold: sound.thresholds.threshold,
         start_threshold: sound.thresholds.start_threshold,
         model_sha256: sound.model_sha256.clone(),

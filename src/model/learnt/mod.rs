@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Labels;
 use super::labels::SuitedThresholds;
-use super::odds::probability;
+use super::odds::{log_odds, probability};
 
 pub(crate) mod file;
 
@@ -25,6 +25,8 @@ pub struct LearntSound {
     pub name: String,
     /// The label that the sound is a kind of, by its display name.
     pub is_a: Option<String>,
+    /// The label that is corrected by it; `None` for a sound that is a label of its own.
+    pub corrects: Option<Corrects>,
     /// The SHA-256 of the graph whose embedding the weights belong to, in lower-case hexadecimal.
     pub model_sha256: String,
     /// The thresholds that suit it.
@@ -35,6 +37,15 @@ pub struct LearntSound {
     pub examples: Vec<Example>,
     /// The embeddings of recordings that it is told from, which must not ring.
     pub negatives: Vec<Example>,
+}
+
+/// A correction: where the sound is heard, another label's score is lowered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrects {
+    /// The label's display name.
+    pub label: String,
+    /// The log odds by which its score is lowered at most.
+    pub at_most: f32,
 }
 
 /// The weights of a learnt sound: its score is the logistic function of `offset` and the sum of the weighted embedding.
@@ -89,6 +100,34 @@ impl Heads {
         let heads = self.weights.chunks_exact(embedding.len().max(1)).zip(&self.offsets);
         for ((weights, offset), score) in heads.zip(scores) {
             *score = probability(offset + dot(weights, embedding));
+        }
+    }
+}
+
+/// The corrections of a model.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Corrections {
+    /// For each the head, the label by its index, and the log odds by which it is lowered at most.
+    corrections: Vec<(Head, usize, f32)>,
+}
+
+impl Corrections {
+    /// These corrections, of a model with these labels.
+    pub fn new(sounds: &[LearntSound], labels: &Labels) -> Self {
+        let one = |sound: &LearntSound| {
+            let corrects = sound.corrects.as_ref()?;
+            Some((sound.head.clone(), labels.find(&corrects.label)?, corrects.at_most))
+        };
+        Self { corrections: sounds.iter().filter_map(one).collect() }
+    }
+
+    /// Lowers the scores of a window, `[labels]`, of the labels that it corrects, as far as the embedding is like what they were not.
+    pub fn lower(&self, embedding: &[f32], scores: &mut [f32]) {
+        for (head, label, at_most) in &self.corrections {
+            let alike = head.log_odds(embedding);
+            if alike > 0.0 {
+                scores[*label] = probability(log_odds(scores[*label]) - alike.min(*at_most));
+            }
         }
     }
 }
@@ -150,6 +189,9 @@ fn suits(path: &Path, sound: LearntSound, model: &Suits, before: &[LearntSound])
             short(&sound.model_sha256),
             short(model.sha256)
         ));
+    }
+    if let Some(corrected) = sound.corrects.as_ref().filter(|corrects| model.labels.find(&corrects.label).is_none()) {
+        return wrong(format!("corrects: {}", model.labels.unknown(&corrected.label)));
     }
     if model.labels.find(&sound.name).is_some() {
         return wrong(format!("the model has a label {:?} of its own; rename the sound", sound.name));

@@ -5,6 +5,7 @@ fn sound(name: &str, sha256: &str) -> LearntSound {
     LearntSound {
         name: name.to_owned(),
         is_a: None,
+        corrects: None,
         model_sha256: sha256.to_owned(),
         thresholds: SuitedThresholds { threshold: 0.5, start_threshold: 0.625, highest: None },
         head: Head { weights: (0..20).map(|i| i as f32 / 8.0 - 1.0).collect(), offset: -0.5 },
@@ -37,6 +38,30 @@ fn heads_give_the_logistic_function_of_the_weighted_sum() {
     let sum: f64 = (0..20).map(|i| (f64::from(i) / 8.0 - 1.0) * if i % 2 == 0 { 0.5 } else { -0.25 }).sum::<f64>() - 0.5;
     assert!((f64::from(scores[0]) - 1.0 / (1.0 + (-sum).exp())).abs() < 1e-6, "{scores:?}");
     assert_eq!(scores[1], 0.5);
+}
+
+#[test]
+fn a_correction_lowers_its_label_alone_and_never_by_more_than_it_may() {
+    let correction = |weight: f32| LearntSound {
+        corrects: Some(Corrects { label: "alarm".to_owned(), at_most: 3.0 }),
+        head: Head { weights: vec![weight, 0.0], offset: 0.0 },
+        ..sound("Telephone, not Alarm", "ab")
+    };
+    let lowered = |weight: f32| {
+        let mut scores = [0.9, 0.9];
+        Corrections::new(&[correction(weight)], &labels()).lower(&[1.0, 0.0], &mut scores);
+        scores
+    };
+    let nine_to_one = (0.9f32 / 0.1).ln();
+    for (weight, by) in [(-1.0, 0.0), (2.0, 2.0), (100.0, 3.0)] {
+        let [alarm, dog] = lowered(weight);
+        assert!((alarm - probability(nine_to_one - by)).abs() < 1e-5, "{weight}: {alarm}");
+        assert_eq!(dog, 0.9);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = file::write(folder.path(), &correction(2.0)).unwrap();
+    assert_eq!(file::read(&path).unwrap(), correction(2.0));
+    assert!(Corrections::new(&[sound("Kettle", "ab")], &labels()).corrections.is_empty());
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct Model {
     pub detection: Detection,
     /// The learnt sounds, whose labels are the last ones.
     pub sounds: Arc<[LearntSound]>,
+    /// The corrections, which lower the scores of labels.
+    pub corrections: Arc<[LearntSound]>,
     /// Whether the taggers give the embedding of each window beside its scores.
     pub gives_embeddings: bool,
 }
@@ -250,6 +252,7 @@ impl Model {
             output: manifest.output,
             detection: manifest.detection,
             sounds: Arc::default(),
+            corrections: Arc::default(),
             gives_embeddings: false,
         })
     }
@@ -264,7 +267,8 @@ impl Model {
         let own =
             Labels::new(self.labels.subjects()[..self.n_own_labels()].iter().map(|s| (s.id.clone(), s.name.clone())), Vec::new());
         let now = folder.map(|folder| learnt::read_folder(folder, &self.suits(&own)).0).unwrap_or_default();
-        *now == *self.sounds
+        let (corrections, sounds): (Vec<_>, Vec<_>) = now.into_iter().partition(|sound| sound.corrects.is_some());
+        *sounds == *self.sounds && *corrections == *self.corrections
     }
 
     /// The model as learnt sounds have to suit it, with its own labels.
@@ -279,8 +283,10 @@ impl Model {
     /// A sentence about each file that cannot be used; the other files' sounds are taken up.
     pub fn take_up_sounds(&mut self, folder: &Path) -> Vec<SoundFileError> {
         let (sounds, faults) = learnt::read_folder(folder, &self.suits(&self.labels));
+        let (corrections, sounds): (Vec<_>, Vec<_>) = sounds.into_iter().partition(|sound| sound.corrects.is_some());
         self.labels.learn(&sounds);
         self.sounds = sounds.into();
+        self.corrections = corrections.into();
         faults
     }
 }

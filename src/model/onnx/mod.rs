@@ -14,7 +14,7 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
 
 use super::error::ModelError;
-use super::learnt::Heads;
+use super::learnt::{Corrections, Heads};
 use super::manifest::{Axis, AxisName, Embedding, InputKind, Model, OutputKind};
 
 /// The library's file name, without a version.
@@ -111,6 +111,7 @@ pub struct Tagger {
     /// Whether the embedding is given, and not only used.
     gives_embeddings: bool,
     heads: Heads,
+    corrections: Corrections,
     /// The scores of digital silence, one row a length of window.
     silence: Vec<Scores>,
 }
@@ -149,7 +150,7 @@ impl Tagger {
             Some(log_mel) => (log_mel.n_mels, windows.map(|window| window / log_mel.hop_length + 1).collect()),
             None => (1, windows.collect()),
         };
-        let is_wanted = model.gives_embeddings || !model.sounds.is_empty();
+        let is_wanted = model.gives_embeddings || !model.sounds.is_empty() || !model.corrections.is_empty();
         let embedding = model.output.embedding.clone().filter(|_| is_wanted);
         let names = std::iter::once(&model.output.name).chain(embedding.iter().map(|embedding| &embedding.name));
         let outputs = names.fold(OutputSelector::no_default(), |outputs, name| outputs.with(name));
@@ -168,6 +169,7 @@ impl Tagger {
             embedding,
             gives_embeddings: model.gives_embeddings,
             heads: Heads::new(&model.sounds),
+            corrections: Corrections::new(&model.corrections, &model.labels),
             silence: Vec::new(),
         };
         tagger.compare(model)?;
@@ -262,6 +264,7 @@ impl Tagger {
         }
         for (row, embedding) in scores.labels.chunks_exact_mut(n_labels.max(1)).zip(values.chunks_exact(embedding.size)) {
             self.heads.score(embedding, &mut row[self.n_own_labels..]);
+            self.corrections.lower(embedding, row);
         }
         if self.gives_embeddings {
             scores.embeddings.extend_from_slice(values);

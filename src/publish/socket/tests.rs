@@ -118,6 +118,7 @@ impl Server {
             offset_uncertainty_ms: None,
             also: Vec::new(),
             is_confirmed: false,
+            embedding: None,
         };
         self.hub.publish(Report::EventStart(event.clone()), now);
         self.hub.publish(Report::EventEnd(SoundEvent { offset: Some(now), ..event }, EndReason::Decay), now);

@@ -10,6 +10,8 @@ use crate::publish::settings::StoreConfig;
 const PIECE: i64 = 400;
 /// The most lines that are kept for replay: those of about 300,000 events.
 pub const LINES: u64 = 1_000_000;
+/// The newest events of which the embeddings are kept: some 25 MB of them.
+const EMBEDDINGS: i64 = 50_000;
 /// The free pages that are given back to the disk with a piece.
 const PAGES: u32 = 256;
 const DAY_MS: i64 = 86_400_000;
@@ -23,7 +25,7 @@ pub fn clear(db: &Database, config: &StoreConfig, now: Timestamp) -> Result<bool
     let is_full = db.used_bytes()? > config.max_mb * 1_048_576 / 100 * FULL_PERCENT;
     let cleared = db.whole(|| {
         let events = oldest_events(db, if is_full { i64::MAX } else { before })?;
-        let lines = oldest_lines(db, before)?;
+        let lines = oldest_lines(db, before)? + oldest_embeddings(db)?;
         // Where no event is left, the lines and reports of health alone are too much.
         let rest = if is_full && events == 0 { everything_oldest(db)? } else { 0 };
         Ok(events + lines + rest)
@@ -45,6 +47,7 @@ fn oldest_events(db: &Database, before: i64) -> Result<usize, DbError> {
     for (key, onset, subjects) in &old {
         db.run("DELETE FROM events WHERE key=?", &[(*key).into()])?;
         marks::clear(db, *key)?;
+        db.run("DELETE FROM embeddings WHERE event=?", &[(*key).into()])?;
         for subject in subjects {
             let cells = [(*subject).into(), (*onset).into(), (*key).into()];
             db.run("DELETE FROM named WHERE subject=? AND onset=? AND key=?", &cells)?;
@@ -71,6 +74,14 @@ fn oldest_lines(db: &Database, before: i64) -> Result<usize, DbError> {
         health += db.run("DELETE FROM health WHERE seq=?", &[Cell::Int(*seq)])?;
     }
     Ok(lines + health)
+}
+
+/// Embeddings beyond the number that is kept. Those of events with a mark stay: somebody may want to learn from them.
+fn oldest_embeddings(db: &Database) -> Result<usize, DbError> {
+    let newest = db.number("SELECT max(event) FROM embeddings", &[])?.unwrap_or(0);
+    let sql = "DELETE FROM embeddings WHERE event IN (SELECT event FROM embeddings WHERE event <= ? \
+               AND event NOT IN (SELECT event FROM marks) ORDER BY event LIMIT ?)";
+    db.run(sql, &[(newest - EMBEDDINGS).into(), PIECE.into()])
 }
 
 fn everything_oldest(db: &Database) -> Result<usize, DbError> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::clips::{self, ClipRow};
 use super::db::{Cell, Database, DbError, Kind, Row};
+use super::embeddings::{self, MarkedEmbedding};
 use super::marks::{self, KeptMark, WantedMark};
 use super::rows::{Directory, MADE_UP, Outcome, from_level_number, from_milliseconds, from_score_number, reason};
 use super::{schema, sums};
@@ -349,6 +350,16 @@ impl History {
         marks::earlier(&self.db, &self.names, event.cursor.1)
     }
 
+    /// The embedding of the event of this id by this model, floats of 16 bits with the lowest byte first; `None` where none is kept.
+    pub fn embedding_of(&self, id: uuid::Uuid, model_sha256: &str) -> Result<Option<Vec<u8>>, DbError> {
+        embeddings::of_event(&self.db, id, model_sha256)
+    }
+
+    /// The embeddings by this model of all events with a mark, the oldest first.
+    pub fn marked_embeddings(&self, model_sha256: &str) -> Result<Vec<MarkedEmbedding>, DbError> {
+        embeddings::marked(&self.db, model_sha256)
+    }
+
     /// The number of the newest line about an event; 0 where there is none.
     pub fn newest_line(&self) -> Result<u64, DbError> {
         Ok(self.db.number("SELECT max(seq) FROM lines", &[])?.map_or(0, i64::unsigned_abs))
@@ -390,6 +401,7 @@ impl History {
                 offset_uncertainty_ms: row.maybe(15).map(i64::unsigned_abs),
                 also: self.names.also(&row.text(9)),
                 is_confirmed: row.maybe(8).is_some(),
+                embedding: None,
             },
             reason: reason(row.maybe(16)),
             announced: after(row.int(7)),

@@ -271,6 +271,10 @@ impl Keeper {
         let sql = "INSERT OR REPLACE INTO lines(seq, event, at, kind, subject, onset, offset, score, peak, threshold, level, \
                    onset_uncertainty, offset_uncertainty, also, confirmed, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         self.db.run(sql, &line)?;
+        if let Some(embedding) = event.embedding.as_ref().filter(|_| *event.source != *MADE_UP) {
+            let cells = [key.into(), Cell::Blob(embedding.to_vec())];
+            self.db.run("INSERT OR REPLACE INTO embeddings(event, embedding) VALUES (?, ?)", &cells)?;
+        }
         if reason.is_some() {
             self.open.remove(&event.id);
         } else {

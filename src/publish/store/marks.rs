@@ -71,9 +71,9 @@ impl WantedMark {
     }
 }
 
-const RIGHT: i64 = 0;
+pub(super) const RIGHT: i64 = 0;
 const WRONG: i64 = 1;
-const OTHER: i64 = 2;
+pub(super) const OTHER: i64 = 2;
 
 /// Why an event is not marked.
 #[derive(Debug, Clone, PartialEq, Eq)]

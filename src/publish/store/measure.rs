@@ -105,7 +105,7 @@ fn years_of_events_are_small_and_quickly_read() {
     let began: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
     let subjects: Vec<_> = (0..LABELS).map(|at| Subject::example(&format!("Label {at}"))).collect();
     let mut years = Years { n, began, random: fastrand::Rng::with_seed(7), subjects, seq: 0 };
-    let config = StoreConfig { path: path.clone(), keep_days: 36_500, max_mb: 1_000_000 };
+    let config = StoreConfig { path: path.clone(), keep_days: 36_500, max_mb: 1_000_000, embeddings: true };
     let (before_mib, begun, mut slowest) = (peak_mib(), Instant::now(), Duration::ZERO);
     for from in (0..n).step_by(TOGETHER as usize) {
         let batch: Vec<_> = (from..(from + TOGETHER).min(n)).flat_map(|at| years.event(at)).collect();

@@ -28,6 +28,7 @@ use crate::stats::sink::SinkStats;
 mod clear;
 pub(crate) mod clips;
 pub(crate) mod db;
+pub(crate) mod embeddings;
 pub(crate) mod history;
 mod keep;
 pub(crate) mod marks;

@@ -178,6 +178,7 @@ pub fn line_report(row: &Row, names: &Directory) -> Report {
         offset_uncertainty_ms: row.maybe(13).map(i64::unsigned_abs),
         also: names.also(&row.text(14)),
         is_confirmed: row.int(15) != 0,
+        embedding: None,
     };
     match (row.int(2), reason(row.maybe(16))) {
         (0, _) => Report::EventStart(event),

@@ -8,7 +8,7 @@ use super::db::{Database, DbError, Kind};
 const CHECKED_BYTES: u64 = 64 << 20;
 
 /// What brings a file from each version to the next. The number of steps is the version that this program writes.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     // Version 1. Times are milliseconds since 1970, durations milliseconds, scores ten thousandths, levels tenths of a dB; only
     // `lines` and `health`, from which lines are made again, have nanoseconds.
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -64,6 +64,8 @@ pub(super) const STEPS: [&str; 5] = [
      DROP TABLE counts;
      CREATE INDEX events_by_source ON events(source, onset);",
     CLIPS,
+    // Version 6: the embeddings of events, by the events' keys.
+    "CREATE TABLE embeddings(event INTEGER PRIMARY KEY, embedding BLOB NOT NULL);",
 ];
 
 /// The clips of events, by the events' ids: they can outlive their events' rows.

@@ -9,7 +9,7 @@ use crate::stats::sink::SinkState;
 
 fn start(path: &Path, instance: &str) -> (Opened, Stats) {
     let stats = Stats::default();
-    let config = StoreConfig { path: path.to_owned(), keep_days: 400, max_mb: 512 };
+    let config = StoreConfig { path: path.to_owned(), keep_days: 400, max_mb: 512, embeddings: true };
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: 1 };
     let (instance, node) = (instance.to_owned(), "pi".to_owned());
     let circumstances = Circumstances { instance, node, model, configuration: String::new() };

@@ -306,7 +306,7 @@ fn the_oldest_go_by_age_and_by_size_with_all_that_belongs_to_them() {
         keeper.keep(&batch).unwrap();
     }
     let count = |table: &str| keeper.db.number(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().unwrap();
-    let config = StoreConfig { path: path.clone(), keep_days: 400, max_mb: 512 };
+    let config = StoreConfig { path: path.clone(), keep_days: 400, max_mb: 512, embeddings: true };
     let pieces = (0..).take_while(|_| clear(&keeper.db, &config, day(1_499)).unwrap()).count();
     assert!(pieces > 1, "in pieces");
     assert_eq!(["events", "named", "lines"].map(count), [401, 802, 802]);

@@ -111,7 +111,7 @@ proptest! {
             prop_assert_eq!(before, expected);
         }
         // Marks go with their events.
-        let config = StoreConfig { path: path.clone(), keep_days: 1, max_mb: 512 };
+        let config = StoreConfig { path: path.clone(), keep_days: 1, max_mb: 512, embeddings: true };
         while clear::clear(&keeper.db, &config, at(1_000)).unwrap() {}
         for table in ["marks", "earlier_marks"] {
             prop_assert_eq!(keeper.db.number(&format!("SELECT count(*) FROM {table}"), &[]), Ok(Some(0)));
