@@ -4,6 +4,7 @@ mod devices;
 mod errors;
 mod explain;
 mod formats;
+mod learn;
 mod model;
 mod package;
 mod readme;

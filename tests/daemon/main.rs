@@ -11,6 +11,7 @@ mod hearing;
 mod hooks;
 mod hostile;
 mod http;
+mod learn;
 mod live;
 mod load;
 mod mqtt;
