@@ -27,7 +27,7 @@ pub fn fit(sound: &[&[f32]], others: &Others) -> Fitted {
             .collect(),
     };
     let discriminant = others.discriminant(sound);
-    let boundary = others.boundary(&discriminant, &likenesses);
+    let boundary = others.boundary(&discriminant, &likenesses, others.alikeness(sound));
     let left_out = (0..sound.len()).map(|at| likenesses.get(at).map(|likeness| score(*likeness, boundary))).collect();
     let negatives = others.own_likenesses(&discriminant).into_iter().map(|likeness| score(likeness, boundary)).collect();
     Fitted { discriminant, boundary, left_out, negatives }

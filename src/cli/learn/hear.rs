@@ -56,9 +56,33 @@ impl<'a> Hearing<'a> {
     /// Hears a recording to its end.
     pub fn hear(&mut self, path: &Path, listening: Listening) -> Result<HeardRecording, RecordingError> {
         let mut decoder = recording::open(path, listening)?;
+        let (name, rate_hz) = (path.display().to_string(), decoder.rate_hz());
+        self.hear_pieces(name, rate_hz, |samples| match decoder.read(samples) {
+            Ok(status) => Ok(status == Status::More),
+            Err(error) => Err(RecordingError::Recording(error.to_string())),
+        })
+    }
+
+    /// Hears samples that are there already, at a rate of so many Hz.
+    pub fn hear_samples(&mut self, name: &str, rate_hz: u32, samples: &[f32]) -> Result<HeardRecording, RecordingError> {
+        let mut pieces = samples.chunks(MAX_PUSH);
+        self.hear_pieces(name.to_owned(), rate_hz, |samples| {
+            let piece = pieces.next();
+            samples.extend_from_slice(piece.unwrap_or_default());
+            Ok(piece.is_some())
+        })
+    }
+
+    /// Hears the pieces that `next` appends, until it says that there are no more.
+    fn hear_pieces(
+        &mut self,
+        name: String,
+        from_hz: u32,
+        mut next: impl FnMut(&mut Vec<f32>) -> Result<bool, RecordingError>,
+    ) -> Result<HeardRecording, RecordingError> {
         let rate_hz = self.model.input.sample_rate_hz;
-        let fault = |error: &dyn std::fmt::Display| RecordingError::Recording(format!("{}: {error}", path.display()));
-        let mut resampler = Resampler::new(decoder.rate_hz(), rate_hz).map_err(|error| fault(&error))?;
+        let resampler = Resampler::new(from_hz, rate_hz);
+        let mut resampler = resampler.map_err(|error| RecordingError::Recording(format!("{name}: {error}")))?;
         let longest = self.model.detection.windows_samples(rate_hz).max().unwrap_or(0);
         let samples = |seconds: f64| (seconds * f64::from(rate_hz)) as u64;
         let block = 8 * samples(LONG_STEP_S) as usize;
@@ -90,12 +114,11 @@ impl<'a> Hearing<'a> {
         while !ended {
             read.clear();
             resampled.clear();
-            match decoder.read(&mut read).map_err(|error| RecordingError::Recording(error.to_string()))? {
-                Status::More => read.chunks(MAX_PUSH).for_each(|samples| resampler.process(samples, &mut resampled)),
-                Status::End => {
-                    resampler.flush(&mut resampled);
-                    ended = true;
-                }
+            if next(&mut read)? {
+                read.chunks(MAX_PUSH).for_each(|samples| resampler.process(samples, &mut resampled));
+            } else {
+                resampler.flush(&mut resampled);
+                ended = true;
             }
             position += resampled.len() as u64;
             let sound_end = if ended { position } else { u64::MAX - margin };
@@ -114,7 +137,7 @@ impl<'a> Hearing<'a> {
             }
         }
         Ok(HeardRecording {
-            name: path.display().to_string(),
+            name,
             lasts_s: position as f64 / f64::from(rate_hz),
             windows: tracks.into_iter().map(|track| track.windows).collect(),
             sounds_like: best,

@@ -14,6 +14,7 @@ use crate::model::learnt::file;
 
 mod correct;
 mod hear;
+mod live;
 mod teach;
 mod told;
 
@@ -42,6 +43,15 @@ pub struct Args {
     /// Correct by all marks of the store at once: those of `mimid review`, and of the page
     #[arg(long, conflicts_with_all = ["name", "files", "not", "events", "truth", "is_a", "add", "replace", "forget"])]
     reviews: bool,
+    /// Listen to a source, and learn from what is played to it: be quiet first, then make the sound several times. No sound is kept
+    #[arg(long, conflicts_with_all = ["truth", "correct", "reviews", "forget"])]
+    live: bool,
+    /// The source to listen to: the name of a configured one, or what `mimid run --source` takes [default: the first configured one]
+    #[arg(long, value_name = "SOURCE", requires = "live")]
+    source: Option<String>,
+    /// How often the sound will be made
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "live", value_parser = clap::value_parser!(u32).range(1..=100))]
+    plays: u32,
     /// The store's file [default: of the service that runs this, of this user, then /var/lib/mimid/events.db]
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
@@ -108,12 +118,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             args.name
         )));
     }
-    let gives_none = args.files.is_empty() && args.events.is_empty();
+    let gives_none = args.files.is_empty() && args.events.is_empty() && !args.live;
     if gives_none && (known.is_none() || args.add || args.replace) {
         return Err(usage(format!("name recordings of the sound: `mimid learn {name:?} RECORDING…`")));
     }
     model.gives_embeddings = true;
-    teach::run(args, known, &model, config.model.runtime.as_deref(), &folder)
+    teach::run(args, known, &model, config.model.runtime.as_deref(), &folder, &config.sources)
 }
 
 /// Removes a sound's file.

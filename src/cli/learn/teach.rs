@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Args;
 use super::hear::Hearing;
 use super::told::{self, Heard, Outcome, Part};
+use crate::capture::source::SourceConfig;
 use crate::cli::tune::truth;
 use crate::cli::{Failure, exit};
 use crate::learn::bank::{self, BankRecording};
@@ -22,10 +23,17 @@ const THRESHOLDS: SuitedThresholds = SuitedThresholds { threshold: 0.35, start_t
 /// The most recordings of a sound.
 const MOST_RECORDINGS: usize = 200;
 /// The windows of a length that are kept of a recording of what the sound is not.
-const MOST_NEGATIVE: usize = 24;
+const MOST_NEGATIVE: usize = 10;
 
 /// Learns the sound, or checks it.
-pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Option<&Path>, folder: &Path) -> Result<(), Failure> {
+pub fn run(
+    args: &Args,
+    known: Option<LearntSound>,
+    model: &Model,
+    runtime: Option<&Path>,
+    folder: &Path,
+    sources: &[SourceConfig],
+) -> Result<(), Failure> {
     let usage = |message: String| Failure::new(message, exit::USAGE);
     let Some(embedding) = &model.output.embedding else {
         return Err(Failure::new(
@@ -77,6 +85,23 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
         };
         heard.push(Heard { sounds_like: own_label(model, &recording), name: recording.name, part });
     }
+    if args.live {
+        let live = super::live::listen(args, &mut hearing, sources)?;
+        for recording in live.plays {
+            let Some(sounding) = recording.sounding(None) else { continue };
+            let embeddings = file::rounded(&sounding.embeddings);
+            examples.push(Example { recording: recording.name.clone(), embeddings });
+            heard.push(Heard {
+                sounds_like: own_label(model, &recording),
+                name: recording.name,
+                part: Part::Used(sounding.stretches),
+            });
+        }
+        let room = file::rounded(&live.room.throughout(MOST_NEGATIVE));
+        if !room.is_empty() {
+            negatives.push(Example { recording: live.room.name, embeddings: room });
+        }
+    }
     if !args.events.is_empty() {
         let history = super::correct::history(args)?;
         for id in &args.events {
@@ -104,7 +129,8 @@ pub fn run(args: &Args, known: Option<LearntSound>, model: &Model, runtime: Opti
                 exit::FAILED,
             ));
         }
-        if let Some(twin) = examples.iter().find(|example| is_same(&example.embeddings, &embeddings, size)) {
+        let loud = file::rounded(&recording.sounding(None).unwrap_or_default().embeddings);
+        if let Some(twin) = examples.iter().find(|example| is_same(&example.embeddings, &loud, size)) {
             return Err(usage(format!(
                 "{} is named with --not, and sounds just as {} does; it cannot be both",
                 path.display(),

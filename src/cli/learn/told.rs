@@ -143,8 +143,8 @@ fn advice(outcome: &Outcome) -> Vec<String> {
     }
     if n_used < ENOUGH {
         advice.push(format!(
-            "Next: {} more of the sound, from other places or at other times; {ENOUGH} are enough",
-            counted(ENOUGH - n_used, "recording")
+            "Next: {} of the sound, from other places or at other times; {ENOUGH} are enough",
+            counted(ENOUGH - n_used, "more recording")
         ));
     }
     if fitted.negatives.iter().any(|score| *score >= FOUND) {
