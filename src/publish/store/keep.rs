@@ -9,15 +9,13 @@ use uuid::Uuid;
 
 use super::db::{Cell, Database, DbError};
 use super::marks::{self, Mark, Unmarked};
+use super::numbers::{self, BLOCK, Numbers, reserve};
 use super::rows::{Directory, LINE_COLUMNS, MADE_UP, Names, Outcome, level_number, line_report, nanoseconds};
 use super::rows::{reason_number, score_number};
 use super::sums::Sums;
 use super::{Circumstances, schema};
 use crate::event::{EndReason, Report, SoundEvent};
 use crate::publish::hub::Published;
-
-/// How many numbers are reserved at a time: those that could be given while the disk takes nothing, before a kill.
-const BLOCK: u64 = 100_000;
 
 /// What a report changes of an event that is kept, but for its onset and the reason of its end, which have indexes.
 const UPDATE: &str = "UPDATE events SET subject=?, duration=?, confirmed=?, also=?, score=?, peak=?, threshold=?, level=?, \
@@ -59,24 +57,13 @@ struct Place {
     subjects: Vec<i64>,
 }
 
-/// How the numbers go on in a file.
-#[derive(Debug)]
-pub struct Numbers {
-    /// The highest number that may have been given.
-    pub last: u64,
-    /// The ends of events that were open when an earlier daemon was killed.
-    pub left_open: Vec<Report>,
-}
-
 impl Keeper {
-    /// Opens the file, and begins a session in it, whose first number is above all that were given and at least `next`.
-    pub fn open(path: &Path, circumstances: &Circumstances, next: u64) -> Result<(Self, Numbers), DbError> {
+    /// Opens the file, and begins a session in it, whose first number is above all that were given and at least `next`. Where the numbers
+    /// of this daemon go on from `told` already, it begins there.
+    pub fn open(path: &Path, circumstances: &Circumstances, next: u64, told: Option<u64>) -> Result<(Self, Numbers), DbError> {
         let db = schema::open(path)?;
-        let fact = |name: &str| db.number("SELECT value FROM facts WHERE name=?", &[name.into()]);
-        let newest = |table: &str| db.number(&format!("SELECT max(seq) FROM {table}"), &[]);
-        let number = |found: Option<i64>| found.map_or(0, i64::unsigned_abs);
-        let given = number(newest("lines")?).max(number(newest("health")?)).max(number(fact("given")?));
-        let mut last = given.max(number(fact("reserved")?));
+        let (given, mut last) = numbers::given_and_last(&db)?;
+        last = told.map_or(last, |told| told.max(given));
         let sql = "SELECT id FROM sessions WHERE id=(SELECT max(id) FROM sessions) AND instance=?";
         let own = db.number(sql, &[Cell::from(&*circumstances.instance)])?;
         if own.is_some() {
@@ -91,7 +78,8 @@ impl Keeper {
             open: HashMap::new(),
             sums: Sums::default(),
         };
-        let first = (last + 1).max(next);
+        // Those that were told are given already.
+        let first = if own.is_none() && told.is_some() { last + 1 } else { (last + 1).max(next) };
         keeper.session = keeper.db.whole(|| {
             reserve(&keeper.db, first + BLOCK)?;
             // An event without a line cannot be told any more.
@@ -384,10 +372,6 @@ fn begin(db: &Database, circumstances: &Circumstances, first: u64, skipped: u64)
     let sql = "INSERT INTO sessions(instance, version, node, model, sha256, configuration, began, first_seq, skipped, alive) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.insert(sql, &cells)
-}
-
-fn reserve(db: &Database, to: u64) -> Result<(), DbError> {
-    db.run("INSERT OR REPLACE INTO facts VALUES ('reserved', ?)", &[to.into()]).map(drop)
 }
 
 #[cfg(test)]

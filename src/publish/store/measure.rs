@@ -101,7 +101,7 @@ fn years_of_events_are_small_and_quickly_read() {
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: LABELS };
     let (instance, node) = ("a".to_owned(), "pi".to_owned());
     let circumstances = Circumstances { instance, node, model, configuration: String::new() };
-    let (mut keeper, _) = Keeper::open(&path, &circumstances, 1).unwrap();
+    let (mut keeper, _) = Keeper::open(&path, &circumstances, 1, None).unwrap();
     let began: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
     let subjects: Vec<_> = (0..LABELS).map(|at| Subject::example(&format!("Label {at}"))).collect();
     let mut years = Years { n, began, random: fastrand::Rng::with_seed(7), subjects, seq: 0 };

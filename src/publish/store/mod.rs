@@ -1,9 +1,9 @@
 //! The store: every event with its whole life, and every report of health, in a file of this machine, without any sound.
 //!
 //! `writer` is the one thread that writes, but for `clips`, the table of the sound that is kept elsewhere; `keep` turns reports into rows,
-//! `rows` has their form, `sums` their numbers, `clear` takes the oldest away, and `schema` opens files of any version. `marks` has what
-//! people say of events. `replay` gives lines again, and `history` answers questions; both read with connections of their own. `db` alone
-//! knows SQLite, and `place` where the file is.
+//! `rows` has their form, `sums` their numbers, `clear` takes the oldest away, and `schema` opens files of any version. `numbers` has how
+//! the numbers go on, and `marks` what people say of events. `replay` gives lines again, and `history` answers questions; both read with connections of their own. `log` moves
+//! SQLite's log, `db` alone knows SQLite, and `place` where the file is.
 //!
 //! Invariant: a client sees a report only after it is committed, so that a kill at any moment loses no line that anybody saw; unless the
 //! disk does not take it within [`PATIENCE`]. Then clients wait no longer, which is told, until the disk keeps up again.
@@ -31,8 +31,10 @@ pub(crate) mod db;
 pub(crate) mod embeddings;
 pub(crate) mod history;
 mod keep;
+mod log;
 pub(crate) mod marks;
 pub(crate) mod moment;
+mod numbers;
 pub mod place;
 pub(in crate::publish) mod replay;
 mod rows;
@@ -41,8 +43,8 @@ mod sums;
 mod writer;
 
 use db::{DbError, Kind};
-use keep::Numbers;
 use marks::{Mark, Unmarked};
+use numbers::Numbers;
 use writer::Writer;
 
 /// Why there is no answer where nothing is kept.
@@ -199,7 +201,7 @@ impl Store {
 /// A new file, as a start of the daemon leaves it.
 #[cfg(test)]
 pub(in crate::publish) fn begin_for_tests(path: &std::path::Path, circumstances: &Circumstances) {
-    drop(keep::Keeper::open(path, circumstances, 1));
+    drop(keep::Keeper::open(path, circumstances, 1, None));
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::statvfs;
+
 use super::db::{Database, DbError, Kind};
 
 /// A larger file is not checked as a whole when it is opened, for that would take seconds; damage is found where it is met.
@@ -107,20 +109,72 @@ fn migrated(path: &Path, steps: &[&str]) -> Result<Database, DbError> {
     if db.used_bytes()? <= CHECKED_BYTES && !db.is_whole()? {
         return Err(DbError::new(Kind::Damaged, "the file is damaged"));
     }
-    if from < steps.len() {
-        if from > 0 {
-            let copy = beside(path, &format!("version-{from}"));
-            db.copy_to(&copy)?;
-            tracing::info!(old = %copy.display(), "the store's file is brought from version {from} to {}", steps.len());
-        }
-        db.whole(|| {
-            for step in &steps[from..] {
-                db.batch(step)?;
-            }
-            db.batch(&format!("PRAGMA user_version={}", steps.len()))
-        })?;
+    if from == 0 {
+        bring_up(&db, steps, from)?;
+    } else if from < steps.len() {
+        let copy = copied(&db, path, from)?;
+        tracing::info!(old = %copy.display(), "the store's file is brought from version {from} to {}", steps.len());
+        // An index of millions of events is sorted, and memory has no room for it.
+        db.batch("PRAGMA temp_store=FILE")?;
+        bring_up(&db, steps, from)?;
+        db.batch("PRAGMA temp_store=MEMORY")?;
     }
     Ok(db)
+}
+
+/// Brings a file from a version to that of the steps, as a whole or not at all.
+fn bring_up(db: &Database, steps: &[&str], from: usize) -> Result<(), DbError> {
+    db.whole(|| {
+        for step in &steps[from..] {
+            db.batch(step)?;
+        }
+        db.batch(&format!("PRAGMA user_version={}", steps.len()))
+    })
+}
+
+/// Copies an older file beside itself, if that is not done: a start that was killed, or found too little room, has left the copy. Returns
+/// where it is. A copy has its name only when it is whole.
+fn copied(db: &Database, path: &Path, from: usize) -> Result<PathBuf, DbError> {
+    let what = format!("version-{from}");
+    // An older mimid that ran meanwhile has begun a session.
+    let newest = |db: &Database| db.number("SELECT max(id) FROM sessions", &[]).ok().flatten();
+    let is_of_it =
+        |copy: &PathBuf| Database::open_to_read(copy).is_ok_and(|copy| newest(&copy).is_some_and(|of| Some(of) == newest(db)));
+    let has_room = |bytes: u64| {
+        if free_bytes(path).is_none_or(|free| free >= bytes) {
+            return Ok(());
+        }
+        let mib = bytes.div_ceil(1 << 20);
+        let message = format!("the disk is full: to bring the file from version {from} up to date takes {mib} MiB of free room");
+        Err(DbError::new(Kind::Full, message))
+    };
+    if let Some(copy) = (1..).map(|n| named(path, &what, n)).take_while(|copy| copy.exists()).find(is_of_it) {
+        return has_room(db.used_bytes()? / 2).map(|()| copy);
+    }
+    has_room(db.used_bytes()? / 2 * 3)?;
+    let unfinished = named(path, &format!("{what}.part"), 1);
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished)?;
+    }
+    db.copy_to(&unfinished)?;
+    let copy = beside(path, &what);
+    std::fs::rename(&unfinished, &copy)?;
+    Ok(copy)
+}
+
+/// The free room of a file's disk; `None` where the system does not say it.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = statvfs(path).ok()?;
+    #[allow(clippy::unnecessary_cast, reason = "the widths differ between systems")]
+    Some((disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64))
+}
+
+/// A file of an older version, open to be written as it is; `None` where it is new, or of this version or a newer one.
+pub fn open_older(path: &Path) -> Result<Option<Database>, DbError> {
+    if !path.exists() || !(1..VERSION).contains(&version(&Database::open_to_read(path)?)?) {
+        return Ok(None);
+    }
+    Database::open(path).map(Some)
 }
 
 /// Opens a file of this version to read.
@@ -156,11 +210,13 @@ pub fn put_aside(path: &Path) -> Result<PathBuf, DbError> {
 
 /// A path beside another that no file has yet.
 fn beside(path: &Path, what: &str) -> PathBuf {
-    let named = |n: u32| {
-        let number = if n == 1 { String::new() } else { format!("-{n}") };
-        PathBuf::from(format!("{}.{what}{number}", path.display()))
-    };
-    (1..).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(0))
+    (1..).map(|n| named(path, what, n)).find(|path| !path.exists()).unwrap_or_else(|| named(path, what, 0))
+}
+
+/// The path beside another that says what it is, and from the second one on its number.
+fn named(path: &Path, what: &str, n: u32) -> PathBuf {
+    let number = if n == 1 { String::new() } else { format!("-{n}") };
+    PathBuf::from(format!("{}.{what}{number}", path.display()))
 }
 
 #[cfg(test)]
@@ -171,17 +227,25 @@ mod tests {
     fn an_older_file_is_brought_up_to_date_and_a_copy_of_it_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.db");
-        let first = migrated(&path, &["CREATE TABLE a(x INTEGER)"]).unwrap();
-        first.run("INSERT INTO a VALUES (7)", &[]).unwrap();
+        let first = migrated(&path, &["CREATE TABLE a(x INTEGER); CREATE TABLE sessions(id INTEGER)"]).unwrap();
+        first.batch("INSERT INTO a VALUES (7); INSERT INTO sessions VALUES (1)").unwrap();
         drop(first);
         let second = migrated(&path, &["", "ALTER TABLE a ADD y INTEGER DEFAULT 8"]).unwrap();
         assert_eq!(second.number("SELECT x + y FROM a", &[]), Ok(Some(15)));
         let old = Database::open_to_read(&folder.path().join("events.db.version-1")).unwrap();
         assert_eq!((old.number("SELECT x FROM a", &[]), version(&old)), (Ok(Some(7)), Ok(1)));
-        // A step that fails changes nothing.
+        // A step that fails changes nothing, and the next try makes no further copy; nor does a copy that was not finished stay.
         drop(second);
-        assert!(migrated(&path, &["", "", "CREATE TABLE b(x); nonsense"]).is_err());
-        assert_eq!(migrated(&path, &["", ""]).unwrap().number("SELECT count(*) FROM sqlite_schema", &[]), Ok(Some(1)));
+        std::fs::write(folder.path().join("events.db.version-2.part"), "unfinished").unwrap();
+        for _ in 0..2 {
+            assert!(migrated(&path, &["", "", "CREATE TABLE b(x); nonsense"]).is_err());
+        }
+        let mut copies: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        copies.retain(|name| name.contains("version"));
+        copies.sort();
+        assert_eq!(copies, ["events.db.version-1", "events.db.version-2"]);
+        assert_eq!(migrated(&path, &["", ""]).unwrap().number("SELECT count(*) FROM sqlite_schema", &[]), Ok(Some(2)));
     }
 
     #[test]

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use tokio::sync::watch;
 
 use super::clear::clear;
-use super::db::{Database, DbError, Kind};
-use super::keep::{Keeper, Numbers};
+use super::db::{DbError, Kind};
+use super::keep::Keeper;
 use super::marks::Unmarked;
-use super::{Circumstances, Order, TOLD, schema};
+use super::numbers::{self, Numbers};
+use super::{Circumstances, Order, TOLD, log, schema};
 use crate::publish::hub::Published;
 use crate::publish::settings::StoreConfig;
 use crate::stats::sink::SinkStats;
@@ -54,6 +55,8 @@ pub struct Writer {
     given: u64,
     /// Whether the start knows where the numbers go on.
     is_known: bool,
+    /// The number from which the start goes on though the file was not open yet.
+    told: Option<u64>,
     retry_at: Instant,
     look_at: Instant,
     clear_at: Instant,
@@ -79,10 +82,7 @@ impl Writer {
         floor: Arc<AtomicU64>,
     ) -> Self {
         let now = Instant::now();
-        let (mover, moves) = bounded(1);
-        let path = config.path.clone();
-        // Without it the log only grows until the next start.
-        let _ = std::thread::Builder::new().name("store-log".to_owned()).spawn(move || move_log(&path, &moves));
+        let mover = log::mover(config.path.clone());
         Self {
             config,
             circumstances,
@@ -94,6 +94,7 @@ impl Writer {
             waiting: VecDeque::new(),
             given: 0,
             is_known: false,
+            told: None,
             retry_at: now,
             look_at: now + LOOK,
             clear_at: now + LOOK,
@@ -105,8 +106,20 @@ impl Writer {
 
     /// Opens the file, tells how the numbers go on, and keeps what comes until it is told to end.
     pub fn run(mut self, orders: &Receiver<Order>, opened: &Sender<Numbers>) {
-        if let Some(numbers) = self.open() {
+        // To bring a large file up to date takes minutes, in which what is heard has its numbers and waits.
+        if let Ok(Some(last)) = numbers::of_older(&self.config.path) {
+            self.is_known = opened.send(Numbers { last, left_open: Vec::new() }).is_ok();
+            self.told = Some(last).filter(|_| self.is_known);
+            self.kept.send_replace(last);
+            self.open_again();
+        } else if let Some(numbers) = self.open() {
+            let last = numbers.last;
             self.is_known = opened.send(numbers).is_ok();
+            if !self.is_known {
+                // The start has waited long enough, and gives numbers without knowing these.
+                self.go_on_from(last);
+                self.close_left_open();
+            }
         } else {
             let _ = opened.send(Numbers { last: 0, left_open: Vec::new() });
         }
@@ -137,8 +150,11 @@ impl Writer {
     /// Takes an order; returns whether it is the last one.
     fn take(&mut self, order: Order) -> bool {
         match order {
-            Order::Keep(reports) => {
+            Order::Keep(mut reports) => {
                 self.given = reports.last().map_or(self.given, |report| report.seq);
+                let (before, floor) = (reports.len(), self.floor.load(Relaxed));
+                reports.retain(|report| report.seq > floor);
+                self.give_up(before - reports.len());
                 self.waiting.extend(reports);
             }
             Order::Model(model, first) => {
@@ -177,12 +193,12 @@ impl Writer {
 
     /// Opens the file; `None` where it fails, which is told.
     fn open(&mut self) -> Option<Numbers> {
-        let path = self.config.path.clone();
+        let (path, told) = (self.config.path.clone(), self.told);
         let open = |circumstances: &Circumstances, next| {
             if let Some(folder) = path.parent() {
                 std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             }
-            Keeper::open(&path, circumstances, next)
+            Keeper::open(&path, circumstances, next, told)
         };
         let mut opened = open(&self.circumstances, self.given + 1);
         if let Err(error) = &opened
@@ -199,6 +215,7 @@ impl Writer {
         match opened {
             Ok((keeper, numbers)) => {
                 self.keeper = Some(keeper);
+                self.told = None;
                 self.file = self.on_disk();
                 self.kept.send_if_modified(|kept| std::mem::replace(kept, (*kept).max(numbers.last)) < numbers.last);
                 Some(numbers)
@@ -229,15 +246,26 @@ impl Writer {
 
     /// Opens the file after the start, where it was not open.
     fn open_again(&mut self) {
-        let Some(numbers) = self.open() else { return };
+        if let Some(numbers) = self.open() {
+            self.go_on_from(numbers.last);
+            self.close_left_open();
+        }
+    }
+
+    /// Has higher numbers given from now on, where the start did not know the last one of the file. The numbers so far are those of another
+    /// start in the file, so they cannot be kept.
+    fn go_on_from(&mut self, last: u64) {
         if !self.is_known {
-            // The numbers so far are those of another start in the file, so they cannot be kept, and higher ones are given from now on.
             self.is_known = true;
-            self.floor.store(numbers.last, Relaxed);
+            self.floor.store(last, Relaxed);
             let before = self.waiting.len();
-            self.waiting.retain(|report| report.seq > numbers.last);
+            self.waiting.retain(|report| report.seq > last);
             self.give_up(before - self.waiting.len());
         }
+    }
+
+    /// Ends the events that an earlier daemon left open, where nobody is told.
+    fn close_left_open(&mut self) {
         if let Some(keeper) = &mut self.keeper
             && let Err(error) = keeper.close_left_open()
         {
@@ -363,17 +391,6 @@ impl Writer {
         }
         if self.commits >= COMMITS {
             self.move_log();
-        }
-    }
-}
-
-/// Moves the log into the file whenever it is told to, which may take as long as the disk takes, and holds up nobody.
-fn move_log(path: &Path, moves: &Receiver<()>) {
-    while moves.recv().is_ok() {
-        if path.exists()
-            && let Err(error) = Database::open(path).and_then(|db| db.checkpoint())
-        {
-            tracing::debug!(%error, "the store's log stays for now");
         }
     }
 }

@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn what_is_kept_is_replayed_listed_and_counted_as_it_was(steps in prop::collection::vec(step(), 1..80), batch in 1..9usize) {
         let (_folder, path) = place();
-        let (mut keeper, _) = Keeper::open(&path, &circumstances("a"), 1).unwrap();
+        let (mut keeper, _) = Keeper::open(&path, &circumstances("a"), 1, None).unwrap();
         let (mut seq, mut kept, mut waiting) = (0, Vec::new(), Vec::new());
         for report in reports(&steps) {
             match report {
@@ -159,7 +159,7 @@ proptest! {
                     kept.append(&mut waiting);
                     keeper.finish(seq).unwrap();
                     drop(keeper);
-                    let (again, numbers) = Keeper::open(&path, &circumstances(&seq.to_string()), 1).unwrap();
+                    let (again, numbers) = Keeper::open(&path, &circumstances(&seq.to_string()), 1, None).unwrap();
                     prop_assert_eq!(numbers.last, seq);
                     keeper = again;
                 }
@@ -257,13 +257,13 @@ proptest! {
 #[test]
 fn after_a_kill_no_number_is_given_again_and_open_events_are_ended() {
     let (_folder, path) = place();
-    let (mut keeper, numbers) = Keeper::open(&path, &circumstances("a"), 1).unwrap();
+    let (mut keeper, numbers) = Keeper::open(&path, &circumstances("a"), 1, None).unwrap();
     assert_eq!((numbers.last, numbers.left_open.len()), (0, 0));
     let open = SoundEvent { is_confirmed: true, ..SoundEvent::example(7, "Dog", "hall") };
     keeper.keep(&[published(1, health(0)), published(2, Report::EventStart(open.clone()))]).unwrap();
     // Numbers above may have been given while the disk took nothing.
     drop(keeper);
-    let (mut keeper, numbers) = Keeper::open(&path, &circumstances("b"), 1).unwrap();
+    let (mut keeper, numbers) = Keeper::open(&path, &circumstances("b"), 1, None).unwrap();
     assert_eq!(numbers.last, 1 + BLOCK);
     let [Report::EventEnd(ended, EndReason::Shutdown)] = &numbers.left_open[..] else { panic!("{numbers:?}") };
     assert_eq!((ended.id, ended.offset, ended.is_confirmed), (open.id, Some(at(200)), true));
@@ -278,7 +278,7 @@ fn after_a_kill_no_number_is_given_again_and_open_events_are_ended() {
     assert_eq!(seqs(found.clone()), [Some(BLOCK + 3), None, Some(BLOCK + 6), None]);
     assert!(matches!(found[1..], [Delivery::Dropped(2), _, Delivery::Dropped(1)]));
     // The same daemon that opens its file again goes on.
-    let (_, numbers) = Keeper::open(&path, &circumstances("b"), 1).unwrap();
+    let (_, numbers) = Keeper::open(&path, &circumstances("b"), 1, None).unwrap();
     assert_eq!(numbers.last, BLOCK + 6);
     let lines = Lines::open(&path).unwrap();
     assert_eq!((lines.knows("a"), lines.knows("c"), lines.first_of("b")), (true, false, Some(BLOCK + 2)));
@@ -289,7 +289,7 @@ fn the_oldest_go_by_age_and_by_size_with_all_that_belongs_to_them() {
     use crate::publish::settings::StoreConfig;
     use crate::publish::store::clear::clear;
     let (_folder, path) = place();
-    let (mut keeper, _) = Keeper::open(&path, &circumstances("a"), 1).unwrap();
+    let (mut keeper, _) = Keeper::open(&path, &circumstances("a"), 1, None).unwrap();
     let day = |n: i64| at(n * 86_400_000);
     let mut seq = 0;
     for n in 0..1_500 {

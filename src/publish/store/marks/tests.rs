@@ -27,7 +27,7 @@ fn id(n: u128) -> Uuid {
 fn kept(path: &Path) -> Keeper {
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: 1 };
     let circumstances = Circumstances { instance: "a".to_owned(), node: "pi".to_owned(), model, configuration: String::new() };
-    let (mut keeper, _) = Keeper::open(path, &circumstances, 1).unwrap();
+    let (mut keeper, _) = Keeper::open(path, &circumstances, 1, None).unwrap();
     let mut seq = 0;
     let mut keep = |event: SoundEvent, ends: bool| {
         let end = SoundEvent { offset: Some(event.onset), is_confirmed: true, ..event.clone() };

@@ -11,7 +11,7 @@ use crate::publish::wire::ModelInfo;
 fn kept(path: &std::path::Path, until: Timestamp, zone: &TimeZone, of_last_day: &[(&str, u64, i64)]) {
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: 1 };
     let circumstances = Circumstances { instance: "a".to_owned(), node: "pi".to_owned(), model, configuration: String::new() };
-    let (mut keeper, _) = Keeper::open(path, &circumstances, 1).unwrap();
+    let (mut keeper, _) = Keeper::open(path, &circumstances, 1, None).unwrap();
     keeper.db.run("UPDATE sessions SET began=?", &[(days_before(until, 41, zone)).as_millisecond().into()]).unwrap();
     let mut seq = 0;
     let mut keep = |label: &str, onset: Timestamp, lasts_ms: i64| {
