@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{ConfigArg, Failure, exit};
 use crate::config;
 use crate::event::ClipState;
-use crate::publish::clips::shelf::{Shelf, ShelfError};
+use crate::publish::clips::shelf::{Shelf, ShelfError, open_file};
 use crate::publish::store::clips::ClipRow;
 use crate::publish::store::history::History;
 use crate::publish::store::place;
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Copies a file to a place where none is.
 fn export(from: &Path, to: &Path) -> Result<(), Failure> {
-    let copied = std::fs::File::open(from).and_then(|mut file| {
+    let copied = open_file(from).and_then(|mut file| {
         let mut new = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
         io::copy(&mut file, &mut new)
     });

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::locked::Locked;
+
+/// The time after which a piece of work of the writer is told to be slow.
+pub const SLOW_AFTER: Duration = Duration::from_millis(500);
+/// The reason while the disk is slow.
+pub const SLOW: &str = "the disk takes its time: clips that it does not take in time are lost";
 
 /// Counters of the clips.
 #[derive(Debug, Default)]
@@ -28,6 +34,8 @@ pub struct ClipStats {
     /// Whether some of that memory may be swapped, because the system did not lock it.
     pub is_unlocked: AtomicBool,
     reason: Mutex<Option<String>>,
+    /// Since when the writer is at one piece of work.
+    busy_since: Mutex<Option<Instant>>,
     cleared: Mutex<Option<String>>,
 }
 
@@ -60,8 +68,20 @@ impl ClipStats {
         is_new
     }
 
-    /// Why clips are not kept just now.
+    /// Records since when the writer is at one piece of work; `None` where it is at none.
+    pub fn set_busy_since(&self, since: Option<Instant>) {
+        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Why clips are not kept just now. A writer that hangs cannot say it itself.
     pub fn reason(&self) -> Option<String> {
+        let since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_late = || since.is_some_and(|since| since.elapsed() >= SLOW_AFTER);
+        self.standing_reason().or_else(|| is_late().then(|| SLOW.to_owned()))
+    }
+
+    /// The reason that was recorded.
+    pub fn standing_reason(&self) -> Option<String> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -1,7 +1,8 @@
 //! Clips: the sound of chosen events as files in a folder, and what became of each in the store.
 //!
 //! `writer` is the thread that takes samples over from the analysis and writes them with `encode`; `shelf` is the folder with its table,
-//! which it makes agree and has `clear` tell what goes; `name` has the names of files.
+//! which it makes agree and has `clear` tell what goes; `name` has the names of files, `rows` what the table is told, and `trouble` says why
+//! nothing can be kept just now.
 //!
 //! Invariant: without clips there is no thread. The analysis never waits for the writer: a disk that is slow costs clips, which are counted,
 //! and never a sample.
@@ -23,7 +24,9 @@ use crate::stats::clips::ClipStats;
 mod clear;
 mod encode;
 pub mod name;
+mod rows;
 pub mod shelf;
+mod trouble;
 mod writer;
 
 use writer::{Order, Writer};

@@ -5,10 +5,12 @@
 //! does not set right.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use uuid::Uuid;
 
 use super::name::{ClipName, is_unfinished, unfinished};
@@ -74,6 +76,16 @@ fn remove(path: &Path) -> Result<(), ShelfError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(folder_error(path, error)),
         _ => Ok(()),
     }
+}
+
+/// Opens the file of a clip. A link is not followed, and what is no file is refused: whoever can write into the folder could have the daemon
+/// or root read other files for them.
+///
+/// # Errors
+/// It cannot be opened, or is no file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file")) }
 }
 
 impl Shelf {

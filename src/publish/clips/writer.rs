@@ -11,17 +11,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, after, select};
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
 use uuid::Uuid;
 
-use super::clear::{KeptFile, Why, choose};
+use super::clear::{Why, choose};
 use super::encode::{Encoder, suited};
 use super::name::ClipName;
+use super::rows::{kept_files, rows, told};
 use super::shelf::{Agreed, Shelf, ShelfError};
-use crate::analysis::clips::{ClipEvent, ClipHead, Handed, NotKept};
+use super::trouble::Trouble;
+use crate::analysis::clips::{ClipEvent, ClipHead, Handed};
 use crate::event::{ClipReport, ClipState, Report};
 use crate::publish::settings::ClipsConfig;
-use crate::publish::store::clips::ClipRow;
 use crate::stats::clips::ClipStats;
 
 /// The time between two looks at the folder.
@@ -45,6 +47,7 @@ pub struct Writer {
     config: ClipsConfig,
     store: PathBuf,
     stats: Arc<ClipStats>,
+    trouble: Trouble,
     reports: Sender<Report>,
     shelf: Option<Shelf>,
     /// The clips that are being written, by their first events.
@@ -59,32 +62,22 @@ struct Open {
     encoder: Encoder,
 }
 
-/// Why a clip is not kept, as a sentence, and what that counts as.
-fn told(why: NotKept) -> (ClipState, String) {
-    match why {
-        NotKept::Voice(score) => {
-            (ClipState::Withheld, format!("a human voice was found within 5 s of it, with the score {score:.2}"))
-        }
-        NotKept::VoiceUnknown => {
-            (ClipState::Withheld, "the sound ended before it was known whether a human voice is within 5 s of it".to_owned())
-        }
-        NotKept::TooSlow => (ClipState::Dropped, "the disk did not take it in time".to_owned()),
-        NotKept::TooMany => (ClipState::Dropped, "too many events waited for their clips".to_owned()),
-        NotKept::Paused => (ClipState::Dropped, "the daemon was paused, or the source changed, before it was written".to_owned()),
-    }
-}
-
 impl Writer {
     /// A thread's state, before it runs.
     pub fn new(config: ClipsConfig, store: PathBuf, stats: Arc<ClipStats>, reports: Sender<Report>) -> Self {
-        Self { config, store, stats, reports, shelf: None, open: HashMap::new(), look_at: Instant::now() }
+        let trouble = Trouble::new(stats.clone());
+        Self { config, store, stats, trouble, reports, shelf: None, open: HashMap::new(), look_at: Instant::now() }
     }
 
     /// Writes what is handed over until it is told to end.
     pub fn run(mut self, handed: &Receiver<Handed>, orders: &Receiver<Order>) {
         self.look();
         loop {
-            let wait = after(self.look_at.saturating_duration_since(Instant::now()));
+            if Instant::now() >= self.trouble.look_at() {
+                self.look_at_disk();
+            }
+            let next = self.look_at.min(self.trouble.look_at());
+            let wait = after(next.saturating_duration_since(Instant::now()));
             select! {
                 recv(handed) -> message => match message {
                     Ok(message) => self.take(message),
@@ -103,17 +96,41 @@ impl Writer {
                         return;
                     }
                 },
-                recv(wait) -> _ => self.look(),
+                recv(wait) -> _ => if Instant::now() >= self.look_at { self.look() },
             }
         }
     }
 
+    /// Tells of a disk that fails before a clip is due. A folder that was gone is looked through as soon as it is there again.
+    fn look_at_disk(&mut self) {
+        let stood = self.trouble.stands();
+        if stood {
+            // It is made again with the shelf, where it is gone.
+            self.shelf = None;
+            if self.with_shelf(|shelf| Ok(shelf.table.began().map(drop)?)).is_err() {
+                return self.trouble.wait();
+            }
+        }
+        if self.trouble.look(&self.config.folder, self.config.keep.min_free_mb) && stood {
+            self.look();
+        }
+    }
+
     fn take(&mut self, message: Handed) {
+        let begun = Instant::now();
+        self.stats.set_busy_since(Some(begun));
+        self.handle(message);
+        self.stats.set_busy_since(None);
+        self.trouble.took(begun.elapsed());
+    }
+
+    fn handle(&mut self, message: Handed) {
         match message {
             Handed::Begin(head) => self.begin(head),
             Handed::Samples(first, piece, n) => {
                 let Some(open) = self.open.get_mut(&first) else { return };
                 if let Err(error) = open.encoder.push(&piece.samples()[..n]) {
+                    self.trouble.begins(format!("{}: {error}", self.config.folder.display()));
                     self.break_off(first, ClipState::Dropped, &format!("it could not be written: {error}"));
                 }
             }
@@ -142,7 +159,14 @@ impl Writer {
         let begun = self.with_shelf(|shelf| {
             shelf.table.put(&rows(&head, Some(&file), ClipState::Writing, None, 0))?;
             let path = shelf.unfinished(&file);
-            let new = OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&path);
+            let new = OpenOptions::new()
+                .write(true)
+                .read(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+                .open(&path);
             let encoder = new.and_then(|file| Encoder::begin(file, format, head.rate_hz));
             encoder.map_err(|error| ShelfError::Folder { path: path.display().to_string(), error })
         });
@@ -175,7 +199,10 @@ impl Writer {
                     self.look();
                 }
             }
-            Err(error) => self.give_up(&head, &file, ClipState::Dropped, &format!("it could not be written: {error}")),
+            Err(error) => {
+                self.trouble.begins(format!("{}: {error}", self.config.folder.display()));
+                self.give_up(&head, &file, ClipState::Dropped, &format!("it could not be written: {error}"));
+            }
         }
     }
 
@@ -251,14 +278,11 @@ impl Writer {
             Some(shelf) => work(shelf),
             None => Shelf::open(&self.config.folder, &self.store).and_then(|shelf| work(self.shelf.insert(shelf))),
         };
-        let failed = done.as_ref().err().map(ToString::to_string);
-        if self.stats.set_reason(failed.clone()) {
-            match &failed {
-                Some(reason) => tracing::error!(reason, "clips cannot be kept just now"),
-                None => tracing::info!(folder = %self.config.folder.display(), "clips are kept"),
-            }
-        }
-        done.map_err(|_| failed.unwrap_or_default())
+        done.map_err(|error| {
+            let reason = error.to_string();
+            self.trouble.begins(reason.clone());
+            reason
+        })
     }
 
     /// Whether the disk has room for another clip.
@@ -333,54 +357,4 @@ fn free_bytes(folder: &std::path::Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     #[allow(clippy::unnecessary_cast, reason = "the widths differ between systems")]
     Some((disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64))
-}
-
-/// The rows of a clip, one for each of its events.
-fn rows(head: &ClipHead, file: Option<&str>, state: ClipState, reason: Option<&str>, bytes: u64) -> Vec<ClipRow> {
-    let row = |event: &ClipEvent| ClipRow {
-        event: event.id,
-        file: file.map(str::to_owned),
-        state,
-        reason: reason.map(str::to_owned),
-        bytes,
-        from: head.from,
-        to: head.to,
-        is_locked: false,
-        label: event.subject.name.clone(),
-        source: head.source.to_string(),
-        score: event.score,
-    };
-    head.events.iter().map(row).collect()
-}
-
-/// The files that are kept, each once.
-fn kept_files(rows: &[ClipRow]) -> Vec<KeptFile> {
-    let mut files: Vec<KeptFile> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for row in rows.iter().filter(|row| row.state == ClipState::Kept) {
-        let Some(name) = row.file.as_deref() else { continue };
-        match places.get(name) {
-            Some(place) => {
-                let file = &mut files[*place];
-                file.score = file.score.max(row.score);
-                file.is_locked |= row.is_locked;
-                if ClipName::read(name).is_some_and(|of| of.event == row.event) {
-                    file.label.clone_from(&row.label);
-                }
-            }
-            None => {
-                places.insert(name, files.len());
-                let (file, label) = (name.to_owned(), row.label.clone());
-                files.push(KeptFile {
-                    file,
-                    label,
-                    score: row.score,
-                    from: row.from,
-                    bytes: row.bytes,
-                    is_locked: row.is_locked,
-                });
-            }
-        }
-    }
-    files
 }

@@ -1,7 +1,8 @@
 //! Asks the server of a hook. It reaches no private address that the configuration does not name, wherever a server redirects to.
 
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::reach::{is_named, may_reach};
 use super::template::Around;
 use super::{Answered, LONGEST_SHOWN};
 use crate::capture::network::{self, tls::encrypt_by};
+use crate::publish::clips::shelf::open_file;
 use crate::publish::settings::WebHook;
 use crate::text::visible;
 use crate::{limits, tls};
@@ -110,12 +112,10 @@ impl WebHook {
         let mut url = asked.url.clone();
         let body = match asked.attached.clone() {
             // A clip may be cleared before its turn.
-            Some(path) => {
-                match tokio::task::spawn_blocking(move || std::fs::read(path)).await.map_err(|error| error.to_string())? {
-                    Ok(bytes) => Bytes::from(bytes),
-                    Err(error) => return Ok(refused(format!("the clip cannot be attached: {error}"))),
-                }
-            }
+            Some(path) => match tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())? {
+                Ok(bytes) => Bytes::from(bytes),
+                Err(error) => return Ok(refused(format!("the clip cannot be attached: {error}"))),
+            },
             None => Bytes::from(asked.body.clone()),
         };
         for _ in 0..=MOST_STEPS {
@@ -255,4 +255,9 @@ fn redirect(url: &Url, asked: &Asked, answer: &Response<Incoming>) -> Result<Url
         return Err(format!("the server redirects to {shown}, which must not get the secret; correct the url if it is right"));
     }
     Ok(next)
+}
+/// The bytes of a clip.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes).map(|_| bytes)
 }

@@ -1,6 +1,7 @@
 //! `/api/v1/clips`: the clips as a list, the sound of one with ranges, and how one is locked or deleted. All of it, hearing too, takes the
 //! rights of a change. An id from a request is looked up in the store, and only the name that stands there becomes a path.
 
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ use super::api::{Api, done, fields};
 use super::events::pairs;
 use super::history;
 use super::problem::Problem;
-use crate::publish::clips::shelf::{Shelf, ShelfError};
+use crate::publish::clips::name::ClipName;
+use crate::publish::clips::shelf::{Shelf, ShelfError, open_file};
+use crate::publish::settings::ClipFormat;
 use crate::publish::wire::{ClipList, ListedClip};
 
 /// The clips of a list, where the request does not say, and at most.
@@ -79,12 +82,23 @@ pub async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Res
 /// `GET /api/v1/clips/{id}`
 pub async fn sound(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let event = event(&id)?;
-    let (_, file, path) = with_shelf(&api, move |shelf| shelf.find(event)).await?;
-    let served = ServeFile::new(path).try_call(request).await;
+    let found = with_shelf(&api, move |shelf| shelf.find(event).map(|(_, file, path)| (file, open_file(&path)))).await?;
     let gone = || Problem::new(StatusCode::NOT_FOUND, "no_clip", "the file of this clip is gone");
+    let (file, Ok(opened)) = found else { return Err(gone()) };
+    // The name was followed once, by the open file, and may mean another one by now.
+    let served = ServeFile::new(format!("/proc/self/fd/{}", opened.as_raw_fd())).try_call(request).await;
     let mut answer = served.map_err(|_| gone())?.map(axum::body::Body::new);
     if answer.status() == StatusCode::NOT_FOUND {
         return Err(gone());
+    }
+    if answer.status().is_success()
+        && let Some(ClipName { format, .. }) = ClipName::read(&file)
+    {
+        let kind = match format {
+            ClipFormat::Flac => "audio/flac",
+            ClipFormat::Wav => "audio/wav",
+        };
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     if let Ok(named) = HeaderValue::from_str(&format!("inline; filename=\"{file}\"")) {
         answer.headers_mut().insert(header::CONTENT_DISPOSITION, named);

@@ -127,3 +127,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn neither_a_link_nor_anything_else_that_is_no_file_is_opened() {
+    let (folder, shelf) = shelf();
+    let (secret, path) = (folder.path().join("secret"), shelf.folder().join(name(1, later())));
+    std::fs::write(&secret, "geheim").unwrap();
+    std::os::unix::fs::symlink(&secret, &path).unwrap();
+    assert!(open_file(&path).is_err());
+    std::fs::remove_file(&path).unwrap();
+    // A pipe to which nobody writes holds nobody up.
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert!(open_file(&path).is_err());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(open_file(&path).is_err() && open_file(&secret).is_ok());
+}
