@@ -115,9 +115,14 @@ impl Queue {
                 false
             }
             Tried::Failed(at_least) => {
-                self.failures = self.failures.saturating_add(1);
+                // Runs that were tried together and fail together are one failure.
+                let known = self.until.filter(|until| now < *until);
+                if known.is_none() {
+                    self.failures = self.failures.saturating_add(1);
+                }
                 let wait = FIRST_WAIT.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_WAIT);
-                self.until = Some(now + wait.max(at_least.unwrap_or_default()));
+                let until = known.unwrap_or(now + wait);
+                self.until = Some(until.max(now + at_least.unwrap_or_default()));
                 tries <= self.bounds.retries
             }
             Tried::BrokenOff => true,
@@ -180,6 +185,24 @@ mod tests {
         let run = queue.take(now + Duration::from_secs(900)).unwrap();
         queue.ended(run.number, Tried::Done, now);
         assert!((0..4).all(|_| queue.take(now).is_some()) && queue.take(now).is_none());
+    }
+
+    #[test]
+    fn runs_that_fail_together_are_one_failure_and_the_latest_time_of_a_server_holds() {
+        let mut queue = Queue::new(Bounds { queue: 10, at_once: 8, retries: 99 });
+        (0..10).for_each(|n| assert!(queue.push(n.to_string()).is_some()));
+        let mut now = Instant::now();
+        let together: Vec<Run> = std::iter::from_fn(|| queue.take(now)).collect();
+        assert_eq!(together.len(), 8);
+        for run in &together {
+            now += Duration::from_millis(10);
+            queue.ended(run.number, Tried::Failed(None), now);
+        }
+        assert!(queue.wake_at().unwrap() < now + Duration::from_secs(1));
+        now = queue.wake_at().unwrap();
+        let alone = queue.take(now).unwrap();
+        queue.ended(alone.number, Tried::Failed(Some(Duration::from_secs(30))), now);
+        assert_eq!(queue.wake_at(), Some(now + Duration::from_secs(30)));
     }
 
     #[derive(Debug, Clone)]
