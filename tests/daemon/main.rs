@@ -5,6 +5,7 @@ mod activation;
 mod background;
 mod clips;
 mod clocks;
+mod disks;
 mod endurance;
 mod feeds;
 mod hearing;

@@ -35,7 +35,8 @@ impl Trouble {
 
     /// Records why a clip could not be kept.
     pub fn begins(&self, reason: String) {
-        if self.stats.set_reason(Some(reason.clone())) {
+        let stood = self.stands();
+        if self.stats.set_reason(Some(reason.clone())) && !stood {
             tracing::error!(reason, "clips cannot be kept just now; all is heard and sent on as before");
         }
     }
