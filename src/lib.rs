@@ -25,6 +25,7 @@
 //! publish                                      the hub, the wire's types, the socket, MQTT, HTTP, hooks, the store and clips
 //! control                                      requests to the running daemon, with the way back for their answers
 //! analysis tune learn recording                the analysis thread; thresholds by what was heard; learnt sounds; the engine over recordings
+//! evaluate dataset                             the measures of what was heard; data sets and truth files
 //! inference                                    batches of windows, and the helper threads that share them
 //! ear                                          one source's way from samples to detections, and the scheduler of its windows
 //! detect capture                               rules, segments, boundaries and events; devices, recordings, programs, pipes, the network
@@ -99,8 +100,10 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod dataset;
 pub mod detect;
 pub mod ear;
+pub mod evaluate;
 pub mod event;
 pub mod features;
 pub(crate) mod files;

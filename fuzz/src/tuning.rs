@@ -1,7 +1,7 @@
 //! What `mimid tune` reads: truth files, and its own state.
 
-use mimid::cli::tune::truth::{self, TruthRow};
 use mimid::config::Raw;
+use mimid::dataset::truth::{self, TruthRow};
 use mimid::model::Labels;
 use mimid::tune::background::choice::advise;
 use mimid::tune::background::report;

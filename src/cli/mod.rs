@@ -10,6 +10,7 @@
 //! | `clips` | lists, exports, locks and deletes the sound that is kept |
 //! | `hooks` | lists the hooks, and runs one to try it |
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
+//! | `evaluate` | how well it hears labelled recordings, or another program does |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
 //! | `mqtt` | clears up at the broker after a daemon that is gone |
 //! | `schema`, `man` | the JSON Schemas, for editors and other programs; the manual pages, for packagers |
@@ -32,6 +33,7 @@ mod check;
 mod client;
 mod clips;
 mod devices;
+mod evaluate;
 mod explain;
 mod history;
 mod hooks;
@@ -50,7 +52,7 @@ mod scan;
 mod schema;
 mod status;
 mod top;
-pub mod tune;
+mod tune;
 
 /// The largest gain or loss of `--gain`, in dB; that of `gain_db` in a configuration.
 const MAX_GAIN_DB: f32 = 60.0;
@@ -152,6 +154,8 @@ pub enum Command {
     Scan(scan::Args),
     /// Find thresholds from labelled recordings, from marks, or from hours of ordinary background.
     Tune(tune::Args),
+    /// Judge what is heard in labelled recordings, by the measures of the field.
+    Evaluate(evaluate::Args),
     /// Learn a sound of your own from a few recordings.
     Learn(learn::Args),
     /// Explain the events of a recording, and why other labels are none.
@@ -247,6 +251,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::History(args) => history::run(&args),

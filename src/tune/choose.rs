@@ -4,9 +4,9 @@
 //! over neighbouring candidates. The choice is the middle of all candidates that are as good as the best one. It is drawn towards
 //! the effective threshold, the more the fewer examples there are.
 
-use super::bootstrap::{Draws, quantile};
 use super::candidates::{RELUCTANT, USUAL, expit, logit};
-use super::matching::Counts;
+use crate::evaluate::bootstrap::{Draws, quantile};
+use crate::evaluate::matching::Counts;
 
 /// The number of examples that weigh as much as the effective threshold.
 const PRIOR_EXAMPLES: f64 = 4.0;

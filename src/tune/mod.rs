@@ -6,8 +6,6 @@
 //! the results repeat.
 
 pub mod background;
-pub mod bootstrap;
 pub mod candidates;
 pub mod choose;
-pub mod matching;
 pub mod reviews;

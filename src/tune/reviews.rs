@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::Draws;
 use super::candidates::{self, MANNERS};
 use super::choose::{Choice, Evidence, Goal};
-use super::matching::Counts;
+use crate::evaluate::bootstrap::Draws;
+use crate::evaluate::matching::Counts;
 
 /// The fewest marks that say something about a label.
 pub const MIN_MARKS: usize = 8;

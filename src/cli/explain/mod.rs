@@ -20,7 +20,7 @@ use crate::recording::{self, Engine, Listening, RecordingError};
 
 mod findings;
 mod picture;
-mod plot;
+pub(super) mod plot;
 mod story;
 
 use findings::{ExplainedEvent, Findings};
@@ -180,13 +180,14 @@ fn note(events: &mut Vec<ExplainedEvent>, detection: Detection) {
 }
 
 /// The format of the picture, by its file's ending.
-enum PictureFormat {
+pub(super) enum PictureFormat {
     Svg,
     Png,
 }
 
 impl PictureFormat {
-    fn of(path: &Path) -> Result<Self, Failure> {
+    /// The format of the picture at `path`.
+    pub fn of(path: &Path) -> Result<Self, Failure> {
         match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
             Some("svg") => Ok(PictureFormat::Svg),
             Some("png") => Ok(PictureFormat::Png),
@@ -206,7 +207,11 @@ impl PictureFormat {
         at_s: Option<f64>,
         model: &Model,
     ) -> Result<(), Failure> {
-        let svg = picture::svg(findings, recording, asked, at_s, model)?;
+        self.write(path, picture::svg(findings, recording, asked, at_s, model)?)
+    }
+
+    /// Writes an SVG document as a picture.
+    pub fn write(&self, path: &Path, svg: String) -> Result<(), Failure> {
         let bytes = match self {
             PictureFormat::Svg => svg.into_bytes(),
             PictureFormat::Png => plot::png(&svg).map_err(|error| Failure::new(error, exit::FAILED))?,

@@ -4,7 +4,7 @@
 //! any numbers and names, NaN and control characters among them.
 
 mod axis;
-mod canvas;
+pub(in crate::cli) mod canvas;
 mod curve;
 mod events;
 mod heat;
@@ -96,7 +96,7 @@ const RIGHT: f64 = 1018.0;
 const GAP: f64 = 20.0;
 
 /// The colours: ink and greys for axes and texts, one hue for each kind of data.
-mod colour {
+pub(in crate::cli) mod colour {
     pub const PAGE: &str = "#ffffff";
     pub const INK: &str = "#1f2933";
     pub const GREY: &str = "#6b7683";

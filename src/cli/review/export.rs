@@ -189,7 +189,7 @@ mod tests {
              yard_2-2026-10-26.wav\t0.000\t1.000\tDog\n\
              yard_2-2026-11-29.wav\t\t\t\n";
         assert_eq!(truth, expected);
-        let read = crate::cli::tune::truth::parse(truth.as_bytes());
+        let read = crate::dataset::truth::parse(truth.as_bytes());
         assert_eq!((read.faults, read.rows.len()), (Vec::new(), 3));
     }
 

@@ -10,7 +10,7 @@ use crate::ear::Ear;
 use crate::model::Model;
 
 /// The length of a row, in milliseconds.
-const ROW_MS: u64 = 20;
+pub const ROW_MS: u64 = 20;
 
 /// Writes the scores that `ear` kept.
 pub fn write(ear: &Ear, model: &Model, out: &mut dyn Write) -> io::Result<()> {

@@ -19,7 +19,7 @@ use crate::model::Model;
 use crate::model::onnx::{self, Runtime};
 use crate::recording::{self, Engine, Listening, RecordingError};
 
-mod curve;
+pub(super) mod curve;
 mod format;
 mod inputs;
 mod lanes;

@@ -14,6 +14,7 @@ use crate::cli::{Failure, exit, load};
 use crate::config::edit::{self, Assignment};
 use crate::config::{Config, Loaded};
 use crate::detect::rule::{Gate, Rule};
+use crate::evaluate::matching::Counts;
 use crate::publish::store::db::{DbError, Kind};
 use crate::publish::store::history::{By, History, KeptEvent, Key, Order, Wanted, WantedOutcome};
 use crate::publish::store::marks::{Mark, WantedMark};
@@ -21,7 +22,6 @@ use crate::publish::store::moment::moment;
 use crate::publish::store::place;
 use crate::tune::candidates::{self, MANNERS, USUAL};
 use crate::tune::choose::Goal;
-use crate::tune::matching::Counts;
 use crate::tune::reviews::{Advice, MIN_MARKS, MIN_RIGHT, Reviewed, Tally, Verdict, advise};
 
 const DAY_MS: f64 = 86_400_000.0;

@@ -4,16 +4,16 @@
 
 use std::io::{self, Write};
 
-use super::recordings::{self, Labelled, TruthFaults};
+use super::recordings::{self, Absent, Labelled, TruthFaults};
 use super::report::Report;
 use super::subjects::Subjects;
 use super::{Args, hear, original, outcome};
 use crate::cli::{Failure, exit, load};
 use crate::config::Loaded;
+use crate::evaluate::matching::Rule;
 use crate::model::hierarchy::LabelHierarchy;
 use crate::model::onnx::{self, Runtime};
 use crate::tune::choose::Goal;
-use crate::tune::matching::Rule;
 
 /// A day in seconds.
 const DAY_S: f64 = 86_400.0;
@@ -23,7 +23,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let Loaded { raw, config, model, .. } = load(&args.config)?;
     let labels = &model.labels;
     let original = original(args)?;
-    let mut recordings = recordings::read(&args.truth, &args.files, args.listening.listening(), labels).map_err(wrong)?;
+    let label = |name: &str| labels.find(name).ok_or_else(|| labels.unknown(name));
+    let files = (args.files.as_slice(), Absent::Refused);
+    let mut recordings = recordings::read(&args.truth, files, args.listening.listening(), label, "tune").map_err(wrong)?;
     let subjects = Subjects::new(&raw, &config, labels, &LabelHierarchy::new(labels), &recordings);
     let gates: Vec<Vec<_>> = subjects.tuned.iter().map(outcome::gates).collect();
     let runtime = Runtime::load(&onnx::find_runtime(config.model.runtime.as_deref())?)?;
@@ -83,7 +85,7 @@ fn check_ends(recordings: &mut [Labelled], lengths: impl Iterator<Item = f64>, a
 }
 
 /// The failure for these faults: those of the truth first, one sentence on a line.
-fn wrong(wrong: TruthFaults) -> Failure {
+pub(in crate::cli) fn wrong(wrong: TruthFaults) -> Failure {
     let exit_code = if wrong.truth.is_empty() { exit::FAILED } else { exit::USAGE };
     let sentences = wrong.truth.iter().map(ToString::to_string).chain(wrong.recordings);
     Failure::new(sentences.collect::<Vec<_>>().join("\n"), exit_code)

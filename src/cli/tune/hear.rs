@@ -11,11 +11,11 @@ use super::subjects::Tuned;
 use crate::cli::progress::progress;
 use crate::cli::{Failure, exit, say};
 use crate::detect::rule::{Gate, Rule};
+use crate::evaluate::matching::{Span, united};
 use crate::event::EndReason;
 use crate::model::Model;
 use crate::model::onnx::Runtime;
 use crate::recording::{self, Engine, Listening, RecordingError};
-use crate::tune::matching::{Span, united};
 
 /// The events of one gate in one recording.
 #[derive(Debug, Clone, PartialEq, Default)]

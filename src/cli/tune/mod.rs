@@ -11,14 +11,13 @@ use crate::config::edit::{EditError, Original, Plan};
 
 mod background;
 mod by_reviews;
-mod by_truth;
+pub(super) mod by_truth;
 mod hear;
 mod live;
 mod outcome;
-mod recordings;
+pub(super) mod recordings;
 mod report;
 mod subjects;
-pub mod truth;
 
 /// Find thresholds from recordings, from marks, or from hours of ordinary background.
 #[derive(Debug, clap::Args)]

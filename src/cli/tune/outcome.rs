@@ -8,11 +8,11 @@ use super::subjects::{Branch, Subjects, Tuned};
 use crate::config::Config;
 use crate::config::edit::{Assignment, EditError, Key, Original};
 use crate::detect::rule::{Gate, Rule};
+use crate::evaluate::bootstrap::Draws;
+use crate::evaluate::matching::{self, Counts, n_blocks, tally, united};
 use crate::model::Labels;
-use crate::tune::bootstrap::Draws;
 use crate::tune::candidates::{self, MANNERS, RELUCTANT, USUAL};
 use crate::tune::choose::{Choice, Evidence, Goal};
-use crate::tune::matching::{self, Counts, n_blocks, tally, united};
 
 /// The number of rounds in which the gates of a branch are chosen. There are several, because the best gate of one member depends
 /// on the others.

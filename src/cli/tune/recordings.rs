@@ -5,12 +5,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::truth::{self, TruthRow};
 use crate::config::Fault;
-use crate::model::Labels;
+use crate::dataset::truth::{self, TruthRow};
+use crate::evaluate::matching::Span;
 use crate::recording::{self, Listening};
 use crate::text::unescaped;
-use crate::tune::matching::Span;
 
 /// The time in seconds by which an event may end after its recording, because times are rounded.
 const ROUNDING_S: f64 = 0.1;
@@ -60,12 +59,23 @@ impl TruthFaults {
     }
 }
 
-/// Reads the truth files and joins them with the recordings.
+/// The treatment of recordings that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// They are faults.
+    Refused,
+    /// They have no length, because nobody is to hear them.
+    Taken,
+}
+
+/// Reads the truth files and joins them with the recordings. `label` gives each label an index, or a sentence that says why it has none.
+/// `purpose` says what cannot be done where there is no event.
 pub fn read(
     truth_files: &[PathBuf],
-    files: &[PathBuf],
+    (files, absent): (&[PathBuf], Absent),
     listening: Listening,
-    labels: &Labels,
+    mut label: impl FnMut(&str) -> Result<usize, String>,
+    purpose: &str,
 ) -> Result<Vec<Labelled>, TruthFaults> {
     let mut wrong = TruthFaults::default();
     let mut recordings: Vec<Labelled> = Vec::new();
@@ -77,7 +87,9 @@ pub fn read(
             continue;
         }
         let mut recording = Labelled { path: path.clone(), n_frames: None, lasts_s: 0.0, events: Vec::new() };
+        let is_absent = absent == Absent::Taken && !path.exists();
         match recording::open(path, listening) {
+            Err(_) if is_absent => {}
             Ok(decoder) => {
                 recording.n_frames = decoder.n_frames();
                 recording.lasts_s = decoder.n_frames().unwrap_or(0) as f64 / f64::from(decoder.rate_hz());
@@ -105,12 +117,12 @@ pub fn read(
         let mut joined = Join { path, places: &places, files, of_name: HashMap::new() };
         for TruthRow { line, filename, event } in &truth.rows {
             let recording = joined.find(filename.as_deref(), *line, &mut wrong);
-            let label = event.as_ref().and_then(|event| {
-                let label = labels.find(&event.label);
-                if label.is_none() {
-                    wrong.at(path, Some(*line), labels.unknown(&event.label));
+            let label = event.as_ref().and_then(|event| match label(&event.label) {
+                Ok(label) => Some(label),
+                Err(sentence) => {
+                    wrong.at(path, Some(*line), sentence);
+                    None
                 }
-                label
             });
             let Some(at) = recording else { continue };
             is_named[at] = true;
@@ -130,7 +142,7 @@ pub fn read(
         wrong.at(&recording.path, None, message);
     }
     if wrong.is_empty() && recordings.iter().all(|recording| recording.events.is_empty()) {
-        wrong.at(&truth_files[0], None, "the truth names no event, so there is nothing to tune by".to_owned());
+        wrong.at(&truth_files[0], None, format!("the truth names no event, so there is nothing to {purpose} by"));
     }
     if wrong.is_empty() {
         return Ok(recordings);
@@ -153,7 +165,8 @@ pub fn beyond(recording: &mut Labelled, truth_files: &[PathBuf], wrong: &mut Tru
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a truth file, or a sentence that says why there are none.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if path.is_dir() {
         return Err("this is a folder; name the truth file in it".to_owned());
     }

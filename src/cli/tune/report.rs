@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::outcome::{Outcome, gate_json, round};
 use crate::config::edit::{self, Assignment};
 use crate::detect::rule::Gate;
+use crate::evaluate::bootstrap::upper_rate;
+use crate::evaluate::matching::Counts;
 use crate::model::Labels;
-use crate::tune::bootstrap::upper_rate;
-use crate::tune::matching::Counts;
 
 /// The report.
 #[derive(Debug)]

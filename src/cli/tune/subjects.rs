@@ -6,9 +6,9 @@ use super::recordings::Labelled;
 use crate::config::Config;
 use crate::config::raw::Raw;
 use crate::detect::rule::Rule;
+use crate::evaluate::matching::{Span, united};
 use crate::model::Labels;
 use crate::model::hierarchy::LabelHierarchy;
-use crate::tune::matching::{Span, united};
 
 /// A label or a group that is tuned.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,8 +9,8 @@ use super::statistics::{Alarm, Record, Statistics, log_odds, score_of};
 use super::tail::Tail;
 use crate::detect::peaks::CurveKind;
 use crate::detect::rule::{Announce, Rule};
+use crate::evaluate::bootstrap::upper_rate;
 use crate::model::Labels;
-use crate::tune::bootstrap::upper_rate;
 
 /// The number of further hours without an alarm that an effective threshold counts as, if no alarm reached it.
 const TRUST_HOURS: f64 = 24.0;

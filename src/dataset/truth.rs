@@ -41,8 +41,19 @@ pub struct Event {
     pub label: String,
 }
 
-/// Reads a truth file. A line that cannot be read is a fault.
+/// Reads a truth file. A line that cannot be read is a fault, and so is one that stands there twice.
 pub fn parse(bytes: &[u8]) -> Truth {
+    let mut truth = parse_heard(bytes);
+    truth.find_repetitions();
+    if truth.rows.is_empty() && truth.faults.is_empty() {
+        let line = bytes.split(|byte| *byte == b'\n').position(|line| !line.trim_ascii().is_empty()).unwrap_or(0) + 1;
+        truth.faults.push((line, "nothing stands below the header; name each recording, and what is heard in it".to_owned()));
+    }
+    truth
+}
+
+/// Reads a table of what was heard, in the same format. Unlike a truth file it may say nothing, or the same twice.
+pub fn parse_heard(bytes: &[u8]) -> Truth {
     let mut truth = Truth::default();
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
@@ -79,10 +90,6 @@ pub fn parse(bytes: &[u8]) -> Truth {
                 }
             }
         }
-    }
-    truth.find_repetitions();
-    if truth.rows.is_empty() && truth.faults.is_empty() {
-        truth.faults.push((first, "nothing stands below the header; name each recording, and what is heard in it".to_owned()));
     }
     truth
 }

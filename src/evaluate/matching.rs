@@ -21,18 +21,22 @@ pub enum Rule {
     /// The onset is off by at most this collar in seconds. The offset is off by at most the collar or half of the true event's
     /// length, whichever is longer.
     Collar(f64),
+    /// The onset is off by at most this collar in seconds; the offset does not matter.
+    Onset(f64),
     /// Both events overlap. This is enough where an alarm is wanted and its times do not matter.
     Overlap,
 }
 
 impl Rule {
-    fn fits(self, truth: &Span, found: &Span) -> bool {
+    /// Whether an event that was heard fits a true one.
+    pub fn fits(self, truth: &Span, found: &Span) -> bool {
         match self {
             Rule::Collar(collar_s) => {
                 let lasts = truth.offset_s - truth.onset_s;
                 (truth.onset_s - found.onset_s).abs() <= collar_s
                     && (truth.offset_s - found.offset_s).abs() <= collar_s.max(lasts / 2.0)
             }
+            Rule::Onset(collar_s) => (truth.onset_s - found.onset_s).abs() <= collar_s,
             Rule::Overlap => truth.onset_s < found.offset_s && found.onset_s < truth.offset_s,
         }
     }
