@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "the project's tests are among those that compile it, and they are no library")]
 
 mod configuration;
+mod dataset;
 mod memory;
 mod model;
 mod recording;
@@ -12,6 +13,7 @@ mod satellite;
 mod tuning;
 
 pub use configuration::configuration;
+pub use dataset::dataset;
 pub use model::model;
 pub use recording::recording;
 pub use request::request;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub mod folds;
 mod layouts;
 mod names;
-mod table;
+pub mod table;
 pub mod truth;
 
 pub use layouts::Layout;

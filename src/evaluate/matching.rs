@@ -1,7 +1,7 @@
 //! Matches the events that were heard with the true events: by the rule of sed_eval, with as many pairs as possible.
 
 use std::iter::Sum;
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Range};
 
 /// A stretch of time in seconds from a recording's start.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +14,9 @@ pub struct Span {
 
 /// The largest gap between two spans that count as one, in seconds.
 const TOUCHING_S: f64 = 0.01;
+
+/// More than the rounding of a sum of times, in seconds.
+const ROUNDING_S: f64 = 1e-6;
 
 /// The rule by which an event that was heard fits a true one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,22 +60,35 @@ pub struct Matched {
 /// one alarm may stand for several true events, and several alarms for one.
 pub fn matches(truth: &[Span], found: &[Span], rule: Rule) -> Matched {
     let fits = |at: usize, other: usize| rule.fits(&truth[at], &found[other]);
-    if rule == Rule::Overlap {
-        return Matched {
-            hit: (0..truth.len()).map(|at| (0..found.len()).any(|other| fits(at, other))).collect(),
-            is_false: (0..found.len()).map(|other| !(0..truth.len()).any(|at| fits(at, other))).collect(),
-        };
-    }
-    let mut of_found: Vec<Option<usize>> = vec![None; found.len()];
+    let collar_s = match rule {
+        Rule::Collar(collar_s) | Rule::Onset(collar_s) => collar_s,
+        Rule::Overlap => {
+            return Matched {
+                hit: (0..truth.len()).map(|at| (0..found.len()).any(|other| fits(at, other))).collect(),
+                is_false: (0..found.len()).map(|other| !(0..truth.len()).any(|at| fits(at, other))).collect(),
+            };
+        }
+    };
+    // Only heard events whose onset is near can fit, and they stand together in the order of onsets.
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by(|a, b| found[*a].onset_s.total_cmp(&found[*b].onset_s));
+    let near = |at: usize| {
+        let (from_s, to_s) = (truth[at].onset_s - collar_s - ROUNDING_S, truth[at].onset_s + collar_s + ROUNDING_S);
+        let place = |bound: f64| order.partition_point(|other| found[*other].onset_s < bound);
+        place(from_s)..place(to_s)
+    };
+    let fits = |at: usize, place: usize| fits(at, order[place]);
+    let mut of_place: Vec<Option<usize>> = vec![None; found.len()];
+    let mut tried = vec![usize::MAX; found.len()];
     for at in 0..truth.len() {
-        let mut tried = vec![false; found.len()];
-        augment(at, &fits, &mut of_found, &mut tried);
+        augment(at, &near, &fits, &mut of_place, &mut tried);
     }
-    let mut hit = vec![false; truth.len()];
-    for at in of_found.iter().flatten() {
-        hit[*at] = true;
+    let mut matched = Matched { hit: vec![false; truth.len()], is_false: vec![true; found.len()] };
+    for (place, at) in of_place.iter().enumerate().filter_map(|(place, at)| Some((place, (*at)?))) {
+        matched.hit[at] = true;
+        matched.is_false[order[place]] = false;
     }
-    Matched { hit, is_false: of_found.iter().map(Option::is_none).collect() }
+    matched
 }
 
 /// The approximate length of the blocks in which long recordings are counted, in seconds. Events a minute apart hardly depend on
@@ -151,19 +167,35 @@ pub fn tally(truth: &[Span], found: &[Span], rule: Rule, n_blocks: usize) -> Vec
     blocks
 }
 
-/// Finds a partner for the true event `at`. Events that have a partner already may be given another one (Kuhn's algorithm).
-fn augment(at: usize, fits: &impl Fn(usize, usize) -> bool, of_found: &mut [Option<usize>], tried: &mut [bool]) -> bool {
-    for other in 0..of_found.len() {
-        if tried[other] || !fits(at, other) {
+/// Finds a partner for the true event `start`. Events that have a partner already may be given another one (Kuhn's algorithm, with a stack
+/// of its own, because a chain of such events can be as long as the recording). `tried` has, for each heard event, the search that tried it last.
+fn augment(
+    start: usize,
+    near: &impl Fn(usize) -> Range<usize>,
+    fits: &impl Fn(usize, usize) -> bool,
+    of_place: &mut [Option<usize>],
+    tried: &mut [usize],
+) {
+    // True events, each with the places that are still to be tried for it, and the one that it would take.
+    let mut chain = vec![(start, near(start), 0)];
+    while let Some((at, places, taken)) = chain.last_mut() {
+        let Some(place) = places.next() else {
+            chain.pop();
+            continue;
+        };
+        if tried[place] == start || !fits(*at, place) {
             continue;
         }
-        tried[other] = true;
-        if of_found[other].is_none_or(|taken| augment(taken, fits, of_found, tried)) {
-            of_found[other] = Some(at);
-            return true;
+        tried[place] = start;
+        *taken = place;
+        match of_place[place] {
+            Some(other) => chain.push((other, near(other), 0)),
+            None => {
+                chain.into_iter().for_each(|(at, _, place)| of_place[place] = Some(at));
+                return;
+            }
         }
     }
-    false
 }
 
 /// The spans in order, in which spans that touch or overlap are one, because a detector of one label cannot tell them apart.
@@ -235,6 +267,19 @@ mod tests {
     fn spans_that_touch_are_one() {
         let united = united(spans(&[(4.0, 5.0), (1.0, 3.0), (2.0, 2.5), (3.005, 3.5)]));
         assert_eq!(united, spans(&[(1.0, 3.5), (4.0, 5.0)]));
+    }
+
+    #[test]
+    fn a_chain_of_any_length_finds_its_partners() {
+        // Each true event fits the heard one before it and the one behind it, and has the first. The last true event fits only what the first
+        // one has, so that all of them move.
+        let n = 100_000;
+        let spans =
+            |late_s: f64| (0..n).map(move |at| f64::from(at) + late_s).map(|onset_s| Span { onset_s, offset_s: onset_s + 0.5 });
+        let (mut truth, found): (Vec<Span>, Vec<Span>) = (spans(0.0).collect(), spans(0.4).collect());
+        truth.rotate_left(1);
+        let matched = matches(&truth, &found, Rule::Onset(0.65));
+        assert!(matched.hit.iter().all(|hit| *hit) && !matched.is_false.contains(&true));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 mod devices;
 mod errors;
+mod evaluate;
 mod explain;
 mod formats;
 mod learn;

@@ -11,12 +11,12 @@ use serde_json::Value;
 const HEADER: &str = "filename\tonset\toffset\tevent_label\n";
 
 /// A folder with a model, a configuration for it, and recordings.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(place.path("model")).unwrap();
         onnx::folder(&place.path("model"), &onnx::graph(3), onnx::LABELS, |manifest| manifest);
@@ -24,11 +24,11 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         fs::write(self.path(name), content).unwrap();
     }
@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// Writes thirty seconds with bursts at 3, 8, 13, 18 and 23 s. Each lasts 2 s and has its amplitude, 0…1.
-    fn record(&self, name: &str, bursts: [f32; 5]) {
+    pub(crate) fn record(&self, name: &str, bursts: [f32; 5]) {
         let amplitude = |i: usize| {
             let second = i / 16_000;
             let is_burst = second >= 3 && second % 5 >= 3;
@@ -51,7 +51,7 @@ impl Place {
 
     /// Three recordings. The bursts of at least 0.4 are the true events, and those of 0.31 are false alarms at the usual
     /// threshold.
-    fn with_scenes(self) -> Self {
+    pub(crate) fn with_scenes(self) -> Self {
         let mut truth = HEADER.to_owned();
         for (name, bursts) in [
             ("a.wav", [0.4, 0.31, 0.4, 0.31, 0.4]),
@@ -67,10 +67,15 @@ impl Place {
         self
     }
 
-    /// Runs `mimid tune` in the folder. The folder's path is replaced by F in its output.
     fn tune(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.run("tune", arguments)
+    }
+
+    /// Runs a command in the folder. The folder's path is replaced by F in its output.
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> (i32, String, String) {
+        let name = command;
         let mut command = mimid();
-        command.current_dir(self.folder.path()).args(["tune", "--config", "c.toml"]).args(arguments);
+        command.current_dir(self.folder.path()).args([name, "--config", "c.toml"]).args(arguments);
         let output = run(&mut command);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(self.folder.path().to_str().unwrap(), "F");
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr).trim_end().to_owned())

@@ -55,6 +55,11 @@ fn no_file_of_another_kind_brings_it_down() {
 }
 
 #[test]
+fn no_table_of_a_data_set_brings_it_down() {
+    each("dataset", targets::dataset);
+}
+
+#[test]
 fn no_satellite_brings_it_down() {
     each("satellite", targets::satellite);
 }
