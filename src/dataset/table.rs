@@ -32,7 +32,7 @@ pub fn parse<const N: usize>(bytes: &[u8], columns: [&str; N]) -> Result<Vec<Row
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let told = |error: csv::Error| {
-        let line = error.position().map(|position| usize::try_from(position.line()).unwrap_or(usize::MAX));
+        let line = error.position().map(|position| line_of(bytes, position));
         let message = match error.kind() {
             csv::ErrorKind::Utf8 { .. } => "this line holds bytes that are not UTF-8; save the file as UTF-8".to_owned(),
             _ => format!("the table cannot be read: {error}"),
@@ -48,9 +48,13 @@ pub fn parse<const N: usize>(bytes: &[u8], columns: [&str; N]) -> Result<Vec<Row
             .ok_or_else(|| (Some(1), format!("the column {column} is missing; the columns must be {}", columns.join(", "))))?;
     }
     let mut rows = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for record in reader.records() {
         let record = record.map_err(told)?;
-        let line = record.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(usize::MAX));
+        let from = usize::try_from(record.position().map_or(0, csv::Position::byte)).unwrap_or(usize::MAX).min(bytes.len());
+        let from = from + breaks_at(&bytes[from..]);
+        line += bytes[counted..from].iter().filter(|byte| **byte == b'\n').count();
+        counted = from;
         if let Some((_, column)) = places.iter().zip(columns).find(|(place, _)| **place >= record.len()) {
             return Err((Some(line), format!("the row ends before the column {column}; the file may have been cut off")));
         }
@@ -60,4 +64,17 @@ pub fn parse<const N: usize>(bytes: &[u8], columns: [&str; N]) -> Result<Vec<Row
         return Err((Some(1), "nothing stands below the header".to_owned()));
     }
     Ok(rows)
+}
+
+/// The number of bytes of line breaks with which the bytes begin. The reader stops between a return and its line feed, and before empty
+/// lines.
+fn breaks_at(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// The line at a position, counted from 1.
+fn line_of(bytes: &[u8], position: &csv::Position) -> usize {
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX).min(bytes.len());
+    let from = from + breaks_at(&bytes[from..]);
+    bytes[..from].iter().filter(|byte| **byte == b'\n').count() + 1
 }

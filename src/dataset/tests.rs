@@ -129,15 +129,26 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         told(Layout::Audacity, &[("a.txt", "0\t1\tDog\n")]),
     ];
-    insta::assert_snapshot!(faults.join("\n"));
+    insta::assert_snapshot!(faults.join("\n"), @r"
+    F/meta/esc50.csv: the data set's table is not there; give the folder in which the data set was unpacked
+    F/meta/esc50.csv:1: the column category is missing; the columns must be filename, fold, category
+    F/meta/esc50.csv:3: the row ends before the column category; the file may have been cut off
+    F/meta/esc50.csv:1: nothing stands below the header
+    F: none of its 1 recordings is there; the first should be F/audio/a.wav
+    F/FSD50K.ground_truth/eval.csv:2: 2 labels stand beside 1 ids
+    F/metadata: the folder of the data set's tables is not there
+    F/metadata/v.tsv:2: the offset 1 is not after the onset 2
+    F: no recording in it has a label track NAME.txt beside it
+    ");
     let nowhere = read(Layout::Esc50, Path::new("/nowhere"), None).unwrap_err().to_string();
     assert_eq!(nowhere, "/nowhere: there is no such folder");
 }
 
 #[test]
 fn a_table_with_quotes_and_returns_is_read() {
-    let rows = table::parse(b"\xef\xbb\xbfb,a\r\n\"x, y\",\"say \"\"z\"\"\"\r\n", ["a", "b"]).unwrap();
-    assert_eq!(rows, [table::Row { line: 2, cells: ["say \"z\"".to_owned(), "x, y".to_owned()] }]);
+    let rows = table::parse(b"\xef\xbb\xbfb,a\r\n\"x, y\",\"say \"\"z\"\"\"\r\n\r\n\"d\ne\",f\r\n", ["a", "b"]).unwrap();
+    let row = |line, cells: [&str; 2]| table::Row { line, cells: cells.map(str::to_owned) };
+    assert_eq!(rows, [row(2, ["say \"z\"", "x, y"]), row(4, ["f", "d\ne"])]);
     let fault = table::parse(b"a\n\xff\n", ["a"]).unwrap_err();
     assert_eq!(fault, (Some(2), "this line holds bytes that are not UTF-8; save the file as UTF-8".to_owned()));
 }

@@ -215,6 +215,11 @@ proptest! {
             prop_assert!(one.zip(other).is_none_or(|(one, other)| (0.0..=1.0 + 1e-9).contains(&one) && (one - other).abs() < 1e-9));
         }
     }
+}
+
+proptest! {
+    // Each case has thousands of permutations.
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_result_does_not_differ_from_itself_and_a_difference_has_two_sides(scenes in prop::collection::vec(scene(), 2..5)) {
