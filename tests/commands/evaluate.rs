@@ -34,7 +34,7 @@ fn what_is_heard_is_judged_with_every_measure() {
     let place = Place::new(CONFIG).with_scenes();
     let judged = json(&place, &["--truth", "truth.tsv", "a.wav", "b.wav", "c.wav"]);
     let loud = &judged["labels"]["Loud"];
-    // Six of nine bursts that are true and those that are not are loud enough to be told; all true ones are told at their times.
+    // Nine bursts are true, and six are not but loud enough to be told.
     assert_eq!((&judged["recordings"], &loud["true_events"]), (&Value::from(3), &Value::from(9)));
     assert_eq!(value(loud, "recall_500ms"), 1.0);
     let precision = value(loud, "precision_500ms");

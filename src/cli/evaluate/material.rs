@@ -118,9 +118,9 @@ pub fn of_dataset(args: &Args, layout: Layout, classes: &mut Classes) -> Result<
     let mut material = Material::default();
     if let Some(first) = dataset.missing.first() {
         let (n, first) = (dataset.missing.len(), first.display());
-        material
-            .remarks
-            .push(format!("{n} recordings that the data set's tables name are not there and are left out, such as {first}"));
+        let left_out =
+            format!("recordings that the data set's tables name, such as {first}, are not there and are left out: {n}");
+        material.remarks.push(left_out);
     }
     for recording in dataset.recordings {
         let mut judged = Judged { path: recording.path, n_frames: None, lasts_s: 0.0, truth: Vec::new() };

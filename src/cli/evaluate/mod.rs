@@ -99,12 +99,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let hierarchy = LabelHierarchy::new(&model.labels);
     let map = args.map.as_deref().map(|path| map::read(path, &model.labels)).transpose()?.unwrap_or_default();
     let mut classes = Classes::new(&model.labels, &hierarchy, &config.rules, map, args.events.is_some());
-    let material = match args.dataset {
+    let mut material = match args.dataset {
         Some(layout) => material::of_dataset(args, layout, &mut classes)?,
         None => material::of_truth(args, &mut classes)?,
     };
+    // Neither the order on the command line nor that of a table shows in any number.
+    material.recordings.sort_by(|a, b| a.path.cmp(&b.path));
     material.remarks.iter().chain(&classes.remarks()).for_each(|sentence| say(format_args!("mimid: {sentence}")));
-    let mut material = material;
     let heard = match &args.events {
         Some(path) => events::read(path, &material, &classes)?,
         None => {

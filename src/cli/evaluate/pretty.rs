@@ -48,7 +48,7 @@ pub fn write(judgement: &Judgement, comparison: Option<&Comparison>, out: &mut i
         writeln!(out, "\nconfusions: the true label, the one that was heard in its place, how often, and where first")?;
         for (confusion, path) in &judgement.confusions {
             let [truth, heard] = [confusion.truth, confusion.heard].map(|label| visible(&judgement.names[label]));
-            writeln!(out, "  {truth} → {heard}  {} times, {} at {:.2} s", confusion.n, shown(path), confusion.first.1.onset_s)?;
+            writeln!(out, "  {truth} → {heard}  {}×, {} at {:.2} s", confusion.n, shown(path), confusion.first.1.onset_s)?;
         }
     }
     if !judgement.worst.is_empty() {

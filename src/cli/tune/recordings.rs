@@ -79,10 +79,10 @@ pub fn read(
 ) -> Result<Vec<Labelled>, TruthFaults> {
     let mut wrong = TruthFaults::default();
     let mut recordings: Vec<Labelled> = Vec::new();
-    let mut places: Vec<PathBuf> = Vec::new();
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for path in files {
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if places.contains(&place) {
+        if places.contains_key(&place) {
             wrong.at(path, None, "this recording is given twice".to_owned());
             continue;
         }
@@ -96,8 +96,13 @@ pub fn read(
             }
             Err(error) => wrong.recordings.push(error.to_string()),
         }
+        places.insert(place, recordings.len());
         recordings.push(recording);
-        places.push(place);
+    }
+    let files: Vec<PathBuf> = recordings.iter().map(|recording| recording.path.clone()).collect();
+    let mut by_file_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
+    for (at, path) in files.iter().enumerate() {
+        by_file_name.entry(path.file_name().unwrap_or_default()).or_default().push(at);
     }
     let mut is_named = vec![false; recordings.len()];
     let mut is_readable = true;
@@ -114,7 +119,7 @@ pub fn read(
         for (line, sentence) in truth.faults.iter().cloned() {
             wrong.at(path, Some(line), sentence);
         }
-        let mut joined = Join { path, places: &places, files, of_name: HashMap::new() };
+        let mut joined = Join { path, places: &places, files: &files, by_file_name: &by_file_name, of_name: HashMap::new() };
         for TruthRow { line, filename, event } in &truth.rows {
             let recording = joined.find(filename.as_deref(), *line, &mut wrong);
             let label = event.as_ref().and_then(|event| match label(&event.label) {
@@ -181,8 +186,10 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 struct Join<'a> {
     path: &'a Path,
     files: &'a [PathBuf],
-    /// The canonical paths of the recordings.
-    places: &'a [PathBuf],
+    /// The recordings by their canonical paths.
+    places: &'a HashMap<PathBuf, usize>,
+    /// The recordings by the names of their files.
+    by_file_name: &'a HashMap<&'a OsStr, Vec<usize>>,
     /// The recordings found so far by name. A fault is reported once for each name.
     of_name: HashMap<Option<String>, Option<usize>>,
 }
@@ -220,8 +227,8 @@ impl Join<'_> {
         let beside = self.path.parent().unwrap_or(Path::new("")).join(name);
         for path in [beside.as_path(), name] {
             if let Ok(place) = path.canonicalize() {
-                match self.places.iter().position(|other| *other == place) {
-                    Some(at) => return Ok(at),
+                match self.places.get(&place) {
+                    Some(at) => return Ok(*at),
                     None if path == beside => {
                         return Err(format!("{} is there, but not among the recordings given", path.display()));
                     }
@@ -229,7 +236,8 @@ impl Join<'_> {
                 }
             }
         }
-        let ending: Vec<usize> = (0..self.files.len()).filter(|at| self.files[*at].ends_with(name)).collect();
+        let alike = name.file_name().and_then(|name| self.by_file_name.get(name)).map(Vec::as_slice).unwrap_or_default();
+        let ending: Vec<usize> = alike.iter().copied().filter(|at| self.files[*at].ends_with(name)).collect();
         match ending[..] {
             [at] => Ok(at),
             [] => Err(format!("there is no recording {name:?} beside this file or among the recordings given")),
