@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+#[path = "../tests/support/learnt.rs"]
+mod learnt;
 #[path = "probe/noise.rs"]
 mod noise;
 
@@ -92,10 +94,21 @@ fn hear_ten_seconds(bencher: Bencher, (preset, sound): (&str, &str)) {
     });
 }
 
-/// Windows of each of the model's lengths, from ready log-mels to scores.
-#[divan::bench(args = [(0, 1), (0, 4), (0, 8), (1, 1), (1, 4), (1, 8)])]
-fn score_windows(bencher: Bencher, (length, batch): (usize, usize)) {
-    let model = model();
+/// Windows of each of the model's lengths, from ready log-mels to scores; without learnt sounds and with a hundred.
+#[divan::bench(args = [0, 100], consts = [1, 4, 8])]
+fn score_short_windows<const BATCH: usize>(bencher: Bencher, n_sounds: usize) {
+    score_windows(bencher, 0, BATCH, n_sounds);
+}
+
+#[divan::bench(args = [0, 100], consts = [1, 4, 8])]
+fn score_long_windows<const BATCH: usize>(bencher: Bencher, n_sounds: usize) {
+    score_windows(bencher, 1, BATCH, n_sounds);
+}
+
+fn score_windows(bencher: Bencher, length: usize, batch: usize, n_sounds: usize) {
+    let mut model = model();
+    let size = model.output.embedding.as_ref().map_or(0, |embedding| embedding.size);
+    learnt::take_up(&mut model, &learnt::silent(n_sounds, size));
     let mut tagger = Tagger::open(&model, runtime()).expect("the model opens");
     let input: Vec<f32> = noise(batch * tagger.window_len(length)).iter().map(|value| value * 400.0 - 40.0).collect();
     let mut scores = Scores::default();

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod dataset;
+mod learnt;
 mod memory;
 mod model;
 mod recording;
@@ -14,6 +15,7 @@ mod tuning;
 
 pub use configuration::configuration;
 pub use dataset::dataset;
+pub use learnt::learnt;
 pub use model::model;
 pub use recording::recording;
 pub use request::request;

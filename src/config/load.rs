@@ -66,17 +66,21 @@ impl LoadError {
 pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded, LoadError> {
     let raw = read(explicit)?;
     let settings = raw.model_settings();
-    let is_same = |running: &Running| *running.settings == settings && running.model.has_sounds_of(settings.sounds.as_deref());
-    let reused = running.filter(is_same).map(|running| running.model.clone());
+    let reused = running.filter(|running| *running.settings == settings).and_then(|running| {
+        let unused = running.model.has_sounds_of(settings.sounds.as_deref())?;
+        let mut model = running.model.clone();
+        model.leave_out(&unused);
+        Some((model, unused))
+    });
     let is_reused = reused.is_some();
+    let (reused, mut unused) = reused.unzip();
     let mut model = match reused.map_or_else(|| Model::open(&settings.dir), Ok) {
         // A file with faults may name the wrong model, so its faults come first.
         Err(_) if !raw.faults.is_empty() => return Err(raw.faults.into()),
         model => model?,
     };
-    let mut unused = Vec::new();
     if let Some(folder) = settings.sounds.as_deref().filter(|_| !is_reused) {
-        unused = model.take_up_sounds(folder);
+        unused = Some(model.take_up_sounds(folder));
     }
     let validated = raw.validate(&model.labels)?;
     let (raw, Validated { config, mut warnings, origins }) = with_kept(raw, validated, &model.labels);
@@ -86,7 +90,7 @@ pub fn load(explicit: Option<&Path>, running: Option<Running>) -> Result<Loaded,
     warnings.extend(raw.confirm_warnings(&model.detection));
     warnings.extend(raw.unknown_zone());
     let sounds = |error: SoundFileError| raw.sounds_warning(error.to_string());
-    warnings.extend(unused.into_iter().map(sounds));
+    warnings.extend(unused.into_iter().flatten().map(sounds));
     warnings.sort_by_key(|warning| warning.line);
     Ok(Loaded { raw, config, warnings, origins, model })
 }
@@ -182,3 +186,6 @@ pub(super) fn user_file() -> Option<PathBuf> {
     let user = std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(home);
     user.map(|folder| folder.join("mimid/config.toml"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ pub struct Labels {
     is_calibrated: bool,
     /// The number of learnt sounds, whose labels are the last ones.
     n_learnt: usize,
+    /// The slugs of the learnt sounds whose files cannot be used.
+    left_out: Vec<String>,
 }
 
 /// The thresholds that the model's authors found to suit a label, 0…1.
@@ -176,6 +178,16 @@ impl Labels {
             self.alike.push(Vec::new());
             self.n_learnt += 1;
         }
+    }
+
+    /// Remembers learnt sounds whose files cannot be used, by the stems of those.
+    pub(super) fn leave_out(&mut self, stems: impl Iterator<Item = String>) {
+        self.left_out = stems.map(|stem| slug(&stem)).collect();
+    }
+
+    /// Whether this is the name of a learnt sound whose file cannot be used.
+    pub(crate) fn is_left_out(&self, name: &str) -> bool {
+        self.left_out.contains(&slug(name))
     }
 
     /// The labels of learnt sounds, by their index.

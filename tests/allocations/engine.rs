@@ -22,6 +22,7 @@ use mimid::model::{Model, Scores, Tagger};
 use mimid::ring::ring;
 use mimid::stats::{SourceStats, Stats};
 
+use crate::learnt;
 use crate::runtime::runtime;
 use crate::wait::until;
 use crate::{IS_WATCHED, WATCHED, allocations};
@@ -46,6 +47,14 @@ fn hop(is_sound: bool, state: &mut u32) -> Vec<f32> {
 fn model() -> Model {
     let mut model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
     model.detection.steady_stride = None;
+    model
+}
+
+/// The real model with so many learnt sounds.
+fn model_with(n_sounds: usize) -> Model {
+    let mut model = model();
+    let size = model.output.embedding.as_ref().unwrap().size;
+    learnt::take_up(&mut model, &learnt::silent(n_sounds, size));
     model
 }
 
@@ -91,15 +100,30 @@ const FAR: &str = "[report]\nlabels = [\"Smoke detector, smoke alarm\"]\n[defaul
 #[test]
 fn the_inference_takes_no_memory_but_what_its_runs_take() {
     let model = model();
-    let cost = cost_of_a_run(&model);
+    inference_takes_no_memory(&model, cost_of_a_run(&model));
+}
+
+#[test]
+fn learnt_sounds_take_no_memory_but_what_the_embedding_takes() {
+    // One sound asks for the embedding; after that their number does not matter, nor whether the embedding is given as well.
+    let cost = cost_of_a_run(&model_with(1));
+    assert!(cost >= cost_of_a_run(&model()));
+    for gives_embeddings in [false, true] {
+        let model = Model { gives_embeddings, ..model_with(100) };
+        assert_eq!(cost_of_a_run(&model), cost);
+        inference_takes_no_memory(&model, cost);
+    }
+}
+
+fn inference_takes_no_memory(model: &Model, cost: u64) {
     let (hop, strides) = (model.detection.hop_samples(model.input.sample_rate_hz), &model.detection.strides);
     // One hop of one source at a time, several of one, and several of several: each hop of all is scored.
     for (n_sources, ahead) in [(1, 1), (1, 7), (3, 2)] {
         let (offers, _reliefs) = helpers();
-        let mut inference = Inference::new(tagger(&model), offers);
+        let mut inference = Inference::new(tagger(model), offers);
         let mut ears: Vec<Ear> =
-            (0..n_sources).map(|_| Ear::new(&model, rules(&model, FAR), model.input.sample_rate_hz).unwrap()).collect();
-        let (mut found, sound) = (Vec::with_capacity(100), noise(&model, 90));
+            (0..n_sources).map(|_| Ear::new(model, rules(model, FAR), model.input.sample_rate_hz).unwrap()).collect();
+        let (mut found, sound) = (Vec::with_capacity(100), noise(model, 90));
         let due: Vec<Due> = (0..ahead).flat_map(|ahead| (0..n_sources).map(move |source| Due { source, ahead })).collect();
         let mut steps = 0;
         for hops in sound.chunks(hop) {
@@ -135,7 +159,12 @@ fn the_inference_takes_no_memory_but_what_its_runs_take() {
 
 #[test]
 fn the_analysis_thread_takes_no_memory_but_what_its_runs_take() {
-    analysis_takes_no_memory(None);
+    analysis_takes_no_memory(model(), None);
+}
+
+#[test]
+fn the_analysis_thread_takes_no_memory_for_learnt_sounds() {
+    analysis_takes_no_memory(model_with(20), None);
 }
 
 #[test]
@@ -148,12 +177,11 @@ fn clips_that_wait_for_an_event_take_no_memory() {
         voice_threshold: Some(0.1),
     };
     let (handover, handed) = Handover::new(policy, &model().labels, Arc::default()).unwrap();
-    analysis_takes_no_memory(Some(handover));
+    analysis_takes_no_memory(model(), Some(handover));
     assert!(handed.is_empty());
 }
 
-fn analysis_takes_no_memory(clips: Option<Handover>) {
-    let model = model();
+fn analysis_takes_no_memory(model: Model, clips: Option<Handover>) {
     let cost = cost_of_a_run(&model);
     let (rate_hz, hop) = (model.input.sample_rate_hz, model.detection.hop_samples(model.input.sample_rate_hz));
     let (offers, _reliefs) = helpers();

@@ -3,6 +3,8 @@
 
 mod callback;
 mod engine;
+#[path = "../support/learnt.rs"]
+mod learnt;
 #[path = "../support/runtime.rs"]
 mod runtime;
 #[path = "../support/wait.rs"]

@@ -4,17 +4,20 @@
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use crate::support::onnx;
 use crate::support::runtime::runtime;
+use crate::support::{learnt, onnx};
 use mimid::config::Raw;
 use mimid::detect::Detection;
 use mimid::detect::rule::{Announce, Rule};
 use mimid::detect::step::Step;
 use mimid::ear::{Ear, Settling};
 use mimid::event::EndReason;
+use mimid::features::FrontEnd;
 use mimid::inference::helpers::helpers;
 use mimid::inference::{Due, Inference, run_helper};
-use mimid::model::{Model, Tagger};
+use mimid::learn::fit::Others;
+use mimid::model::learnt::{Head, LearntSound};
+use mimid::model::{Model, Scores, Tagger};
 use proptest::prelude::*;
 
 /// A piece of the input.
@@ -81,15 +84,29 @@ fn hear(mut ear: Ear, inference: &mut Inference, pieces: &[Piece], chunk: usize,
     found
 }
 
-/// A tiny model, and its inference on this thread and `n_helpers` others.
-fn model(n_helpers: usize) -> (Model, Inference, Vec<JoinHandle<()>>) {
+/// A tiny model that knows these learnt sounds, and its inference on this thread and `n_helpers` others.
+fn model(n_helpers: usize, sounds: &[LearntSound]) -> (Model, Inference, Vec<JoinHandle<()>>) {
     let folder = tempfile::tempdir().unwrap();
-    onnx::folder(folder.path(), &onnx::graph(3), onnx::LABELS, |manifest| {
-        manifest.replace("hop_ms = 100", "hop_ms = 100\nstrides = [1, 3]\nnoise_gate_dbfs = -70.0")
+    onnx::folder(folder.path(), &onnx::graph_with_embedding(3), onnx::LABELS, |manifest| {
+        manifest
+            .replace("hop_ms = 100", "hop_ms = 100\nstrides = [1, 3]\nnoise_gate_dbfs = -70.0")
+            .replace("kind = \"logits\"\n", "kind = \"logits\"\n[output.embedding]\nname = \"scaled\"\nsize = 3\n")
     });
-    let model = Model::open(folder.path().to_str().unwrap()).unwrap();
+    let mut model = Model::open(folder.path().to_str().unwrap()).unwrap();
+    learnt::take_up(&mut model, sounds);
     let (inference, threads) = inference(&model, n_helpers);
     (model, inference, threads)
+}
+
+/// Learnt sounds of the tiny model: one that is heard in what is loud, one in what is quiet, and one in what is between the two.
+fn tiny_sounds() -> Vec<LearntSound> {
+    let heads = [("Kettle", [0.2, 0.0, 0.1], -3.0), ("Hush", [-0.5, -0.25, 0.0], 2.0), ("Gate", [0.1, 0.1, -0.15], -0.5)];
+    heads
+        .map(|(name, weights, offset)| LearntSound {
+            is_a: (name == "Gate").then(|| "Loud".to_owned()),
+            ..learnt::sound(name, Head { weights: weights.to_vec(), offset })
+        })
+        .to_vec()
 }
 
 /// The inference on this thread and `n_helpers` others.
@@ -120,8 +137,9 @@ proptest! {
         chunk in 1usize..5_000,
         batch in 1usize..33,
         n_helpers in 0usize..3,
+        n_sounds in 0usize..4,
     ) {
-        let (model, mut inference, threads) = model(n_helpers);
+        let (model, mut inference, threads) = model(n_helpers, &tiny_sounds()[..n_sounds]);
         let rules = mixed(&model, 0.5);
         let ear = || Ear::new(&model, rules.clone(), rate).unwrap();
         let first = hear(ear(), &mut inference, &pieces, 4_096, 1);
@@ -160,7 +178,7 @@ proptest! {
 
 #[test]
 fn a_gap_moves_time_on_by_what_was_lost() {
-    let (model, mut inference, _) = model(0);
+    let (model, mut inference, _) = model(0, &[]);
     let mut onset = |gap: u64| {
         let pieces = [Piece::Sound(48_000, 0.0), Piece::Gap(gap), Piece::Sound(48_000, 0.0), Piece::Sound(48_000, 0.8)];
         let ear = Ear::new(&model, rules(&model, 0.5), 48_000).unwrap();
@@ -207,13 +225,53 @@ fn scene(rate_hz: u32) -> Vec<f32> {
 fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_threads() {
     let model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
     assert!(model.detection.strides.iter().any(|stride| *stride > 1) && model.detection.noise_gate_dbfs > Some(-78.0));
+    same_events(&model, &mut |_| {});
+}
+
+/// The embeddings of the real model's windows of a scene that end in these stretches, in seconds.
+fn embeddings(model: &Model, stretches: &[(f64, f64)]) -> Vec<Vec<f32>> {
+    let rate_hz = model.input.sample_rate_hz;
+    let mut tagger = Tagger::open(&Model { gives_embeddings: true, ..model.clone() }, runtime()).unwrap();
+    let (sound, samples) = (scene(rate_hz), model.detection.windows_samples(rate_hz).next().unwrap());
+    let mut front = FrontEnd::new(&model.input, sound.len() + 1);
+    sound.chunks(1_000).for_each(|chunk| front.push(chunk));
+    let (mut window, mut scores) = (vec![0.0; tagger.window_len(0)], Scores::default());
+    let of = |(from, to): &(f64, f64)| {
+        let ends = (0..).map(|i| from + 0.1 * f64::from(i)).take_while(|end| end < to);
+        ends.flat_map(|end| {
+            front.copy_window((end * f64::from(rate_hz)) as u64, samples, &mut window);
+            tagger.score(0, 1, &window, &mut scores).unwrap();
+            scores.embeddings.clone()
+        })
+        .collect()
+    };
+    stretches.iter().map(of).collect()
+}
+
+#[test]
+fn the_real_model_hears_learnt_sounds_the_same_in_any_chunking_batching_and_number_of_threads() {
+    let mut model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ced-tiny").to_str().unwrap()).unwrap();
+    // The beeps of the scene are learnt from the windows in which they are, and told from the others.
+    let heard = embeddings(&model, &[(1.9, 2.3), (1.1, 1.3), (4.0, 6.0), (6.8, 7.2), (8.5, 9.0), (9.9, 10.2)]);
+    let (beeps, others) = heard.split_first().unwrap();
+    let size = model.output.embedding.as_ref().unwrap().size;
+    let others = Others::new(others.iter().map(Vec::as_slice).collect(), Vec::new(), size);
+    let discriminant = others.discriminant(&[beeps]);
+    let head = discriminant.head(others.boundary(&discriminant, &[]));
+    learnt::take_up(&mut model, &[learnt::sound("Beeps", head)]);
+    let beeps = model.labels.find("Beeps").unwrap();
+    same_events(&model, &mut |found| assert!(found.contains(&beeps), "{found:?}"));
+}
+
+/// Hears the scene in some ways, which must give the same events, of which `check` gets the labels.
+fn same_events(model: &Model, check: &mut dyn FnMut(&[usize])) {
     for (rate_hz, ways) in
         [(16_000, &[(1, 32, 0), (997, 7, 1), (8_192, 32, 2)][..]), (44_100, &[(313, 32, 1), (4_800, 3, 0), (2_048, 20, 2)][..])]
     {
         let sound = [Piece::Samples(scene(rate_hz))];
         let hear = |chunk: usize, batch: usize, n_helpers: usize| {
-            let (mut inference, threads) = inference(&model, n_helpers);
-            let ear = Ear::new(&model, mixed(&model, 0.1), rate_hz).unwrap();
+            let (mut inference, threads) = inference(model, n_helpers);
+            let ear = Ear::new(model, mixed(model, 0.1), rate_hz).unwrap();
             let found = hear(ear, &mut inference, &sound, chunk, batch);
             let n_windows = inference.n_windows();
             drop(inference);
@@ -230,6 +288,8 @@ fn the_real_model_gives_the_same_events_in_any_chunking_batching_and_number_of_t
         assert!(n(|step| matches!(step, Step::Update(_))) > 0, "{found:?}");
         assert!(found.iter().any(|detection| sharp(&detection.step)), "{found:?}");
         assert!((60..200).contains(&n_windows), "{n_windows}");
+        let rules = mixed(model, 0.1);
+        check(&found.iter().flat_map(|detection| rules[detection.rule].members.clone()).collect::<Vec<_>>());
         for (chunk, batch, n_helpers) in ways {
             let (n_again, again) = hear(*chunk, *batch, *n_helpers);
             let way = format!("{rate_hz} Hz in chunks of {chunk}, {batch} hops at a time, {n_helpers} helpers");

@@ -88,3 +88,8 @@ fn no_file_of_a_model_brings_it_down() {
 fn no_truth_or_state_brings_it_down() {
     each("tuning", targets::tuning);
 }
+
+#[test]
+fn no_learnt_sound_or_bank_brings_it_down() {
+    each("learnt", targets::learnt);
+}

@@ -11,6 +11,7 @@ pub mod firefox;
 pub mod formats;
 pub mod home_assistant;
 pub mod http;
+pub mod learnt;
 pub mod mqtt;
 pub mod network;
 pub mod onnx;

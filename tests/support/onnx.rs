@@ -56,6 +56,12 @@ pub fn graph(n_labels: usize) -> Vec<u8> {
     model(&[loudness(n_labels, "levels"), ends(n_labels)].concat())
 }
 
+/// The same graph, which gives an embedding as well, `scaled`: 200 · the mean square, once for each label.
+pub fn graph_with_embedding(n_labels: usize) -> Vec<u8> {
+    let embedding = bytes(12, tensor("scaled", number(1, n_labels as u64)));
+    model(&[loudness(n_labels, "levels"), ends(n_labels), embedding].concat())
+}
+
 /// The same graph with three outputs, but an inference of a window with a mean square of 0.5 or more never returns: its loop
 /// takes more steps than there are nanoseconds in a century.
 pub fn stuck_graph() -> Vec<u8> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{ConfigArg, Failure, ListeningArgs, exit, load};
 use crate::config::Loaded;
 use crate::model::Model;
-use crate::model::learnt::file;
+use crate::model::learnt::{file, label_of};
 
 mod correct;
 mod hear;
@@ -107,19 +107,25 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if known.is_none() && model.labels.find(name).is_some() {
         return Err(usage(format!("the label {name:?} exists already; give the sound a name of its own")));
     }
+    if let Some(label) = label_of(&model.labels, name).filter(|_| known.is_none()) {
+        let other = &model.labels.subjects()[label];
+        return Err(usage(format!(
+            "the label {:?} has the identifier {} already, which {name:?} would have as well; give the sound another name",
+            other.name, other.slug
+        )));
+    }
     if known.is_some() && !(args.add || args.replace || args.check) {
         let message =
             format!("the sound {name:?} is learnt already; add recordings to it with --add, or learn it anew with --replace");
         return Err(usage(message));
     }
     if known.is_none() && args.add {
-        return Err(usage(format!(
-            "no sound {:?} is learnt yet, to which recordings could be added; leave --add out",
-            args.name
-        )));
+        return Err(usage(format!("no sound {name:?} is learnt yet, to which recordings could be added; leave --add out")));
     }
     let gives_none = args.files.is_empty() && args.events.is_empty() && !args.live;
-    if gives_none && (known.is_none() || args.add || args.replace) {
+    // Recordings of what it is not, or another kind, can be added without a recording of the sound.
+    let adds = args.add && !(args.not.is_empty() && args.is_a.is_none());
+    if gives_none && (known.is_none() || args.replace || (args.add && !adds)) {
         return Err(usage(format!("name recordings of the sound: `mimid learn {name:?} RECORDING…`")));
     }
     model.gives_embeddings = true;

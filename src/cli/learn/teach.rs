@@ -59,7 +59,7 @@ pub fn run(
     let size = embedding.size;
 
     // What was learnt before stays where recordings are added, or where nothing is to be heard at all.
-    let is_kept = args.add || args.files.is_empty();
+    let is_kept = !args.replace && (args.add || args.files.is_empty());
     let (mut examples, mut negatives) = match &known {
         Some(known) if is_kept => (known.examples.clone(), known.negatives.clone()),
         _ => (Vec::new(), Vec::new()),

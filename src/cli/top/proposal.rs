@@ -13,7 +13,13 @@ pub fn plan<'a>(config: Option<&Path>, thresholds: impl Iterator<Item = (&'a str
     let sentence = |error: EditError| error.to_string();
     let original = Original::open(config).map_err(sentence)?;
     let raw = original.raw();
-    let labels = Model::open(&raw.model.dir.value).map_err(|error| format!("nothing can be written: {error}"))?.labels;
+    let settings = raw.model_settings();
+    let mut model = Model::open(&settings.dir).map_err(|error| format!("nothing can be written: {error}"))?;
+    if let Some(folder) = &settings.sounds {
+        // The daemon has warned of the files that cannot be used.
+        let _ = model.take_up_sounds(folder);
+    }
+    let labels = model.labels;
     let is_group = |name: &str| raw.groups.iter().any(|group| group.name == name);
     let assignments: Vec<Assignment> = thresholds
         .map(|(name, value)| match is_group(name) {

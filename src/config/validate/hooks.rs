@@ -158,6 +158,9 @@ impl Check<'_> {
                 ("health", ..) => on.is_health = true,
                 (SUMMARY_TYPE, None, None) => on.types.push(SUMMARY_TYPE.to_owned()),
                 (wanted, None, None) if HEALTH_TYPES.iter().any(|kind| is_type(kind, wanted)) => on.types.push(wanted.to_owned()),
+                (wanted, None, None) if self.labels.is_left_out(wanted) => {
+                    self.warn(raw.line, key, super::rules::left_out(wanted));
+                }
                 (_, None, None) => {
                     let hint = did_you_mean(self.labels.suggest(wanted).or_else(|| nearest(wanted, HEALTH_TYPES)));
                     self.fault(raw.line, key, format!("{wanted:?} is no label, no group and no type of report{hint}"));

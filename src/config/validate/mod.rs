@@ -67,7 +67,7 @@ impl Raw {
 
     /// The settings of `[model]` and `[detection]`. Ranges are not checked here: [`Raw::validate`] checks those of `[model]`, and
     /// the model those of `[detection]`, which have to suit it.
-    pub(super) fn model_settings(&self) -> ModelConfig {
+    pub(crate) fn model_settings(&self) -> ModelConfig {
         let raw = &self.detection;
         let whole = |value: i64| u32::try_from(value).unwrap_or(0);
         let detection = DetectionOverride {

@@ -11,7 +11,7 @@ use crate::config::{Origin, preset};
 use crate::detect::rule::{Announce, Gate, Rule};
 use crate::event::Subject;
 use crate::model::labels::{SuitedThresholds, slug};
-use crate::text::{did_you_mean, nearest};
+use crate::text::{did_you_mean, nearest, shown};
 
 /// How sure an event may have to be.
 const SURE_RANGE: RangeInclusive<f64> = 0.01..=0.99;
@@ -24,6 +24,7 @@ impl Check<'_> {
             match self.labels.find(name) {
                 Some(index) if !found.contains(&index) => found.push(index),
                 Some(_) => {}
+                None if self.labels.is_left_out(name) => self.warn(line, key, left_out(name)),
                 None => self.fault(line, key, self.labels.unknown(name)),
             }
         }
@@ -151,6 +152,10 @@ impl Check<'_> {
             let suited = index.map(|label| self.suits(label)).unwrap_or_default();
             let gate = self.gate(&entry.body, &raw.defaults, &key, suited);
             let Some(index) = index else {
+                if self.labels.is_left_out(&entry.name) {
+                    self.warn(entry.line, &key, left_out(&entry.name));
+                    continue;
+                }
                 let hint = did_you_mean(self.labels.suggest(&entry.name));
                 self.fault(entry.line, &key, format!("there is no such label{hint}"));
                 continue;
@@ -163,4 +168,9 @@ impl Check<'_> {
         }
         gates
     }
+}
+
+/// The warning about a learnt sound that cannot be used. It is no fault: a torn file must not keep everything else from being heard.
+pub(super) fn left_out(name: &str) -> String {
+    format!("the learnt sound {:?} is left out, because its file cannot be used", shown(name))
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Corrects, Example, Head, LearntSound};
 use crate::files::write_whole;
 use crate::model::labels::{SuitedThresholds, slug};
+use crate::text::visible;
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -26,6 +27,8 @@ const MOST_EMBEDDINGS: usize = 5_000;
 const MOST_LOWERED: f32 = 12.0;
 /// The longest name in characters.
 const LONGEST_NAME: usize = 80;
+/// The greatest weight and the greatest offset. Their sums stay finite, so that every score is a number.
+const GREATEST: f32 = 1e15;
 
 /// The reason why a sound's file, or its folder, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +65,34 @@ pub enum SoundFileError {
         /// The reason.
         what: String,
     },
+    /// Another sound lies in the place where the file would be written.
+    #[error("{} holds the sound {holds:?} already; give this one another name, or forget that one first", .path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// The name of the sound in it.
+        holds: String,
+    },
     /// The folder holds too many files.
     #[error("the folder {} holds more than {MOST_FILES} files ending in .{ENDING}; none of its sounds is used", .path.display())]
     TooMany {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl SoundFileError {
+    /// The file, or the folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Unwritable { path, .. }
+            | Self::Torn { path, .. }
+            | Self::Unsuited { path, .. }
+            | Self::Taken { path, .. }
+            | Self::TooMany { path } => path,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -126,7 +151,7 @@ pub fn fault_of_name(name: &str) -> Option<String> {
     (name.chars().count() > LONGEST_NAME).then(|| format!("it is longer than {LONGEST_NAME} characters"))
 }
 
-/// The files of a folder that may be sounds, by their names.
+/// The files of a folder that may be sounds, in the order of their file names.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, SoundFileError> {
     let unreadable = |error| SoundFileError::Unreadable { path: folder.into(), error };
     let entries = match folder.read_dir() {
@@ -149,9 +174,15 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, SoundFileError> {
     Ok(paths)
 }
 
-/// The file of a folder that holds a sound.
+/// The file of a folder that holds a sound: mostly the one that bears its name, and else the first that holds it, which somebody has
+/// renamed.
 pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    list(folder).ok()?.into_iter().find(|path| read(path).is_ok_and(|sound| sound.name == name))
+    let holds = |path: &PathBuf| read(path).is_ok_and(|sound| sound.name == name);
+    let own = folder.join(file_name(name));
+    if holds(&own) {
+        return Some(own);
+    }
+    list(folder).ok()?.into_iter().find(holds)
 }
 
 /// Reads a sound's file.
@@ -177,7 +208,8 @@ pub fn parse(bytes: &[u8]) -> Result<LearntSound, String> {
     let written: Written = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        format!("{place}{}", error.message().replace('\n', " "))
+        // A key of the file stands in the message as it is.
+        format!("{place}{}", visible(&error.message().replace('\n', " ")))
     })?;
     if written.format != FORMAT {
         return Err(format!("its format is {}, and this program reads format {FORMAT}", written.format));
@@ -189,6 +221,10 @@ pub fn parse(bytes: &[u8]) -> Result<LearntSound, String> {
         if !(value > 0.0 && value <= 1.0) {
             return Err(format!("{key} is not above 0 and at most 1"));
         }
+    }
+    let is_hash = !written.model_sha256.is_empty() && written.model_sha256.chars().all(|c| c.is_ascii_hexdigit());
+    if !is_hash {
+        return Err("model_sha256 is no number in hexadecimal".to_owned());
     }
     let corrects = match (&written.corrects, written.at_most) {
         (None, None) => None,
@@ -205,8 +241,8 @@ pub fn parse(bytes: &[u8]) -> Result<LearntSound, String> {
     let weights = numbers(&written.head.weights, 4, |bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     let weights =
         weights.filter(|weights| weights.len() == size).ok_or("head.weights are not so many finite numbers as head.size says")?;
-    if !written.head.offset.is_finite() {
-        return Err("head.offset is no finite number".to_owned());
+    if !weights.iter().chain([&written.head.offset]).all(|number| number.abs() <= GREATEST) {
+        return Err(format!("head.offset and head.weights are not from -{GREATEST:e} to {GREATEST:e}"));
     }
     let all = written.examples.iter().chain(&written.negatives);
     if all.map(|example| example.embeddings.len()).sum::<usize>() > MOST_EMBEDDINGS {
@@ -233,20 +269,38 @@ fn embeddings(examples: Vec<WrittenExample>, size: usize) -> Result<Vec<Example>
             let embedding = embedding.filter(|numbers| numbers.len() == size);
             embeddings.extend(embedding.ok_or_else(|| format!("an embedding of {:?} is none", example.recording))?);
         }
-        Ok(Example { recording: example.recording, embeddings })
+        // The recording's name is printed.
+        Ok(Example { recording: visible(&example.recording), embeddings })
     };
     examples.into_iter().map(one).collect()
 }
 
-/// The embedding as a file keeps it, with floats of 16 bits.
-pub fn rounded(embeddings: &[f32]) -> Vec<f32> {
-    embeddings.iter().map(|number| f16::from_f32(*number).to_f32()).collect()
+/// The number as a file keeps it, in 16 bits. One that is too large for that becomes the largest there is.
+fn half(number: f32) -> f16 {
+    f16::from_f32(number.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
 }
 
-/// Writes a sound's file into a folder, which is made if need be, and returns its path. The old file stays until the new one is
-/// whole.
+/// The embedding as a file keeps it, with floats of 16 bits.
+pub fn rounded(embeddings: &[f32]) -> Vec<f32> {
+    embeddings.iter().map(|number| half(*number).to_f32()).collect()
+}
+
+/// Writes a sound's file into a folder, which is made if need be, and returns its path: that of the file which holds the sound already,
+/// else one with its name. The old file stays until the new one is whole.
+///
+/// # Errors
+/// `Taken` where another sound is in the way, `Unwritable` where the system refuses.
 pub fn write(folder: &Path, sound: &LearntSound) -> Result<PathBuf, SoundFileError> {
-    let path = folder.join(file_name(&sound.name));
+    let path = match find(folder, &sound.name) {
+        Some(path) => path,
+        None => {
+            let path = folder.join(file_name(&sound.name));
+            if let Ok(other) = read(&path) {
+                return Err(SoundFileError::Taken { path, holds: other.name });
+            }
+            path
+        }
+    };
     let replace = || -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         write_whole(&path, print(sound).as_bytes())
@@ -259,7 +313,7 @@ pub fn write(folder: &Path, sound: &LearntSound) -> Result<PathBuf, SoundFileErr
 pub fn print(sound: &LearntSound) -> String {
     let size = sound.head.weights.len();
     let embedding = |numbers: &[f32]| {
-        let bytes = numbers.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes());
+        let bytes = numbers.iter().flat_map(|number| half(*number).to_le_bytes());
         BASE64_STANDARD.encode(bytes.collect::<Vec<u8>>())
     };
     let written_examples = |examples: &[Example]| -> Vec<WrittenExample> {

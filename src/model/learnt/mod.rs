@@ -4,14 +4,13 @@
 //! the embedding: the sound's score is the logistic function of their sum. Here the heads are read and computed; `learn` makes
 //! them. Nothing here knows of sources, time or events.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::Labels;
 use super::labels::SuitedThresholds;
 use super::odds::{log_odds, probability};
 
-pub(crate) mod file;
+pub mod file;
 
 pub use file::SoundFileError;
 
@@ -193,11 +192,15 @@ fn suits(path: &Path, sound: LearntSound, model: &Suits, before: &[LearntSound])
     if let Some(corrected) = sound.corrects.as_ref().filter(|corrects| model.labels.find(&corrects.label).is_none()) {
         return wrong(format!("corrects: {}", model.labels.unknown(&corrected.label)));
     }
-    if model.labels.find(&sound.name).is_some() {
-        return wrong(format!("the model has a label {:?} of its own; rename the sound", sound.name));
+    if let Some(label) = label_of(model.labels, &sound.name) {
+        let own = &model.labels.subjects()[label].name;
+        return wrong(format!("the model has a label {own:?} of its own; rename the sound"));
     }
     if before.iter().any(|other| super::labels::slug(&other.name) == super::labels::slug(&sound.name)) {
         return wrong(format!("another file holds the sound {:?} already; remove one of the two", sound.name));
+    }
+    if sound.corrects.is_some() && sound.is_a.is_some() {
+        return wrong("a correction is no label, and has no is_a".to_owned());
     }
     if let Some(parent) = sound.is_a.as_deref().filter(|parent| model.labels.find(parent).is_none()) {
         return wrong(format!("is_a: {}", model.labels.unknown(parent)));
@@ -208,13 +211,9 @@ fn suits(path: &Path, sound: LearntSound, model: &Suits, before: &[LearntSound])
     Ok(sound)
 }
 
-/// The folder of learnt sounds, and the sounds that were found in it.
-#[derive(Debug, Clone, Default)]
-pub struct LearntSounds {
-    /// The folder; `None` where there is none to look into.
-    pub folder: Option<PathBuf>,
-    /// The sounds, by their names.
-    pub sounds: Arc<[LearntSound]>,
+/// The label whose name or slug a sound of this name would take.
+pub fn label_of(labels: &Labels, name: &str) -> Option<usize> {
+    labels.find(name).or_else(|| labels.find(&super::labels::slug(name)))
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ fn a_folder_gives_the_sounds_that_suit_the_model_and_a_sentence_for_each_other_f
     let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     put("another.toml", &file::print(&sound("Whistle", "cd0123456789")));
     put("dog.toml", &file::print(&sound("Dog", "ab")));
+    put("dogs.toml", &file::print(&sound("Dog!", "ab")));
     put("kettle_2.toml", &file::print(&sound("kettle", "ab")));
     put("parent.toml", &file::print(&LearntSound { is_a: Some("Alram".to_owned()), ..sound("Horn", "ab") }));
     put("torn.toml", "format = 1\nname = ");
@@ -90,6 +91,7 @@ fn a_folder_gives_the_sounds_that_suit_the_model_and_a_sentence_for_each_other_f
     insta::assert_snapshot!(told.join("\n"), @r#"
     F/another.toml is not used: it was learnt with the model cd012345, and this one is ab; learn it again with `mimid learn`
     F/dog.toml is not used: the model has a label "Dog" of its own; rename the sound
+    F/dogs.toml is not used: the model has a label "Dog" of its own; rename the sound
     F/folder.toml cannot be read (it is no file)
     F/kettle_2.toml is not used: another file holds the sound "kettle" already; remove one of the two
     F/parent.toml is not used: is_a: there is no label "Alram"; did you mean "Alarm"?
@@ -112,13 +114,60 @@ fn what_is_no_sounds_file_is_told() {
         ("size = 20", "size = 21"),
         ("size = 20", "size = 1"),
         ("offset = -0.5", "offset = inf"),
+        ("offset = -0.5", "offset = 1e16"),
+        ("model_sha256 = \"ab\"", "model_sha256 = \"\""),
+        ("model_sha256 = \"ab\"", "model_sha256 = \"\\u001b[31m\""),
+        ("format = 1", "\"\\u001b[31m\" = 1\nformat = 1"),
         ("offset = -0.5", "offset = -0.5\nother = 1"),
         ("weights = \"", "weights = \"AAAA"),
     ] {
         let changed = text.replacen(from, to, 1);
         assert!(changed != text, "{from}");
         let fault = file::parse(changed.as_bytes()).unwrap_err();
-        assert!(!fault.is_empty() && !fault.contains('\n'), "{fault}");
+        assert!(!fault.is_empty() && !fault.contains(char::is_control), "{fault}");
     }
     assert!(file::parse(b"\xff").is_err());
+}
+
+#[test]
+fn a_sound_is_written_to_where_it_lies_and_never_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file::write(folder.path(), &sound("Kettle", "ab")).unwrap();
+    let renamed = folder.path().join("a.toml");
+    std::fs::rename(&path, &renamed).unwrap();
+    assert_eq!(file::write(folder.path(), &sound("Kettle", "cd")).unwrap(), renamed);
+    assert!(!path.exists() && file::read(&renamed).unwrap().model_sha256 == "cd");
+    // A name may give the same file name; a torn file is in nobody's way.
+    file::write(folder.path(), &sound("Pot", "ab")).unwrap();
+    let refused = file::write(folder.path(), &sound("Pot!", "ab")).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("pot.toml holds the sound \"Pot\" already; give this one another name, or forget that one first"),
+        "{refused}"
+    );
+    std::fs::write(folder.path().join("horn.toml"), "format = ").unwrap();
+    file::write(folder.path(), &sound("Horn", "ab")).unwrap();
+    assert_eq!(file::find(folder.path(), "Horn"), Some(folder.path().join("horn.toml")));
+}
+
+#[test]
+fn numbers_beyond_a_float_of_16_bits_become_the_largest_there_is() {
+    let large = Example { recording: "a".to_owned(), embeddings: vec![1e9; 20] };
+    let written = LearntSound { examples: vec![large], ..sound("Kettle", "ab") };
+    let read = file::parse(file::print(&written).as_bytes()).unwrap();
+    assert_eq!(read.examples[0].embeddings, file::rounded(&[1e9; 20]));
+    assert!(read.examples[0].embeddings.iter().all(|number| *number == 65_504.0));
+}
+
+#[test]
+fn the_greatest_weights_give_scores_that_are_numbers() {
+    let size = 4_096;
+    let heads = [1.0, -1.0]
+        .map(|sign| LearntSound { head: Head { weights: vec![sign * 1e15; size], offset: 1e15 }, ..sound("Kettle", "ab") });
+    let written = file::print(&LearntSound { examples: Vec::new(), negatives: Vec::new(), ..heads[0].clone() });
+    assert!(file::parse(written.as_bytes()).is_ok());
+    for embedding in [vec![1e6; size], vec![-1e6; size], (0..size).map(|i| if i % 2 == 0 { 1e6 } else { -1e6 }).collect()] {
+        let mut scores = [f32::NAN; 2];
+        Heads::new(&heads).score(&embedding, &mut scores);
+        assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)), "{scores:?}");
+    }
 }

@@ -262,13 +262,20 @@ impl Model {
         self.labels.len() - self.sounds.len()
     }
 
-    /// Whether the folder holds just the learnt sounds that the model has taken up.
-    pub(crate) fn has_sounds_of(&self, folder: Option<&Path>) -> bool {
+    /// Whether the folder holds just the learnt sounds that the model has taken up. If so, a sentence about each file that cannot be used
+    /// is returned; the model can go on as it is.
+    pub(crate) fn has_sounds_of(&self, folder: Option<&Path>) -> Option<Vec<SoundFileError>> {
         let own =
             Labels::new(self.labels.subjects()[..self.n_own_labels()].iter().map(|s| (s.id.clone(), s.name.clone())), Vec::new());
-        let now = folder.map(|folder| learnt::read_folder(folder, &self.suits(&own)).0).unwrap_or_default();
+        let (now, faults) = folder.map(|folder| learnt::read_folder(folder, &self.suits(&own))).unwrap_or_default();
         let (corrections, sounds): (Vec<_>, Vec<_>) = now.into_iter().partition(|sound| sound.corrects.is_some());
-        *sounds == *self.sounds && *corrections == *self.corrections
+        (*sounds == *self.sounds && *corrections == *self.corrections).then_some(faults)
+    }
+
+    /// Remembers the names of the sounds whose files cannot be used, for a configuration that names them.
+    pub(crate) fn leave_out(&mut self, faults: &[SoundFileError]) {
+        let stem = |fault: &SoundFileError| fault.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        self.labels.leave_out(faults.iter().filter_map(stem));
     }
 
     /// The model as learnt sounds have to suit it, with its own labels.
@@ -285,6 +292,7 @@ impl Model {
         let (sounds, faults) = learnt::read_folder(folder, &self.suits(&self.labels));
         let (corrections, sounds): (Vec<_>, Vec<_>) = sounds.into_iter().partition(|sound| sound.corrects.is_some());
         self.labels.learn(&sounds);
+        self.leave_out(&faults);
         self.sounds = sounds.into();
         self.corrections = corrections.into();
         faults
