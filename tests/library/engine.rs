@@ -257,7 +257,7 @@ fn the_real_model_hears_learnt_sounds_the_same_in_any_chunking_batching_and_numb
     let size = model.output.embedding.as_ref().unwrap().size;
     let others = Others::new(others.iter().map(Vec::as_slice).collect(), Vec::new(), size);
     let discriminant = others.discriminant(&[beeps]);
-    let head = discriminant.head(others.boundary(&discriminant, &[]));
+    let head = discriminant.head(others.boundary(&discriminant, &[], None));
     learnt::take_up(&mut model, &[learnt::sound("Beeps", head)]);
     let beeps = model.labels.find("Beeps").unwrap();
     same_events(&model, &mut |found| assert!(found.contains(&beeps), "{found:?}"));

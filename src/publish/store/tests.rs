@@ -80,8 +80,11 @@ fn kept(path: &Path) -> Vec<i64> {
     db.rows("SELECT seq FROM health ORDER BY seq", &[], |row| row.int(0)).unwrap()
 }
 
+/// A writer at work, with the ends of its channels.
+type Working = (Sender<Order>, Receiver<Numbers>, Arc<AtomicU64>, Arc<SinkStats>, std::thread::JoinHandle<()>);
+
 /// A writer's thread for a file, what it is told, and how it says where the numbers go on.
-fn writer(path: &Path) -> (Sender<Order>, Receiver<Numbers>, Arc<AtomicU64>, Arc<SinkStats>, std::thread::JoinHandle<()>) {
+fn writer(path: &Path) -> Working {
     let config = StoreConfig { path: path.to_owned(), keep_days: 400, max_mb: 512, embeddings: true };
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: 1 };
     let (instance, node) = ("b".to_owned(), "pi".to_owned());
