@@ -9,9 +9,12 @@ use uuid::Uuid;
 
 use super::{ConfigArg, Failure, ListeningArgs, exit, load};
 use crate::config::Loaded;
+use crate::dataset::Layout;
+use crate::dataset::folds::Folds;
 use crate::model::Model;
 use crate::model::learnt::{file, label_of};
 
+mod classes;
 mod correct;
 mod hear;
 mod live;
@@ -22,7 +25,7 @@ mod told;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The sound's name, such as Kettle
-    #[arg(required_unless_present_any = ["correct", "reviews"])]
+    #[arg(required_unless_present_any = ["correct", "reviews", "dataset"])]
     name: Option<String>,
     /// Recordings of the sound, in any common format; five are enough, and one is a beginning
     #[arg(value_name = "RECORDING")]
@@ -52,6 +55,12 @@ pub struct Args {
     /// How often the sound will be made
     #[arg(long, value_name = "N", default_value_t = 5, requires = "live", value_parser = clap::value_parser!(u32).range(1..=100))]
     plays: u32,
+    /// Learn every class of a data set in this layout, whose folder takes the place of the name
+    #[arg(long, value_enum, value_name = "LAYOUT", conflicts_with_all = ["files", "not", "events", "truth", "is_a", "add", "replace", "forget", "live", "correct", "reviews"])]
+    dataset: Option<Layout>,
+    /// Only these folds or parts of the data set, such as 1-4 or train, with commas between
+    #[arg(long, value_name = "FOLDS", requires = "dataset")]
+    folds: Option<Folds>,
     /// The store's file [default: of the service that runs this, of this user, then /var/lib/mimid/events.db]
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
@@ -89,7 +98,8 @@ impl Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let usage = |message: String| Failure::new(message, exit::USAGE);
-    if let Some(fault) = args.name.as_deref().and_then(file::fault_of_name) {
+    let name_given = args.name.as_deref().filter(|_| args.dataset.is_none());
+    if let Some(fault) = name_given.and_then(file::fault_of_name) {
         return Err(usage(format!("{:?} cannot be a sound's name: {fault}", args.name())));
     }
     let Loaded { config, mut model, .. } = load(&args.config)?;
@@ -98,6 +108,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     if args.forget {
         return forget(args.name(), &folder, &model);
+    }
+    if let Some(layout) = args.dataset {
+        model.gives_embeddings = true;
+        return classes::run(args, layout, &model, config.model.runtime.as_deref(), &folder);
     }
     if args.correct.is_some() || args.reviews {
         return correct::run(args, &model, &folder);

@@ -19,7 +19,7 @@ use crate::model::{Model, Tagger};
 
 /// The thresholds of a learnt sound. Of 0.2 to 0.65 they made about the most of six sounds in scenes (models/README.md) without ringing
 /// more often in steady backgrounds.
-const THRESHOLDS: SuitedThresholds = SuitedThresholds { threshold: 0.35, start_threshold: 0.5, highest: None };
+pub(super) const THRESHOLDS: SuitedThresholds = SuitedThresholds { threshold: 0.35, start_threshold: 0.5, highest: None };
 /// The most recordings of a sound.
 const MOST_RECORDINGS: usize = 200;
 /// The windows of a length that are kept of a recording of what the sound is not.
@@ -199,7 +199,7 @@ fn write(
 }
 
 /// Fits one of the sounds; the others' recordings are among what it is told from.
-fn fit_one(all: &[LearntSound], at: usize, bank: &[BankRecording], size: usize) -> Fitted {
+pub(super) fn fit_one(all: &[LearntSound], at: usize, bank: &[BankRecording], size: usize) -> Fitted {
     let own = all[at].negatives.iter();
     let others = all.iter().enumerate().filter(|(other, _)| *other != at).flat_map(|(_, sound)| &sound.examples);
     let negatives: Vec<&[f32]> = own.chain(others).map(|example| example.embeddings.as_slice()).collect();
