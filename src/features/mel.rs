@@ -1,9 +1,9 @@
 //! The mel filterbank and the decibel: from a power spectrum to one frame of the log-mel spectrogram.
 //!
-//! The filters are triangles on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book, section 5.4), and
-//! not normalised.
+//! The filters are triangles. Their corners lie on the HTK scale, mel = 2595 · log10(1 + f / 700 Hz) (Young et al., The HTK Book,
+//! section 5.4), or on that of Slaney's Auditory Toolbox, which is linear below 1 kHz.
 
-use crate::model::manifest::LogMelParameters;
+use crate::model::manifest::{FilterNorm, Floor, LogMelParameters, MelScale};
 
 /// The number of products that are summed side by side.
 const LANES: usize = 4;
@@ -14,7 +14,10 @@ pub struct Filterbank {
     bands: Vec<Band>,
     weights: Vec<[f32; LANES]>,
     padded_bins: usize,
-    amin: f32,
+    /// Added to each band's power.
+    added: f32,
+    /// The least power of a band.
+    least: f32,
 }
 
 /// One filter: the weights of the bins from `first_bin` on, filled up with zeros.
@@ -24,12 +27,29 @@ struct Band {
     weights: std::ops::Range<usize>,
 }
 
-fn hz_to_mel(hz: f64) -> f64 {
-    2595.0 * (1.0 + hz / 700.0).log10()
+/// Slaney's scale has a straight part of 3 mel each 200 Hz up to here, and ln 6.4 / 27 a mel above.
+const BREAK_HZ: f64 = 1_000.0;
+const HZ_A_MEL: f64 = 200.0 / 3.0;
+
+/// ln 6.4 / 27.
+fn log_step() -> f64 {
+    6.4f64.ln() / 27.0
 }
 
-fn mel_to_hz(mel: f64) -> f64 {
-    700.0 * (10f64.powf(mel / 2595.0) - 1.0)
+fn hz_to_mel(scale: MelScale, hz: f64) -> f64 {
+    match scale {
+        MelScale::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
+        MelScale::Slaney if hz < BREAK_HZ => hz / HZ_A_MEL,
+        MelScale::Slaney => BREAK_HZ / HZ_A_MEL + (hz / BREAK_HZ).ln() / log_step(),
+    }
+}
+
+fn mel_to_hz(scale: MelScale, mel: f64) -> f64 {
+    match scale {
+        MelScale::Htk => 700.0 * (10f64.powf(mel / 2595.0) - 1.0),
+        MelScale::Slaney if mel < BREAK_HZ / HZ_A_MEL => mel * HZ_A_MEL,
+        MelScale::Slaney => BREAK_HZ * ((mel - BREAK_HZ / HZ_A_MEL) * log_step()).exp(),
+    }
 }
 
 /// The frequency of each band's peak in Hz, ascending.
@@ -39,8 +59,9 @@ pub fn band_centres_hz(parameters: &LogMelParameters) -> Vec<f64> {
 
 /// The frequency of an edge in Hz: band b rises from edge b to its peak at edge b + 1 and falls to edge b + 2.
 fn edge_hz(parameters: &LogMelParameters, edge: usize) -> f64 {
-    let (low, high) = (hz_to_mel(parameters.f_min_hz), hz_to_mel(parameters.f_max_hz));
-    mel_to_hz(low + (high - low) * edge as f64 / (parameters.n_mels + 1) as f64)
+    let scale = parameters.mel_scale;
+    let (low, high) = (hz_to_mel(scale, parameters.f_min_hz), hz_to_mel(scale, parameters.f_max_hz));
+    mel_to_hz(scale, low + (high - low) * edge as f64 / (parameters.n_mels + 1) as f64)
 }
 
 impl Filterbank {
@@ -53,13 +74,18 @@ impl Filterbank {
             bands: Vec::with_capacity(parameters.n_mels),
             weights: Vec::new(),
             padded_bins: n_bins + LANES,
-            amin: (parameters.amin as f32).max(f32::MIN_POSITIVE),
+            added: if parameters.floor == Floor::Add { parameters.amin as f32 } else { 0.0 },
+            least: (parameters.amin as f32).max(f32::MIN_POSITIVE),
         };
         for band in 0..parameters.n_mels {
             let (left, peak, right) = (edge(band), edge(band + 1), edge(band + 2));
+            let height = match parameters.norm {
+                FilterNorm::None => 1.0,
+                FilterNorm::Slaney => 2.0 / (right - left),
+            };
             let weight = |bin: usize| {
                 let hz = bin as f64 * bin_hz;
-                ((hz - left) / (peak - left)).min((right - hz) / (right - peak))
+                height * ((hz - left) / (peak - left)).min((right - hz) / (right - peak))
             };
             let first_bin = (0..n_bins).find(|bin| weight(*bin) > 0.0).unwrap_or(0);
             let start = bank.weights.len();
@@ -87,11 +113,11 @@ impl Filterbank {
 
     /// The value of a band without any power, in dB.
     pub fn floor_db(&self) -> f32 {
-        decibel(self.amin)
+        decibel(self.least)
     }
 
-    /// Projects `power` ([`padded_bins`](Self::padded_bins)) and writes 10 · log10(max(band, amin)) dB for each band into `out`
-    /// (`n_mels`).
+    /// Projects `power` ([`padded_bins`](Self::padded_bins)) and writes each band's level in dB, at least that of `amin`, into
+    /// `out` (`n_mels`).
     #[inline(always)]
     pub fn project_db(&self, power: &[f32], out: &mut [f32]) {
         for (band, value) in self.bands.iter().zip(out.iter_mut()) {
@@ -102,7 +128,7 @@ impl Filterbank {
                     *sum += weight * power;
                 }
             }
-            *value = ((sums[0] + sums[2]) + (sums[1] + sums[3])).max(self.amin);
+            *value = ((sums[0] + sums[2]) + (sums[1] + sums[3]) + self.added).max(self.least);
         }
         for value in out {
             *value = decibel(*value);

@@ -8,6 +8,7 @@
 pub(crate) mod mel;
 mod window;
 
+use window::Layout;
 pub use window::LogMel;
 
 use crate::model::manifest::Input;
@@ -25,7 +26,11 @@ impl FrontEnd {
     /// A front end for `input` that remembers at least `history_samples` samples.
     pub fn new(input: &Input, history_samples: usize) -> Self {
         match &input.log_mel {
-            Some(parameters) => FrontEnd::LogMel(Box::new(LogMel::new(parameters, input.sample_rate_hz, history_samples))),
+            Some(parameters) => {
+                let layout = if input.has_frames_first() { Layout::FramesFirst } else { Layout::BandsFirst };
+                let log_mel = LogMel::new(parameters, input.sample_rate_hz, history_samples);
+                FrontEnd::LogMel(Box::new(log_mel.in_layout(layout)))
+            }
             None => FrontEnd::Waveform(Waveform::new(history_samples)),
         }
     }

@@ -15,7 +15,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::mel::Filterbank;
-use crate::model::manifest::LogMelParameters;
+use crate::model::manifest::{LogMelParameters, WindowShape};
 
 /// A streaming log-mel spectrogram that remembers its newest frames.
 pub struct LogMel {
@@ -40,6 +40,18 @@ pub struct LogMel {
     frames: Vec<f32>,
     capacity: usize,
     next_frame: u64,
+    /// For each band, the factor and the shift that make the graph's value of a level in dB; empty where it takes dB as they are.
+    scaling: Vec<(f32, f32)>,
+    layout: Layout,
+}
+
+/// The order of the values of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `[n_mels, frames]`
+    BandsFirst,
+    /// `[frames, n_mels]`
+    FramesFirst,
 }
 
 impl std::fmt::Debug for LogMel {
@@ -63,9 +75,15 @@ impl LogMel {
         let transform = RealFftPlanner::<f64>::new().plan_fft_forward(n_fft);
         let margin = (n_fft - win_length) / 2;
         let mut taper = vec![0.0; n_fft];
+        let period = match parameters.window {
+            WindowShape::HannPeriodic => win_length,
+            WindowShape::HannSymmetric => win_length - 1,
+        };
         for (n, weight) in taper[margin..margin + win_length].iter_mut().enumerate() {
-            *weight = 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / win_length as f64).cos();
+            *weight = 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / period as f64).cos();
         }
+        let scaling: Vec<(f32, f32)> = (0..parameters.n_mels).map(|band| parameters.scaling(band)).collect();
+        let is_plain = scaling.iter().all(|scaling| *scaling == (1.0, 0.0));
         // Two more frames: a window of n hops has n + 1, and one is being made while the others are in use.
         let capacity = history_samples.div_ceil(hop) + 2;
         let mut pending = Vec::with_capacity(2 * n_fft + CHUNK);
@@ -84,9 +102,16 @@ impl LogMel {
             frames: vec![bank.floor_db(); capacity * bank.n_mels()],
             capacity,
             next_frame: 0,
+            scaling: if is_plain { Vec::new() } else { scaling },
+            layout: Layout::BandsFirst,
             transform,
             bank,
         }
+    }
+
+    /// The same, with windows in this layout.
+    pub(super) fn in_layout(self, layout: Layout) -> Self {
+        Self { layout, ..self }
     }
 
     /// Takes the next samples.
@@ -153,8 +178,8 @@ impl LogMel {
         self.n_fft / 2
     }
 
-    /// Writes the frames centred on `end − length`, …, `end` into `out` as `[n_mels, length / hop + 1]`; frames before the first
-    /// are digital silence.
+    /// Writes the frames centred on `end − length`, …, `end` into `out` in the graph's layout and scale, `length / hop + 1` of
+    /// them; frames before the first are digital silence.
     pub fn copy_window(&self, end: u64, length: usize, out: &mut [f32]) {
         let n_frames = length / self.hop + 1;
         let last = end / self.hop as u64;
@@ -163,12 +188,29 @@ impl LogMel {
         let n_made = n_frames - before;
         let first = self.column(last + 1 - n_made as u64);
         let n_straight = n_made.min(self.capacity - first);
-        for (row, frames) in out.chunks_exact_mut(n_frames).zip(self.frames.chunks_exact(self.capacity)) {
+        let bands = self.frames.chunks_exact(self.capacity);
+        let floor = self.bank.floor_db();
+        if self.layout == Layout::FramesFirst {
+            let n_mels = self.bank.n_mels();
+            for (band, frames) in bands.enumerate() {
+                let (factor, shift) = self.scaling.get(band).copied().unwrap_or((1.0, 0.0));
+                let made = frames[first..first + n_straight].iter().chain(&frames[..n_made - n_straight]);
+                let levels = std::iter::repeat_n(&floor, before).chain(made);
+                for (place, level) in out[..n_frames * n_mels].iter_mut().skip(band).step_by(n_mels).zip(levels) {
+                    *place = level * factor + shift;
+                }
+            }
+            return;
+        }
+        for (row, frames) in out.chunks_exact_mut(n_frames).zip(bands) {
             let (silent, made) = row.split_at_mut(before);
-            silent.fill(self.bank.floor_db());
+            silent.fill(floor);
             let (straight, wrapped) = made.split_at_mut(n_straight);
             straight.copy_from_slice(&frames[first..first + n_straight]);
             wrapped.copy_from_slice(&frames[..n_made - n_straight]);
+        }
+        for (row, (factor, shift)) in out.chunks_exact_mut(n_frames).zip(&self.scaling) {
+            row.iter_mut().for_each(|value| *value = *value * factor + shift);
         }
     }
 

@@ -5,6 +5,7 @@
 //! `learnt` the scores of learnt sounds, which are labels behind the model's own. Nothing here knows of sources, time or events.
 
 pub(crate) mod error;
+pub mod external;
 pub mod hierarchy;
 pub(crate) mod kernels;
 pub mod labels;

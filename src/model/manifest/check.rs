@@ -47,7 +47,14 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
         }
     }
     require(count(AxisName::Batch) <= 1, "the shape has more than one \"batch\"")?;
-    require(input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)), "a fixed dimension can only be 1")?;
+    require(
+        input.shape.iter().all(|axis| !matches!(axis, Axis::Fixed(size) if *size != 1)),
+        "a fixed dimension can only be 1; a graph that is made for a batch of another size has \"batch\" in its shape",
+    )?;
+    require(
+        manifest.external_data.iter().all(|data| plain(&data.file)),
+        "the files of external_data must be names of files in the model's folder",
+    )?;
     let bank = manifest.output.embedding.as_ref().and_then(|embedding| embedding.bank.as_deref());
     require(bank.is_none_or(plain), "bank must be the name of a file in the model's folder")?;
     let embedding = manifest.output.embedding.as_ref();
@@ -69,6 +76,10 @@ fn front_end(p: &LogMelParameters, rate_hz: u32) -> Result<(), String> {
     require(p.center, "center = false is not known")?;
     require(p.power == 2.0, "power must be 2.0")?;
     require(p.amin > 0.0 && p.amin.is_finite(), "amin must be above 0")?;
+    let suits = |numbers: &[f64]| numbers.len() == 1 || numbers.len() == p.n_mels;
+    require(suits(p.mean.numbers()) && suits(p.std.numbers()), "mean and std must be one number, or a list of n_mels numbers")?;
+    require(p.mean.numbers().iter().all(|mean| mean.abs() <= 1e6), "mean must be from -1000000 to 1000000")?;
+    require(p.std.numbers().iter().all(|std| (1e-6..=1e6).contains(std)), "std must be from 0.000001 to 1000000")?;
     let nyquist = f64::from(rate_hz) / 2.0;
     require(
         p.f_min_hz >= 0.0 && p.f_min_hz < p.f_max_hz && p.f_max_hz <= nyquist,
@@ -146,7 +157,7 @@ pub(super) fn alarms(detection: &Detection, labels: &Labels) -> Result<(), Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MelScale, WindowShape};
+    use super::super::PerBand;
     use super::*;
 
     fn waveform(sample_rate_hz: u32) -> Input {
@@ -154,18 +165,21 @@ mod tests {
     }
 
     fn log_mel(n_fft: usize, hop_length: usize, n_mels: usize) -> LogMelParameters {
-        LogMelParameters {
-            n_fft,
-            win_length: n_fft,
-            hop_length,
-            window: WindowShape::HannPeriodic,
-            center: true,
-            n_mels,
-            mel_scale: MelScale::Htk,
-            f_min_hz: 0.0,
-            f_max_hz: 8_000.0,
-            power: 2.0,
-            amin: 1e-10,
+        LogMelParameters { n_fft, win_length: n_fft, hop_length, n_mels, ..LogMelParameters::of_ced() }
+    }
+
+    #[test]
+    fn a_log_mel_is_normalised_by_one_number_or_one_a_band() {
+        let of = |mean: PerBand, std: PerBand| front_end(&LogMelParameters { mean, std, ..log_mel(512, 160, 64) }, 16_000);
+        assert_eq!(of(PerBand::All(-4.5), PerBand::Each(vec![5.0; 64])), Ok(()));
+        for (mean, std, told) in [
+            (PerBand::Each(vec![0.0; 63]), PerBand::one(), "one number, or a list of n_mels"),
+            (PerBand::All(f64::NAN), PerBand::one(), "mean must be from"),
+            (PerBand::zero(), PerBand::zero(), "std must be from"),
+            (PerBand::zero(), PerBand::Each(Vec::new()), "one number, or a list of n_mels"),
+        ] {
+            let fault = of(mean, std).unwrap_err();
+            assert!(fault.contains(told), "{fault}");
         }
     }
 

@@ -10,14 +10,17 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
+use super::external;
 use super::labels::Labels;
 use super::learnt::{self, LearntSound, SoundFileError, Suits};
-use crate::text::nearest;
+use crate::text::{nearest, shown};
 
 mod check;
 mod detection;
+mod input;
 
 pub use detection::{Alarms, Detection, DetectionOverride, Evidence};
+pub use input::{Axis, AxisName, FilterNorm, Floor, Input, InputKind, LogMelParameters, LogScale, MelScale, PerBand, WindowShape};
 
 /// The version of the manifest's format that this program reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -33,6 +36,10 @@ pub struct Model {
     pub bank: Option<PathBuf>,
     /// The graph's sha256, in lower-case hexadecimal.
     pub sha256: String,
+    /// The terms under which the weights may be used, as the manifest has them.
+    pub licence: String,
+    /// The names of all files in the model's folder that the manifest names.
+    pub files: Vec<String>,
     /// The labels, one an output, and their ontology.
     pub labels: Labels,
     /// The input of the graph.
@@ -56,12 +63,13 @@ struct Manifest {
     name: String,
     #[serde(default, rename = "description")]
     _description: String,
-    #[serde(rename = "licence")]
-    _licence: String,
+    licence: String,
     #[serde(rename = "source")]
     _source: String,
     file: String,
     sha256: String,
+    #[serde(default)]
+    external_data: Vec<ExternalData>,
     labels: String,
     labels_sha256: String,
     ontology: Option<String>,
@@ -72,125 +80,20 @@ struct Manifest {
     detection: Detection,
 }
 
-/// The input of the graph.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// The kind of the numbers.
-    pub kind: InputKind,
-    /// The input's name in the graph.
-    pub name: String,
-    /// The dimensions of the input, in their order.
-    pub shape: Vec<Axis>,
-    /// The sample rate of the sound in Hz.
-    pub sample_rate_hz: u32,
-    /// The parameters of the front end, for `kind = "log-mel"` only.
-    pub log_mel: Option<LogMelParameters>,
-}
-
-/// The kind of the numbers that the graph takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputKind {
-    /// A log-mel spectrogram, made by this program.
-    LogMel,
-    /// Samples, full scale at ±1.
-    Waveform,
-}
-
-/// A dimension of the input: a fixed size, or the name of what it counts.
+/// A file beside the graph that holds some of its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Axis {
-    /// A fixed size.
-    Fixed(i64),
-    /// A size that depends on the batch or on the length of the window.
-    Named(AxisName),
-}
-
-/// The thing that a dimension counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AxisName {
-    /// Windows in one inference.
-    Batch,
-    /// Mel bands.
-    Mels,
-    /// Frames of the spectrogram.
-    Frames,
-    /// Samples of the waveform.
-    Samples,
-}
-
-/// The parameters of the log-mel front end.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogMelParameters {
-    /// The length of the Fourier transform in samples.
-    pub n_fft: usize,
-    /// The length of the window in samples; at most `n_fft`, centred in it.
-    pub win_length: usize,
-    /// The distance of two frames in samples.
-    pub hop_length: usize,
-    /// The window's shape.
-    pub window: WindowShape,
-    /// Whether frame t is centred on sample t · `hop_length`, with zeros beyond the ends.
-    pub center: bool,
-    /// The number of mel bands.
-    pub n_mels: usize,
-    /// The mel scale.
-    pub mel_scale: MelScale,
-    /// The lower edge of the lowest band in Hz.
-    pub f_min_hz: f64,
-    /// The upper edge of the highest band in Hz.
-    pub f_max_hz: f64,
-    /// The power of the magnitude that is summed in a band; 2.0 is the only known one.
-    pub power: f64,
-    /// The least power: a band is 10 · log10(max(power, amin)) dB.
-    pub amin: f64,
-}
-
-#[cfg(test)]
-impl LogMelParameters {
-    /// The parameters of CED, for tests that want a realistic spectrogram.
-    pub fn of_ced() -> Self {
-        Self {
-            n_fft: 512,
-            win_length: 512,
-            hop_length: 160,
-            window: WindowShape::HannPeriodic,
-            center: true,
-            n_mels: 64,
-            mel_scale: MelScale::Htk,
-            f_min_hz: 0.0,
-            f_max_hz: 8_000.0,
-            power: 2.0,
-            amin: 1e-10,
-        }
-    }
-}
-
-/// A window's shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WindowShape {
-    /// 0.5 − 0.5 · cos(2πn/N).
-    HannPeriodic,
-}
-
-/// A mel scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MelScale {
-    /// mel = 2595 · log10(1 + f / 700 Hz).
-    Htk,
+struct ExternalData {
+    file: String,
+    sha256: String,
 }
 
 /// The output of the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// The output's name in the graph; its shape is `[batch, labels]`.
+    /// The output's name in the graph. Its shape is `[batch, labels]`, `[batch, frames, labels]` or `[batch, labels, frames]`; the
+    /// batch may be missing. A window's score is the highest of its frames.
     pub name: String,
     /// The kind of the numbers.
     pub kind: OutputKind,
@@ -202,7 +105,7 @@ pub struct Output {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    /// The name of the output in the graph; its shape is `[batch, size]`.
+    /// The name of the output in the graph. Its shape is `[batch, size]` or one with frames, of which the mean is taken.
     pub name: String,
     /// The number of its numbers.
     pub size: usize,
@@ -220,14 +123,35 @@ pub enum OutputKind {
     Logits,
 }
 
+impl Manifest {
+    /// The names of all files that it names.
+    fn files(&self) -> Vec<String> {
+        let bank = self.output.embedding.as_ref().and_then(|embedding| embedding.bank.as_ref());
+        let optional = [self.ontology.as_ref(), self.thresholds.as_ref(), bank];
+        let external = self.external_data.iter().map(|data| &data.file);
+        [&self.file, &self.labels].into_iter().chain(external).chain(optional.into_iter().flatten()).cloned().collect()
+    }
+}
+
 impl Model {
     /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every
     /// hash.
     pub fn open(dir: &str) -> Result<Self, ModelError> {
         let folder = find_folder(dir)?;
         let manifest = read_manifest(&folder.join("manifest.toml"))?;
+        let files = manifest.files();
         let graph = folder.join(&manifest.file);
-        check_hash(&graph, &manifest.sha256)?;
+        let bytes = check_hash(&graph, &manifest.sha256)?;
+        for data in &manifest.external_data {
+            check_hash(&folder.join(&data.file), &data.sha256)?;
+        }
+        // A file that no checksum covers could be exchanged. A graph that is torn is ONNX Runtime's to refuse.
+        let unchecked = external::files(&bytes).unwrap_or_default().into_iter().find(|file| !files.contains(file));
+        if let Some(file) = unchecked {
+            let what = format!("the graph has weights in the file {:?}, which external_data does not name", shown(&file));
+            return Err(ModelError::BadManifest { path: folder.join("manifest.toml"), what });
+        }
+        drop(bytes);
         let labels = folder.join(&manifest.labels);
         check_hash(&labels, &manifest.labels_sha256)?;
         let ontology = manifest.ontology.map(|file| folder.join(file));
@@ -247,6 +171,8 @@ impl Model {
             name: manifest.name,
             graph,
             sha256: manifest.sha256.to_lowercase(),
+            licence: manifest.licence,
+            files,
             labels,
             input: manifest.input,
             output: manifest.output,
@@ -371,11 +297,17 @@ fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {
     Ok(manifest)
 }
 
-fn check_hash(path: &Path, expected: &str) -> Result<(), ModelError> {
+/// The bytes of a file whose hash is the expected one.
+fn check_hash(path: &Path, expected: &str) -> Result<Vec<u8>, ModelError> {
     let bytes = std::fs::read(path).map_err(|error| ModelError::Unreadable { path: path.into(), error })?;
-    let actual: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let actual = sha256(&bytes);
     if actual.eq_ignore_ascii_case(expected.trim()) {
-        return Ok(());
+        return Ok(bytes);
     }
     Err(ModelError::WrongHash { path: path.into(), expected: expected.to_owned(), actual })
+}
+
+/// The SHA-256 of bytes, in lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,21 +1,27 @@
 //! ONNX Runtime: finding and loading the library, opening a graph, scoring a batch of windows.
 //!
-//! This file and `operators` are the only ones that name ort. A [`Tagger`] is one session and belongs to one thread; one call
-//! scores windows of any number of sources. Nothing is allocated for a window but by ort itself.
+//! This folder alone names ort. A [`Tagger`] is one session and belongs to one thread; one call scores windows of any number of
+//! sources. Nothing is allocated for a window but by ort itself. `shape` compares the graph with its manifest, `look` says what a
+//! graph without one takes and gives, and `operators` has mimid's own operators.
 
+pub mod look;
 mod operators;
+mod shape;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
-use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
+use ort::value::{Shape, TensorRef};
 
 use super::error::ModelError;
 use super::learnt::{Corrections, Heads};
-use super::manifest::{Axis, AxisName, Embedding, InputKind, Model, OutputKind};
+use super::manifest::{Axis, AxisName, Embedding, Input, Model, OutputKind};
+use shape::{Batch, Number, Plan, Pool, Rows, RowsError};
 
 /// The library's file name, without a version.
 const LIBRARY: &str = "libonnxruntime.so";
@@ -97,9 +103,13 @@ pub struct Tagger {
     /// Names the outputs that are computed.
     options: RunOptions<HasSelectedOutputs>,
     graph: PathBuf,
-    input_name: String,
+    input: Input,
+    plan: Plan,
+    /// A batch that was filled up with silence.
+    filled: Vec<f32>,
+    /// A batch in 16 bits.
+    halves: Vec<f16>,
     kind: OutputKind,
-    axes: Vec<Axis>,
     mels: usize,
     /// For each length of window, its frames or samples.
     lengths: Vec<usize>,
@@ -108,6 +118,8 @@ pub struct Tagger {
     n_own_labels: usize,
     /// The embedding, if it is asked for.
     embedding: Option<Embedding>,
+    /// The embedding of one window.
+    window_embedding: Vec<f32>,
     /// Whether the embedding is given, and not only used.
     gives_embeddings: bool,
     heads: Heads,
@@ -146,7 +158,7 @@ impl Tagger {
         let refused = |what: String| ModelError::Refused { path: model.graph.clone(), what: one_line(&what) };
         let session = runtime.session(&model.graph).map_err(|error| refused(error.to_string()))?;
         let windows = model.detection.windows_samples(model.input.sample_rate_hz);
-        let (mels, lengths) = match &model.input.log_mel {
+        let (mels, lengths): (_, Vec<usize>) = match &model.input.log_mel {
             Some(log_mel) => (log_mel.n_mels, windows.map(|window| window / log_mel.hop_length + 1).collect()),
             None => (1, windows.collect()),
         };
@@ -154,35 +166,49 @@ impl Tagger {
         let embedding = model.output.embedding.clone().filter(|_| is_wanted);
         let names = std::iter::once(&model.output.name).chain(embedding.iter().map(|embedding| &embedding.name));
         let outputs = names.fold(OutputSelector::no_default(), |outputs, name| outputs.with(name));
+        let plan = Plan::of(&session, model, embedding.as_ref(), mels, &lengths)?;
         let options = RunOptions::new().map_err(|error| refused(error.to_string()))?.with_outputs(outputs);
         let mut tagger = Self {
             session,
             options,
             graph: model.graph.clone(),
-            input_name: model.input.name.clone(),
+            input: model.input.clone(),
+            plan,
+            filled: Vec::new(),
+            halves: Vec::new(),
             kind: model.output.kind,
-            axes: model.input.shape.clone(),
             mels,
             lengths,
             output_name: model.output.name.clone(),
             n_own_labels: model.n_own_labels(),
+            window_embedding: vec![0.0; embedding.as_ref().map_or(0, |embedding| embedding.size)],
             embedding,
             gives_embeddings: model.gives_embeddings,
             heads: Heads::new(&model.sounds),
             corrections: Corrections::new(&model.corrections, &model.labels),
             silence: Vec::new(),
         };
-        tagger.compare(model)?;
-        let silence = match model.input.kind {
-            InputKind::LogMel => -100.0,
-            InputKind::Waveform => 0.0,
-        };
         for length in 0..tagger.n_lengths() {
-            let (input, mut scores) = (vec![silence; tagger.window_len(length)], Scores::default());
+            let (mut input, mut scores) = (vec![0.0; tagger.window_len(length)], Scores::default());
+            tagger.input.fill_with_silence(&mut input);
             tagger.score(length, 1, &input, &mut scores)?;
             tagger.silence.push(scores);
         }
+        tagger.try_batch();
         Ok(tagger)
+    }
+
+    /// Scores two windows of silence together. Some converters leave the batch's dimension free and make the graph for one window
+    /// all the same; such a graph is given one at a time.
+    fn try_batch(&mut self) {
+        if self.plan.batch != Batch::Any || self.max_batch(0) < 2 {
+            return;
+        }
+        let (mut input, mut scores) = (vec![0.0; 2 * self.window_len(0)], Scores::default());
+        input.chunks_exact_mut(self.window_len(0).max(1)).for_each(|window| self.input.fill_with_silence(window));
+        if self.score(0, 2, &input, &mut scores).is_err() {
+            self.plan.batch = Batch::Fixed(1);
+        }
     }
 
     /// The number of lengths of window; a length is given by its index.
@@ -217,129 +243,102 @@ impl Tagger {
 
     /// The most windows of a length that one call should hold: 1 for a graph without a batch dimension.
     pub(crate) fn max_batch(&self, length: usize) -> usize {
-        if !self.axes.contains(&Axis::Named(AxisName::Batch)) {
-            return 1;
+        match self.plan.batch {
+            Batch::Any => (ENOUGH / self.window_len(length).max(1)).clamp(1, MAX_BATCH),
+            Batch::Fixed(size) => size.clamp(1, MAX_BATCH),
         }
-        (ENOUGH / self.window_len(length).max(1)).clamp(1, MAX_BATCH)
     }
 
-    /// Scores `batch` windows of one length. `input` is `[batch, n_mels, n_frames]` or `[batch, samples]`; `scores` is
-    /// overwritten, and does not allocate once it has the capacity.
+    /// Scores `batch` windows of one length, each in the graph's layout; `scores` is overwritten, and does not allocate once it has
+    /// the capacity. A graph that is made for batches of one size is run as often as that takes; the last batch is filled up with
+    /// silence.
     pub fn score(&mut self, length: usize, batch: usize, input: &[f32], scores: &mut Scores) -> Result<(), ModelError> {
-        let (graph, n_labels) = (&self.graph, self.n_labels());
+        scores.labels.clear();
+        scores.labels.resize(batch * self.n_labels(), 0.0);
+        scores.embeddings.clear();
+        let at_once = match self.plan.batch {
+            Batch::Any => batch.max(1),
+            Batch::Fixed(size) => size,
+        };
+        for (run, windows) in input.chunks(at_once * self.window_len(length).max(1)).enumerate() {
+            self.run(length, (run * at_once, at_once), windows, scores)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the graph on `batch` windows, of which `windows` may be the first alone. Their scores begin at the row `first`.
+    fn run(
+        &mut self,
+        length: usize,
+        (first, batch): (usize, usize),
+        windows: &[f32],
+        scores: &mut Scores,
+    ) -> Result<(), ModelError> {
+        let (graph, n_labels, size) = (&self.graph, self.n_labels(), self.window_len(length).max(1));
         let refused = |what: String| ModelError::Refused { path: graph.clone(), what: one_line(&what) };
-        let shape = Shape::new(self.axes.iter().map(|axis| match axis {
+        let n_windows = windows.len() / size;
+        let shape = Shape::new(self.input.shape.iter().map(|axis| match axis {
             Axis::Fixed(size) => *size,
             Axis::Named(AxisName::Batch) => batch as i64,
             Axis::Named(AxisName::Mels) => self.mels as i64,
             Axis::Named(AxisName::Frames | AxisName::Samples) => self.lengths[length] as i64,
         }));
-        let tensor = TensorRef::from_array_view((shape, input)).map_err(|error| refused(error.to_string()))?;
-        let inputs = ort::inputs![self.input_name.as_str() => tensor];
-        let outputs = self.session.run_with_options(inputs, &self.options).map_err(|error| refused(error.to_string()))?;
+        let windows = if n_windows == batch {
+            windows
+        } else {
+            self.filled.resize(batch * size, 0.0);
+            self.filled[..windows.len()].copy_from_slice(windows);
+            self.filled[windows.len()..].chunks_exact_mut(size).for_each(|window| self.input.fill_with_silence(window));
+            &self.filled
+        };
+        let outputs = match self.plan.number {
+            Number::F32 => {
+                let tensor = TensorRef::from_array_view((shape, windows)).map_err(|error| refused(error.to_string()))?;
+                self.session.run_with_options(ort::inputs![self.input.name.as_str() => tensor], &self.options)
+            }
+            Number::F16 => {
+                self.halves.resize(windows.len(), f16::ZERO);
+                self.halves.convert_from_f32_slice(windows);
+                let tensor = TensorRef::from_array_view((shape, &*self.halves)).map_err(|error| refused(error.to_string()))?;
+                self.session.run_with_options(ort::inputs![self.input.name.as_str() => tensor], &self.options)
+            }
+        };
+        let outputs = outputs.map_err(|error| refused(error.to_string()))?;
         // The outputs' names were compared when the graph was opened.
-        let (_, values) =
-            outputs[self.output_name.as_str()].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
-        if values.len() != batch * self.n_own_labels {
-            let actual = values.len() / batch.max(1);
-            return Err(ModelError::WrongLabelCount { path: self.graph.clone(), expected: self.n_own_labels, actual });
-        }
-        scores.labels.resize(batch * n_labels, 0.0);
-        let rows = scores.labels.chunks_exact_mut(n_labels.max(1)).zip(values.chunks_exact(self.n_own_labels.max(1)));
-        for (row, values) in rows {
-            let own = &mut row[..values.len()];
-            match self.kind {
-                OutputKind::Probabilities => own.copy_from_slice(values),
-                OutputKind::Logits => own.iter_mut().zip(values).for_each(|(score, logit)| *score = 1.0 / (1.0 + (-logit).exp())),
+        let value = outputs[self.output_name.as_str()].view();
+        let rows = Rows::of(&value, batch, self.n_own_labels).map_err(|error| match error {
+            RowsError::Type(what) => refused(what),
+            RowsError::Size(actual) => {
+                ModelError::WrongLabelCount { path: graph.clone(), expected: self.n_own_labels, actual }
+            }
+        })?;
+        let places = scores.labels.chunks_exact_mut(n_labels.max(1)).skip(first).take(n_windows);
+        for (window, place) in places.enumerate() {
+            let own = &mut place[..self.n_own_labels];
+            rows.copy(window, Pool::Highest, own);
+            if self.kind == OutputKind::Logits {
+                own.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
             }
         }
-        scores.embeddings.clear();
         let Some(embedding) = &self.embedding else { return Ok(()) };
-        let (_, values) =
-            outputs[embedding.name.as_str()].try_extract_tensor::<f32>().map_err(|error| refused(error.to_string()))?;
-        if values.len() != batch * embedding.size {
-            let (what, expected) = ("the size of its embedding".to_owned(), embedding.size.to_string());
-            let actual = (values.len() / batch.max(1)).to_string();
-            return Err(ModelError::WrongShape { path: self.graph.clone(), what, expected, actual });
-        }
-        for (row, embedding) in scores.labels.chunks_exact_mut(n_labels.max(1)).zip(values.chunks_exact(embedding.size)) {
-            self.heads.score(embedding, &mut row[self.n_own_labels..]);
-            self.corrections.lower(embedding, row);
-        }
-        if self.gives_embeddings {
-            scores.embeddings.extend_from_slice(values);
+        let value = outputs[embedding.name.as_str()].view();
+        let rows = Rows::of(&value, batch, embedding.size).map_err(|error| match error {
+            RowsError::Type(what) => refused(what),
+            RowsError::Size(actual) => {
+                let (what, expected) = ("the size of its embedding".to_owned(), embedding.size.to_string());
+                ModelError::WrongShape { path: graph.clone(), what, expected, actual: actual.to_string() }
+            }
+        })?;
+        let places = scores.labels.chunks_exact_mut(n_labels.max(1)).skip(first).take(n_windows);
+        for (window, place) in places.enumerate() {
+            rows.copy(window, Pool::Mean, &mut self.window_embedding);
+            self.heads.score(&self.window_embedding, &mut place[self.n_own_labels..]);
+            self.corrections.lower(&self.window_embedding, place);
+            if self.gives_embeddings {
+                scores.embeddings.extend_from_slice(&self.window_embedding);
+            }
         }
         Ok(())
-    }
-
-    /// Compares the graph's input and output with the manifest.
-    fn compare(&self, model: &Model) -> Result<(), ModelError> {
-        let wrong = |what: &str, expected: String, actual: String| ModelError::WrongShape {
-            path: model.graph.clone(),
-            what: what.to_owned(),
-            expected,
-            actual,
-        };
-        let inputs = self.session.inputs();
-        let names =
-            |outlets: &[Outlet]| outlets.iter().map(|outlet| format!("{:?}", outlet.name())).collect::<Vec<_>>().join(", ");
-        let [input] = inputs else {
-            return Err(wrong("its inputs", format!("{:?} alone", model.input.name), names(inputs)));
-        };
-        if input.name() != model.input.name {
-            return Err(wrong("its input", format!("{:?}", model.input.name), names(inputs)));
-        }
-        let expected: Vec<i64> = self
-            .axes
-            .iter()
-            .map(|axis| match axis {
-                Axis::Fixed(size) => *size,
-                Axis::Named(AxisName::Mels) => self.mels as i64,
-                Axis::Named(AxisName::Batch) => -1,
-                // A graph that is made for one length takes that length alone.
-                Axis::Named(_) if self.lengths.len() == 1 => self.lengths[0] as i64,
-                Axis::Named(_) => -1,
-            })
-            .collect();
-        let actual = tensor_shape(input);
-        let fits = |(expected, actual): (&i64, &i64)| *actual < 0 || *expected == *actual;
-        if !actual.as_ref().is_some_and(|actual| actual.len() == expected.len() && expected.iter().zip(actual).all(fits)) {
-            return Err(wrong(
-                &format!("the shape of its input {:?}", input.name()),
-                describe(Some(&expected)),
-                describe(actual.as_deref()),
-            ));
-        }
-        self.compare_output(&model.output.name, self.n_own_labels, "its output", |actual| ModelError::WrongLabelCount {
-            path: model.graph.clone(),
-            expected: self.n_own_labels,
-            actual,
-        })?;
-        let Some(Embedding { name, size, .. }) = &self.embedding else { return Ok(()) };
-        self.compare_output(name, *size, "its output of the embedding", |actual| {
-            wrong("the size of its embedding", size.to_string(), actual.to_string())
-        })
-    }
-
-    /// Compares an output of the graph, `what`, with its name and its last dimension; another size there is the error of `sized`.
-    fn compare_output(&self, name: &str, size: usize, what: &str, sized: impl Fn(usize) -> ModelError) -> Result<(), ModelError> {
-        let wrong = |what: String, expected: String, actual: String| {
-            Err(ModelError::WrongShape { path: self.graph.clone(), what, expected, actual })
-        };
-        let outputs = self.session.outputs();
-        let Some(output) = outputs.iter().find(|output| output.name() == name) else {
-            let names = outputs.iter().map(|output| format!("{:?}", output.name())).collect::<Vec<_>>().join(", ");
-            return wrong(what.to_owned(), format!("{name:?}"), names);
-        };
-        match tensor_shape(output).as_deref() {
-            Some([.., actual]) if *actual >= 0 && *actual != size as i64 => Err(sized(*actual as usize)),
-            Some(_) => Ok(()),
-            None => wrong(
-                format!("the type of {what} {:?}", output.name()),
-                "a tensor of f32".into(),
-                format!("{:?}", output.dtype()),
-            ),
-        }
     }
 }
 
@@ -350,20 +349,6 @@ fn integer_products_overflow() -> bool {
     return !is_x86_feature_detected!("avx512vnni") && !is_x86_feature_detected!("avxvnni");
     #[cfg(not(target_arch = "x86_64"))]
     return false;
-}
-
-/// The dimensions of an f32 tensor, −1 where they are free; `None` for any other type.
-fn tensor_shape(outlet: &Outlet) -> Option<Vec<i64>> {
-    match outlet.dtype() {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape.to_vec()),
-        _ => None,
-    }
-}
-
-fn describe(shape: Option<&[i64]>) -> String {
-    let Some(shape) = shape else { return "not a tensor of f32".to_owned() };
-    let sizes: Vec<_> = shape.iter().map(|size| if *size < 0 { "any".to_owned() } else { size.to_string() }).collect();
-    format!("[{}]", sizes.join(", "))
 }
 
 /// A message of ONNX Runtime, which can run over several lines, as one line.
