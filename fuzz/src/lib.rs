@@ -6,6 +6,7 @@
 mod configuration;
 mod dataset;
 mod learnt;
+mod map;
 mod memory;
 mod model;
 mod recording;
@@ -16,6 +17,7 @@ mod tuning;
 pub use configuration::configuration;
 pub use dataset::dataset;
 pub use learnt::learnt;
+pub use map::map;
 pub use model::model;
 pub use recording::recording;
 pub use request::request;

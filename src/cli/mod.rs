@@ -12,6 +12,7 @@
 //! | `scan`, `explain`, `tune` | the engine over recordings: events, reasons, thresholds; `progress` shows the bar |
 //! | `evaluate` | how well it hears labelled recordings, or another program does |
 //! | `labels`, `devices`, `check` | the model's labels, the capture devices, the configuration |
+//! | `model` | makes a model of a foreign graph, lists, checks, chooses and removes models |
 //! | `mqtt` | clears up at the broker after a daemon that is gone |
 //! | `schema`, `man` | the JSON Schemas, for editors and other programs; the manual pages, for packagers |
 //!
@@ -43,6 +44,7 @@ mod learn;
 mod listen;
 mod logging;
 mod man;
+mod model;
 mod mqtt;
 pub mod pretty;
 mod progress;
@@ -178,6 +180,9 @@ pub enum Command {
     Labels(labels::Args),
     /// Check a configuration and report all its faults at once.
     Check(check::Args),
+    /// Add another model from a graph, choose one, and list, check or remove them.
+    #[command(subcommand)]
+    Model(model::Command),
     /// Clear up after a daemon at the MQTT broker.
     #[command(subcommand)]
     Mqtt(mqtt::Command),
@@ -263,6 +268,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Devices(args) => devices::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Model(command) => model::run(&command),
         Command::Mqtt(command) => mqtt::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {

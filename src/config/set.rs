@@ -2,9 +2,9 @@
 //!
 //! Nothing is checked here; `validate` checks the numbers like those of the file.
 
-use super::Raw;
-use super::raw::{Named, RawGate, RawReport};
+use super::raw::{Named, RawGate, RawReport, STANDARD_PRESET};
 use super::table::At;
+use super::{Raw, preset};
 use crate::control::ThresholdChange;
 use crate::event::Subject;
 use crate::model::Labels;
@@ -24,6 +24,12 @@ impl Raw {
             ..RawReport::default()
         };
         Self { report, groups: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether the preset alone says which labels are reported, and none of them is a label of this model.
+    pub(crate) fn reports_none_of(&self, labels: &Labels) -> bool {
+        let name = self.report.preset.value.as_deref().unwrap_or(STANDARD_PRESET);
+        self.report.labels.value.is_none() && preset::labels(name, labels).is_some_and(|labels| labels.is_empty())
     }
 
     /// How sure an event must be, 0…1: the file's own number, else that of its preset.

@@ -10,6 +10,16 @@ use crate::model::manifest::{Axis, AxisName, InputKind, LogMelParameters};
 struct Golden {
     parameters: serde_json::Value,
     cases: Vec<Case>,
+    samples_of_definitions: Vec<i16>,
+    definitions: Vec<Definition>,
+}
+
+/// A definition of another model, and the log-mel of `samples_of_definitions` by it.
+#[derive(Deserialize)]
+struct Definition {
+    name: String,
+    parameters: serde_json::Value,
+    log_mel: Vec<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +37,39 @@ fn parameters() -> LogMelParameters {
     let mut value = golden().parameters;
     value.as_object_mut().unwrap().remove("sample_rate_hz");
     serde_json::from_value(value).unwrap()
+}
+
+/// The windows of every definition, in both layouts, are those of the reference; silence is the silence of the manifest.
+#[test]
+fn the_log_mels_of_other_models_equal_the_reference() {
+    let Golden { samples_of_definitions, definitions, .. } = golden();
+    let samples: Vec<f32> = samples_of_definitions.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+    assert!(definitions.len() >= 3);
+    for Definition { name, mut parameters, log_mel } in definitions {
+        let sample_rate_hz = parameters.as_object_mut().unwrap().remove("sample_rate_hz").unwrap().as_u64().unwrap() as u32;
+        let parameters: LogMelParameters = serde_json::from_value(parameters).unwrap();
+        let (n_mels, hop, n_frames) = (parameters.n_mels, parameters.hop_length, log_mel.len());
+        let (mels, frames) = (Axis::Named(AxisName::Mels), Axis::Named(AxisName::Frames));
+        for shape in [vec![mels.clone(), frames.clone()], vec![frames, mels]] {
+            let is_frames_first = shape[0] == Axis::Named(AxisName::Frames);
+            let kind = InputKind::LogMel;
+            let input = Input { kind, name: "x".into(), shape, sample_rate_hz, log_mel: Some(parameters.clone()) };
+            // Three frames more than the signal has lie before it, and hold silence.
+            let (mut front, length) = (FrontEnd::new(&input, 3 * samples.len()), (n_frames + 2) * hop);
+            front.push(&samples);
+            front.push(&vec![0.0; parameters.n_fft]);
+            let mut window = vec![f32::NAN; (n_frames + 3) * n_mels];
+            front.copy_window(((n_frames - 1) * hop) as u64, length, &mut window);
+            let mut silence = vec![f32::NAN; window.len()];
+            input.fill_with_silence(&mut silence);
+            let place = |t: usize, band: usize| if is_frames_first { t * n_mels + band } else { band * (n_frames + 3) + t };
+            for (t, band) in (0..n_frames + 3).flat_map(|t| (0..n_mels).map(move |band| (t, band))) {
+                let value = window[place(t, band)];
+                let expected = t.checked_sub(3).map_or(silence[place(t, band)], |t| log_mel[t][band]);
+                assert!((value - expected).abs() <= 1e-3, "{name}: frame {t} band {band}: {value}, expected {expected}");
+            }
+        }
+    }
 }
 
 fn samples(case: &Case) -> Vec<f32> {

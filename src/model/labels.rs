@@ -124,17 +124,7 @@ impl Labels {
                 _ => return Err(bad("a label without a name")),
             }
         }
-        let nodes = match ontology {
-            None => Vec::new(),
-            Some(path) => table(path)?
-                .1
-                .into_iter()
-                .map(|row| {
-                    let column = |i: usize| row.cells.get(i).cloned().unwrap_or_default();
-                    Node { id: column(0), name: column(1), parents: column(2).split_whitespace().map(str::to_owned).collect() }
-                })
-                .collect(),
-        };
+        let nodes = ontology.map(read_ontology).transpose()?.unwrap_or_default();
         let mut read = Self::new(pairs, nodes);
         if let Some(path) = thresholds {
             read.thresholds = vec![None; read.len()];
@@ -259,6 +249,15 @@ impl Labels {
         let near = nearest(key, groups.into_iter().chain(self.subjects.iter().map(|subject| subject.name.as_str())));
         format!("there is no label {:?}{}", shown(key), did_you_mean(near))
     }
+}
+
+/// Reads the table of an ontology, which has the columns `id`, `name` and `parents`.
+pub fn read_ontology(path: &Path) -> Result<Vec<Node>, ModelError> {
+    let node = |row: TableRow| {
+        let column = |i: usize| row.cells.get(i).cloned().unwrap_or_default();
+        Node { id: column(0), name: column(1), parents: column(2).split_whitespace().map(str::to_owned).collect() }
+    };
+    Ok(table(path)?.1.into_iter().map(node).collect())
 }
 
 /// A row of a table.

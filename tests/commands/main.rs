@@ -4,6 +4,7 @@ mod devices;
 mod errors;
 mod evaluate;
 mod explain;
+mod foreign;
 mod formats;
 mod learn;
 mod model;

@@ -60,7 +60,7 @@ fn what_is_wrong_with_a_model_folder_is_one_sentence() {
     insta::assert_snapshot!(spoilt(&graph, onnx::LABELS, |m| m.replace("kind = \"logits\"", "kind = \"odds\"")), @"mimid: the manifest F/manifest.toml is wrong: line 18: unknown variant `odds`, expected `probabilities` or `logits`");
     insta::assert_snapshot!(spoilt(&graph, onnx::LABELS, |m| m.replace("\"audio\"", "\"sound\"")), @r#"mimid: the graph F/model.onnx does not fit its manifest: its input is "audio", expected "sound""#);
     insta::assert_snapshot!(spoilt(&graph, onnx::LABELS, |m| m.replace("[\"batch\", \"samples\"]", "[\"batch\", 1, \"samples\"]")), @r#"mimid: the graph F/model.onnx does not fit its manifest: the shape of its input "audio" is [any, any], expected [any, 1, any]"#);
-    insta::assert_snapshot!(spoilt(&graph, onnx::LABELS, |m| m.replace("\"levels\"", "\"scores\"")), @r#"mimid: the graph F/model.onnx does not fit its manifest: its first output is "levels", expected "scores""#);
+    insta::assert_snapshot!(spoilt(&graph, onnx::LABELS, |m| m.replace("\"levels\"", "\"scores\"")), @r#"mimid: the graph F/model.onnx does not fit its manifest: its output is "levels", expected "scores""#);
     insta::assert_snapshot!(spoilt(&onnx::graph(4), onnx::LABELS, same), @"mimid: the graph F/model.onnx gives 4 scores a window, but the model has 3 labels");
     assert!(spoilt(b"this is not a graph", onnx::LABELS, same).starts_with("mimid: ONNX Runtime cannot run F/model.onnx: "));
     assert!(spoilt(&graph[..graph.len() / 2], onnx::LABELS, same).starts_with("mimid: ONNX Runtime cannot run F/model.onnx: "));

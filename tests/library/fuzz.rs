@@ -85,6 +85,11 @@ fn no_file_of_a_model_brings_it_down() {
 }
 
 #[test]
+fn no_label_map_or_graph_brings_it_down() {
+    each("map", targets::map);
+}
+
+#[test]
 fn no_truth_or_state_brings_it_down() {
     each("tuning", targets::tuning);
 }

@@ -3,6 +3,8 @@
 //! Its three logits are 200 · the window's mean square − (4, 20, 200): `Any`, `Loud` and `Deafening` begin at −17, −10 and 0
 //! dBFS.
 
+pub mod foreign;
+
 use std::path::Path;
 
 use sha2::{Digest, Sha256};

@@ -48,6 +48,15 @@ pub enum Assignment {
         /// The label's display name.
         label: String,
     },
+    /// A text to set in a table at the root.
+    Text {
+        /// The table.
+        table: &'static str,
+        /// The key.
+        key: &'static str,
+        /// The text.
+        value: String,
+    },
     /// A label to report no longer.
     LeaveOut {
         /// The label's display name.
@@ -146,6 +155,7 @@ pub fn assign(text: &str, assignments: &[Assignment], labels: &Labels) -> Result
                 let index = labels.find(label).ok_or_else(|| AssignError::UnknownLabel(labels.unknown(label)))?;
                 splice::enlist(&text, "ignore", label, |name| labels.find(name) == Some(index))?
             }
+            Assignment::Text { table, key, value } => splice::set_in_table(&text, table, key, &quoted(value))?,
             Assignment::Report { label } => choose(&text, label, labels, true)?,
             Assignment::LeaveOut { label } => choose(&text, label, labels, false)?,
         };
@@ -189,6 +199,10 @@ pub(crate) fn fragment(assignments: &[Assignment]) -> String {
             }
             Assignment::Report { label } => {
                 included.push(quoted(label));
+                continue;
+            }
+            Assignment::Text { table, key, value } => {
+                tables.push((format!("[{table}]\n"), vec![format!("{key} = {}\n", quoted(value))]));
                 continue;
             }
         };

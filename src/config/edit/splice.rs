@@ -45,6 +45,20 @@ pub fn set_in_group(text: &str, group: &str, key: &str, value: &str) -> Result<S
     Err(AssignError::UnknownGroup { name: group.to_owned(), suggestion: nearest(group, names).map(str::to_owned) })
 }
 
+/// Sets a key of a table at the root, which is added at the end where there is none.
+pub fn set_in_table(text: &str, table: &str, key: &str, value: &str) -> Result<String, AssignError> {
+    let document = parse(text)?;
+    let edit = Edit { text };
+    let Some(found) = edit.find(document.as_table(), table)? else {
+        return Ok(edit.append(&format!("[{table}]"), &format!("{key} = {value}")));
+    };
+    let Some((old_key, old)) = found.table.get_key_value(key) else { return Ok(edit.insert(&[&found], key, value)) };
+    match old.as_value().and_then(Value::span) {
+        Some(span) => Ok(edit.replaced(span, value)),
+        None => Err(edit.wrong_type(key, old_key, "a text")),
+    }
+}
+
 /// Adds a label to a list of `[report]`, unless `is_it` holds for an entry of the list.
 pub fn enlist(text: &str, list: &'static str, label: &str, is_it: impl Fn(&str) -> bool) -> Result<String, AssignError> {
     let document = parse(text)?;

@@ -29,6 +29,19 @@ fn dog(text: &str) -> String {
 }
 
 #[test]
+fn a_text_is_set_in_any_spelling_of_its_table() {
+    let model = |text: &str| assigned(text, Assignment::Text { table: "model", key: "dir", value: "mine".to_owned() });
+    assert_eq!(model(""), "[model]\ndir = \"mine\"\n");
+    assert_eq!(model("# mine\n[log]\nlevel = \"info\""), "# mine\n[log]\nlevel = \"info\"\n\n[model]\ndir = \"mine\"\n");
+    assert_eq!(model("[model]\n# which\ndir = \"x\" # that\n"), "[model]\n# which\ndir = \"mine\" # that\n");
+    assert_eq!(model("[model]\nthreads = 2\n[log]\n"), "[model]\nthreads = 2\ndir = \"mine\"\n[log]\n");
+    assert_eq!(model("model.threads = 2\n"), "model.threads = 2\nmodel.dir = \"mine\"\n");
+    assert_eq!(model("model = { threads = 2 }\n"), "model = { threads = 2, dir = \"mine\" }\n");
+    let told = assign("model = 3\n", &[Assignment::Text { table: "model", key: "dir", value: "x".to_owned() }], &labels());
+    assert!(told.unwrap_err().to_string().starts_with("line 1: model is not a table"));
+}
+
+#[test]
 fn a_label_is_found_however_its_table_is_spelt() {
     insta::assert_snapshot!(dog("[labels.\"Dog\"] # mine\nthreshold = 0.4  # as loud as that\n\n[log]\n"), @r#"
     [labels."Dog"] # mine

@@ -13,14 +13,17 @@ use super::error::ModelError;
 use super::external;
 use super::labels::Labels;
 use super::learnt::{self, LearntSound, SoundFileError, Suits};
-use crate::text::{nearest, shown};
+use crate::text::shown;
 
 mod check;
 mod detection;
+pub mod homes;
 mod input;
 
 pub use detection::{Alarms, Detection, DetectionOverride, Evidence};
-pub use input::{Axis, AxisName, FilterNorm, Floor, Input, InputKind, LogMelParameters, LogScale, MelScale, PerBand, WindowShape};
+pub use input::{
+    Axis, AxisName, FilterNorm, Floor, Input, InputKind, LogMelParameters, LogScale, MelScale, PerBand, WindowShape,
+};
 
 /// The version of the manifest's format that this program reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -133,11 +136,32 @@ impl Manifest {
     }
 }
 
+/// A model's manifest alone, for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The model's name.
+    pub name: String,
+    /// The terms under which the weights may be used.
+    pub licence: String,
+    /// The names of all files in the folder that it names.
+    pub files: Vec<String>,
+    /// The name of the file with the ontology; `None` without one.
+    pub ontology: Option<String>,
+}
+
+impl Summary {
+    /// Reads the manifest of a folder.
+    pub fn read(folder: &Path) -> Result<Self, ModelError> {
+        let manifest = read_manifest(&folder.join("manifest.toml"))?;
+        Ok(Self { files: manifest.files(), name: manifest.name, licence: manifest.licence, ontology: manifest.ontology })
+    }
+}
+
 impl Model {
     /// Finds the folder `dir` (a path, or the name of an installed model), reads its manifest and its labels, and compares every
     /// hash.
     pub fn open(dir: &str) -> Result<Self, ModelError> {
-        let folder = find_folder(dir)?;
+        let folder = homes::find(dir)?;
         let manifest = read_manifest(&folder.join("manifest.toml"))?;
         let files = manifest.files();
         let graph = folder.join(&manifest.file);
@@ -186,6 +210,11 @@ impl Model {
     /// The number of labels that the graph itself gives a score; the learnt sounds' come behind them.
     pub fn n_own_labels(&self) -> usize {
         self.labels.len() - self.sounds.len()
+    }
+
+    /// The model's folder.
+    pub fn folder(&self) -> &Path {
+        self.graph.parent().unwrap_or(Path::new("."))
     }
 
     /// Whether the folder holds just the learnt sounds that the model has taken up. If so, a sentence about each file that cannot be used
@@ -249,40 +278,6 @@ impl Model {
         self.detection = detection;
         Ok(())
     }
-}
-
-/// The folders that may hold models, in the order in which they are searched: the one that the environment names, the folders
-/// beside and above the binary (so that a build in `target/release` finds the project's own), and the system's.
-fn model_homes() -> Vec<PathBuf> {
-    let mut homes: Vec<PathBuf> = std::env::var_os("MIMID_MODELS").map(PathBuf::from).into_iter().collect();
-    if let Ok(exe) = std::env::current_exe() {
-        homes.extend(exe.ancestors().skip(1).take(4).map(|folder| folder.join("models")));
-    }
-    homes.extend(["/usr/local/lib/mimid/models", "/usr/lib/mimid/models", "/usr/share/mimid/models"].map(PathBuf::from));
-    homes
-}
-
-fn find_folder(dir: &str) -> Result<PathBuf, ModelError> {
-    let candidates: Vec<PathBuf> = if dir.contains('/') || dir == "." || dir == ".." {
-        vec![PathBuf::from(dir)]
-    } else {
-        model_homes().into_iter().map(|home| home.join(dir)).collect()
-    };
-    match candidates.iter().find(|folder| folder.join("manifest.toml").exists()) {
-        Some(folder) => Ok(folder.clone()),
-        None => {
-            let there = installed();
-            let suggestion = nearest(dir, there.iter().map(String::as_str)).map(str::to_owned);
-            Err(ModelError::NoFolder { name: dir.to_owned(), suggestion, searched: candidates })
-        }
-    }
-}
-
-/// The names of all installed models.
-fn installed() -> Vec<String> {
-    let folders = model_homes().into_iter().filter_map(|home| home.read_dir().ok()).flatten().flatten();
-    let models = folders.filter(|folder| folder.path().join("manifest.toml").exists());
-    models.filter_map(|folder| folder.file_name().into_string().ok()).collect()
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {

@@ -308,9 +308,7 @@ impl Tagger {
         let value = outputs[self.output_name.as_str()].view();
         let rows = Rows::of(&value, batch, self.n_own_labels).map_err(|error| match error {
             RowsError::Type(what) => refused(what),
-            RowsError::Size(actual) => {
-                ModelError::WrongLabelCount { path: graph.clone(), expected: self.n_own_labels, actual }
-            }
+            RowsError::Size(actual) => ModelError::WrongLabelCount { path: graph.clone(), expected: self.n_own_labels, actual },
         })?;
         let places = scores.labels.chunks_exact_mut(n_labels.max(1)).skip(first).take(n_windows);
         for (window, place) in places.enumerate() {

@@ -103,6 +103,10 @@ impl Plan {
             None => Batch::Fixed(1),
             Some(size) => usize::try_from(size).map_or(Batch::Any, Batch::Fixed),
         };
+        // One row for whatever is given: the converter left the batch free and made the graph for one window all the same.
+        let scores = session.outputs().iter().find(|output| output.name() == model.output.name).and_then(tensor);
+        let has_one_row = scores.is_some_and(|(_, shape)| shape.len() > 1 && shape[0] == 1);
+        let batch = if batch == Batch::Any && has_one_row { Batch::Fixed(1) } else { batch };
         let n_labels = model.n_own_labels();
         output(session, model, &model.output.name, n_labels, "its output", |actual| ModelError::WrongLabelCount {
             path: model.graph.clone(),
