@@ -68,6 +68,8 @@ fn a_model() -> Model {
         graph: PathBuf::new(),
         bank: None,
         sha256: String::new(),
+        licence: String::new(),
+        files: Vec::new(),
         labels: Labels::default(),
         input: Input { kind: InputKind::Waveform, name: String::new(), shape, sample_rate_hz: 16_000, log_mel: None },
         output: Output { name: String::new(), kind: OutputKind::Probabilities, embedding: None },
