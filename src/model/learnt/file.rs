@@ -145,7 +145,9 @@ pub fn fault_of_name(name: &str) -> Option<String> {
     if slug(name).is_empty() {
         return Some("it needs a letter from A to Z or a digit".to_owned());
     }
-    if name.trim() != name || name.chars().any(char::is_control) {
+    // The characters that turn the direction of writing would make a name look like another one.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if name.trim() != name || name.chars().any(|c| c.is_control() || turns(c)) {
         return Some("it must not begin or end with a space, nor hold control characters".to_owned());
     }
     (name.chars().count() > LONGEST_NAME).then(|| format!("it is longer than {LONGEST_NAME} characters"))

@@ -109,6 +109,7 @@ fn what_is_no_sounds_file_is_told() {
         ("format = 1", "format = 2"),
         ("name = \"Kettle\"", "name = \" Kettle\""),
         ("name = \"Kettle\"", "name = \"\\u001b[31m\""),
+        ("name = \"Kettle\"", "name = \"Ket\\u202etle\""),
         ("threshold = 0.5", "threshold = 0.0"),
         ("start_threshold = 0.625", "start_threshold = nan"),
         ("size = 20", "size = 21"),
