@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::mqtt::{Broker, Subscriber};
-use crate::support::{Client, Daemon, looped, until, voice_and_seconds_of_silence};
+use crate::support::{Client, Daemon, looped, mimid, run, until, voice_and_seconds_of_silence};
 
 /// How soon a failure must be told.
 const TOLD: Duration = Duration::from_secs(5);
@@ -76,9 +76,10 @@ impl Spoilt {
         let broker = Broker::start();
         let subscriber = Subscriber::new(&broker, &["mimid/#"], &[]);
         let config = format!(
-            "[store]\npath = {:?}\n[labels.Speech]\nclip = true\n[clips]\nenabled = true\nmin_free_mb = 0\nbefore_s = 1\nafter_s = 1\nmax_s = 10\n\
+            "[store]\npath = {:?}\n[labels.Speech]\nclip = true\n[clips]\nenabled = true\npath = {:?}\nmin_free_mb = 0\nbefore_s = 1\nafter_s = 1\nmax_s = 10\n\
              [sinks.mqtt]\nurl = {:?}\nnode = \"pi\"\n",
             folder.path().join("state/events.db"),
+            folder.path().join("clips"),
             broker.url()
         );
         let recording = voice_and_seconds_of_silence(folder.path(), 2);
@@ -91,8 +92,8 @@ impl Spoilt {
         spoilt
     }
 
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     fn spoil(&self, part: &str, way: &str) {
@@ -168,13 +169,13 @@ fn a_store_whose_disk_is_full_slow_or_read_only_disturbs_nobody_and_keeps_all_af
 #[test]
 fn clips_whose_disk_is_full_slow_read_only_or_gone_disturb_nobody_and_are_kept_afterwards() {
     let spoilt = Spoilt::start();
-    let clips = spoilt.state().join("clips");
+    let clips = spoilt.path("clips");
     let mut client = spoilt.daemon.connect();
     clip(&mut client, "kept");
     for way in ["gone", "full", "read-only", "slow"] {
         let before = contents(&clips);
         assert!(!before.is_empty());
-        let aside = spoilt.state().join("aside");
+        let aside = spoilt.path("aside");
         if way == "gone" {
             std::fs::rename(&clips, &aside).unwrap();
             std::fs::write(&clips, "in the way").unwrap();
@@ -212,4 +213,48 @@ fn clips_whose_disk_is_full_slow_read_only_or_gone_disturb_nobody_and_are_kept_a
         std::fs::read_dir(&clips).unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".part"))
     });
     assert_eq!(client.status()["clips"]["missing"], 0);
+}
+
+#[test]
+fn a_disk_that_leaves_an_empty_folder_is_told_and_all_is_kept_when_it_is_there_again() {
+    let spoilt = Spoilt::start();
+    let (clips, aside) = (spoilt.path("clips"), spoilt.path("aside"));
+    let mut client = spoilt.daemon.connect();
+    clip(&mut client, "kept");
+    // A disk that is unmounted leaves the folder on which it was, whose place it takes again later.
+    let unmount = |folder: &Path| {
+        std::fs::rename(folder, &aside).unwrap();
+        std::fs::create_dir(folder).unwrap();
+    };
+    let mount = |folder: &Path| {
+        std::fs::rename(folder, spoilt.path(&uuid::Uuid::now_v7().to_string())).unwrap();
+        std::fs::rename(&aside, folder).unwrap();
+    };
+    let kept = || {
+        let mut list = mimid();
+        list.args(["clips", "list", "--kept", "--json", "--limit", "1000", "--store"]).arg(spoilt.path("state/events.db"));
+        String::from_utf8(run(list.arg("--folder").arg(&clips)).stdout).unwrap()
+    };
+    let are_kept = |files: &[(PathBuf, Vec<u8>)]| {
+        let (there, told) = (contents(&clips), kept());
+        files.iter().all(|file| there.contains(file) && told.contains(&*file.0.file_name().unwrap().to_string_lossy()))
+    };
+    let before = contents(&clips);
+    assert!(!before.is_empty());
+    until("the clips to be kept", || are_kept(&before));
+    unmount(&clips);
+    let begun = Instant::now();
+    client.status_when("missing clips", |status| status["clips"]["missing"].as_u64() >= Some(1));
+    eprintln!("clips, unmounted: told after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < TOLD, "{:?}", begun.elapsed());
+    mount(&clips);
+    until("the clips to be found", || are_kept(&before));
+    // While the store's disk is gone, another store knows the clips, and afterwards the first one keeps them.
+    unmount(&spoilt.path("state"));
+    until("another store", || spoilt.path("state/events.db").exists());
+    clip(&mut client, "kept");
+    clip(&mut client, "kept");
+    let meanwhile = contents(&clips);
+    mount(&spoilt.path("state"));
+    until("the first store to know them all", || are_kept(&meanwhile));
 }

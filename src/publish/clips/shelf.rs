@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use nix::fcntl::OFlag;
 use uuid::Uuid;
 
@@ -54,13 +55,13 @@ impl From<DbError> for ShelfError {
 /// What a look at the folder found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
-    /// Files that nobody knew, and that are cleared.
+    /// Files that the store says are not kept, or of a time to come, and that are cleared.
     pub orphans: usize,
     /// Files that were not written to their end, and that are cleared.
     pub unfinished: usize,
     /// Files that are gone.
     pub missing: usize,
-    /// Files that the store did not know because it is younger, and that are kept.
+    /// Files that the store did not know because it is younger or was away, and that are kept.
     pub adopted: usize,
     /// Files that are gone in all.
     pub missing_in_all: usize,
@@ -184,11 +185,12 @@ impl Shelf {
                 _ => {}
             }
         }
-        let began = self.table.began()?;
+        let (began, now) = (self.table.began()?, Timestamp::now());
         for (file, bytes) in files {
             let Some(name) = ClipName::read(&file) else { continue };
-            if began.is_some_and(|began| name.from < began) {
-                // The store is younger, because an older one was lost.
+            let is_of_the_past = name.from <= now || began.is_some_and(|began| name.from < began);
+            if is_of_the_past && self.table.of(name.event)?.is_none() {
+                // The store is younger, because an older one was lost, or its disk was away while the clip was kept.
                 self.table.put(&[adopted(&name, file, bytes)])?;
                 agreed.adopted += 1;
             } else {

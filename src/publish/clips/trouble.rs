@@ -3,7 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,12 +25,14 @@ const PROBED: [u8; 4_096] = [0; 4_096];
 pub struct Trouble {
     stats: Arc<ClipStats>,
     look_at: Instant,
+    /// The device and the inode of the folder at the last look that found one.
+    place: Option<(u64, u64)>,
 }
 
 impl Trouble {
     /// None so far.
     pub fn new(stats: Arc<ClipStats>) -> Self {
-        Self { stats, look_at: Instant::now() }
+        Self { stats, look_at: Instant::now(), place: None }
     }
 
     /// Records why a clip could not be kept.
@@ -68,6 +70,14 @@ impl Trouble {
     /// Puts the next look off.
     pub fn wait(&mut self) {
         self.look_at = Instant::now() + LOOK;
+    }
+
+    /// Whether another folder is in the place of the one of the last time: its disk is gone, and left the folder on which it was mounted,
+    /// or it is there again.
+    pub fn is_elsewhere(&mut self, folder: &Path) -> bool {
+        let Ok(found) = std::fs::metadata(folder) else { return false };
+        let place = (found.dev(), found.ino());
+        self.place.replace(place).is_some_and(|before| before != place)
     }
 
     /// Looks at the disk, and tells what is found. Returns whether it is in order.
@@ -140,6 +150,23 @@ mod tests {
         // A link in its place is not written through.
         std::os::unix::fs::symlink(folder.path().join("victim"), clips.join(PROBE)).unwrap();
         assert!(probe(&clips).is_err() && !folder.path().join("victim").exists());
+    }
+
+    #[test]
+    fn another_folder_in_its_place_is_noticed_once_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (clips, aside) = (folder.path().join("clips"), folder.path().join("aside"));
+        let mut trouble = Trouble::new(Arc::new(ClipStats::new(clips.clone())));
+        let mut looks = || [trouble.is_elsewhere(&clips), trouble.is_elsewhere(&clips)];
+        std::fs::create_dir(&clips).unwrap();
+        assert_eq!(looks(), [false, false]);
+        std::fs::rename(&clips, &aside).unwrap();
+        assert_eq!(looks(), [false, false]);
+        std::fs::create_dir(&clips).unwrap();
+        assert_eq!(looks(), [true, false]);
+        std::fs::remove_dir(&clips).unwrap();
+        std::fs::rename(&aside, &clips).unwrap();
+        assert_eq!(looks(), [true, false]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Writer {
         }
     }
 
-    /// Tells of a disk that fails before a clip is due. A folder that was gone is looked through as soon as it is there again.
+    /// Tells of a disk that fails before a clip is due. A folder that was gone, or is another one, is looked through at once.
     fn look_at_disk(&mut self) {
         let stood = self.trouble.stands();
         if stood {
@@ -111,7 +111,8 @@ impl Writer {
                 return self.trouble.wait();
             }
         }
-        if self.trouble.look(&self.config.folder, self.config.keep.min_free_mb) && stood {
+        let is_elsewhere = self.trouble.is_elsewhere(&self.config.folder);
+        if self.trouble.look(&self.config.folder, self.config.keep.min_free_mb) && (stood || is_elsewhere) {
             self.look();
         }
     }
@@ -273,6 +274,8 @@ impl Writer {
     fn with_shelf<T>(&mut self, work: impl FnOnce(&Shelf) -> Result<T, ShelfError>) -> Result<T, String> {
         if self.shelf.as_ref().is_some_and(|shelf| !shelf.table.is_there()) {
             self.shelf = None;
+            // Another store knows other clips.
+            self.look_at = Instant::now();
         }
         let done = match &self.shelf {
             Some(shelf) => work(shelf),

@@ -10,14 +10,19 @@ use crate::publish::wire::ModelInfo;
 /// A folder with a store that began a minute ago, and its shelf.
 fn shelf() -> (tempfile::TempDir, Shelf) {
     let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("events.db");
+    let shelf = with_store(&folder, "events.db");
+    (folder, shelf)
+}
+
+/// A new store of this name, and a shelf with it.
+fn with_store(folder: &tempfile::TempDir, store: &str) -> Shelf {
+    let store = folder.path().join(store);
     let model = ModelInfo { name: "m".to_owned(), sha256: "s".to_owned(), labels: 1 };
     begin_for_tests(
         &store,
         &Circumstances { instance: "a".to_owned(), node: "pi".to_owned(), model, configuration: String::new() },
     );
-    let shelf = Shelf::open(&folder.path().join("clips"), &store).unwrap();
-    (folder, shelf)
+    Shelf::open(&folder.path().join("clips"), &store).unwrap()
 }
 
 fn name(id: u128, from: Timestamp) -> String {
@@ -65,6 +70,29 @@ fn what_nobody_knows_is_cleared_what_is_gone_is_marked_and_strangers_are_left_al
     put(&gone);
     assert_eq!(shelf.agree().unwrap(), Agreed::default());
     assert_eq!(state(2), Some(ClipState::Kept));
+}
+
+#[test]
+fn clips_outlive_a_store_whose_disk_goes_and_comes_back_and_those_that_were_cleared_do_not_come_back() {
+    let (folder, first) = shelf();
+    let put = |file: &str| std::fs::write(first.folder().join(file), b"abc").unwrap();
+    let state = |shelf: &Shelf, id| shelf.table.of(Uuid::from_u128(id)).unwrap().map(|row| row.state);
+    let just_now = Timestamp::now();
+    let (before, meanwhile, cleared) = (name(1, just_now), name(2, just_now), name(3, just_now));
+    [&before, &cleared].iter().for_each(|file| put(file));
+    first.table.put(&[row(1, &before, ClipState::Kept), row(3, &cleared, ClipState::Kept)]).unwrap();
+    first.delete(Uuid::from_u128(3)).unwrap();
+    // Another store is begun in the place of the first one, and keeps a clip.
+    let second = with_store(&folder, "another.db");
+    second.agree().unwrap();
+    put(&meanwhile);
+    second.table.put(&[row(2, &meanwhile, ClipState::Kept)]).unwrap();
+    // The first one is there again, and the disk has a file again that was deleted before the power failed.
+    put(&cleared);
+    assert_eq!(first.agree().unwrap(), Agreed { adopted: 1, orphans: 1, ..Agreed::default() });
+    assert_eq!([1, 2, 3].map(|id| state(&first, id)), [Some(ClipState::Kept), Some(ClipState::Kept), Some(ClipState::Cleared)]);
+    assert!(first.find(Uuid::from_u128(2)).is_ok() && !first.folder().join(&cleared).exists());
+    assert_eq!(first.agree().unwrap(), Agreed::default());
 }
 
 #[test]
