@@ -170,7 +170,27 @@ fn whatever_cannot_be_learnt_is_told_in_a_sentence() {
     told.push(home.refused(2, &["learn", "Kettle", &melody]));
     told.push(home.refused(2, &["learn", "kettle", &melody]));
     told.push(home.refused(2, &["learn", "Pot", &copy]));
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    mimid: "Nothing" cannot be learnt:
+      F/silence.wav: left out, because nothing sounds in it
+    Record the sound louder or nearer; mimid finds the sounding part itself
+    mimid: F/text.wav: this is no recording in a format that is known (WAV, FLAC, MP3, AAC, M4A, Ogg, Opus, WebM, AIFF, CAF)
+    mimid: F: this is a folder, not a recording; scan --recursive takes those in it
+    mimid: /nowhere/a.wav: there is no such file
+    mimid: the label "Dog" exists already; give the sound a name of its own
+    mimid: " Kettle" cannot be a sound's name: it must not begin or end with a space, nor hold control characters
+    mimid: "☺" cannot be a sound's name: it needs a letter from A to Z or a digit
+    mimid: name recordings of the sound: `mimid learn "Kettle" RECORDING…`
+    mimid: no sound "Kettle" is learnt yet, to which recordings could be added; leave --add out
+    mimid: --is-a: there is no label "Alram"; did you mean "Alarm"?
+    mimid: S/service-login.oga is named as the sound and with --not; it cannot be both
+    mimid: F/copy.oga is named with --not, and sounds just as S/service-login.oga does; it cannot be both
+    mimid: nothing sounds in F/silence.wav, which is named with --not; leave it out
+    mimid: no sound "Kettle" is learnt, in F/sounds
+    mimid: the sound "Kettle" is learnt already; add recordings to it with --add, or learn it anew with --replace
+    mimid: the label "kettle" exists already; give the sound a name of its own
+    mimid: F/copy.oga sounds just as a recording of the learnt sound "Kettle" does; it cannot be both
+    "#);
     // One file several times is one recording, in whatever format.
     let told = home.told(&["learn", "Kettle", &melody, &copy, &melody, "--replace"]);
     assert!(told.starts_with("Kettle: learnt from 1 recording\n"), "{told}");

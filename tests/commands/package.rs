@@ -85,7 +85,7 @@ fn the_package_holds_what_it_should_as_root_and_comes_out_the_same_twice() {
     for name in ["copyright", "examples/grafana.json", "examples/mimid-network.conf"] {
         expected.insert(format!("/usr/share/doc/mimid/{name}"));
     }
-    for table in ["labels.tsv", "manifest.toml", "model.onnx", "ontology.tsv", "roundings.tsv", "thresholds.tsv"] {
+    for table in ["bank.tsv", "labels.tsv", "manifest.toml", "model.onnx", "ontology.tsv", "roundings.tsv", "thresholds.tsv"] {
         expected.insert(format!("/usr/lib/mimid/models/ced-tiny/{table}"));
     }
     let (pages, rest): (BTreeSet<String>, BTreeSet<String>) = files.into_iter().partition(|path| path.contains("/man/"));

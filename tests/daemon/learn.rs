@@ -47,7 +47,7 @@ fn a_reload_takes_learnt_sounds_up_and_forgets_them() {
     assert_eq!((&begun["event"]["slug"], &begun["event"]["mid"]), (&"hello_melody".into(), &"learnt:hello_melody".into()));
     let ended = client.wait_for_event("event.end", &["Hello melody"]);
     assert_eq!(ended["event"]["confirmed"], true, "{ended}");
-    assert_eq!(client.look("hello_melody")["label"], "Hello melody");
+    assert!(["open", "below"].contains(&client.look("hello_melody")["why"].as_str().unwrap()));
     // A reload without a change keeps the model, and a torn file changes nothing but its own sound.
     let told = client.ask(r#"{"op":"reload"}"#, "config.reloaded");
     assert_eq!(told["changes"], serde_json::json!([]));
@@ -91,9 +91,13 @@ fn an_event_of_the_store_teaches_a_sound_and_a_correction() {
     learn(&daemon, &["Centre", "--event", &id, "--store", store]);
     let mut other = daemon.connect();
     client.ask(r#"{"op":"reload"}"#, "config.reloaded");
-    for _ in 0..2 {
-        let begun = other.wait_for("event.start");
-        assert_eq!(begun["event"]["label"], "Centre", "{begun}");
+    // A voice that begins is not yet like the whole of it, so that it may still be announced; but it is taken back.
+    let mut n_heard = 0;
+    while n_heard < 2 {
+        let ended = other.wait_for("event.end");
+        let event = &ended["event"];
+        assert!(event["label"] == "Centre" || event["confirmed"] == false, "{ended}");
+        n_heard += usize::from(event["label"] == "Centre" && event["confirmed"] == true);
     }
     learn(&daemon, &["--forget", "Speech synthesizer, not Speech"]);
     client.ask(r#"{"op":"reload"}"#, "config.reloaded");
