@@ -11,7 +11,6 @@ use super::teach::read_bank;
 use crate::cli::history::explained;
 use crate::cli::{Failure, exit};
 use crate::config::preset;
-use crate::learn::check::fit;
 use crate::learn::fit::Others;
 use crate::model::Model;
 use crate::model::labels::SuitedThresholds;
@@ -129,7 +128,10 @@ pub fn run(args: &Args, model: &Model, folder: &Path) -> Result<(), Failure> {
             bank.iter().map(|recording| recording.embeddings.as_slice()).collect(),
             size,
         );
-        let fitted = fit(&examples.iter().map(|example| example.embeddings.as_slice()).collect::<Vec<_>>(), &others);
+        let known: Vec<&[f32]> = examples.iter().map(|example| example.embeddings.as_slice()).collect();
+        let discriminant = others.discriminant(&known);
+        // The same sound in other windows is to be known again as well, so the boundary is that of sounds that differ.
+        let head = discriminant.head(others.boundary(&discriminant, &[], None));
         let is_safety = preset::of_home(&label).is_some_and(|(section, _)| section.name == SAFETY);
         let at_most = if is_safety { AT_MOST_SAFETY } else { AT_MOST };
         let n_right = right.len();
@@ -139,7 +141,7 @@ pub fn run(args: &Args, model: &Model, folder: &Path) -> Result<(), Failure> {
             corrects: Some(Corrects { label: label.clone(), at_most }),
             model_sha256: model.sha256.clone(),
             thresholds: THRESHOLDS,
-            head: fitted.discriminant.head(fitted.boundary),
+            head,
             examples,
             negatives: Vec::new(),
         };

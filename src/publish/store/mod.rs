@@ -11,7 +11,7 @@
 //! Invariant: nothing but the hub's task waits for the disk, and never longer than that.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,8 @@ pub struct Store {
     floor: Arc<AtomicU64>,
     /// Until when clients do not wait for the disk.
     impatient: Mutex<Option<Instant>>,
+    /// Whether a report is watched just now, whose lateness would be told.
+    is_watched: Arc<AtomicBool>,
     stats: Arc<SinkStats>,
 }
 
@@ -126,7 +128,7 @@ impl Store {
         let writer = Writer::new(config, circumstances, sink.clone(), told, floor.clone());
         std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&taken, &opened))?;
         let Numbers { last, left_open } = is_opened.recv_timeout(OPENING).unwrap_or(Numbers { last: 0, left_open: Vec::new() });
-        let store = Self { path, orders, kept, floor, impatient: Mutex::default(), stats: sink };
+        let store = Self { path, orders, kept, floor, impatient: Mutex::default(), is_watched: Arc::default(), stats: sink };
         Ok(Opened { store: Arc::new(store), last, left_open })
     }
 
@@ -149,19 +151,29 @@ impl Store {
         }
         let mut kept = self.kept.clone();
         if self.is_impatient(*kept.borrow() + 1 >= first.seq) {
+            self.tell_if_late(kept, last);
             return;
         }
         if tokio::time::timeout(PATIENCE, kept.wait_for(|kept| *kept >= last)).await.is_err() {
             *self.impatient.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + IMPATIENT);
-            let (stats, path) = (self.stats.clone(), self.path.clone());
-            tokio::spawn(async move {
-                let is_late = tokio::time::timeout(TOLD, kept.wait_for(|kept| *kept >= last)).await.is_err();
-                // Another reason may have been told already.
-                if is_late && stats.state().1.is_none() {
-                    writer::tell(&stats, &path, writer::SLOW);
-                }
-            });
+            self.tell_if_late(kept, last);
         }
+    }
+
+    /// Tells that the disk is slow where a report is not kept in time. One report is watched at a time.
+    fn tell_if_late(&self, mut kept: watch::Receiver<u64>, last: u64) {
+        if self.is_watched.swap(true, Relaxed) {
+            return;
+        }
+        let (stats, path, is_watched) = (self.stats.clone(), self.path.clone(), self.is_watched.clone());
+        tokio::spawn(async move {
+            let is_late = tokio::time::timeout(TOLD, kept.wait_for(|kept| *kept >= last)).await.is_err();
+            is_watched.store(false, Relaxed);
+            // Another reason may have been told already.
+            if is_late && stats.state().1.is_none() {
+                writer::tell(&stats, &path, writer::SLOW);
+            }
+        });
     }
 
     /// Whether clients do not wait for the disk just now. They wait again when it has kept up for a while.
